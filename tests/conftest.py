@@ -1,0 +1,38 @@
+"""The fixtures that all tests may use."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import hypothesis
+import pytest
+import zmq
+from support import Zmr, terminate, write_corpus
+from support.process import zmr_processes
+
+# A loaded machine is slow now and then; pytest's own timeout bounds a test.
+hypothesis.settings.register_profile("zmr", deadline=None, print_blob=True)
+hypothesis.settings.load_profile("zmr")
+
+
+@pytest.fixture
+def zmr(tmp_path: Path) -> Iterator[Zmr]:
+    """Run `zmr` and other programs as real processes; fails the test that leaves one running."""
+    with zmr_processes(tmp_path) as processes:
+        yield processes
+
+
+@pytest.fixture
+def corpus(tmp_path: Path) -> Path:
+    """Return a folder of five small text files, the same ones in every run."""
+    return write_corpus(tmp_path / "corpus")
+
+
+@pytest.fixture
+def zmq_context() -> Iterator[zmq.Context[zmq.Socket[bytes]]]:
+    """Give a context; fails the test that leaves a socket of it open."""
+    context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+    context.linger = 0
+    yield context
+    terminate(context)

@@ -1,0 +1,66 @@
+"""A whole job through its map and reduce tasks, one after the other, in this process."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from zmr.core.messages import Counters, MapDone, MapOutput, ReduceDone, Task, TaskKind
+from zmr.core.plan import plan
+from zmr.data.inputs import list_inputs
+from zmr.execute.map_task import run_map
+from zmr.execute.progress import TaskProgress
+from zmr.execute.reduce_task import run_reduce
+from zmr.job import Job
+
+JOB_ID = "j1"
+
+
+def granted() -> bool:
+    """Say yes, as a master does to the first attempt that asks to commit."""
+    return True
+
+
+def run_as_tasks(
+    job: Job, inputs: Iterable[Path], folder: Path, n_reduce: int, split_bytes: int = 1 << 26
+) -> Counters:
+    """Run the job's tasks, leave its output in `folder / "out"`, and return its counters."""
+    results = [*map_all(job, inputs, folder, n_reduce, split_bytes)]
+    counters: Counter[str] = Counter()
+    for result in results + [*reduce_all(job, results, folder, n_reduce)]:
+        counters.update(dict(result.counters))
+    return tuple(sorted(counters.items()))
+
+
+def map_all(
+    job: Job, inputs: Iterable[Path], folder: Path, n_reduce: int, split_bytes: int = 1 << 26
+) -> Iterator[MapDone | ReduceDone]:
+    files = list_inputs(map(str, inputs), job.input.splittable)
+    for index, splits in enumerate(plan(files, split_bytes)):
+        task = Task(JOB_ID, TaskKind.MAP, index, index + 1, n_reduce, str(folder / "out"), splits)
+        done = run_map(job, task, str(folder), TaskProgress(), granted)
+        assert done is not None
+        yield done
+
+
+def reduce_all(
+    job: Job, maps: Iterable[MapDone | ReduceDone], folder: Path, n_reduce: int
+) -> Iterator[MapDone | ReduceDone]:
+    sources = tuple(
+        MapOutput(done.index, done.attempt, "", done.path)
+        for done in maps
+        if isinstance(done, MapDone)
+    )
+    for index in range(n_reduce):
+        task = Task(
+            JOB_ID, TaskKind.REDUCE, index, 100 + index, n_reduce, str(folder / "out"), (), sources
+        )
+        done = run_reduce(job, task, TaskProgress(), granted)
+        assert done is not None
+        yield done
+
+
+def output_of(folder: Path) -> dict[str, bytes]:
+    """Return the output files of a folder by name."""
+    return {path.name: path.read_bytes() for path in sorted(folder.glob("mr-out-*"))}

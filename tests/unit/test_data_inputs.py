@@ -1,0 +1,93 @@
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from zmr import InputError
+from zmr.data.inputs import list_inputs
+
+
+def names(base: Path, *paths: Path) -> list[str]:
+    return [os.path.relpath(row.path, base) for row in list_inputs(map(str, paths))]
+
+
+def fill(base: Path, *files: str) -> None:
+    for name in files:
+        path = base / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(name)
+
+
+def test_arguments_keep_their_order_and_folders_are_sorted_by_the_bytes_of_paths(
+    tmp_path: Path,
+) -> None:
+    fill(tmp_path, "in/b", "in/a/z", "in/a-b", "in/a.txt", "in/é", "in/Z", "one")
+    found = names(tmp_path, tmp_path / "one", tmp_path / "in", tmp_path / "one")
+    assert found == ["one", "in/Z", "in/a-b", "in/a.txt", "in/a/z", "in/b", "in/é", "one"]
+
+
+def test_hidden_files_and_markers_are_no_input_unless_they_are_named(tmp_path: Path) -> None:
+    fill(tmp_path, "in/data", "in/.hidden", "in/_SUCCESS", "in/.git/config", "in/_tmp/part")
+    assert names(tmp_path, tmp_path / "in") == ["in/data"]
+    assert names(tmp_path, tmp_path / "in/_SUCCESS") == ["in/_SUCCESS"]
+
+
+def test_rows_have_what_planning_needs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "five").write_text("12345")
+    monkeypatch.chdir(tmp_path)
+    (row,) = list_inputs(["five"], splittable=True)
+    assert (row.path, row.size_bytes, row.splittable) == (str(tmp_path / "five"), 5, True)
+
+
+def test_an_empty_folder_has_no_inputs(tmp_path: Path) -> None:
+    assert names(tmp_path, tmp_path) == []
+
+
+def test_links_are_followed_but_not_in_circles(tmp_path: Path) -> None:
+    fill(tmp_path, "in/a", "elsewhere/b")
+    (tmp_path / "in/linked").symlink_to(tmp_path / "elsewhere")
+    assert names(tmp_path, tmp_path / "in") == ["in/a", "in/linked/b"]
+    (tmp_path / "elsewhere/up").symlink_to(tmp_path / "in")
+    with pytest.raises(InputError, match="leads back"):
+        names(tmp_path, tmp_path / "in")
+
+
+def test_all_that_is_wrong_is_told_at_once(tmp_path: Path) -> None:
+    fill(tmp_path, "good")
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in/dangling").symlink_to("nowhere")
+    paths = [tmp_path / name for name in ("missing", "good", "pipe", "in", "good/below")]
+    with pytest.raises(InputError) as error:
+        names(tmp_path, *paths)
+    assert str(error.value) == (
+        f"can't read the inputs {tmp_path}/missing: No such file or directory; "
+        f"{tmp_path}/pipe: neither a regular file nor a folder; "
+        f"{tmp_path}/in/dangling: No such file or directory; "
+        f"{tmp_path}/good/below: Not a directory"
+    )
+
+
+def test_many_problems_are_told_in_few_words(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="and 90 more") as error:
+        names(tmp_path, *(tmp_path / f"missing{i}" for i in range(100)))
+    assert len(str(error.value)) < 2500
+
+
+def test_a_name_that_no_message_can_carry_is_refused(tmp_path: Path) -> None:
+    try:
+        Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xff")).touch()
+    except OSError:
+        pytest.skip("this file system has UTF-8 names only")
+    with pytest.raises(InputError, match=r"xff'.*not UTF-8"):
+        names(tmp_path, tmp_path)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_an_unreadable_file_is_found_before_anything_starts(tmp_path: Path) -> None:
+    fill(tmp_path, "secret")
+    (tmp_path / "secret").chmod(0)
+    with pytest.raises(InputError, match="secret: Permission denied"):
+        names(tmp_path, tmp_path / "secret")

@@ -1,0 +1,73 @@
+"""zmr: MapReduce for Python, on one machine or on many.
+
+The public names, and nothing else. They are loaded when first used, so that importing a part of
+zmr costs that part only.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from zmr.data.formats import InputFormat, Lines, WholeFiles
+    from zmr.data.output import read_output
+    from zmr.data.partition import Hash
+    from zmr.engines.inline import InlineResult, run_inline
+    from zmr.errors import InputError, JobError, OutputError, ZmrError
+    from zmr.job import Job, find_job
+    from zmr.reducers import Count, Reducer, Sum
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Count",
+    "Hash",
+    "InlineResult",
+    "InputError",
+    "InputFormat",
+    "Job",
+    "JobError",
+    "Lines",
+    "OutputError",
+    "Reducer",
+    "Sum",
+    "WholeFiles",
+    "ZmrError",
+    "__version__",
+    "find_job",
+    "read_output",
+    "run_inline",
+]
+
+_HOMES = {
+    "Count": "zmr.reducers",
+    "Hash": "zmr.data.partition",
+    "InlineResult": "zmr.engines.inline",
+    "InputError": "zmr.errors",
+    "InputFormat": "zmr.data.formats",
+    "Job": "zmr.job",
+    "JobError": "zmr.errors",
+    "Lines": "zmr.data.formats",
+    "OutputError": "zmr.errors",
+    "Reducer": "zmr.reducers",
+    "Sum": "zmr.reducers",
+    "WholeFiles": "zmr.data.formats",
+    "ZmrError": "zmr.errors",
+    "find_job": "zmr.job",
+    "read_output": "zmr.data.output",
+    "run_inline": "zmr.engines.inline",
+}
+
+
+def __getattr__(name: str) -> object:
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module 'zmr' has no attribute {name!r}")
+    value = getattr(import_module(home), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,97 @@
+"""`zmr tail`: prints events as they happen."""
+
+from __future__ import annotations
+
+import json
+import sys
+from datetime import datetime
+
+import click
+
+from zmr.cli.options import SECONDS, insecure, option
+from zmr.core.messages import JobEvent, MasterEvent, Published, TaskEvent, WorkerEvent
+
+
+@click.command()
+@click.argument("address")
+@option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+@option("--from-start", is_flag=True, help="Begin with the events that the master still keeps.")
+@option(
+    "--timeout",
+    type=SECONDS,
+    default=60.0,
+    metavar="S",
+    help="Give up when no master answers for S seconds (exit status 4).",
+)
+@insecure
+def tail(address: str, as_json: bool, from_start: bool, timeout: float, insecure: bool) -> int:
+    """Print what happens at the master at ADDRESS, until it ends: jobs, tasks, workers.
+
+    The master may start later.
+    """
+    from zmr.net.address import parse
+    from zmr.net.client import Client
+
+    target = parse(address, insecure)
+    waiting = Waiting(f"waiting for a master at {target} ...")
+    write = _json if as_json else _line
+    try:
+        with Client(target, timeout) as client:
+            for published in client.follow(from_start, waiting):
+                sys.stdout.write(write(published) + "\n")
+                sys.stdout.flush()
+    except KeyboardInterrupt:
+        pass  # the usual way to end it
+    return 0
+
+
+class Waiting:
+    """Says once that there is no answer yet."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._said = False
+
+    def __call__(self) -> None:
+        if not self._said:
+            self._said = True
+            click.echo(self._text, err=True)
+
+
+def _line(published: Published) -> str:
+    event = published.event
+    at = datetime.fromtimestamp(published.time_s).strftime("%H:%M:%S.%f")[:-3]
+    match event:
+        case JobEvent():
+            what, state = f"job {event.job_id}", event.state
+        case TaskEvent():
+            what = f"{event.kind.label} {event.index}, attempt {event.attempt}, {event.worker}"
+            state = event.state
+        case WorkerEvent():
+            what, state = f"worker {event.worker}", event.state
+        case MasterEvent():
+            what, state = "master", event.state
+    text = f" ({event.text})" if event.text else ""
+    return f"{at} {what}: {state}{text}"
+
+
+def _json(published: Published) -> str:
+    event = published.event
+    row: dict[str, object] = {"seq": published.seq, "time_s": round(published.time_s, 6)}
+    match event:
+        case JobEvent():
+            row |= {"event": "job", "job": event.job_id}
+        case TaskEvent():
+            row |= {
+                "event": event.kind.label,
+                "job": event.job_id,
+                "task": event.index,
+                "attempt": event.attempt,
+                "worker": event.worker,
+            }
+        case WorkerEvent():
+            row |= {"event": "worker", "worker": event.worker}
+        case MasterEvent():
+            row |= {"event": "master"}
+    row |= {"state": event.state, "text": event.text}
+    return json.dumps(row, ensure_ascii=False)

@@ -1,0 +1,154 @@
+"""What a core asks its shell to do. A core never does anything itself.
+
+A shell performs the actions of one call in their order.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+
+from zmr.core.messages import (
+    Counters,
+    Event,
+    JobSpec,
+    JobStatus,
+    Message,
+    OutputFile,
+    StartJob,
+    ToSlot,
+    WorkerStatus,
+)
+from zmr.core.states import JobState
+
+
+class Level(IntEnum):
+    """The levels of the standard library's logging."""
+
+    DEBUG = 10
+    INFO = 20
+    WARNING = 30
+    ERROR = 40
+
+
+@dataclass(frozen=True, slots=True)
+class Log:
+    level: Level
+    text: str
+
+
+# --- of the master -----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    peer: bytes
+    message: Message
+
+
+@dataclass(frozen=True, slots=True)
+class Publish:
+    """Number the event, stamp it, keep it for snapshots, and broadcast it."""
+
+    event: Event
+
+
+@dataclass(frozen=True, slots=True)
+class SendSnapshot:
+    """Send these rows, with the events after `after_seq` (-1: none)."""
+
+    peer: bytes
+    after_seq: int
+    jobs: tuple[JobStatus, ...]
+    workers: tuple[WorkerStatus, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """What all tasks of a job did, each counted once."""
+
+    records_in: int = 0
+    bytes_in: int = 0
+    records_out: int = 0
+    bytes_out: int = 0
+    map_s: float = 0.0  # from the first hand-out to the last completion of the phase
+    reduce_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a job ended."""
+
+    spec: JobSpec
+    state: JobState
+    reason: str = ""  # why it failed or was cancelled; of one line
+    traceback: str = ""
+    files: tuple[OutputFile, ...] = ()
+    counters: Counters = ()
+    totals: Totals = Totals()
+    out_of_workers: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class CompleteOutput:
+    """All partitions are committed: write the manifest, then answer with `OutputCompleted`."""
+
+    outcome: Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class JobEnded:
+    """Remove what is left of the job's temporary files, and tell whoever waits for it."""
+
+    outcome: Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class Quit:
+    """There is nothing left to do: end the loop."""
+
+    reason: str
+    exit_status: int = 0
+
+
+# --- of the worker -----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class SendMaster:
+    message: Message
+
+
+@dataclass(frozen=True, slots=True)
+class StartSlot:
+    slot: int
+    job: StartJob
+
+
+@dataclass(frozen=True, slots=True)
+class SendSlot:
+    slot: int
+    message: ToSlot
+
+
+@dataclass(frozen=True, slots=True)
+class KillSlot:
+    """`SlotEnded` answers it."""
+
+    slot: int
+
+
+@dataclass(frozen=True, slots=True)
+class DiscardFiles:
+    paths: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class DiscardJob:
+    """Remove the folder of the job's map outputs."""
+
+    job_id: str
+
+
+MasterAction = Log | Send | Publish | SendSnapshot | CompleteOutput | JobEnded | Quit
+WorkerAction = Log | SendMaster | StartSlot | SendSlot | KillSlot | DiscardFiles | DiscardJob | Quit

@@ -1,0 +1,61 @@
+"""What the shell tells a core: the only things that ever change one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from zmr.core.messages import Frame, FromSlot, Submit
+
+
+@dataclass(frozen=True, slots=True)
+class FrameReceived:
+    """A frame that could be decoded came from `peer` (for a worker: from its master, b"")."""
+
+    peer: bytes
+    frame: Frame
+
+
+@dataclass(frozen=True, slots=True)
+class StopRequested:
+    """The person at the keyboard, or the system, wants an end."""
+
+    reason: str  # names the signal
+    exit_status: int  # what the process exits with if it is to end early
+
+
+@dataclass(frozen=True, slots=True)
+class JobGiven:
+    """The master's own process hands it a job (`zmr run`, `zmr master --job`)."""
+
+    submit: Submit
+
+
+@dataclass(frozen=True, slots=True)
+class OutputCompleted:
+    """The manifest of a job stands in its output folder, or couldn't be written (`error`)."""
+
+    job_id: str
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SlotSaid:
+    """A message from a slot process of this worker."""
+
+    slot: int
+    message: FromSlot
+
+
+@dataclass(frozen=True, slots=True)
+class SlotEnded:
+    """A slot process is gone, whatever the cause. Either `exit_status` or `signal` is set."""
+
+    slot: int
+    exit_status: int | None
+    signal: int | None
+    peak_bytes: int  # its largest resident set
+    over_memory: bool  # it was killed for outgrowing its memory
+
+
+MasterEvent = FrameReceived | StopRequested | JobGiven | OutputCompleted
+WorkerEvent = FrameReceived | StopRequested | SlotSaid | SlotEnded

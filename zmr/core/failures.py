@@ -1,0 +1,41 @@
+"""Why a slot process ended, in words that a person can act on."""
+
+from __future__ import annotations
+
+from zmr.core.events import SlotEnded
+from zmr.core.messages import FailureReason
+
+# The numbers are the same on Linux and macOS. The standard module that names them is not for the
+# core: it can send signals.
+_SIGNALS = {
+    1: "SIGHUP",
+    2: "SIGINT",
+    3: "SIGQUIT",
+    4: "SIGILL",
+    6: "SIGABRT",
+    8: "SIGFPE",
+    9: "SIGKILL",
+    11: "SIGSEGV",
+    13: "SIGPIPE",
+    14: "SIGALRM",
+    15: "SIGTERM",
+}
+
+
+def slot_death(ended: SlotEnded, memory_bytes: int) -> tuple[FailureReason, str]:
+    """The reason and the text for the task that was running."""
+    peak = f"it had used up to {megabytes(ended.peak_bytes)} of memory"
+    if ended.over_memory:
+        limit = f"more than its {megabytes(memory_bytes)} of memory (--memory)"
+        return FailureReason.OVER_MEMORY, f"killed by SIGKILL for using {limit}; {peak}"
+    if ended.signal is not None:
+        name = _SIGNALS.get(ended.signal, f"signal {ended.signal}")
+        hint = " (perhaps the system ran out of memory)" if ended.signal == 9 else ""
+        return FailureReason.SLOT_DIED, f"the slot process was killed by {name}{hint}; {peak}"
+    text = f"the slot process exited with status {ended.exit_status}; {peak}"
+    return FailureReason.SLOT_DIED, text
+
+
+def megabytes(size_bytes: int) -> str:
+    """For people: "310 MB"."""
+    return f"{size_bytes / 1e6:,.0f} MB"

@@ -1,0 +1,154 @@
+"""One job from its submission to its end: its two task tables, its attempts and its phase."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from zmr.core.actions import Outcome, Totals
+from zmr.core.liveness import WorkerTable
+from zmr.core.messages import (
+    JobSpec,
+    JobStatus,
+    MapDone,
+    MapOutput,
+    Split,
+    Task,
+    TaskKind,
+)
+from zmr.core.states import JOB, JobState, TaskState
+from zmr.core.tasks import Attempt, TaskRecord, TaskTable
+
+
+class JobRun:
+    def __init__(self, spec: JobSpec, splits: list[tuple[Split, ...]]) -> None:
+        self.spec = spec
+        self.id = spec.job_id
+        self.state = JOB.initial
+        self.maps = TaskTable(TaskKind.MAP, splits)
+        self.reduces = TaskTable(TaskKind.REDUCE, spec.n_reduce)
+        self.attempts: dict[int, Attempt] = {}  # live and lost ones
+        self.output_is_completing = False  # the shell is writing the manifest
+        self.backups_wanted: dict[int, Attempt] = {}  # stragglers, by attempt id
+        self.reason = ""
+        self.traceback = ""
+        self._sources: tuple[MapOutput, ...] | None = None
+
+    def move(self, happened: str) -> None:
+        self.state = JOB.move(self.state, happened, self.id)
+
+    @property
+    def is_active(self) -> bool:
+        return self.state in (JobState.MAP, JobState.REDUCE)
+
+    @property
+    def has_ended(self) -> bool:
+        return self.state in (JobState.DONE, JobState.FAILED, JobState.CANCELLED)
+
+    @property
+    def is_map_only(self) -> bool:
+        return self.spec.n_reduce == 0
+
+    def table(self, kind: TaskKind) -> TaskTable:
+        return self.maps if kind is TaskKind.MAP else self.reduces
+
+    @property
+    def ready(self) -> TaskTable:
+        """The table whose idle tasks can run now: the maps until all are complete, also again."""
+        return self.maps if self.maps.remaining else self.reduces
+
+    def commits(self, kind: TaskKind) -> bool:
+        """Whether tasks of this kind publish a file of the job's output."""
+        return kind is TaskKind.REDUCE or self.is_map_only
+
+    # --- map outputs ---
+
+    def task_message(self, task: TaskRecord, attempt: int, workers: WorkerTable) -> Task:
+        """What a worker is told of the task."""
+        sources = self._all_sources(workers) if task.kind is TaskKind.REDUCE else ()
+        return Task(
+            self.id,
+            task.kind,
+            task.index,
+            attempt,
+            self.spec.n_reduce,
+            self.spec.output,
+            task.splits,
+            sources,
+        )
+
+    def _all_sources(self, workers: WorkerTable) -> tuple[MapOutput, ...]:
+        # The same for every reduce, so it is made once for all of them.
+        if self._sources is None:
+            self._sources = tuple(
+                MapOutput(
+                    task.index, task.result.attempt, workers.host_of(task.owner), task.result.path
+                )
+                for task in self.maps.tasks
+                if isinstance(task.result, MapDone)
+            )
+        return self._sources
+
+    def outputs_changed(self) -> None:
+        self._sources = None
+
+    def needs_output_of(self, task: TaskRecord) -> bool:
+        """Whether the completed map's output will still be read."""
+        return (
+            task.state is TaskState.COMPLETED
+            and self.is_active
+            and not self.is_map_only
+            and self.reduces.remaining > 0
+        )
+
+    # --- how it went ---
+
+    def status(self) -> JobStatus:
+        return JobStatus(
+            self.id,
+            self.spec.name,
+            self.state.value,
+            self.maps.completed,
+            len(self.maps),
+            self.reduces.completed,
+            len(self.reduces),
+            self.reason,
+        )
+
+    def outcome(self, state: JobState, out_of_workers: bool = False) -> Outcome:
+        """The job's sums over its completed tasks, each counted once."""
+        counters: Counter[str] = Counter()
+        files = []
+        records_in = bytes_in = records_out = bytes_out = 0
+        for result in (*self.maps.results(), *self.reduces.results()):
+            for name, value in result.counters:
+                counters[name] += value
+            if isinstance(result, MapDone):
+                records_in += result.stats.records_in
+                bytes_in += result.stats.bytes_in
+            if result.file is not None:
+                files.append(result.file)
+                records_out += result.stats.records_out
+                bytes_out += result.stats.bytes_out
+        return Outcome(
+            self.spec,
+            state,
+            self.reason,
+            self.traceback,
+            tuple(files),
+            tuple(sorted(counters.items())),
+            Totals(
+                records_in,
+                bytes_in,
+                records_out,
+                bytes_out,
+                _elapsed_s(self.maps),
+                _elapsed_s(self.reduces),
+            ),
+            out_of_workers,
+        )
+
+
+def _elapsed_s(table: TaskTable) -> float:
+    if table.started_at is None or table.completed_at is None:
+        return 0.0
+    return table.completed_at - table.started_at

@@ -1,0 +1,150 @@
+"""Who works for the master, and who has gone silent.
+
+Any frame is a sign of life. A worker that is silent for `suspect_after_s` is suspect, and gets no
+new tasks; after `lost_after_s` it is lost. Busy workers expire like idle ones. The workers are kept
+in the order of their last sign of life, so that looking for the silent ones takes no search.
+"""
+
+from __future__ import annotations
+
+from zmr.core.messages import Register, WorkerStatus
+from zmr.core.states import WORKER, WorkerState
+from zmr.core.tasks import Attempt
+
+
+class Worker:
+    """One worker process, from its registration to its end."""
+
+    __slots__ = (
+        "attempts",
+        "credit",
+        "host",
+        "jobs_known",
+        "last_seen",
+        "name",
+        "outputs",
+        "peer",
+        "slots",
+        "state",
+    )
+
+    def __init__(self, peer: bytes, register: Register, now: float) -> None:
+        self.peer = peer
+        self.name = register.name
+        self.host = register.host
+        self.slots = register.slots
+        self.state = WORKER.initial
+        self.last_seen = now
+        self.credit = 0
+        self.attempts: dict[int, Attempt] = {}  # live ones
+        self.outputs: dict[str, set[int]] = {}  # job id to the maps whose output it holds
+        self.jobs_known: set[str] = set()  # jobs whose spec it has been sent
+
+    def move(self, happened: str) -> None:
+        self.state = WORKER.move(self.state, happened, self.name)
+
+    @property
+    def is_present(self) -> bool:
+        return self.state in (WorkerState.ALIVE, WorkerState.SUSPECT)
+
+    def room(self, prefetch: bool) -> int:
+        """How many more attempts it may get: up to its slots, or up to all that it asked for."""
+        limit = self.credit if prefetch else min(self.credit, self.slots)
+        return limit - len(self.attempts)
+
+    def status(self) -> WorkerStatus:
+        return WorkerStatus(self.name, self.state.value, self.slots, len(self.attempts))
+
+
+class WorkerTable:
+    def __init__(self, suspect_after_s: float, lost_after_s: float) -> None:
+        self.suspect_after_s = suspect_after_s
+        self.lost_after_s = lost_after_s
+        self.workers: dict[bytes, Worker] = {}  # lost ones too: they may come back
+        # Present workers, the longest silent first.
+        self._alive: dict[bytes, Worker] = {}
+        self._suspect: dict[bytes, Worker] = {}
+
+    @property
+    def present(self) -> list[Worker]:
+        return [*self._suspect.values(), *self._alive.values()]
+
+    @property
+    def any_present(self) -> bool:
+        return bool(self._alive or self._suspect)
+
+    @property
+    def slots(self) -> int:
+        """Of the workers that are alive."""
+        return sum(worker.slots for worker in self._alive.values())
+
+    def get(self, peer: bytes) -> Worker | None:
+        """The worker with that routing id, if it is registered and not given up."""
+        return self._alive.get(peer) or self._suspect.get(peer)
+
+    def host_of(self, peer: bytes) -> str:
+        worker = self.workers.get(peer)
+        return worker.host if worker is not None else ""
+
+    def register(self, peer: bytes, register: Register, now: float) -> Worker:
+        """A worker is new, or back after it was lost."""
+        worker = Worker(peer, register, now)
+        known = self.workers.get(peer)
+        if known is not None:
+            worker.state = WORKER.move(known.state, "register again", known.name)
+        self.workers[peer] = worker
+        self._alive[peer] = worker
+        return worker
+
+    def seen(self, worker: Worker, now: float) -> bool:
+        """A sign of life. True if it was suspect until now."""
+        was_suspect = worker.state is WorkerState.SUSPECT
+        worker.move("sign of life")
+        worker.last_seen = now
+        (self._suspect if was_suspect else self._alive).pop(worker.peer)
+        self._alive[worker.peer] = worker
+        return was_suspect
+
+    def left(self, worker: Worker) -> None:
+        worker.move("leave")
+        self._alive.pop(worker.peer, None)
+        self._suspect.pop(worker.peer, None)
+
+    def forget(self, worker: Worker) -> None:
+        """It has left for good."""
+        del self.workers[worker.peer]
+
+    def next_deadline(self) -> float | None:
+        """When the next worker falls suspect or is lost, if none of them says a word."""
+        deadlines = []
+        for worker in self._alive.values():
+            deadlines.append(worker.last_seen + self.suspect_after_s)
+            break
+        for worker in self._suspect.values():
+            deadlines.append(worker.last_seen + self.lost_after_s)
+            break
+        return min(deadlines, default=None)
+
+    def newly_suspect(self, now: float) -> list[Worker]:
+        """Those who have been silent for so long that they are suspect from now on."""
+        silent = []
+        for worker in self._alive.values():
+            if worker.last_seen + self.suspect_after_s > now:
+                break
+            silent.append(worker)
+        for worker in silent:
+            worker.move("silence")
+            self._suspect[worker.peer] = self._alive.pop(worker.peer)
+        return silent
+
+    def newly_lost(self, now: float) -> list[Worker]:
+        """Those who are lost from now on."""
+        lost = []
+        for worker in self._suspect.values():
+            if worker.last_seen + self.lost_after_s > now:
+                break
+            lost.append(worker)
+        for worker in lost:
+            worker.move("longer silence")
+            del self._suspect[worker.peer]
+        return lost

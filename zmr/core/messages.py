@@ -1,0 +1,416 @@
+"""What master, workers and clients say to each other, as plain values.
+
+These classes mirror `proto/zmr.proto`, where every field is explained; `zmr.wire.codec` turns one
+into the other. They are values: frozen, comparable, and free of any knowledge of sockets, so the
+cores can be driven by a test, by the simulator, or by a real network without noticing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import IntEnum
+
+
+class TaskKind(IntEnum):
+    MAP = 1
+    REDUCE = 2
+
+    @property
+    def label(self) -> str:
+        return self.name.lower()
+
+
+class FailureReason(IntEnum):
+    """Why an attempt failed. Only `LOST_INPUT` does not count against the task."""
+
+    USER_ERROR = 1  # the job's own code raised; `traceback` is the user's
+    SLOT_DIED = 2  # the slot process ended: exit status or signal, in `message`
+    NO_PROGRESS = 3  # nothing happened for the task timeout
+    OVER_MEMORY = 4  # the slot was killed because it outgrew its memory
+    LOST_INPUT = 5  # a reduce could not read map outputs, listed in `lost`
+    WORKER_ERROR = 6  # the worker could not do its part: full disk, unreadable input, ...
+    BAD_JOB = 7  # the job can't be loaded on the worker
+
+
+# --- what a job and its tasks are --------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """A piece of one input file: `length` bytes from `offset`; -1: all of it."""
+
+    path: str
+    offset: int = 0
+    length: int = -1
+
+
+@dataclass(frozen=True, slots=True)
+class JobSpec:
+    """Everything that a worker needs to run a job's tasks."""
+
+    job_id: str
+    name: str  # for people: "wordcount", "Grep"
+    reference: str  # "wordcount", "/abs/job.py:Class", "package.module:Class"
+    source: bytes  # the text of a job given as a file; empty otherwise
+    search_path: str  # the folder that stands first on sys.path when the job is imported
+    params: tuple[tuple[str, str], ...]  # as the user wrote them: NAME, VALUE
+    n_reduce: int  # 0: a map-only job
+    output: str  # absolute path of the output folder
+    max_attempts: int = 4
+    task_timeout_s: float = 30.0
+    backup_after_s: float = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class MapOutput:
+    """Where one partition of one finished map is."""
+
+    index: int  # of the map task
+    attempt: int
+    host: str
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One attempt at one task, as it is handed to a worker."""
+
+    job_id: str
+    kind: TaskKind
+    index: int  # the map's number, or the reduce's number, which is its partition
+    attempt: int  # unique in one epoch of the master
+    n_reduce: int
+    output: str
+    splits: tuple[Split, ...] = ()  # a map's input
+    sources: tuple[MapOutput, ...] = ()  # a reduce's input, in the order of the maps
+
+
+@dataclass(frozen=True, slots=True)
+class Stats:
+    """What an attempt read and wrote."""
+
+    records_in: int = 0
+    bytes_in: int = 0
+    records_out: int = 0
+    bytes_out: int = 0
+    elapsed_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class OutputFile:
+    """One committed file of the job's output."""
+
+    name: str  # within the output folder: "mr-out-3"
+    size_bytes: int
+    checksum: str  # "crc32:0a1b2c3d"
+
+
+Counters = tuple[tuple[str, int], ...]
+
+
+# --- from a worker to the master ---------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far one attempt has come. It has moved when either figure has."""
+
+    attempt: int
+    records: int = 0
+    bytes: int = 0
+    queued: bool = False  # not begun yet: the master may take it back
+
+
+@dataclass(frozen=True, slots=True)
+class Register:
+    name: str  # for people: "host:pid"
+    host: str
+    pid: int
+    slots: int
+    running: tuple[int, ...] = ()  # attempts that it holds, of the epoch that it last knew
+    held: tuple[MapDone, ...] = ()  # finished maps whose outputs it still has
+
+
+@dataclass(frozen=True, slots=True)
+class GetTask:
+    """A standing request: keep me supplied with up to `credit` attempts at a time."""
+
+    credit: int
+
+
+@dataclass(frozen=True, slots=True)
+class Heartbeat:
+    credit: int
+    progress: tuple[Progress, ...] = ()  # every attempt held, running or queued
+
+
+@dataclass(frozen=True, slots=True)
+class MapDone:
+    job_id: str
+    index: int
+    attempt: int
+    path: str  # the map output; empty for a map-only job
+    partition_bytes: tuple[int, ...]
+    stats: Stats
+    counters: Counters = ()
+    file: OutputFile | None = None  # map-only: what was committed
+
+
+@dataclass(frozen=True, slots=True)
+class ReduceDone:
+    job_id: str
+    index: int
+    attempt: int
+    file: OutputFile
+    stats: Stats
+    counters: Counters = ()
+
+
+@dataclass(frozen=True, slots=True)
+class TaskFailed:
+    job_id: str
+    kind: TaskKind
+    index: int
+    attempt: int
+    reason: FailureReason
+    message: str  # one line
+    traceback: str = ""
+    lost: tuple[tuple[int, int], ...] = ()  # LOST_INPUT: (map index, attempt) of each
+
+
+@dataclass(frozen=True, slots=True)
+class CommitRequest:
+    job_id: str
+    kind: TaskKind
+    index: int
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True)
+class Leave:
+    """The last thing a worker says: it will answer nothing more."""
+
+    reason: str
+
+
+# --- from the master to a worker ---------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Registered:
+    heartbeat_interval_s: float
+    lost_after_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class TaskResponse:
+    tasks: tuple[Task, ...]
+    jobs: tuple[JobSpec, ...] = ()  # those of the tasks that this worker has not been told of
+
+
+@dataclass(frozen=True, slots=True)
+class Cancel:
+    attempts: tuple[int, ...]
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class CommitReply:
+    attempt: int
+    granted: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Ack:
+    """The master has taken in the results of these attempts; the worker may forget them."""
+
+    attempts: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class HeartbeatReply:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class RegisterAgain:
+    """The master doesn't know the sender (or no longer): register, and all goes on."""
+
+
+@dataclass(frozen=True, slots=True)
+class ForgetJob:
+    """The job has ended: drop its map outputs and its slots."""
+
+    job_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Exit:
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """The answer to a frame that the master could make nothing of."""
+
+    reason: str
+
+
+# --- clients -----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class InputFile:
+    """A row of a job's input, as planning wants it."""
+
+    path: str
+    size_bytes: int
+    splittable: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Submit:
+    spec: JobSpec
+    inputs: tuple[InputFile, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Submitted:
+    job_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class CancelJob:
+    job_id: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class GetSnapshot:
+    """Asks for how things stand, and for the events after `after_seq` that the master still has."""
+
+    after_seq: int = -1  # -1: no events wanted
+
+
+@dataclass(frozen=True, slots=True)
+class JobStatus:
+    job_id: str
+    name: str
+    state: str
+    maps_done: int
+    n_map: int
+    reduces_done: int
+    n_reduce: int
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerStatus:
+    name: str
+    state: str
+    slots: int
+    running: int
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    seq: int  # of the last event that this already reflects
+    events_address: str
+    jobs: tuple[JobStatus, ...] = ()
+    workers: tuple[WorkerStatus, ...] = ()
+    events: tuple[Published, ...] = ()
+
+
+# --- published ---------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class JobEvent:
+    """A job's phase transition."""
+
+    job_id: str
+    state: str
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class TaskEvent:
+    job_id: str
+    kind: TaskKind
+    index: int
+    attempt: int
+    state: str  # an attempt's state: "running", "succeeded", "failed", ...
+    worker: str
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerEvent:
+    worker: str
+    state: str  # "alive", "suspect", "lost", "left"
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class MasterEvent:
+    state: str  # "ended": the last event of the epoch
+    text: str = ""
+
+
+Event = JobEvent | TaskEvent | WorkerEvent | MasterEvent
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """An event as subscribers get it: numbered, and stamped by the master's wall clock."""
+
+    seq: int
+    time_s: float
+    event: Event
+
+
+# --- between an agent and its slot processes ---------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class StartJob:
+    """The first thing that a slot hears: the one job that it will ever run."""
+
+    spec: JobSpec
+    folder: str  # where its map outputs go
+    memory_bytes: int  # what one task may use; 0: no limit
+    progress_interval_s: float
+
+
+FromWorker = (
+    Register | GetTask | Heartbeat | MapDone | ReduceDone | TaskFailed | CommitRequest | Leave
+)
+FromClient = Submit | CancelJob | GetSnapshot
+FromMaster = (
+    Registered
+    | TaskResponse
+    | Cancel
+    | CommitReply
+    | Ack
+    | HeartbeatReply
+    | RegisterAgain
+    | ForgetJob
+    | Exit
+    | Refused
+    | Submitted
+    | Snapshot
+)
+FromSlot = Progress | MapDone | ReduceDone | TaskFailed | CommitRequest
+ToSlot = StartJob | Task | CommitReply
+Message = FromWorker | FromClient | FromMaster | FromSlot | ToSlot
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One ZeroMQ message: everything that one turn of the sender had to say to one peer.
+
+    `epoch` is the master's: 0 from a sender that has not registered yet.
+    """
+
+    epoch: int
+    messages: tuple[Message, ...] = field(default=())

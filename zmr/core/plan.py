@@ -1,0 +1,64 @@
+"""Planning: from the rows of a job's input to its map tasks. A pure function.
+
+A file is a task. A file larger than the split size becomes several, if its format can be cut;
+where exactly a record begins is the reader's business, so a cut is a plain byte offset. Very many
+small files share tasks. The plan depends on the inputs alone, never on who is there to work, so
+that the same job is the same tasks on one machine and on a hundred.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+
+from zmr.core.messages import InputFile, Split
+
+SPLIT_BYTES = 64 * 1024 * 1024
+
+# So many tasks keep the slots of a good-sized cluster busy; with more files than this, neighbours
+# share tasks, because a task costs about as much as reading a megabyte.
+FILES_AS_TASKS = 128
+SHARED_TASK_BYTES = 1024 * 1024
+
+
+def plan(inputs: Sequence[InputFile], split_bytes: int = SPLIT_BYTES) -> list[tuple[Split, ...]]:
+    """The splits of each map task, in the order of the inputs."""
+    pieces = [list(_cut(file, split_bytes)) for file in inputs]
+    if len(inputs) <= FILES_AS_TASKS:
+        return [(piece,) for file in pieces for piece in file]
+    return list(_share(inputs, pieces))
+
+
+def _cut(file: InputFile, split_bytes: int) -> Iterator[Split]:
+    if not file.splittable or file.size_bytes <= split_bytes:
+        yield Split(file.path)
+        return
+    # Even pieces: a last piece of a few bytes would cost a task and a straggler.
+    n = -(-file.size_bytes // split_bytes)
+    edges = [file.size_bytes * i // n for i in range(n + 1)]
+    for start, end in pairwise(edges):
+        yield Split(file.path, start, end - start)
+
+
+def _share(
+    inputs: Sequence[InputFile], pieces: Sequence[Sequence[Split]]
+) -> Iterator[tuple[Split, ...]]:
+    files_a_task = -(-len(inputs) // FILES_AS_TASKS)
+    shared: list[Split] = []
+    shared_bytes = 0
+    for file, cut in zip(inputs, pieces, strict=True):
+        alone = len(cut) > 1 or file.size_bytes >= SHARED_TASK_BYTES
+        if shared and (
+            alone
+            or len(shared) == files_a_task
+            or shared_bytes + file.size_bytes > SHARED_TASK_BYTES
+        ):
+            yield tuple(shared)
+            shared, shared_bytes = [], 0
+        if alone:
+            yield from ((piece,) for piece in cut)
+        else:
+            shared += cut
+            shared_bytes += file.size_bytes
+    if shared:
+        yield tuple(shared)

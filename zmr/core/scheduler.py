@@ -1,0 +1,111 @@
+"""Who gets which task next.
+
+Workers pull: each has said how many attempts it can take. Tasks go round-robin, one a worker, first
+to free slots; only when there is much more work than slots do workers get more than they can run at
+once, so that a worker with quick tasks never waits for the network. Jobs are served in the order
+of their submission.
+
+A step costs the same with ten workers and with ten thousand: workers with room are kept apart.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from zmr.core.jobs import JobRun
+from zmr.core.liveness import Worker
+from zmr.core.states import WorkerState
+from zmr.core.tasks import Attempt, TaskRecord, TaskTable
+
+# More than so many idle tasks a slot, and workers may hold tasks in reserve.
+_RESERVE_FROM_TASKS_A_SLOT = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    worker: Worker
+    job: JobRun
+    task: TaskRecord
+    is_backup: bool
+
+
+class Scheduler:
+    def __init__(self) -> None:
+        self._free: dict[bytes, Worker] = {}  # with a slot that has nothing to do
+        self._reserve: dict[bytes, Worker] = {}  # all slots busy, but would take more
+        self._slots: dict[bytes, int] = {}
+        self._total_slots = 0
+
+    def update(self, worker: Worker) -> None:
+        """The worker's state, credit or number of attempts may have changed."""
+        peer = worker.peer
+        self._free.pop(peer, None)
+        self._reserve.pop(peer, None)
+        slots = worker.slots if worker.is_present else 0
+        self._total_slots += slots - self._slots.pop(peer, 0)
+        if slots:
+            self._slots[peer] = slots
+        if worker.state is not WorkerState.ALIVE:
+            return
+        if worker.room(prefetch=False) > 0:
+            self._free[peer] = worker
+        elif worker.room(prefetch=True) > 0:
+            self._reserve[peer] = worker
+
+    @property
+    def has_free_slots(self) -> bool:
+        return bool(self._free)
+
+    def next_grant(self, jobs: Iterable[JobRun]) -> Grant | None:
+        """What to hand out next, if anything. The caller hands it out, then calls `update`."""
+        for job in jobs:
+            if job.is_active and (self._free or self._reserve):
+                grant = self._idle_task(job) or self._backup_task(job)
+                if grant is not None:
+                    return grant
+        return None
+
+    def _idle_task(self, job: JobRun) -> Grant | None:
+        table = job.ready
+        if not table.idle_at_most:
+            return None
+        can_wait = len(self._free) > 1
+        for worker in self._free.values():
+            task = table.next_idle(worker.peer, can_wait)
+            if task is not None:
+                return Grant(worker, job, task, is_backup=False)
+        for worker in self._free.values():  # the tasks have failed on all who are free
+            task = table.next_idle(worker.peer, can_wait=False)
+            return Grant(worker, job, task, is_backup=False) if task is not None else None
+        return self._reserved_task(job, table)
+
+    def _reserved_task(self, job: JobRun, table: TaskTable) -> Grant | None:
+        if table.idle_at_most <= _RESERVE_FROM_TASKS_A_SLOT * self._total_slots:
+            return None
+        for worker in self._reserve.values():
+            task = table.next_idle(worker.peer, can_wait=False)
+            return Grant(worker, job, task, is_backup=False) if task is not None else None
+        return None
+
+    def _backup_task(self, job: JobRun) -> Grant | None:
+        for attempt in job.backups_wanted.values():
+            for worker in self._free.values():
+                if worker.peer != attempt.peer and worker.peer not in attempt.task.failed_on:
+                    return Grant(worker, job, attempt.task, is_backup=True)
+        return None
+
+
+def is_straggler(
+    attempt: Attempt, table: TaskTable, now: float, backup_after_s: float, fraction: float
+) -> bool:
+    """Whether the attempt should get a backup task (MapReduce paper, section 3.6).
+
+    The phase is nearly over, and this attempt has run for long, and for well longer than its like.
+    """
+    if attempt.queued or len(attempt.task.attempts) > 1:
+        return False
+    if table.remaining > max(1, int(len(table) * fraction)):
+        return False
+    median_s = table.median_s() or 0.0
+    return now - attempt.granted_at > max(backup_after_s, 1.5 * median_s)

@@ -1,0 +1,161 @@
+"""Every state of a job, a task, an attempt and a worker, and every legal move between them.
+
+The tables below are the law: a move that is not in one of them is a bug of ours and raises
+`IllegalMove`. The diagrams in docs/architecture.md are drawn from them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import Generic, TypeVar
+
+
+class JobState(Enum):
+    QUEUED = "queued"
+    MAP = "map"
+    REDUCE = "reduce"
+    DONE = "done"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+class TaskState(Enum):
+    IDLE = "idle"
+    IN_PROGRESS = "in progress"
+    COMPLETED = "completed"
+
+
+class AttemptState(Enum):
+    RUNNING = "running"
+    COMMITTING = "committing"  # it has asked whether it may publish its output
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    LOST = "lost"  # its worker is silent; if it comes back, the attempt goes on
+    CANCELLED = "cancelled"
+
+
+class WorkerState(Enum):
+    ALIVE = "alive"
+    SUSPECT = "suspect"
+    LOST = "lost"
+    LEFT = "left"
+
+
+class IllegalMove(Exception):
+    """The machine was told something that can't happen in its state: a bug of zmr."""
+
+
+S = TypeVar("S", bound=Enum)
+
+
+@dataclass(frozen=True)
+class Machine(Generic[S]):
+    """A literal table of moves: (state, what happened) to the next state."""
+
+    name: str
+    initial: S
+    moves: dict[tuple[S, str], S]
+
+    def move(self, state: S, happened: str, who: object = "") -> S:
+        """The next state. Raises `IllegalMove`, naming `who`, if there is none."""
+        try:
+            return self.moves[state, happened]
+        except KeyError:
+            raise IllegalMove(
+                f"{self.name} {who}: '{happened}' can't happen in state '{state.value}'"
+            ) from None
+
+    def mermaid(self) -> str:
+        """The table as the source of a Mermaid state diagram."""
+        lines = ["stateDiagram-v2", f"    [*] --> {_identifier(self.initial)}"]
+        lines += [f'    state "{s.value}" as {_identifier(s)}' for s in type(self.initial)]
+        lines += [
+            f"    {_identifier(state)} --> {_identifier(following)}: {happened}"
+            for (state, happened), following in self.moves.items()
+        ]
+        left = {state for state, _ in self.moves}
+        lines += [f"    {_identifier(s)} --> [*]" for s in type(self.initial) if s not in left]
+        return "\n".join(lines)
+
+
+def _identifier(state: Enum) -> str:
+    return state.name.lower()
+
+
+JOB = Machine(
+    "job",
+    JobState.QUEUED,
+    {
+        (JobState.QUEUED, "start"): JobState.MAP,
+        (JobState.QUEUED, "cancel"): JobState.CANCELLED,
+        (JobState.QUEUED, "fail"): JobState.FAILED,
+        (JobState.MAP, "all maps completed"): JobState.REDUCE,
+        (JobState.MAP, "output complete"): JobState.DONE,  # a map-only job
+        (JobState.MAP, "fail"): JobState.FAILED,
+        (JobState.MAP, "cancel"): JobState.CANCELLED,
+        (JobState.REDUCE, "output complete"): JobState.DONE,
+        (JobState.REDUCE, "fail"): JobState.FAILED,
+        (JobState.REDUCE, "cancel"): JobState.CANCELLED,
+    },
+)
+
+TASK = Machine(
+    "task",
+    TaskState.IDLE,
+    {
+        (TaskState.IDLE, "hand out"): TaskState.IN_PROGRESS,
+        (TaskState.IDLE, "lost attempt returns"): TaskState.IN_PROGRESS,
+        (TaskState.IDLE, "complete"): TaskState.COMPLETED,  # by an attempt given up for lost
+        (TaskState.IN_PROGRESS, "hand out"): TaskState.IN_PROGRESS,  # a backup task
+        (TaskState.IN_PROGRESS, "lost attempt returns"): TaskState.IN_PROGRESS,
+        (TaskState.IN_PROGRESS, "last attempt ends"): TaskState.IDLE,
+        (TaskState.IN_PROGRESS, "complete"): TaskState.COMPLETED,
+        (TaskState.COMPLETED, "output lost"): TaskState.IDLE,  # maps only
+    },
+)
+
+ATTEMPT = Machine(
+    "attempt",
+    AttemptState.RUNNING,
+    {
+        (AttemptState.RUNNING, "ask to commit"): AttemptState.COMMITTING,
+        (AttemptState.RUNNING, "succeed"): AttemptState.SUCCEEDED,
+        (AttemptState.RUNNING, "fail"): AttemptState.FAILED,
+        (AttemptState.RUNNING, "worker lost"): AttemptState.LOST,
+        (AttemptState.RUNNING, "cancel"): AttemptState.CANCELLED,
+        (AttemptState.COMMITTING, "ask to commit"): AttemptState.COMMITTING,
+        (AttemptState.COMMITTING, "succeed"): AttemptState.SUCCEEDED,
+        (AttemptState.COMMITTING, "fail"): AttemptState.FAILED,
+        (AttemptState.COMMITTING, "worker lost"): AttemptState.LOST,
+        (AttemptState.COMMITTING, "cancel"): AttemptState.CANCELLED,
+        (AttemptState.SUCCEEDED, "worker lost"): AttemptState.LOST,  # and its map output with it
+        (AttemptState.LOST, "return"): AttemptState.RUNNING,
+        (AttemptState.LOST, "succeed"): AttemptState.SUCCEEDED,
+        (AttemptState.LOST, "fail"): AttemptState.FAILED,
+        (AttemptState.LOST, "cancel"): AttemptState.CANCELLED,
+    },
+)
+
+WORKER = Machine(
+    "worker",
+    WorkerState.ALIVE,
+    {
+        (WorkerState.ALIVE, "sign of life"): WorkerState.ALIVE,
+        (WorkerState.ALIVE, "silence"): WorkerState.SUSPECT,
+        (WorkerState.ALIVE, "leave"): WorkerState.LEFT,
+        (WorkerState.SUSPECT, "sign of life"): WorkerState.ALIVE,
+        (WorkerState.SUSPECT, "longer silence"): WorkerState.LOST,
+        (WorkerState.SUSPECT, "leave"): WorkerState.LEFT,
+        (WorkerState.LOST, "register again"): WorkerState.ALIVE,
+    },
+)
+
+MACHINES: tuple[
+    Machine[JobState] | Machine[TaskState] | Machine[AttemptState] | Machine[WorkerState], ...
+] = (
+    JOB,
+    TASK,
+    ATTEMPT,
+    WORKER,
+)

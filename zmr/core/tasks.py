@@ -1,0 +1,221 @@
+"""The tasks of one phase, and the attempts at them.
+
+`TaskTable` owns its tasks' states. It knows which are idle and how many are complete without
+looking at all of them, so that a million tasks cost no more a step than ten.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from itertools import islice
+
+from zmr.core.messages import MapDone, ReduceDone, Split, TaskKind
+from zmr.core.states import ATTEMPT, TASK, AttemptState, TaskState
+
+# The median duration of a phase is that of its latest tasks, so many at most.
+_DURATIONS_KEPT = 501
+
+# How far the queue is searched for a task that has not failed on the worker that asks.
+_LOOK_AHEAD = 64
+
+
+class Attempt:
+    """One hand-out of one task to one worker."""
+
+    __slots__ = (
+        "granted_at",
+        "id",
+        "is_backup",
+        "job_id",
+        "moved_at",
+        "peer",
+        "progress",
+        "queued",
+        "state",
+        "task",
+    )
+
+    def __init__(
+        self, id: int, job_id: str, task: TaskRecord, peer: bytes, now: float, is_backup: bool
+    ) -> None:
+        self.id = id
+        self.job_id = job_id
+        self.task = task
+        self.peer = peer
+        self.state = ATTEMPT.initial
+        self.granted_at = now
+        self.moved_at = now  # when it last made progress, as far as its heartbeats told
+        self.progress = (0, 0)
+        self.queued = True
+        self.is_backup = is_backup
+
+    def move(self, happened: str) -> None:
+        self.state = ATTEMPT.move(self.state, happened, self)
+
+    @property
+    def is_live(self) -> bool:
+        return self.state in (AttemptState.RUNNING, AttemptState.COMMITTING)
+
+    def __str__(self) -> str:
+        return f"{self.task}, attempt {self.number}"
+
+    @property
+    def number(self) -> int:
+        """The attempt's number for people: 1, 2, 3, ... in this epoch."""
+        return self.id & 0xFFFFFFFF
+
+
+class TaskRecord:
+    """One task of a job."""
+
+    __slots__ = (
+        "attempts",
+        "committer",
+        "failed_on",
+        "failures",
+        "index",
+        "kind",
+        "lost",
+        "lost_inputs",
+        "owner",
+        "result",
+        "splits",
+        "state",
+    )
+
+    def __init__(self, kind: TaskKind, index: int, splits: tuple[Split, ...] = ()) -> None:
+        self.kind = kind
+        self.index = index
+        self.splits = splits
+        self.state = TASK.initial
+        self.attempts: list[Attempt] = []  # the live ones
+        self.lost: tuple[Attempt, ...] = ()  # those whose workers may come back
+        self.failures = 0
+        self.lost_inputs = 0  # attempts that could not read their input
+        self.failed_on: frozenset[bytes] = frozenset()  # peers that are better avoided
+        self.committer: Attempt | None = None  # who may publish
+        self.result: MapDone | ReduceDone | None = None
+        self.owner = b""  # the peer that completed it
+
+    def __str__(self) -> str:
+        return f"{self.kind.label} {self.index}"
+
+
+class TaskTable:
+    """The tasks of one kind of one job."""
+
+    def __init__(self, kind: TaskKind, splits: list[tuple[Split, ...]] | int) -> None:
+        self.kind = kind
+        if isinstance(splits, int):
+            self.tasks = [TaskRecord(kind, index) for index in range(splits)]
+        else:
+            self.tasks = [TaskRecord(kind, index, own) for index, own in enumerate(splits)]
+        self.completed = 0
+        self._queue = deque(self.tasks)  # idle tasks; some that are idle no more
+        self._durations_s: deque[float] = deque(maxlen=_DURATIONS_KEPT)
+        self._median_s: float | None = None
+        self.started_at: float | None = None
+        self.completed_at: float | None = None
+
+    def __len__(self) -> int:
+        return len(self.tasks)
+
+    @property
+    def remaining(self) -> int:
+        return len(self.tasks) - self.completed
+
+    @property
+    def idle_at_most(self) -> int:
+        return len(self._queue)
+
+    def next_idle(self, peer: bytes, can_wait: bool) -> TaskRecord | None:
+        """The idle task that `peer` should get; it stays idle until `hand_out`.
+
+        With `can_wait`, tasks that have failed on this peer are left for somebody else.
+        """
+        queue = self._queue
+        while queue and queue[0].state is not TaskState.IDLE:
+            queue.popleft()
+        if not queue:
+            return None
+        if not can_wait or peer not in queue[0].failed_on:
+            return queue.popleft()
+        for position, task in enumerate(islice(queue, _LOOK_AHEAD)):
+            if task.state is TaskState.IDLE and peer not in task.failed_on:
+                del queue[position]
+                return task
+        return None
+
+    def hand_out(self, task: TaskRecord, attempt: Attempt, now: float) -> None:
+        task.state = TASK.move(task.state, "hand out", task)
+        task.attempts.append(attempt)
+        if self.started_at is None:
+            self.started_at = now
+
+    def attempt_returned(self, attempt: Attempt, now: float) -> None:
+        """A lost attempt's worker is back, and still at it."""
+        task = attempt.task
+        attempt.move("return")
+        attempt.moved_at = now
+        task.state = TASK.move(task.state, "lost attempt returns", task)
+        task.lost = tuple(other for other in task.lost if other is not attempt)
+        task.attempts.append(attempt)
+
+    def attempt_ended(self, attempt: Attempt, happened: str) -> None:
+        """A live or lost attempt failed, was cancelled, or its worker was lost."""
+        task = attempt.task
+        if attempt.is_live:
+            task.attempts.remove(attempt)
+        else:
+            task.lost = tuple(other for other in task.lost if other is not attempt)
+        attempt.move(happened)
+        if attempt.state is AttemptState.LOST:
+            task.lost += (attempt,)
+        if task.committer is attempt:
+            task.committer = None
+        if not task.attempts and task.state is TaskState.IN_PROGRESS:
+            self._requeue(task, "last attempt ends")
+
+    def complete(
+        self, task: TaskRecord, attempt: Attempt, result: MapDone | ReduceDone, now: float
+    ) -> list[Attempt]:
+        """The task is complete by this attempt. Returns the others, live and lost, now useless."""
+        if attempt.is_live:
+            task.attempts.remove(attempt)
+            self._durations_s.append(now - attempt.granted_at)
+            self._median_s = None
+        else:
+            task.lost = tuple(other for other in task.lost if other is not attempt)
+        attempt.move("succeed")
+        task.state = TASK.move(task.state, "complete", task)
+        task.result = result
+        task.owner = attempt.peer
+        task.committer = None
+        self.completed += 1
+        self.completed_at = now
+        return [*task.attempts, *task.lost]
+
+    def output_lost(self, task: TaskRecord, may_return: Attempt | None = None) -> None:
+        """The completed task's output is gone: it must run again, unless its attempt returns."""
+        if may_return is not None:
+            task.lost += (may_return,)
+        task.result = None
+        task.owner = b""
+        self.completed -= 1
+        self._requeue(task, "output lost")
+
+    def median_s(self) -> float | None:
+        """The median duration of the completed tasks, in seconds; None before the first."""
+        if self._median_s is None and self._durations_s:
+            ordered = sorted(self._durations_s)
+            self._median_s = ordered[len(ordered) // 2]
+        return self._median_s
+
+    def results(self) -> Iterator[MapDone | ReduceDone]:
+        return (task.result for task in self.tasks if task.result is not None)
+
+    def _requeue(self, task: TaskRecord, happened: str) -> None:
+        task.state = TASK.move(task.state, happened, task)
+        # First in the queue: others may be waiting for it.
+        self._queue.appendleft(task)

@@ -1,0 +1,72 @@
+"""A list of Python values as an Arrow column, and back, without changing any of them.
+
+The law is the exact round trip: what comes back has the type and the value of what went in. No int
+becomes a float, no tuple a list. So a column is typed only where Arrow keeps that law; anything
+else is pickled, value by value. Pickles are read by the slot processes of the job that wrote
+them, and by nothing else.
+"""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Sequence
+from datetime import date, datetime
+from types import NoneType
+from typing import Any
+
+import pyarrow as pa
+
+_ARROW_TYPES: dict[type, pa.DataType] = {
+    str: pa.large_string(),
+    bytes: pa.large_binary(),
+    int: pa.int64(),
+    float: pa.float64(),
+    bool: pa.bool_(),
+    date: pa.date32(),
+    datetime: pa.timestamp("us"),
+    NoneType: pa.null(),
+}
+_PICKLED = {b"zmr": b"pickled"}
+
+
+class PickleError(Exception):
+    """A value that can't be kept from map to reduce. `index` is its place in the column."""
+
+    def __init__(self, index: int, text: str) -> None:
+        super().__init__(text)
+        self.index = index
+
+
+def encode(name: str, values: Sequence[Any]) -> tuple[pa.Field, pa.Array]:
+    """The values as a column with its field. Raises `PickleError`."""
+    kinds = set(map(type, values))
+    arrow_type = _ARROW_TYPES.get(kinds.pop()) if len(kinds) == 1 else None
+    if arrow_type is not None and not (arrow_type == pa.timestamp("us") and _beyond_arrow(values)):
+        try:
+            return pa.field(name, arrow_type), pa.array(values, arrow_type, from_pandas=False)
+        except (OverflowError, UnicodeEncodeError, pa.ArrowException):
+            pass  # an int beyond 64 bits, a lone surrogate
+    array = pa.array(_pickle_all(values), pa.large_binary())
+    return pa.field(name, pa.large_binary(), metadata=_PICKLED), array
+
+
+def decode(field: pa.Field, column: pa.Array | pa.ChunkedArray) -> list[Any]:
+    """The values of a column. Raises what the unpickling of a user's own class may raise."""
+    values: list[Any] = column.to_pylist()
+    return list(map(pickle.loads, values)) if field.metadata == _PICKLED else values
+
+
+def _beyond_arrow(moments: Sequence[datetime]) -> bool:
+    return any(moment.tzinfo is not None or moment.fold for moment in moments)
+
+
+def _pickle_all(values: Sequence[Any]) -> list[bytes]:
+    pickled: list[bytes] = []
+    try:
+        for value in values:
+            pickled.append(pickle.dumps(value, 5))  # noqa: PERF401 - its length names the culprit
+    except Exception as error:
+        index = len(pickled)
+        kind = type(values[index]).__name__
+        raise PickleError(index, f"a value of type {kind} can't be kept: {error}") from error
+    return pickled

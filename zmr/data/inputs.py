@@ -1,0 +1,89 @@
+"""The inputs of a job: from what the user names to the files that are read.
+
+All that is wrong with the inputs is found here, before anything starts, and told at once. The
+order of the rows is the order of the job's tasks, and so of the values of a key: the arguments as
+given, the files of a folder by the bytes of their paths.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterable, Iterator
+
+from zmr.core.messages import InputFile
+from zmr.errors import InputError
+
+_MOST_NAMED = 10
+
+
+def list_inputs(paths: Iterable[str], splittable: bool = False) -> tuple[InputFile, ...]:
+    """The files behind the paths, folders searched to the bottom, with absolute paths.
+
+    In folders, names that begin with `.` or `_` are passed over, as hidden files and markers such
+    as `_SUCCESS` are no data. A file named twice is read twice. `splittable` is that of the job's
+    input format. Raises `InputError`, which names everything that is missing, unreadable or not a
+    regular file.
+    """
+    files: list[InputFile] = []
+    problems: list[str] = []
+    for path in paths:
+        absolute = os.path.abspath(path)
+        found = _files_below(absolute, (), problems) if os.path.isdir(absolute) else [absolute]
+        for name in sorted(found, key=os.fsencode):
+            size_bytes = _size(name, problems)
+            if size_bytes is not None:
+                files.append(InputFile(name, size_bytes, splittable))
+    if problems:
+        raise InputError(_told_together(problems))
+    return tuple(files)
+
+
+def _files_below(
+    folder: str, above: tuple[tuple[int, int], ...], problems: list[str]
+) -> Iterator[str]:
+    try:
+        status = os.stat(folder)
+        identity = (status.st_dev, status.st_ino)
+        if identity in above:
+            problems.append(f"{folder}: a link that leads back to a folder above it")
+            return
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                if entry.name[0] in "._":
+                    continue
+                if entry.is_dir():
+                    yield from _files_below(entry.path, (*above, identity), problems)
+                else:
+                    yield entry.path
+    except OSError as error:
+        problems.append(f"{folder}: {error.strerror}")
+
+
+def _size(path: str, problems: list[str]) -> int | None:
+    """The size of a file that can serve as input; otherwise None, and what is wrong is noted."""
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        problems.append(f"{os.fsencode(path)!r}: the name is not UTF-8")
+        return None
+    try:
+        status = os.stat(path)
+    except (OSError, ValueError) as error:
+        reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
+        problems.append(f"{path}: {reason}")
+        return None
+    if not stat.S_ISREG(status.st_mode):
+        problems.append(f"{path}: neither a regular file nor a folder")
+    elif not os.access(path, os.R_OK):
+        problems.append(f"{path}: Permission denied")
+    else:
+        return status.st_size
+    return None
+
+
+def _told_together(problems: list[str]) -> str:
+    named = "; ".join(problems[:_MOST_NAMED])
+    more = len(problems) - _MOST_NAMED
+    noun = "input" if len(problems) == 1 else "inputs"
+    return f"can't read the {noun} {named}" + (f"; and {more} more" if more > 0 else "")

@@ -1,0 +1,118 @@
+"""What a key may be: str, bytes, int, float, bool, date, datetime, or a tuple of them.
+
+All keys of a job are of one type. The law has a reason in each part: keys are sorted, so any two
+must compare; and they are grouped, so equal keys must look the same, which 1, 1.0 and True don't.
+NaN equals nothing, not even itself, and therefore has no group.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator
+from datetime import date, datetime
+from typing import Any
+
+from zmr.data.shown import shown
+
+KEY_TYPES = (str, bytes, int, float, bool, date, datetime)
+_ALLOWED = "str, bytes, int, float, bool, date, datetime, or a tuple of them"
+
+
+class KeyTypeError(TypeError):
+    """Keys that can't be sorted and grouped together."""
+
+
+def type_of_keys(keys: Collection[Any]) -> str:
+    """The name of the type that all the keys have: "str", "(str, int)"; "" if there are none.
+
+    Raises `KeyTypeError`, naming examples, if they have several, or one that no key may have.
+    """
+    if not keys:
+        return ""
+    types = set(map(type, keys))
+    name = _type_of_tuples(keys) if types == {tuple} else _type_of_scalars(keys, types)
+    if name is None:
+        raise _mixture(keys)
+    return name
+
+
+def of_one_type(pairs: Iterable[tuple[Any, Any]], first: Any) -> Iterable[tuple[Any, Any]]:
+    """The pairs, checked for keys that a dict would take for equal although their types differ.
+
+    Only numbers and tuples can do that; other keys pass unwatched, for a dict keeps them apart
+    and `type_of_keys` on the dict finds them. `first` is the first key.
+    """
+    if type(first) in (int, float, bool):
+        return _of_scalar_type(pairs, first)
+    if type(first) is tuple:
+        return _of_tuple_type(pairs, first)
+    return pairs
+
+
+def _of_scalar_type(pairs: Iterable[tuple[Any, Any]], first: Any) -> Iterator[tuple[Any, Any]]:
+    kind = type(first)
+    for key, value in pairs:
+        if type(key) is not kind:
+            raise _mixture([first, key])
+        yield key, value
+
+
+def _of_tuple_type(pairs: Iterable[tuple[Any, Any]], first: Any) -> Iterator[tuple[Any, Any]]:
+    kinds = tuple(map(type, first))
+    for key, value in pairs:
+        if type(key) is not tuple or tuple(map(type, key)) != kinds:
+            raise _mixture([first, key])
+        yield key, value
+
+
+def _type_of_tuples(keys: Collection[tuple[Any, ...]]) -> str | None:
+    """The type that all the tuples have, or None."""
+    if len(set(map(len, keys))) > 1:
+        return None
+    names = []
+    for column in zip(*keys, strict=True):
+        types = set(map(type, column))
+        if tuple in types:
+            raise KeyTypeError(f"a key can't be a tuple in a tuple: {shown(next(iter(keys)))}")
+        names.append(_type_of_scalars(column, types))
+    return None if None in names else f"({', '.join(map(str, names))})"
+
+
+def _type_of_scalars(keys: Collection[Any], types: set[type]) -> str | None:
+    """The type that all the keys have, or None."""
+    if not types.issubset(KEY_TYPES):
+        example = next(key for key in keys if type(key) not in KEY_TYPES)
+        if type(example) is tuple:
+            return None
+        raise KeyTypeError(f"a key can't be {_described(example)}: it is {_ALLOWED}")
+    if len(types) > 1:
+        return None
+    (kind,) = types
+    if kind is float and any(key != key for key in keys):
+        raise KeyTypeError("NaN can't be a key: it equals nothing, not even itself")
+    if kind is datetime:
+        names = {_name(key) for key in keys}
+        return names.pop() if len(names) == 1 else None
+    return kind.__name__
+
+
+def _mixture(keys: Iterable[Any]) -> KeyTypeError:
+    examples: dict[str, Any] = {}
+    for key in keys:
+        examples.setdefault(_name(key), key)
+    one, other, *_ = examples.values()
+    return KeyTypeError(
+        f"the keys of a job must be of one type, but there are {_described(one)} "
+        f"and {_described(other)}"
+    )
+
+
+def _name(key: Any) -> str:
+    if type(key) is tuple:
+        return f"({', '.join(map(_name, key))})"
+    if type(key) is datetime and key.utcoffset() is not None:
+        return "datetime with time zone"
+    return type(key).__name__
+
+
+def _described(key: Any) -> str:
+    return f"{_name(key)} ({shown(key)})"

@@ -1,0 +1,149 @@
+"""The output folder: made ready before a job, declared complete after it, and read again.
+
+It holds:
+
+    OUT/mr-out-<partition>     one text file a partition, each appearing whole or not at all
+    OUT/_SUCCESS               JSON, written last: when it is there, all of the files are
+    OUT/.zmr-<job>/            unfinished files of running attempts; gone when the job is
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from zmr.core.messages import Counters, OutputFile, Stats
+from zmr.errors import OutputError
+
+SUCCESS = "_SUCCESS"
+_OURS = re.compile(r"mr-out-\d+|_SUCCESS|_SUCCESS\.part|\.zmr-.*")
+
+
+def output_name(index: int) -> str:
+    """The name of a partition's file, or of a map's in a map-only job."""
+    return f"mr-out-{index}"
+
+
+def temporary_folder(folder: str, job_id: str) -> str:
+    """Where the attempts of a job keep what is not committed yet."""
+    return os.path.join(folder, f".zmr-{job_id}")
+
+
+def prepare_output(folder: str, overwrite: bool, inputs: Iterable[str]) -> None:
+    """Make the folder exist, writable, and free of earlier output.
+
+    `inputs` are the paths that the user named. With `overwrite`, what an earlier job left is
+    removed and other files stay. Raises `OutputError` if the folder holds anything and `overwrite`
+    is not given, if it can't be written to, or if it and an input lie within one another.
+    """
+    folder = os.path.abspath(folder)
+    _refuse_overlap(folder, inputs)
+    try:
+        os.makedirs(folder, exist_ok=True)
+        names = os.listdir(folder)
+        if names and not overwrite:
+            raise OutputError(
+                f"output folder {folder} is not empty: name another, or give --overwrite"
+            )
+        if not os.access(folder, os.W_OK | os.X_OK):
+            raise OutputError(f"can't write to the output folder {folder}: Permission denied")
+        for name in filter(_OURS.fullmatch, names):
+            _remove(os.path.join(folder, name))
+    except FileExistsError:
+        raise OutputError(f"output folder {folder} is a file: name another") from None
+    except OSError as error:
+        raise OutputError(f"can't use {folder} as output folder: {error.strerror}") from None
+
+
+def success_manifest(
+    job: str,
+    params: Iterable[tuple[str, str]],
+    files: Iterable[OutputFile],
+    counters: Counters,
+    stats: Stats,
+) -> dict[str, Any]:
+    """What `_SUCCESS` says of a job: its files with sizes and checksums, counters and totals."""
+    return {
+        "job": job,
+        "params": dict(params),
+        "files": [
+            {"name": file.name, "size_bytes": file.size_bytes, "checksum": file.checksum}
+            for file in sorted(files, key=lambda file: int(file.name.rpartition("-")[2]))
+        ],
+        "counters": dict(counters),
+        "stats": {
+            "records_in": stats.records_in,
+            "bytes_in": stats.bytes_in,
+            "records_out": stats.records_out,
+            "bytes_out": stats.bytes_out,
+            "elapsed_s": round(stats.elapsed_s, 3),
+        },
+    }
+
+
+def write_success(folder: str, manifest: Mapping[str, Any]) -> None:
+    """Declare the output complete. `_SUCCESS` is there whole or not at all."""
+    path = os.path.join(folder, SUCCESS)
+    with open(path + ".part", "w", encoding="utf-8", errors="backslashreplace") as file:
+        json.dump(manifest, file, indent=1, ensure_ascii=False)
+        file.write("\n")
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(path + ".part", path)
+
+
+def clean_temporary(folder: str, job_id: str) -> None:
+    """Remove what the job's attempts left unfinished, as far as that is possible."""
+    from shutil import rmtree
+
+    rmtree(temporary_folder(folder, job_id), ignore_errors=True)
+
+
+def output_files(folder: str | os.PathLike[str]) -> list[str]:
+    """The paths of a finished job's files, in the order of the partitions.
+
+    Raises `OutputError` if the folder holds no finished output.
+    """
+    try:
+        with open(os.path.join(folder, SUCCESS), encoding="utf-8") as file:
+            names = [entry["name"] for entry in json.load(file)["files"]]
+    except (OSError, ValueError, LookupError, TypeError):
+        raise OutputError(f"{os.fspath(folder)} holds no finished output (no {SUCCESS})") from None
+    return [os.path.join(folder, name) for name in names]
+
+
+def read_output(folder: str | os.PathLike[str]) -> Iterator[tuple[str, str]]:
+    """The (key, value) pairs of a finished job's output, as text, in the order of the partitions.
+
+    Raises `OutputError` if the folder holds no finished output.
+    """
+    from zmr.data.text import decode_lines
+
+    for path in output_files(folder):
+        with open(path, "rb") as lines:
+            yield from decode_lines(lines)
+
+
+def _refuse_overlap(folder: str, inputs: Iterable[str]) -> None:
+    real = os.path.realpath(folder)
+    for name in inputs:
+        path = os.path.realpath(name)
+        if path == real or path.startswith(os.path.join(real, "")):
+            raise OutputError(f"output folder {folder} holds the input {name}: name another")
+        if real.startswith(os.path.join(path, "")):
+            raise OutputError(
+                f"output folder {folder} lies in the input {name}, "
+                f"where the next run would read it: name another"
+            )
+
+
+def _remove(path: str) -> None:
+    if os.path.isdir(path) and not os.path.islink(path):
+        from shutil import rmtree
+
+        rmtree(path)
+    else:
+        os.unlink(path)

@@ -1,0 +1,98 @@
+"""One file of the job's output, from its first line to its place in the output folder.
+
+Lines go to a file of the attempt's own, beside the target. Publishing links it to its final name,
+and a link never replaces: whatever stands under that name stays, and a late attempt that finds it
+there reports what it found. Readers therefore see one whole file or none, and never two.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Callable
+from contextlib import suppress
+from typing import BinaryIO
+from zlib import crc32
+
+from zmr.core.messages import OutputFile
+from zmr.data.output import SUCCESS, temporary_folder
+
+_NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EXDEV}
+
+
+class PartitionFile:
+    """An output file being written: `write`, then `finish`, then `publish` or `discard`."""
+
+    def __init__(self, folder: str, job_id: str, name: str, attempt: int) -> None:
+        """Raises OSError if the file can't be made."""
+        self.folder = folder
+        self.name = name
+        self.size_bytes = 0
+        self._checksum = 0
+        self._temporary_folder = temporary_folder(folder, job_id)
+        self._temporary = os.path.join(self._temporary_folder, f"{name}.{attempt}")
+        self._file: BinaryIO = self._open()
+
+    def write(self, data: bytes) -> None:
+        self._file.write(data)
+        self._checksum = crc32(data, self._checksum)
+        self.size_bytes += len(data)
+
+    def finish(self) -> None:
+        """Have everything on the disk, before anyone is told that it is there."""
+        self._file.flush()
+        os.fsync(self._file.fileno())
+        self._file.close()
+
+    def publish(self) -> OutputFile:
+        """Give the file its final name, unless that is taken, and say what now has the name."""
+        final = os.path.join(self.folder, self.name)
+        try:
+            os.link(self._temporary, final)
+        except FileExistsError:
+            return describe(self.folder, self.name)
+        except OSError as error:
+            if error.errno not in _NO_LINKS:
+                raise
+            if os.path.exists(final):
+                return describe(self.folder, self.name)
+            os.rename(self._temporary, final)
+        finally:
+            self.discard()
+        _sync_folder(self.folder)
+        return OutputFile(self.name, self.size_bytes, f"crc32:{self._checksum:08x}")
+
+    def discard(self) -> None:
+        """Leave nothing unfinished behind."""
+        self._file.close()
+        _ignoring_errors(os.unlink, self._temporary)
+        if os.path.exists(os.path.join(self.folder, SUCCESS)):
+            # The job is over and has cleaned up; this attempt came too late to be cleaned up after.
+            _ignoring_errors(os.rmdir, self._temporary_folder)
+
+    def _open(self) -> BinaryIO:
+        os.makedirs(self._temporary_folder, exist_ok=True)
+        return open(self._temporary, "wb")
+
+
+def describe(folder: str, name: str) -> OutputFile:
+    """Size and checksum of an output file that is there."""
+    size_bytes = checksum = 0
+    with open(os.path.join(folder, name), "rb") as file:
+        while block := file.read(1 << 20):
+            checksum = crc32(block, checksum)
+            size_bytes += len(block)
+    return OutputFile(name, size_bytes, f"crc32:{checksum:08x}")
+
+
+def _sync_folder(folder: str) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _ignoring_errors(remove: Callable[[str], None], path: str) -> None:
+    with suppress(OSError):
+        remove(path)

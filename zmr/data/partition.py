@@ -1,0 +1,122 @@
+"""Which partition a key belongs to: the same on every machine, in every run and Python version.
+
+The default partitioner hashes a key's canonical form, a row of 64-bit words (little endian):
+
+    str         its UTF-8 bytes, padded with zeros to whole words (lone surrogates as in WTF-8)
+    bytes       its bytes, padded likewise
+    int, bool   one word, two's complement; from 2**63 on as many words as it takes
+    float       one word, IEEE 754; -0.0 as 0.0, to which it is equal
+    date        one word: days since 1970-01-01
+    datetime    one word: microseconds since 1970-01-01T00:00 (in UTC if it has a time zone)
+    tuple       one word for each element: the element's hash
+
+    hash = mix(size + mix(word[0] + G) + mix(word[1] + 2 G) + ...)          modulo 2**64
+
+where size is the unpadded length in bytes, G the golden ratio's 64 bits, and mix the finaliser of
+the SplitMix64 generator (Steele, Lea and Flood, 2014, with Stafford's constants). Position enters
+through the multiples of G, so the words can be mixed in any order and summed: one pass of array
+operations for a whole column of keys.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, date, datetime, timedelta
+from struct import Struct, unpack
+from typing import Any
+
+from zmr.data.shown import shown
+
+_MASK = (1 << 64) - 1
+_GOLDEN = 0x9E3779B97F4A7C15
+_FLOAT = Struct("<d")
+_EPOCH = datetime(1970, 1, 1)
+_EPOCH_UTC = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+
+
+class Hash:
+    """The default partitioner: the key's hash modulo the number of partitions."""
+
+    def __call__(self, key: Any, n: int) -> int:
+        return hash_key(key) % n if n > 1 else 0
+
+    def __repr__(self) -> str:
+        return "Hash()"
+
+
+def choose(partition: Callable[[Any, int], int], key: Any, n: int) -> int:
+    """The partition that the job's partitioner chooses, checked to be one of `n`."""
+    number = partition(key, n)
+    if type(number) is not int or not 0 <= number < n:
+        raise ValueError(
+            f"partition must be an int from 0 to {n - 1}, not {shown(number)}, for key {shown(key)}"
+        )
+    return number
+
+
+def hash_key(key: Any) -> int:
+    """The 64-bit hash that the module describes, of a key of any type that a key may have."""
+    return hash_bytes(canonical(key))
+
+
+def hash_bytes(data: bytes) -> int:
+    """The 64-bit hash of bytes, before whose padding their length is taken."""
+    n_words = (len(data) + 7) // 8
+    total = len(data)
+    offset = 0
+    for word in unpack(f"<{n_words}Q", data.ljust(8 * n_words, b"\0")):
+        offset += _GOLDEN
+        total += _mix(word + offset & _MASK)
+    return _mix(total & _MASK)
+
+
+def _mix(word: int) -> int:
+    word = (word ^ word >> 30) * 0xBF58476D1CE4E5B9 & _MASK
+    word = (word ^ word >> 27) * 0x94D049BB133111EB & _MASK
+    return word ^ word >> 31
+
+
+def canonical(key: Any) -> bytes:
+    """The bytes that stand for a key: the same for equal keys of one type, else different."""
+    return _CANONICAL[type(key)](key)
+
+
+def _str(key: str) -> bytes:
+    return key.encode("utf-8", "surrogatepass")
+
+
+def _int(key: int) -> bytes:
+    size = max(8, (key.bit_length() + 8) // 8)
+    return key.to_bytes((size + 7) // 8 * 8, "little", signed=True)
+
+
+def _float(key: float) -> bytes:
+    return _FLOAT.pack(key + 0.0)
+
+
+def _date(key: date) -> bytes:
+    return _int(key.toordinal() - 719163)
+
+
+def _datetime(key: datetime) -> bytes:
+    # Equality of datetimes in one time zone ignores `fold`.
+    key = key.replace(fold=0)
+    epoch = _EPOCH if key.utcoffset() is None else _EPOCH_UTC
+    return _int((key - epoch) // _MICROSECOND)
+
+
+def _tuple(key: tuple[Any, ...]) -> bytes:
+    return b"".join(hash_key(element).to_bytes(8, "little") for element in key)
+
+
+_CANONICAL: dict[type, Callable[[Any], bytes]] = {
+    str: _str,
+    bytes: bytes,
+    int: _int,
+    bool: _int,
+    float: _float,
+    date: _date,
+    datetime: _datetime,
+    tuple: _tuple,
+}

@@ -1,0 +1,199 @@
+r"""Text output: one line for each pair, `key<TAB>value<LF>`, in UTF-8.
+
+How a value is written:
+
+    str                     as it is
+    int, float              as `repr` does: 17, 0.1, 1e+100, nan
+    bool, None              true, false, null
+    bytes                   its bytes, whatever they are
+    date, datetime          ISO 8601: 2026-01-31, 2026-01-31T12:00:00
+    list, tuple, dict       compact JSON: ["a",1], {"n":null}; what JSON doesn't know, as text
+    set, frozenset          as a list, sorted
+    anything else           as `str` does
+
+Ordinary text is untouched, backslashes included, so the words that a job counts look as they do
+in any other tool. Only the three characters that would break a line are shown by their pictures,
+and a picture that was there before is told apart by an ESC picture before it:
+
+    tab -> ␉    LF -> ␊    CR -> ␍        ␉ -> ␛␉    ␊ -> ␛␊    ␍ -> ␛␍    ␛ -> ␛␛
+
+`unescape` takes all that back. Writing never fails for what the characters are: a lone surrogate
+is written as its three bytes.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import date, datetime
+from typing import Any
+
+from zmr.data.shown import shown
+
+_PICTURES = {"\t": "␉", "\n": "␊", "\r": "␍"}
+_ESCAPE = "␛"
+_ESCAPED = {_ESCAPE: _ESCAPE * 2} | {p: _ESCAPE + p for p in _PICTURES.values()} | _PICTURES
+_TABLE = str.maketrans(_ESCAPED)
+_BYTES_TABLE = [(char.encode(), text.encode()) for char, text in _ESCAPED.items()]
+_MEANING = {picture: char for char, picture in _PICTURES.items()}
+_SEQUENCE = re.compile("␛([␉␊␍␛])|([␉␊␍])")
+
+
+def encode_pairs(pairs: Sequence[tuple[Any, Any]]) -> bytes:
+    """The lines of the pairs.
+
+    Raises TypeError for what is no pair, and whatever an object's own `__str__` raises.
+    """
+    if not pairs:
+        return b""
+    try:
+        keys, values = zip(*pairs, strict=True)
+    except (TypeError, ValueError):
+        raise TypeError(f"not a (key, value) pair: {shown(_no_pair(pairs))}") from None
+    try:
+        fields = _texts(keys), _texts(values)
+        return ("\n".join(map("\t".join, zip(*fields, strict=True))) + "\n").encode()
+    except (_NotPlainError, UnicodeEncodeError):
+        return b"".join(b"%b\t%b\n" % (encode_field(k), encode_field(v)) for k, v in pairs)
+
+
+def encode_field(value: Any) -> bytes:
+    """One key or value as it stands in the output."""
+    if isinstance(value, (bytes, bytearray)):
+        field = bytes(value)
+        for char, text in _BYTES_TABLE:
+            field = field.replace(char, text)
+        return field
+    return to_text(value).translate(_TABLE).encode("utf-8", "surrogatepass")
+
+
+def to_text(value: Any) -> str:
+    """A value other than bytes as text, not yet escaped."""
+    kind = type(value)
+    if kind is str:
+        return value  # type: ignore[no-any-return]
+    if kind is int:
+        return _digits(value)
+    if kind is float:
+        return repr(value)
+    if value is None or kind is bool:
+        return _CONSTANTS[value]
+    if isinstance(value, (date, datetime)):
+        return value.isoformat()
+    if isinstance(value, (list, tuple, dict, set, frozenset)):
+        return _to_json(value)
+    return str(value)
+
+
+def unescape(field: str) -> str:
+    """The text that was written as this field."""
+    return _SEQUENCE.sub(lambda match: match[1] or _MEANING[match[2]], field)
+
+
+def decode_lines(data: Iterable[bytes]) -> Iterator[tuple[str, str]]:
+    """The (key, value) texts of output lines. Bytes that are no text come as lone surrogates."""
+    for line in data:
+        key, _, value = line.rstrip(b"\n").partition(b"\t")
+        yield unescape(_decode(key)), unescape(_decode(value))
+
+
+class _NotPlainError(Exception):
+    """A column holds something that has to be looked at field by field."""
+
+
+def _texts(column: Sequence[Any]) -> Sequence[str]:
+    """The fields of a column where none needs escaping, checked all at once."""
+    kinds = set(map(type, column))
+    if kinds <= {int, float}:
+        try:
+            return list(map(repr, column))
+        except ValueError:
+            raise _NotPlainError from None  # an int with more digits than Python likes to write
+    if any(issubclass(kind, (bytes, bytearray)) for kind in kinds):
+        raise _NotPlainError
+    texts = column if kinds == {str} else list(map(to_text, column))
+    joined = "".join(texts)
+    if any(char in joined for char in _ESCAPED):
+        raise _NotPlainError
+    return texts
+
+
+_CONSTANTS = {None: "null", True: "true", False: "false"}
+
+
+def _digits(number: int) -> str:
+    try:
+        return repr(number)
+    except ValueError:
+        with _any_number_of_digits():
+            return repr(number)
+
+
+@contextmanager
+def _any_number_of_digits() -> Iterator[None]:
+    """Python refuses to write ints of more than 4300 digits, which is no good to a sum."""
+    limit = sys.get_int_max_str_digits()
+    sys.set_int_max_str_digits(0)
+    try:
+        yield
+    finally:
+        sys.set_int_max_str_digits(limit)
+
+
+def _to_json(value: Any) -> str:
+    try:
+        return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    except (TypeError, ValueError):
+        with _any_number_of_digits():
+            return json.dumps(_for_json(value), ensure_ascii=False, separators=(",", ":"))
+
+
+def _for_json(value: Any) -> Any:
+    """The value with all that JSON doesn't know replaced by text."""
+    if isinstance(value, dict):
+        return {_name(key): _for_json(item) for key, item in value.items()}
+    if isinstance(value, (set, frozenset)):
+        return [_for_json(item) for item in _in_order(value)]
+    if isinstance(value, (list, tuple)):
+        return [_for_json(item) for item in value]
+    if value is None or isinstance(value, (str, int, float)):
+        return value
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "surrogateescape")
+    return to_text(value)
+
+
+def _name(key: Any) -> Any:
+    return key if key is None or isinstance(key, (str, int, float)) else str(_for_json(key))
+
+
+def _in_order(items: set[Any] | frozenset[Any]) -> list[Any]:
+    if not any(isinstance(item, frozenset) for item in items):  # `<` on sets is no order
+        try:
+            return sorted(items)
+        except TypeError:
+            pass
+    return sorted(items, key=lambda item: (type(item).__name__, to_text(item)))
+
+
+def _decode(field: bytes) -> str:
+    try:
+        return field.decode()
+    except UnicodeDecodeError:
+        pass
+    try:
+        return field.decode("utf-8", "surrogatepass")
+    except UnicodeDecodeError:
+        return field.decode("utf-8", "surrogateescape")
+
+
+def _no_pair(pairs: Sequence[Any]) -> Any:
+    for pair in pairs:
+        try:
+            _, _ = pair
+        except (TypeError, ValueError):
+            return pair
+    return pairs[0]

@@ -1,0 +1,104 @@
+"""The inline engine: a job in this process, one thing after the other, all in memory.
+
+It says what the answer is, in as few words as possible, and so it is what every other engine is
+compared with. It uses neither combiners nor map output files, and of a declarative reducer only
+what that means for a list of values. Whatever the job's code raises comes through as it is.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from time import perf_counter
+from typing import Any
+
+from zmr.core.messages import Counters, InputFile, OutputFile, Split, Stats
+from zmr.data.keys import of_one_type, type_of_keys
+from zmr.data.output import output_name, success_manifest, write_success
+from zmr.data.output_file import describe
+from zmr.data.partition import choose
+from zmr.data.text import encode_pairs
+from zmr.job import Job, begin_task, counters_of
+from zmr.reducers import Reducer
+
+Pair = tuple[Any, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class InlineResult:
+    """What a job has done. `phase_s` holds the seconds spent in "map" and in "reduce"."""
+
+    files: tuple[OutputFile, ...]
+    stats: Stats
+    counters: Counters
+    phase_s: dict[str, float] = field(default_factory=dict)
+
+
+def run_inline(
+    job: Job, inputs: Iterable[InputFile], output: str, n_reduce: int, name: str = ""
+) -> InlineResult:
+    """Run the job over the inputs in order, and leave its output in the folder `output`.
+
+    There are `n_reduce` partitions; a map-only job puts everything into one file. `name` is what
+    the manifest calls the job. Raises what the job raises.
+    """
+    began = perf_counter()
+    begin_task(job)
+    records, size_bytes = _read(job, inputs)
+    pairs = [pair for record in records for pair in job.map(record) or ()]
+    mapped = perf_counter()
+    os.makedirs(output, exist_ok=True)
+    partitions = [pairs] if job.reduce is None else _reduce_all(job, pairs, n_reduce)
+    files = tuple(_write(output, index, rows) for index, rows in enumerate(partitions))
+    ended = perf_counter()
+    stats = Stats(
+        records_in=len(records),
+        bytes_in=size_bytes,
+        records_out=sum(map(len, partitions)),
+        bytes_out=sum(file.size_bytes for file in files),
+        elapsed_s=ended - began,
+    )
+    counters = counters_of(job)
+    manifest = success_manifest(name or type(job).__name__, (), files, counters, stats)
+    write_success(output, manifest)
+    phase_s = {"map": mapped - began}
+    if job.reduce is not None:
+        phase_s["reduce"] = ended - mapped
+    return InlineResult(files, stats, counters, phase_s)
+
+
+def _read(job: Job, inputs: Iterable[InputFile]) -> tuple[list[Any], int]:
+    records: list[Any] = []
+    size_bytes = 0
+    for file in inputs:
+        for some, their_bytes in job.input.read(Split(file.path), job.count):
+            records += some
+            size_bytes += their_bytes
+    return records, size_bytes
+
+
+def _reduce_all(job: Job, pairs: list[Pair], n_reduce: int) -> list[list[Pair]]:
+    groups: dict[Any, list[Any]] = {}
+    for key, value in of_one_type(pairs, pairs[0][0]) if pairs else ():
+        groups.setdefault(key, []).append(value)
+    type_of_keys(groups.keys())
+    partitions: list[list[Pair]] = [[] for _ in range(n_reduce)]
+    for key in sorted(groups):
+        reduced = _reduce(job, key, groups[key])
+        partitions[choose(job.partition, key, n_reduce)] += reduced
+    return partitions
+
+
+def _reduce(job: Job, key: Any, values: list[Any]) -> list[Pair]:
+    if isinstance(job.reduce, Reducer):
+        return [(key, job.reduce.sequential(values))]
+    return list(job.reduce(key, iter(values)) or ())
+
+
+def _write(folder: str, index: int, pairs: list[Pair]) -> OutputFile:
+    path = os.path.join(folder, output_name(index))
+    with open(path + ".part", "wb") as file:
+        file.write(encode_pairs(pairs))
+    os.replace(path + ".part", path)
+    return describe(folder, output_name(index))

@@ -1,0 +1,53 @@
+"""The errors that a user can meet, and the exit status that each one gives a script.
+
+A `ZmrError` is told in one line, without a traceback: its text names the thing that is wrong and
+the way out. Anything else that escapes is a bug of ours and is shown whole.
+"""
+
+from __future__ import annotations
+
+
+class ZmrError(Exception):
+    """Base of all errors that are told to the user as one message."""
+
+    exit_status = 1
+
+
+class JobFailed(ZmrError):
+    """The job ended without its result."""
+
+    exit_status = 1
+
+
+class UsageError(ZmrError):
+    """The command can't be carried out as it was given; nothing was started."""
+
+    exit_status = 2
+
+
+class JobError(UsageError):
+    """The job can't be found, loaded or parametrised."""
+
+
+class InputError(UsageError):
+    """An input is missing or can't be read."""
+
+
+class OutputError(UsageError):
+    """The output folder can't be used."""
+
+
+class AddressError(UsageError):
+    """An address can't be understood, bound, or used without `--insecure`."""
+
+
+class NotEnoughWorkers(ZmrError):
+    """No worker, or too few, came in time."""
+
+    exit_status = 3
+
+
+class MasterLost(ZmrError):
+    """The master can't be reached, or could be once and no longer answers."""
+
+    exit_status = 4

@@ -1,0 +1,95 @@
+"""How an attempt fails: a reason, one line for people, and the user's own traceback."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import TracebackType
+
+from zmr.core.messages import FailureReason
+from zmr.data.keys import KeyTypeError
+from zmr.data.shown import shown
+
+_MESSAGE_CHARS = 500
+_TRACEBACK_CHARS = 20_000
+_PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+_JOBS = os.path.join(_PACKAGE, "jobs", "")
+
+
+class TaskError(Exception):
+    """The end of an attempt that could not be completed: what a `TaskFailed` message says."""
+
+    def __init__(
+        self,
+        reason: FailureReason,
+        message: str,
+        traceback: str = "",
+        lost: tuple[tuple[int, int], ...] = (),
+    ) -> None:
+        super().__init__(message)
+        self.reason = reason
+        self.message = message
+        self.traceback = traceback
+        self.lost = lost
+
+
+@contextmanager
+def users_code(where: Callable[[], str]) -> Iterator[None]:
+    """Whatever is raised in the body is the fault of the job's code, `where` it was by then."""
+    try:
+        yield
+    except TaskError:
+        raise
+    except KeyTypeError as error:
+        message = f"TypeError: {error} ({where()})"
+        raise TaskError(FailureReason.USER_ERROR, message) from error
+    except BaseException as error:
+        raise user_error(error, where()) from error
+
+
+def user_error(error: BaseException, where: str) -> TaskError:
+    """What the job's own code raised, `where` it did: "in map, /data/a.txt, line 17"."""
+    text = _in_one_line(error)
+    if isinstance(error, (TypeError, ValueError)) and "unpack" in text and not _users_part(error):
+        text = f"TypeError: not a (key, value) pair: {text}"
+    message = f"{text} ({where})"
+    return TaskError(FailureReason.USER_ERROR, message, users_traceback(error))
+
+
+def worker_error(error: OSError, doing: str) -> TaskError:
+    """What the machine refused while it was `doing` something: "reading /data/a.txt"."""
+    reason = error.strerror or str(error)
+    return TaskError(FailureReason.WORKER_ERROR, f"{reason} ({doing})")
+
+
+def users_traceback(error: BaseException) -> str:
+    """The traceback from the first frame of the user's on; the whole of it if there is none."""
+    from traceback import format_exception
+
+    steps = _users_part(error) or error.__traceback__
+    try:
+        text = "".join(format_exception(type(error), error, steps))
+    except Exception:  # the user's own __str__ or __repr__ can fail as well
+        text = type(error).__name__
+    if len(text) <= _TRACEBACK_CHARS:
+        return text
+    half = _TRACEBACK_CHARS // 2
+    return f"{text[:half]}\n[...]\n{text[-half:]}"
+
+
+def _in_one_line(error: BaseException) -> str:
+    text = shown(error, str, _MESSAGE_CHARS)
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+def _users_part(error: BaseException) -> TracebackType | None:
+    step = error.__traceback__
+    while step is not None and _is_ours(step):
+        step = step.tb_next
+    return step
+
+
+def _is_ours(step: TracebackType) -> bool:
+    file = step.tb_frame.f_code.co_filename
+    return file.startswith(_PACKAGE + os.sep) and not file.startswith(_JOBS)

@@ -1,0 +1,132 @@
+"""The agent's side of a fork server: start one, talk to it, end it.
+
+`launch` is cheap and imports little, so that a command can call it before anything else: the fork
+server then does its imports while the command does its own.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import socket
+import sys
+import time
+from collections import deque
+from contextlib import ExitStack
+
+from zmr.execute.control import CONTROL_FD, PACKET_BYTES
+
+# Run by `python -c`, in isolation from the current folder, whose `random.py` is none of ours; the
+# one argument is where this very zmr is, which may be a checkout that isn't installed.
+_PROGRAM = """\
+import sys
+if sys.argv[1] not in sys.path:
+    sys.path.insert(0, sys.argv[1])
+from zmr.execute.forkserver import main
+main()
+"""
+
+
+def launch() -> ForkServer:
+    """Start a fork server. Raises OSError.
+
+    It runs in a session of its own: a Ctrl-C is the agent's to handle.
+    """
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+    with theirs, ExitStack() as undo:
+        undo.callback(ours.close)
+        pid = os.posix_spawn(
+            sys.executable,
+            [sys.executable, "-P", "-c", _PROGRAM, root],
+            os.environ,
+            file_actions=[
+                (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+                (os.POSIX_SPAWN_DUP2, 2, 1),  # what user code prints is no output of the command
+                (os.POSIX_SPAWN_DUP2, theirs.fileno(), CONTROL_FD),
+            ],
+            setsid=True,
+        )
+        undo.pop_all()
+    return ForkServer(pid, ours)
+
+
+class ForkServer:
+    """A fork server process and the connection with it."""
+
+    def __init__(self, pid: int, connection: socket.socket) -> None:
+        self.pid = pid
+        self.used = False  # it has been sent something, so it may have children
+        self.gone = False  # its end of the connection is closed, all that it said is read
+        self._connection = connection
+        self._connection.setblocking(False)
+        self._outbox: deque[tuple[bytes, socket.socket | None]] = deque()
+
+    def fileno(self) -> int:
+        return self._connection.fileno()
+
+    def send(self, packet: bytes, attached: socket.socket | None = None) -> bool:
+        """Send a packet, or keep it for `flush`; `attached` is closed when it has been handed over.
+
+        Tells whether all is sent.
+        """
+        self.used = True
+        self._outbox.append((packet, attached))
+        return self.flush()
+
+    def flush(self) -> bool:
+        while self._outbox:
+            packet, attached = self._outbox[0]
+            try:
+                fds = [] if attached is None else [attached.fileno()]
+                socket.send_fds(self._connection, [packet], fds)
+            except BlockingIOError:
+                return False
+            except OSError:
+                pass  # it is dead or dying: `receive` will find out
+            self._outbox.popleft()
+            if attached is not None:
+                attached.close()
+        return True
+
+    def receive(self) -> list[bytes]:
+        """All packets that are there. Sets `gone` when there will never be more."""
+        packets = []
+        while not self.gone:
+            try:
+                packet = self._connection.recv(PACKET_BYTES)
+            except BlockingIOError:
+                break
+            except ConnectionResetError:
+                continue  # it left without reading all; what it said is still to come
+            if packet:
+                packets.append(packet)
+            self.gone = not packet
+        return packets
+
+    def stop(self, timeout_s: float) -> None:
+        """End it with all its slots, and wait until they are reaped, at most so long."""
+        if self.used and not self.gone:
+            self._connection.shutdown(socket.SHUT_WR)
+            self._wait_until_gone(timeout_s)
+        self.reap()
+
+    def reap(self) -> int:
+        """Its exit code (minus the signal). It must be gone, or is killed now."""
+        os.kill(self.pid, signal.SIGKILL)  # without effect on one that has exited: not reaped yet
+        _, status = os.waitpid(self.pid, 0)
+        self._connection.close()
+        for _, attached in self._outbox:
+            if attached is not None:
+                attached.close()
+        self._outbox.clear()
+        return os.waitstatus_to_exitcode(status)
+
+    def _wait_until_gone(self, timeout_s: float) -> None:
+        deadline = time.monotonic() + timeout_s
+        poll = select.poll()
+        poll.register(self._connection, select.POLLIN)
+        while not self.gone and (left_s := deadline - time.monotonic()) > 0:
+            poll.poll(left_s * 1000)
+            self.receive()

@@ -1,0 +1,82 @@
+"""What slots and their fork server ask of the kernel beyond what Python's `os` has.
+
+Processes are read from /proc; `prctl` is called through ctypes.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+from contextlib import suppress
+
+_PR_SET_PDEATHSIG = 1
+_PR_SET_NAME = 15
+_PR_SET_CHILD_SUBREAPER = 36
+
+_prctl = ctypes.CDLL(None).prctl
+
+
+def set_process_name(name: str) -> None:
+    """Set the name that `top` shows; 15 bytes of it count."""
+    _prctl(_PR_SET_NAME, name.encode())
+
+
+def adopt_orphans() -> None:
+    """Become the parent of every descendant whose own parent ends."""
+    _prctl(_PR_SET_CHILD_SUBREAPER, 1)
+
+
+def die_with_parent() -> None:
+    """Have the kernel kill this process when the thread that forked it ends."""
+    _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def volunteer_for_the_oom_killer() -> None:
+    """Be the first process to go when the machine runs out of memory."""
+    with suppress(OSError), open("/proc/self/oom_score_adj", "w") as file:
+        file.write("1000")
+
+
+def own_memory_bytes(pid: int) -> int:
+    """Resident memory without what only mirrors files, such as mapped input; 0 if it has ended."""
+    try:
+        with open(f"/proc/{pid}/status", "rb", buffering=0) as file:
+            lines = file.read().split(b"\n")
+    except OSError:
+        return 0
+    kib = [int(line.split()[1]) for line in lines if line.startswith((b"RssAnon:", b"RssShmem:"))]
+    return sum(kib) * 1024
+
+
+def has_children() -> bool:
+    """Whether this process has any, be they ended and not reaped yet."""
+    try:
+        os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    except ChildProcessError:
+        return False
+    return True
+
+
+def ended_child() -> int | None:
+    """The pid of a child that has ended and is not reaped yet."""
+    try:
+        ended = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    except ChildProcessError:
+        return None
+    return None if ended is None else ended.si_pid
+
+
+def children() -> list[int]:
+    """The pids of this process's children."""
+    parent = os.getpid()
+    return [int(name) for name in os.listdir("/proc") if name.isdigit() and _parent(name) == parent]
+
+
+def _parent(pid: str) -> int | None:
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            # "pid (command) state parent ...", and the command may hold anything.
+            return int(file.read().rpartition(b")")[2].split()[1])
+    except OSError:
+        return None

@@ -1,0 +1,192 @@
+"""The slot processes of one agent.
+
+The pool starts slots, speaks with them and kills them, through a fork server that it starts and,
+should it ever die, starts again. It lives in the agent's reactor, and only `close` ever waits.
+
+Promises: what a slot said is delivered in order, and all of it before its `SlotEnded`; every slot
+started gets exactly one `SlotEnded`, unless the pool is closed first; when the pool is closed, or
+its process dies in whatever way, no slot process stays behind.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+
+from zmr.core.events import SlotEnded, SlotSaid
+from zmr.core.messages import FromSlot, StartJob, ToSlot
+from zmr.errors import ZmrError
+from zmr.execute.channel import Channel, Watcher
+from zmr.execute.control import Op, Packet, pack, unpack
+from zmr.execute.launch import ForkServer, launch
+
+_MAX_FAILED_LAUNCHES = 3
+
+
+class SlotStartError(ZmrError):
+    """Slot processes can't be started on this machine."""
+
+
+class _Slot:
+    """A slot that has been asked for and whose end has not been delivered yet."""
+
+    __slots__ = ("channel", "killed", "pid")
+
+    def __init__(self, channel: Channel) -> None:
+        self.channel = channel
+        self.pid: int | None = None  # not started yet
+        self.killed = False
+
+
+class SlotPool:
+    """Up to `n_slots` slot processes, numbered from 0.
+
+    `on_event` is called from the reactor, and may call the pool. A slot whose own memory grows
+    beyond `memory_bytes` is killed (0: no limit). A fork server that has been launched already can
+    be handed over; otherwise one is launched now, so that it is ready when the first slot starts.
+    """
+
+    def __init__(
+        self,
+        n_slots: int,
+        reactor: Watcher,
+        on_event: Callable[[SlotSaid | SlotEnded], None],
+        memory_bytes: int = 0,
+        server: ForkServer | None = None,
+    ) -> None:
+        self._n_slots = n_slots
+        self._reactor = reactor
+        self._on_event = on_event
+        self._memory_bytes = memory_bytes
+        self._slots: dict[int, _Slot] = {}
+        self._failed_launches = 0  # in a row
+        self._hint = ""  # why the last fork server failed, in its own words
+        self._server: ForkServer | None = None
+        self._adopt(server or launch())
+
+    def start(self, slot: int, job: StartJob) -> None:
+        """Start a process for `slot`, which must have none. It can be sent tasks at once.
+
+        Raises SlotStartError when fork servers keep dying before they can start anything.
+        """
+        if not 0 <= slot < self._n_slots or slot in self._slots:
+            raise ValueError(f"slot {slot} of {self._n_slots} can't be started now")
+        if self._server is None:
+            self._launch_again()
+        channel = Channel(
+            self._reactor, lambda message: self._said(slot, message), lambda: self.kill(slot)
+        )
+        self._slots[slot] = _Slot(channel)
+        self._control(Packet(Op.START, slot, self._memory_bytes), channel)
+        channel.send([job])
+
+    def send(self, slot: int, messages: Sequence[ToSlot]) -> None:
+        """Send `messages` in one go. Those to a slot that is about to be reported dead are lost."""
+        self._slots[slot].channel.send(messages)
+
+    def kill(self, slot: int) -> None:
+        """Kill the slot's process, and all of its process group. Its `SlotEnded` follows."""
+        record = self._slots.get(slot)
+        if record is not None and not record.killed:
+            record.killed = True
+            self._control(Packet(Op.KILL, slot))
+
+    def close(self, timeout_s: float = 3.0) -> None:
+        """Kill all slots and wait until they and the fork server are reaped, at most so long."""
+        server, self._server = self._server, None
+        slots, self._slots = self._slots, {}
+        for record in slots.values():
+            record.channel.close()
+        if server is not None:
+            self._reactor.unwatch(server.fileno())
+            self._reactor.unwatch_writable(server.fileno())
+            server.stop(timeout_s)
+
+    # --- the fork server ---
+
+    def _adopt(self, server: ForkServer) -> None:
+        self._server = server
+        self._reactor.watch(server.fileno(), self._on_control)
+
+    def _launch_again(self) -> None:
+        if self._failed_launches >= _MAX_FAILED_LAUNCHES:
+            raise SlotStartError(f"the slot processes can't start: {self._hint}")
+        try:
+            self._adopt(launch())
+        except OSError as error:
+            raise SlotStartError(f"the slot processes can't start: {error}") from error
+
+    def _control(self, packet: Packet, channel: Channel | None = None) -> None:
+        if self._server is not None:
+            attached = None if channel is None else channel.slot_end
+            if not self._server.send(pack(packet), attached):
+                self._reactor.watch_writable(self._server.fileno(), self._on_control_writable)
+
+    def _on_control_writable(self) -> None:
+        if self._server is not None and self._server.flush():
+            self._reactor.unwatch_writable(self._server.fileno())
+
+    def _on_control(self) -> None:
+        server = self._server
+        if server is None:
+            return
+        for data in server.receive():
+            self._obey(unpack(data))
+        if server.gone and server is self._server:
+            self._server_died(server)
+
+    def _obey(self, packet: Packet) -> None:
+        if packet.op is Op.FAILED:
+            self._hint = packet.text
+        elif packet.slot not in self._slots:
+            pass  # an earlier packet made someone close the pool
+        elif packet.op is Op.STARTED:
+            self._failed_launches, self._hint = 0, ""
+            self._slots[packet.slot].pid = packet.value
+        elif packet.op is Op.ENDED:
+            self._ended(packet)
+
+    def _server_died(self, server: ForkServer) -> None:
+        """The kernel kills the slots of a dead fork server. Their children fall to us."""
+        self._server = None
+        self._reactor.unwatch(server.fileno())
+        self._reactor.unwatch_writable(server.fileno())
+        exit_code = server.reap()
+        self._failed_launches += 1
+        self._hint = self._hint or f"the process they are forked from {_ending(exit_code)}"
+        orphaned = dict(self._slots)
+        for record in orphaned.values():
+            if record.pid is not None:
+                _kill_group(record.pid)
+        for slot, record in orphaned.items():
+            if self._slots.get(slot) is record:
+                self._ended(Packet(Op.ENDED, slot, -signal.SIGKILL))
+
+    # --- slots ---
+
+    def _said(self, slot: int, message: FromSlot) -> None:
+        self._on_event(SlotSaid(slot, message))
+
+    def _ended(self, packet: Packet) -> None:
+        slot, exit_code = packet.slot, packet.value
+        record = self._slots[slot]
+        record.killed = True
+        record.channel.drain()
+        if self._slots.get(slot) is not record:  # closed by whoever got its last words
+            return
+        del self._slots[slot]
+        record.channel.close()
+        exit_status = exit_code if exit_code >= 0 else None
+        number = -exit_code if exit_code < 0 else None
+        self._on_event(SlotEnded(slot, exit_status, number, packet.peak_bytes, packet.over_memory))
+
+
+def _kill_group(pid: int) -> None:
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(pid, signal.SIGKILL)
+
+
+def _ending(exit_code: int) -> str:
+    return f"ended with status {exit_code}" if exit_code >= 0 else f"died of signal {-exit_code}"

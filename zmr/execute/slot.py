@@ -1,0 +1,243 @@
+"""A slot: the process in which the tasks of one job run, one after the other.
+
+It owns its end of a stream to the agent. From there come the job, then tasks (as many as the agent
+likes; they wait here) and answers to commit requests; back go progress, commit requests and, for
+every task, exactly one of `MapDone`, `ReduceDone` and `TaskFailed`, in the order of the tasks.
+
+User code may do here what it likes. Whatever it raises becomes a `TaskFailed`; whatever ends the
+process is for the fork server to notice. The slot ends when the agent closes the stream.
+"""
+
+from __future__ import annotations
+
+import faulthandler
+import gc
+import os
+import select
+import socket
+import sys
+import threading
+import traceback
+from collections import deque
+from contextlib import suppress
+
+from zmr.core.messages import (
+    CommitReply,
+    CommitRequest,
+    FailureReason,
+    Frame,
+    FromSlot,
+    MapDone,
+    Progress,
+    ReduceDone,
+    StartJob,
+    Task,
+    TaskFailed,
+    TaskKind,
+)
+from zmr.errors import JobError
+from zmr.execute.errors import TaskError, user_error, users_traceback
+from zmr.execute.map_task import run_map
+from zmr.execute.progress import TaskProgress
+from zmr.execute.reduce_task import run_reduce
+from zmr.job import Job, load_job
+from zmr.wire.stream import FrameReader, pack
+
+_RECEIVE_BYTES = 256 * 1024
+
+# What an error may bring along: enough for any person, too little to burst a frame.
+_MESSAGE_CHARS = 1000
+_TRACEBACK_CHARS = 30_000
+
+# Cyclic garbage of user code is freed every so many allocated containers, looking at these only.
+# That costs nothing that can be measured; with Python's own settings, building large lists and
+# dicts takes several times as long, as all of them are looked through again and again.
+_GC_THRESHOLDS = (100_000, 1000, 1000)
+
+
+def serve(connection: socket.socket) -> None:
+    """Be a slot until the agent closes the connection."""
+    gc.enable()
+    gc.set_threshold(*_GC_THRESHOLDS)
+    if sys.stderr is not None:
+        faulthandler.enable(all_threads=False)  # a segfault tells the line of user code, too
+    if sys.stdout is not None:
+        sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
+    if random := sys.modules.get("numpy.random"):
+        random.seed()  # or every slot would draw the same numbers
+    Slot(connection).run()
+
+
+class _AgentGone(BaseException):
+    """The agent closed the stream. No `Exception`, lest user code around a commit swallow it."""
+
+
+class Slot:
+    def __init__(self, connection: socket.socket) -> None:
+        self._connection = connection
+        self._reader = FrameReader()
+        self._tasks: deque[Task] = deque()
+        self._granted: dict[int, bool] = {}  # answers to commit requests, by attempt
+        self._start: StartJob | None = None
+        # Guards the stream and what is running, which the main thread and the pulse share.
+        self._lock = threading.Lock()
+        self._running: tuple[int, TaskProgress] | None = None
+        os.register_at_fork(after_in_child=self._let_go)
+
+    def run(self) -> None:
+        try:
+            while self._start is None:
+                self._receive()
+            start = self._start
+            threading.Thread(target=self._pulse, args=(start,), name="pulse", daemon=True).start()
+            job = _load(start)
+            gc.freeze()
+            while True:
+                while not self._tasks:
+                    self._receive()
+                self._work(job, start, self._tasks.popleft())
+        except _AgentGone:
+            _flush_prints()
+
+    # --- tasks ---
+
+    def _work(self, job: Job | TaskError, start: StartJob, task: Task) -> None:
+        progress = TaskProgress()
+        with self._lock:
+            self._running = task.attempt, progress
+        result = self._attempt(job, start, task, progress)
+        _flush_prints()
+        try:
+            data = pack(Frame(0, (result,)))
+        except (ValueError, TypeError) as error:  # a counter beyond 64 bits, say
+            refused = TaskError(FailureReason.WORKER_ERROR, f"the result can't be sent: {error}")
+            data = pack(Frame(0, (_failed(task, refused),)))
+        with self._lock:
+            self._running = None
+            self._send(data)
+
+    def _attempt(
+        self, job: Job | TaskError, start: StartJob, task: Task, progress: TaskProgress
+    ) -> MapDone | ReduceDone | TaskFailed:
+        def commit() -> bool:
+            return self._commit(task)
+
+        try:
+            if isinstance(job, TaskError):
+                raise job
+            done: MapDone | ReduceDone | None
+            if task.kind is TaskKind.MAP:
+                done = run_map(job, task, start.folder, progress, commit)
+            else:
+                done = run_reduce(job, task, progress, commit)
+            if done is None:
+                reason = FailureReason.WORKER_ERROR
+                raise TaskError(reason, "commit refused: another attempt had it")
+            return done
+        except TaskError as error:
+            return _failed(task, error)
+        except _AgentGone:
+            raise
+        except Exception as error:
+            return _failed(task, _bug(error))
+        except BaseException as error:  # sys.exit() in user code, for one
+            return _failed(task, user_error(error, f"in {task.kind.label} {task.index}"))
+
+    def _commit(self, task: Task) -> bool:
+        """Ask whether this attempt may commit, and wait for the answer."""
+        self._granted.clear()
+        self._say(CommitRequest(task.job_id, task.kind, task.index, task.attempt))
+        while task.attempt not in self._granted:
+            self._receive()
+        return self._granted.pop(task.attempt)
+
+    # --- the stream ---
+
+    def _receive(self) -> None:
+        """Wait for something from the agent, and put it where it belongs."""
+        try:
+            data = self._connection.recv(_RECEIVE_BYTES)
+        except ConnectionResetError:
+            data = b""
+        if not data:
+            raise _AgentGone
+        for frame in self._reader.feed(data):
+            for message in frame.messages:
+                if isinstance(message, Task):
+                    self._tasks.append(message)
+                elif isinstance(message, CommitReply):
+                    self._granted[message.attempt] = message.granted
+                elif isinstance(message, StartJob):
+                    self._start = message
+                else:
+                    raise AssertionError(f"the agent sent a slot {message!r}")
+
+    def _say(self, message: FromSlot) -> None:
+        data = pack(Frame(0, (message,)))
+        with self._lock:
+            self._send(data)
+
+    def _send(self, data: bytes) -> None:
+        try:
+            self._connection.sendall(data)
+        except (BrokenPipeError, ConnectionResetError):
+            raise _AgentGone from None
+
+    def _pulse(self, start: StartJob) -> None:
+        """Say how far the running task is, at every interval; end the process with its agent.
+
+        In a thread of its own, so that code that never returns is seen to make no progress.
+        """
+        poll = select.poll()
+        poll.register(self._connection, 0)  # a closed connection is reported all the same
+        try:
+            while not poll.poll(start.progress_interval_s * 1000):
+                with self._lock:
+                    if self._running is not None:
+                        attempt, progress = self._running
+                        self._send(pack(Frame(0, (Progress(attempt, *progress.read()),))))
+        finally:
+            os._exit(0)
+
+    def _let_go(self) -> None:
+        """In a process that user code forks: it must neither speak for the slot nor outlast it."""
+        self._lock = threading.Lock()
+        self._connection.close()
+
+
+def _load(start: StartJob) -> Job | TaskError:
+    """The job, or what each of its tasks is answered with."""
+    try:
+        return load_job(start.spec)
+    except JobError as error:
+        cause = error.__cause__
+        return TaskError(
+            FailureReason.BAD_JOB, str(error), users_traceback(cause) if cause is not None else ""
+        )
+    except BaseException as error:
+        return user_error(error, "loading the job")
+
+
+def _bug(error: Exception) -> TaskError:
+    lines = traceback.format_exception(error)
+    return TaskError(FailureReason.WORKER_ERROR, lines[-1].strip(), "".join(lines))
+
+
+def _failed(task: Task, error: TaskError) -> TaskFailed:
+    return TaskFailed(
+        task.job_id,
+        task.kind,
+        task.index,
+        task.attempt,
+        error.reason,
+        error.message[:_MESSAGE_CHARS],
+        error.traceback[-_TRACEBACK_CHARS:],
+        error.lost,
+    )
+
+
+def _flush_prints() -> None:
+    """Bring out what user code printed, wherever it has pointed the streams to."""
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(Exception):
+            stream.flush()

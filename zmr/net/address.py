@@ -1,0 +1,87 @@
+"""Addresses: understood, checked against promise 6 (nobody gets in uninvited), and bound."""
+
+from __future__ import annotations
+
+import ipaddress
+from dataclasses import dataclass
+
+import zmq
+
+from zmr.errors import AddressError
+
+INSECURE_MEANS = (
+    "--insecure allows it: then anybody who can reach the port can run code here and read the "
+    "traffic"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """A TCP endpoint: a host (name or IP address, IPv6 without brackets) and a port."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"tcp://{host}:{self.port}"
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether only this machine can be at the other end."""
+        if self.host == "localhost":
+            return True
+        try:
+            return ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            return False  # a name: it may mean any machine
+
+
+def parse(text: str, insecure: bool = False) -> Address:
+    """The address that the user wrote: `tcp://host:port` or `host:port`. Raises `AddressError`."""
+    rest = text.removeprefix("tcp://")
+    host, colon, port = rest.rpartition(":")
+    host = host.removeprefix("[").removesuffix("]")
+    if not colon or not host or not port.isdecimal() or not 0 < int(port) < 65536 or "/" in rest:
+        raise AddressError(f"{text!r} is no address: write tcp://HOST:PORT")
+    address = Address(host, int(port))
+    require_loopback(address, insecure)
+    return address
+
+
+def require_loopback(address: Address, insecure: bool) -> None:
+    """Raise `AddressError` for an address that others can reach, unless that was asked for."""
+    if not insecure and not address.is_loopback:
+        raise AddressError(f"{address} is beyond this machine (loopback). {INSECURE_MEANS}.")
+
+
+def bind(socket: zmq.Socket[bytes], address: Address, flag: str) -> Address:
+    """Bind the socket; port 0 picks a free one. `flag` is what the user can change.
+
+    Returns the address with its real port. Raises `AddressError`.
+    """
+    if ":" in address.host:
+        socket.setsockopt(zmq.IPV6, 1)
+    try:
+        # Port 0 is for libzmq "*"; names are resolved by it, except for this one.
+        host = "127.0.0.1" if address.host == "localhost" else address.host
+        shown = f"[{host}]" if ":" in host else host
+        socket.bind(f"tcp://{shown}:{address.port or '*'}")
+    except zmq.ZMQError as error:
+        if error.errno == zmq.EADDRINUSE:
+            raise AddressError(
+                f"{address} is in use: choose another port with {flag} (0 picks a free one)"
+            ) from None
+        raise AddressError(f"can't listen at {address}: {error.strerror}") from None
+    endpoint = socket.getsockopt_string(zmq.LAST_ENDPOINT)
+    return Address(address.host, int(endpoint.rpartition(":")[2]))
+
+
+def connect(socket: zmq.Socket[bytes], address: Address) -> None:
+    """Connect the socket, now or whenever somebody listens there. Raises `AddressError`."""
+    if ":" in address.host:
+        socket.setsockopt(zmq.IPV6, 1)
+    try:
+        socket.connect(str(address))
+    except zmq.ZMQError as error:
+        raise AddressError(f"can't connect to {address}: {error.strerror}") from None

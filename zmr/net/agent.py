@@ -1,0 +1,173 @@
+"""The worker agent's shell: a DEALER socket, slot processes and a folder around `zmr.core.worker`.
+
+User code never runs in this process.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import secrets
+import socket as std_socket
+from collections.abc import Callable
+
+import zmq
+
+from zmr.core import messages as m
+from zmr.core.actions import (
+    DiscardFiles,
+    DiscardJob,
+    KillSlot,
+    Log,
+    Quit,
+    SendMaster,
+    SendSlot,
+    StartSlot,
+    WorkerAction,
+)
+from zmr.core.events import FrameReceived, StopRequested, WorkerEvent
+from zmr.core.worker import WorkerCore, WorkerSettings
+from zmr.execute.pool import SlotPool
+from zmr.net.folders import LocalFolder
+from zmr.net.reactor import Reactor
+from zmr.wire import codec
+
+log = logging.getLogger("zmr.worker")
+
+_FRAMES_A_TURN = 500
+_LINGER_MS = 1000
+
+
+def master_socket(context: zmq.Context[zmq.Socket[bytes]]) -> zmq.Socket[bytes]:
+    """The DEALER, to be connected by the caller."""
+    socket = context.socket(zmq.DEALER)
+    # The master knows this process by these bytes, over reconnections. Those that begin with a
+    # zero are libzmq's own.
+    socket.setsockopt(zmq.ROUTING_ID, b"w" + secrets.token_bytes(15))
+    socket.setsockopt(zmq.MAXMSGSIZE, codec.FRAME_LIMIT_BYTES)
+    socket.setsockopt(zmq.LINGER, _LINGER_MS)
+    return socket
+
+
+class Agent:
+    """One worker on a connected socket, until its core says to quit.
+
+    `on_quit` is called then, once, with the reason and the exit status. The socket belongs to the
+    caller; the slots and the folder are the agent's.
+    """
+
+    def __init__(
+        self,
+        reactor: Reactor,
+        master: zmq.Socket[bytes],
+        master_name: str,
+        pool: Callable[[SlotEvents], SlotPool],
+        folder: LocalFolder,
+        slots: int,
+        memory_bytes: int,
+        death_timeout_s: float,
+        on_quit: Callable[[str, int], None],
+    ) -> None:
+        host = std_socket.gethostname()
+        settings = WorkerSettings(
+            name=f"{host}:{os.getpid()}",
+            host=host,
+            pid=os.getpid(),
+            slots=slots,
+            folder=folder.path,
+            master=master_name,
+            memory_bytes=memory_bytes,
+            death_timeout_s=death_timeout_s,
+        )
+        self.core = WorkerCore(settings, reactor.clock())
+        self.bad_frames = 0
+        self._reactor = reactor
+        self._master = master
+        self._folder = folder
+        self._on_quit = on_quit
+        self._outbox: list[m.Message] = []
+        self._to_slots: dict[int, list[m.ToSlot]] = {}
+        self._has_quit = False
+        self._pool = pool(self.handle)
+        reactor.watch(master, self._on_readable)
+        reactor.add(self)
+        reactor.after_turn(self.flush)
+
+    def handle(self, event: WorkerEvent) -> None:
+        """Feed the core an event and do what it decides."""
+        self._perform(self.core.handle(event, self._reactor.clock()))
+
+    def next_deadline(self) -> float | None:
+        """The core's."""
+        return self.core.next_deadline()
+
+    def tick(self, now: float) -> None:
+        """Let the core see to its deadlines."""
+        self._perform(self.core.tick(now))
+
+    def stop(self, signal_name: str, exit_status: int) -> None:
+        """The person wants an end: the first time after what is running, then at once."""
+        self.handle(StopRequested(signal_name, exit_status))
+
+    def close(self) -> None:
+        """Kill the slots and remove the folder."""
+        self._pool.close()
+        self._folder.close()
+
+    def _on_readable(self) -> None:
+        for _ in range(_FRAMES_A_TURN):
+            try:
+                parts = self._master.recv_multipart(zmq.NOBLOCK)
+            except zmq.Again:
+                return
+            try:
+                frame = codec.decode(b"".join(parts) if len(parts) != 1 else parts[0])
+            except codec.BadFrame as error:
+                self._bad_frame(error)
+            else:
+                self.handle(FrameReceived(b"", frame))
+
+    def _bad_frame(self, error: codec.BadFrame) -> None:
+        self.bad_frames += 1
+        if str(self.bad_frames).strip("0") == "1":
+            log.warning("bad frame from the master, number %d: %s", self.bad_frames, error)
+
+    def _perform(self, actions: list[WorkerAction]) -> None:
+        for action in actions:
+            match action:
+                case SendMaster(message):
+                    self._outbox.append(message)
+                case SendSlot(slot, to_slot):
+                    self._to_slots.setdefault(slot, []).append(to_slot)
+                case StartSlot(slot, job):
+                    os.makedirs(job.folder, exist_ok=True)
+                    self._pool.start(slot, job)
+                case KillSlot(slot):
+                    self._to_slots.pop(slot, None)
+                    self._pool.kill(slot)
+                case DiscardFiles(paths):
+                    for path in paths:
+                        self._folder.discard(path)
+                case DiscardJob(job_id):
+                    self._folder.discard_job(job_id)
+                case Log(level, text):
+                    log.log(level, "%s", text)
+                case Quit(reason, exit_status):
+                    self._has_quit = True
+                    self._on_quit(reason, exit_status)
+
+    def flush(self) -> None:
+        """Send what this turn decided."""
+        for slot, to_slot in self._to_slots.items():
+            self._pool.send(slot, to_slot)
+        self._to_slots.clear()
+        if self._outbox:
+            frame = codec.encode(m.Frame(self.core.epoch, tuple(self._outbox)))
+            self._outbox.clear()
+            try:
+                self._master.send(frame, zmq.NOBLOCK)
+            except zmq.Again:
+                log.debug("the master is too far behind; what matters is repeated")
+
+
+SlotEvents = Callable[[WorkerEvent], None]

@@ -1,0 +1,80 @@
+"""A worker's own folder for map outputs: made for one process, removed after it.
+
+The folder is locked as long as its process lives, so that the next worker in the same place can
+tell the leftovers of a killed one, and removes them.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import tempfile
+from contextlib import suppress
+
+from zmr.errors import OutputError
+
+_PREFIX = "zmr-worker-"
+
+
+class LocalFolder:
+    """A new folder below `parent`. Raises `OutputError` if that can't hold one."""
+
+    def __init__(self, parent: str | None) -> None:
+        parent = os.path.abspath(parent or tempfile.gettempdir())
+        try:
+            os.makedirs(parent, exist_ok=True)
+            _remove_abandoned(parent)
+            self.path = tempfile.mkdtemp(prefix=_PREFIX, dir=parent)
+            self._lock = _lock(self.path)
+        except OSError as error:
+            raise OutputError(
+                f"can't keep map outputs in {parent}: {error.strerror} (choose with --local-dir)"
+            ) from None
+
+    def discard(self, path: str) -> None:
+        """Remove one file, if it is in this folder and there."""
+        if os.path.dirname(os.path.dirname(os.path.abspath(path))) == self.path:
+            with suppress(OSError):
+                os.unlink(path)
+
+    def discard_job(self, job_id: str) -> None:
+        """Remove all that is of one job."""
+        from shutil import rmtree
+
+        rmtree(os.path.join(self.path, job_id), ignore_errors=True)
+
+    def close(self) -> None:
+        """Remove everything."""
+        from shutil import rmtree
+
+        rmtree(self.path, ignore_errors=True)
+        os.close(self._lock)
+
+
+def _lock(folder: str) -> int:
+    """Lock the folder for as long as the returned descriptor is open. Raises `OSError`."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
+def _remove_abandoned(parent: str) -> None:
+    from shutil import rmtree
+
+    with os.scandir(parent) as entries:
+        candidates = [
+            entry.path
+            for entry in entries
+            if entry.name.startswith(_PREFIX) and entry.is_dir(follow_symlinks=False)
+        ]
+    for path in candidates:
+        try:
+            descriptor = _lock(path)
+        except OSError:
+            continue  # its worker lives, or it is somebody else's
+        rmtree(path, ignore_errors=True)
+        os.close(descriptor)

@@ -1,0 +1,213 @@
+"""The master's shell: sockets and files around `zmr.core.master`.
+
+It receives frames, feeds the core, and performs what the core decides. All that one turn of the
+reactor has to say to one peer leaves in one frame at the end of the turn.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from collections import Counter
+from collections.abc import Callable
+
+import zmq
+
+from zmr.core import messages as m
+from zmr.core.actions import (
+    CompleteOutput,
+    JobEnded,
+    Log,
+    MasterAction,
+    Outcome,
+    Publish,
+    Quit,
+    Send,
+    SendSnapshot,
+)
+from zmr.core.events import FrameReceived, MasterEvent, OutputCompleted, StopRequested
+from zmr.core.master import Master, MasterSettings
+from zmr.data.output import clean_temporary, success_manifest, write_success
+from zmr.net.publisher import Publisher
+from zmr.net.reactor import Reactor
+from zmr.wire import codec
+
+log = logging.getLogger("zmr.master")
+
+# Frames taken in one go, so that timers get their turn in between.
+_FRAMES_A_TURN = 500
+
+# libzmq drops the connection of whoever sends more than this; up to it, we can answer and count.
+_LARGEST_MESSAGE_BYTES = 256 * 1024 * 1024
+
+_LINGER_MS = 1000
+
+
+def new_epoch() -> int:
+    """A number that no earlier start of a master had, in all likelihood."""
+    return 1 + secrets.randbelow(2**31 - 1)
+
+
+def control_socket(context: zmq.Context[zmq.Socket[bytes]]) -> zmq.Socket[bytes]:
+    """The ROUTER, to be bound by the caller."""
+    socket = context.socket(zmq.ROUTER)
+    # A message to a peer that is gone raises, rather than vanishing; a peer that reconnects under
+    # its routing id takes over from its dead connection.
+    socket.setsockopt(zmq.ROUTER_MANDATORY, 1)
+    socket.setsockopt(zmq.ROUTER_HANDOVER, 1)
+    socket.setsockopt(zmq.MAXMSGSIZE, _LARGEST_MESSAGE_BYTES)
+    socket.setsockopt(zmq.SNDHWM, 10_000)
+    socket.setsockopt(zmq.LINGER, _LINGER_MS)
+    return socket
+
+
+def events_socket(context: zmq.Context[zmq.Socket[bytes]]) -> zmq.Socket[bytes]:
+    """The PUB, to be bound by the caller: an XPUB, which tells subscribers when they are heard."""
+    socket = context.socket(zmq.XPUB)
+    socket.setsockopt(zmq.SNDHWM, 100_000)
+    socket.setsockopt(zmq.LINGER, _LINGER_MS)
+    return socket
+
+
+class MasterServer:
+    """Serves one master core on bound sockets until the core says to quit.
+
+    `on_ended` is called with the outcome of each job. The sockets belong to the caller.
+    """
+
+    def __init__(
+        self,
+        reactor: Reactor,
+        control: zmq.Socket[bytes],
+        events: zmq.Socket[bytes] | None,
+        events_address: str,
+        settings: MasterSettings,
+        on_ended: Callable[[Outcome], None],
+    ) -> None:
+        epoch = new_epoch()
+        self.core = Master(epoch, settings)
+        self.publisher = Publisher(events, epoch)
+        if events is not None:
+            reactor.watch(events, self.publisher.on_subscription)
+        self.exit_status: int | None = None  # set when the core has quit
+        self.bad_frames: Counter[str] = Counter()
+        self._reactor = reactor
+        self._control = control
+        self._events_address = events_address
+        self._on_ended = on_ended
+        self._outbox: dict[bytes, list[m.Message]] = {}
+        reactor.watch(control, self._on_readable)
+        reactor.add(self)
+        reactor.after_turn(self.flush)
+
+    # --- in ---
+
+    def handle(self, event: MasterEvent) -> None:
+        """Feed the core an event and do what it decides."""
+        self._perform(self.core.handle(event, self._reactor.clock()))
+
+    def next_deadline(self) -> float | None:
+        """The core's."""
+        return self.core.next_deadline()
+
+    def tick(self, now: float) -> None:
+        """Let the core see to its deadlines."""
+        self._perform(self.core.tick(now))
+
+    def stop(self, signal_name: str, exit_status: int) -> None:
+        """The person wants an end: the first time after what is running, then at once."""
+        self.handle(StopRequested(signal_name, exit_status))
+
+    def _on_readable(self) -> None:
+        for _ in range(_FRAMES_A_TURN):
+            try:
+                parts = self._control.recv_multipart(zmq.NOBLOCK)
+            except zmq.Again:
+                return
+            self._on_message(parts)
+
+    def _on_message(self, parts: list[bytes]) -> None:
+        peer = parts[0]
+        try:
+            if len(parts) != 2:
+                raise codec.BadFrame(f"a message of {len(parts) - 1} parts; one is expected")
+            frame = codec.decode(parts[1])
+        except codec.BadFrame as error:
+            self._bad_frame(peer, error)
+            return
+        self.handle(FrameReceived(peer, frame))
+
+    def _bad_frame(self, peer: bytes, error: codec.BadFrame) -> None:
+        """Counted, answered, forgotten; told in the log when the count reaches 1, 10, 100, ..."""
+        self.bad_frames[type(error).__name__] += 1
+        count = self.bad_frames.total()
+        if str(count).strip("0") == "1":
+            log.warning("bad frame, number %d: %s", count, error)
+        self._outbox.setdefault(peer, []).append(m.Refused(str(error)))
+
+    # --- out ---
+
+    def _perform(self, actions: list[MasterAction]) -> None:
+        for action in actions:
+            match action:
+                case Send(peer, message):
+                    self._outbox.setdefault(peer, []).append(message)
+                case Publish(event):
+                    self.publisher.publish(event)
+                case Log(level, text):
+                    log.log(level, "%s", text)
+                case SendSnapshot():
+                    self._snapshot(action)
+                case CompleteOutput(outcome):
+                    self._complete_output(outcome)
+                case JobEnded(outcome):
+                    clean_temporary(outcome.spec.output, outcome.spec.job_id)
+                    self._on_ended(outcome)
+                case Quit(_, exit_status):
+                    self.exit_status = exit_status
+                    self._reactor.stop()
+
+    def _snapshot(self, action: SendSnapshot) -> None:
+        publisher = self.publisher
+        snapshot = m.Snapshot(
+            publisher.seq,
+            self._events_address,
+            action.jobs,
+            action.workers,
+            publisher.after(action.after_seq),
+        )
+        self._outbox.setdefault(action.peer, []).append(snapshot)
+
+    def _complete_output(self, outcome: Outcome) -> None:
+        error = ""
+        try:
+            write_success(outcome.spec.output, manifest_of(outcome))
+        except OSError as failure:
+            error = f"can't complete the output in {outcome.spec.output}: {failure.strerror}"
+        self.handle(OutputCompleted(outcome.spec.job_id, error))
+
+    def flush(self) -> None:
+        """Send what this turn decided."""
+        for peer, messages in self._outbox.items():
+            frame = codec.encode(m.Frame(self.core.epoch, tuple(messages)))
+            try:
+                self._control.send_multipart([peer, frame], zmq.NOBLOCK)
+            except zmq.ZMQError as error:
+                # Gone, or too far behind. What must not be lost is repeated by whoever needs it.
+                log.debug("not sent to %s: %s", peer.hex(), error)
+        self._outbox.clear()
+        self.publisher.flush()
+
+
+def manifest_of(outcome: Outcome) -> dict[str, object]:
+    """What `_SUCCESS` says of a job that is done."""
+    totals = outcome.totals
+    stats = m.Stats(
+        totals.records_in,
+        totals.bytes_in,
+        totals.records_out,
+        totals.bytes_out,
+        totals.map_s + totals.reduce_s,
+    )
+    spec = outcome.spec
+    return success_manifest(spec.name, spec.params, outcome.files, outcome.counters, stats)

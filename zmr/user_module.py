@@ -1,0 +1,96 @@
+"""The module that a job's class lives in: run from the text of a file, or imported by name.
+
+A job file is run from text that was sent along; the file itself need not exist on this machine.
+All the same its tracebacks show the source, and objects of its classes can be pickled. Whatever
+goes wrong in the user's code is a `JobError` that names the file, the line and the reason.
+"""
+
+from __future__ import annotations
+
+import importlib
+import linecache
+import os
+import sys
+from types import ModuleType
+from zlib import crc32
+
+from zmr.errors import JobError
+
+_SOURCE = "__zmr_source__"
+
+
+def run_file(path: str, source: bytes, search_path: str) -> ModuleType:
+    """The module of a job file whose text is `source`; run once in a process. Raises `JobError`.
+
+    The module's name depends on the path alone, so all processes of a job agree on it, and it
+    hides no module that happens to be called like the file.
+    """
+    stem = os.path.splitext(os.path.basename(path))[0]
+    name = f"zmr_job_{stem}_{crc32(os.fsencode(path)):08x}"
+    loaded = sys.modules.get(name)
+    if loaded is not None and getattr(loaded, _SOURCE, None) == source:
+        return loaded
+    try:
+        code = compile(source, path, "exec", dont_inherit=True)
+    except SyntaxError as error:
+        raise JobError(_told(error, path)) from None
+    except ValueError as error:
+        raise JobError(f"{path}: {error}") from None
+    module = ModuleType(name)
+    module.__file__ = path
+    setattr(module, _SOURCE, source)
+    _show_in_tracebacks(path, source)
+    _search_first(search_path)
+    sys.modules[name] = module
+    try:
+        exec(code, vars(module))
+    except (Exception, SystemExit) as error:
+        del sys.modules[name]
+        raise JobError(_told(error, path)) from error
+    return module
+
+
+def import_module(name: str, search_path: str) -> ModuleType:
+    """The module of this name, looked for in `search_path` first. Raises `JobError`."""
+    _search_first(search_path)
+    try:
+        return importlib.import_module(name)
+    except SyntaxError as error:
+        raise JobError(_told(error, name)) from None
+    except ModuleNotFoundError as error:
+        if error.name is not None and f"{name}.".startswith(f"{error.name}."):
+            raise JobError(
+                f"there is no module {error.name!r} in {search_path} "
+                f"or where Python looks for modules"
+            ) from None
+        raise JobError(_told(error, name)) from error
+    except (Exception, SystemExit) as error:
+        raise JobError(_told(error, name)) from error
+
+
+def _search_first(folder: str) -> None:
+    if os.path.isdir(folder) and (not sys.path or sys.path[0] != folder):
+        sys.path.insert(0, folder)
+
+
+def _show_in_tracebacks(path: str, source: bytes) -> None:
+    from importlib.util import decode_source
+
+    lines = decode_source(source).splitlines(keepends=True)
+    # Without a modification time, linecache never compares the entry with a file.
+    linecache.cache[path] = (len(source), None, lines, path)
+
+
+def _told(error: BaseException, where: str) -> str:
+    """The user's error in one line, with the place that it came from."""
+    place = where
+    step = error.__traceback__
+    while step is not None:
+        file = step.tb_frame.f_code.co_filename
+        if file != __file__ and not file.startswith("<frozen ") and file != importlib.__file__:
+            place = f"{file}, line {step.tb_lineno}"
+        step = step.tb_next
+    text = str(error)
+    if isinstance(error, SyntaxError):
+        place, text = f"{error.filename}, line {error.lineno}", error.msg
+    return f"{place}: {type(error).__name__}: {' '.join(text.split())}"

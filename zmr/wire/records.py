@@ -1,0 +1,437 @@
+"""The parts of messages, to protobuf and back: jobs, tasks, results, events.
+
+Writers have the name of what they write, readers begin with `read_`. Readers check: what they
+return has every field of the kind and within the bounds that the cores rely on, or they raise
+`BadFrame`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from zmr.core import messages as m
+from zmr.wire import zmr_pb2 as pb
+
+MAX_SLOTS = 10_000
+MAX_CREDIT = 1_000_000
+MAX_REDUCE = 1_000_000
+_NAME_LENGTH = 100
+_NAME_CHARACTERS = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.")
+
+
+class BadFrame(Exception):
+    """The bytes are no frame of this protocol. The text says why, for the sender and the log."""
+
+
+# --- checked pieces ----------------------------------------------------------------------------
+
+
+def text(text: str) -> str:
+    """`text`, with lone surrogates (from odd file names and user errors) made encodable."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-8", "backslashreplace").decode()
+    return text
+
+
+def path(path: str) -> bytes:
+    return path.encode("utf-8", "surrogateescape")
+
+
+def read_path(path: bytes) -> str:
+    return path.decode("utf-8", "surrogateescape")
+
+
+def name(text: str, what: str) -> str:
+    """A name that becomes part of a path, so it must not be able to leave its folder."""
+    if not 0 < len(text) <= _NAME_LENGTH or text[0] == "." or not _NAME_CHARACTERS.issuperset(text):
+        raise BadFrame(f"{text[:_NAME_LENGTH]!r} can't be a {what}")
+    return text
+
+
+def bounded(value: int, limit: int, what: str) -> int:
+    if value > limit:
+        raise BadFrame(f"{value} {what}; at most {limit} are allowed")
+    return value
+
+
+def enum(value: int) -> Any:
+    return int(value)  # protobuf's enums are plain numbers, whatever its stubs say
+
+
+def kind(value: int) -> m.TaskKind:
+    try:
+        return m.TaskKind(value)
+    except ValueError:
+        raise BadFrame(f"{value} is no type of task") from None
+
+
+def reason(value: int) -> m.FailureReason:
+    try:
+        return m.FailureReason(value)
+    except ValueError:
+        raise BadFrame(f"{value} is no reason for a failure") from None
+
+
+# --- jobs and tasks ----------------------------------------------------------------------------
+
+
+def spec(spec: m.JobSpec) -> pb.JobSpec:
+    return pb.JobSpec(
+        job_id=spec.job_id,
+        name=text(spec.name),
+        reference=path(spec.reference),
+        source=spec.source,
+        search_path=path(spec.search_path),
+        params=[pb.Param(name=text(name), value=text(value)) for name, value in spec.params],
+        n_reduce=spec.n_reduce,
+        output=path(spec.output),
+        max_attempts=spec.max_attempts,
+        task_timeout_s=spec.task_timeout_s,
+        backup_after_s=spec.backup_after_s,
+    )
+
+
+def read_spec(spec: pb.JobSpec) -> m.JobSpec:
+    if spec.max_attempts < 1 or not spec.task_timeout_s > 0 or not spec.backup_after_s >= 0:
+        raise BadFrame("a job with limits that make no sense")
+    return m.JobSpec(
+        job_id=name(spec.job_id, "job id"),
+        name=spec.name,
+        reference=read_path(spec.reference),
+        source=spec.source,
+        search_path=read_path(spec.search_path),
+        params=tuple((param.name, param.value) for param in spec.params),
+        n_reduce=bounded(spec.n_reduce, MAX_REDUCE, "reduce tasks"),
+        output=read_path(spec.output),
+        max_attempts=spec.max_attempts,
+        task_timeout_s=spec.task_timeout_s,
+        backup_after_s=spec.backup_after_s,
+    )
+
+
+def task(task: m.Task) -> pb.Task:
+    return pb.Task(
+        job_id=task.job_id,
+        type=enum(task.kind),
+        id=task.index,
+        attempt=task.attempt,
+        n_reduce=task.n_reduce,
+        output=path(task.output),
+        inputs=[
+            pb.Split(path=path(split.path), offset=split.offset, length=split.length)
+            for split in task.splits
+        ],
+        sources=[
+            pb.MapOutput(
+                index=source.index,
+                attempt=source.attempt,
+                host=source.host,
+                path=path(source.path),
+            )
+            for source in task.sources
+        ],
+    )
+
+
+def read_task(task: pb.Task) -> m.Task:
+    return m.Task(
+        job_id=name(task.job_id, "job id"),
+        kind=kind(task.type),
+        index=task.id,
+        attempt=task.attempt,
+        n_reduce=bounded(task.n_reduce, MAX_REDUCE, "reduce tasks"),
+        output=read_path(task.output),
+        splits=tuple(
+            m.Split(read_path(split.path), split.offset, split.length) for split in task.inputs
+        ),
+        sources=tuple(
+            m.MapOutput(source.index, source.attempt, source.host, read_path(source.path))
+            for source in task.sources
+        ),
+    )
+
+
+def stats(stats: m.Stats) -> pb.Stats:
+    return pb.Stats(
+        records_in=stats.records_in,
+        bytes_in=stats.bytes_in,
+        records_out=stats.records_out,
+        bytes_out=stats.bytes_out,
+        elapsed_s=stats.elapsed_s,
+    )
+
+
+def read_stats(stats: pb.Stats) -> m.Stats:
+    return m.Stats(
+        stats.records_in, stats.bytes_in, stats.records_out, stats.bytes_out, stats.elapsed_s
+    )
+
+
+def counters(counters: m.Counters) -> list[pb.Counter]:
+    return [pb.Counter(name=text(name), value=value) for name, value in counters]
+
+
+def read_counters(counters: Iterable[pb.Counter]) -> m.Counters:
+    return tuple((counter.name, counter.value) for counter in counters)
+
+
+def file(file: m.OutputFile) -> pb.OutputFile:
+    return pb.OutputFile(name=file.name, size_bytes=file.size_bytes, checksum=file.checksum)
+
+
+def read_file(file: pb.OutputFile) -> m.OutputFile:
+    return m.OutputFile(name(file.name, "file name"), file.size_bytes, file.checksum)
+
+
+# --- results -----------------------------------------------------------------------------------
+
+
+def map_done(done: m.MapDone) -> pb.MapDone:
+    return pb.MapDone(
+        job_id=done.job_id,
+        id=done.index,
+        attempt=done.attempt,
+        path=path(done.path),
+        partition_bytes=done.partition_bytes,
+        stats=stats(done.stats),
+        counters=counters(done.counters),
+        file=None if done.file is None else file(done.file),
+    )
+
+
+def read_map_done(done: pb.MapDone) -> m.MapDone:
+    return m.MapDone(
+        job_id=done.job_id,
+        index=done.id,
+        attempt=done.attempt,
+        path=read_path(done.path),
+        partition_bytes=tuple(done.partition_bytes),
+        stats=read_stats(done.stats),
+        counters=read_counters(done.counters),
+        file=read_file(done.file) if done.HasField("file") else None,
+    )
+
+
+def reduce_done(done: m.ReduceDone) -> pb.ReduceDone:
+    return pb.ReduceDone(
+        job_id=done.job_id,
+        id=done.index,
+        attempt=done.attempt,
+        file=file(done.file),
+        stats=stats(done.stats),
+        counters=counters(done.counters),
+    )
+
+
+def read_reduce_done(done: pb.ReduceDone) -> m.ReduceDone:
+    return m.ReduceDone(
+        job_id=done.job_id,
+        index=done.id,
+        attempt=done.attempt,
+        file=read_file(done.file),
+        stats=read_stats(done.stats),
+        counters=read_counters(done.counters),
+    )
+
+
+def task_failed(failed: m.TaskFailed) -> pb.TaskFailed:
+    return pb.TaskFailed(
+        job_id=failed.job_id,
+        type=enum(failed.kind),
+        id=failed.index,
+        attempt=failed.attempt,
+        reason=enum(failed.reason),
+        message=text(failed.message),
+        traceback=text(failed.traceback),
+        lost=[pb.LostOutput(id=index, attempt=attempt) for index, attempt in failed.lost],
+    )
+
+
+def read_task_failed(failed: pb.TaskFailed) -> m.TaskFailed:
+    return m.TaskFailed(
+        job_id=failed.job_id,
+        kind=kind(failed.type),
+        index=failed.id,
+        attempt=failed.attempt,
+        reason=reason(failed.reason),
+        message=failed.message,
+        traceback=failed.traceback,
+        lost=tuple((lost.id, lost.attempt) for lost in failed.lost),
+    )
+
+
+# --- registration, heartbeats, snapshots -------------------------------------------------------
+
+
+def progress(progress: m.Progress) -> pb.Progress:
+    return pb.Progress(
+        attempt=progress.attempt,
+        records=progress.records,
+        bytes=progress.bytes,
+        queued=progress.queued,
+    )
+
+
+def read_progress(progress: pb.Progress) -> m.Progress:
+    return m.Progress(progress.attempt, progress.records, progress.bytes, progress.queued)
+
+
+def register(register: m.Register) -> pb.Register:
+    return pb.Register(
+        name=register.name,
+        host=register.host,
+        pid=register.pid,
+        slots=register.slots,
+        running=register.running,
+        held=[map_done(done) for done in register.held],
+    )
+
+
+def read_register(register: pb.Register) -> m.Register:
+    return m.Register(
+        name=register.name[:_NAME_LENGTH],
+        host=register.host[:_NAME_LENGTH],
+        pid=register.pid,
+        slots=bounded(register.slots, MAX_SLOTS, "slots"),
+        running=tuple(register.running),
+        held=tuple(read_map_done(done) for done in register.held),
+    )
+
+
+def read_heartbeat(heartbeat: pb.Heartbeat) -> m.Heartbeat:
+    return m.Heartbeat(
+        bounded(heartbeat.credit, MAX_CREDIT, "credits"),
+        tuple(read_progress(progress) for progress in heartbeat.progress),
+    )
+
+
+def submit(submit: m.Submit) -> pb.Submit:
+    return pb.Submit(
+        spec=spec(submit.spec),
+        inputs=[
+            pb.InputFile(
+                path=path(file.path), size_bytes=file.size_bytes, splittable=file.splittable
+            )
+            for file in submit.inputs
+        ],
+    )
+
+
+def read_submit(submit: pb.Submit) -> m.Submit:
+    return m.Submit(
+        read_spec(submit.spec),
+        tuple(
+            m.InputFile(read_path(file.path), file.size_bytes, file.splittable)
+            for file in submit.inputs
+        ),
+    )
+
+
+def snapshot(snapshot: m.Snapshot) -> pb.Snapshot:
+    return pb.Snapshot(
+        seq=snapshot.seq,
+        events_address=snapshot.events_address,
+        jobs=[
+            pb.JobStatus(
+                job_id=job.job_id,
+                name=text(job.name),
+                state=job.state,
+                maps_done=job.maps_done,
+                n_map=job.n_map,
+                reduces_done=job.reduces_done,
+                n_reduce=job.n_reduce,
+                reason=text(job.reason),
+            )
+            for job in snapshot.jobs
+        ],
+        workers=[
+            pb.WorkerStatus(
+                name=worker.name, state=worker.state, slots=worker.slots, running=worker.running
+            )
+            for worker in snapshot.workers
+        ],
+        events=[published(event) for event in snapshot.events],
+    )
+
+
+def read_snapshot(snapshot: pb.Snapshot) -> m.Snapshot:
+    return m.Snapshot(
+        seq=snapshot.seq,
+        events_address=snapshot.events_address,
+        jobs=tuple(
+            m.JobStatus(
+                job.job_id,
+                job.name,
+                job.state,
+                job.maps_done,
+                job.n_map,
+                job.reduces_done,
+                job.n_reduce,
+                job.reason,
+            )
+            for job in snapshot.jobs
+        ),
+        workers=tuple(
+            m.WorkerStatus(worker.name, worker.state, worker.slots, worker.running)
+            for worker in snapshot.workers
+        ),
+        events=tuple(read_published(event) for event in snapshot.events),
+    )
+
+
+# --- events ------------------------------------------------------------------------------------
+
+
+def published(published: m.Published) -> pb.Published:
+    event = published.event
+    match event:
+        case m.JobEvent():
+            job = pb.JobEvent(job_id=event.job_id, state=event.state, text=text(event.text))
+            return pb.Published(seq=published.seq, time_s=published.time_s, job=job)
+        case m.TaskEvent():
+            task = pb.TaskEvent(
+                job_id=event.job_id,
+                type=enum(event.kind),
+                id=event.index,
+                attempt=event.attempt,
+                state=event.state,
+                worker=event.worker,
+                text=text(event.text),
+            )
+            return pb.Published(seq=published.seq, time_s=published.time_s, task=task)
+        case m.WorkerEvent():
+            worker = pb.WorkerEvent(worker=event.worker, state=event.state, text=text(event.text))
+            return pb.Published(seq=published.seq, time_s=published.time_s, worker=worker)
+        case m.MasterEvent():
+            master = pb.MasterEvent(state=event.state, text=text(event.text))
+            return pb.Published(seq=published.seq, time_s=published.time_s, master=master)
+
+
+def read_published(published: pb.Published) -> m.Published:
+    event: m.Event
+    match published.WhichOneof("event"):
+        case "job":
+            job = published.job
+            event = m.JobEvent(job.job_id, job.state, job.text)
+        case "task":
+            task = published.task
+            event = m.TaskEvent(
+                task.job_id,
+                kind(task.type),
+                task.id,
+                task.attempt,
+                task.state,
+                task.worker,
+                task.text,
+            )
+        case "worker":
+            worker = published.worker
+            event = m.WorkerEvent(worker.worker, worker.state, worker.text)
+        case "master":
+            event = m.MasterEvent(published.master.state, published.master.text)
+        case _:
+            raise BadFrame("an event of an unknown kind")
+    return m.Published(published.seq, published.time_s, event)

@@ -1,0 +1,566 @@
+from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from google.protobuf import descriptor as _descriptor
+from google.protobuf import message as _message
+from collections.abc import Iterable as _Iterable, Mapping as _Mapping
+from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class TaskKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    TASK_KIND_UNSPECIFIED: _ClassVar[TaskKind]
+    TASK_KIND_MAP: _ClassVar[TaskKind]
+    TASK_KIND_REDUCE: _ClassVar[TaskKind]
+
+class FailureReason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    FAILURE_REASON_UNSPECIFIED: _ClassVar[FailureReason]
+    FAILURE_REASON_USER_ERROR: _ClassVar[FailureReason]
+    FAILURE_REASON_SLOT_DIED: _ClassVar[FailureReason]
+    FAILURE_REASON_NO_PROGRESS: _ClassVar[FailureReason]
+    FAILURE_REASON_OVER_MEMORY: _ClassVar[FailureReason]
+    FAILURE_REASON_LOST_INPUT: _ClassVar[FailureReason]
+    FAILURE_REASON_WORKER_ERROR: _ClassVar[FailureReason]
+    FAILURE_REASON_BAD_JOB: _ClassVar[FailureReason]
+TASK_KIND_UNSPECIFIED: TaskKind
+TASK_KIND_MAP: TaskKind
+TASK_KIND_REDUCE: TaskKind
+FAILURE_REASON_UNSPECIFIED: FailureReason
+FAILURE_REASON_USER_ERROR: FailureReason
+FAILURE_REASON_SLOT_DIED: FailureReason
+FAILURE_REASON_NO_PROGRESS: FailureReason
+FAILURE_REASON_OVER_MEMORY: FailureReason
+FAILURE_REASON_LOST_INPUT: FailureReason
+FAILURE_REASON_WORKER_ERROR: FailureReason
+FAILURE_REASON_BAD_JOB: FailureReason
+
+class Frame(_message.Message):
+    __slots__ = ("version", "epoch", "messages")
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    EPOCH_FIELD_NUMBER: _ClassVar[int]
+    MESSAGES_FIELD_NUMBER: _ClassVar[int]
+    version: int
+    epoch: int
+    messages: _containers.RepeatedCompositeFieldContainer[Message]
+    def __init__(self, version: _Optional[int] = ..., epoch: _Optional[int] = ..., messages: _Optional[_Iterable[_Union[Message, _Mapping]]] = ...) -> None: ...
+
+class Message(_message.Message):
+    __slots__ = ("register", "get_task", "heartbeat", "map_done", "reduce_done", "task_failed", "commit_request", "leave", "registered", "task_response", "cancel", "commit_reply", "ack", "heartbeat_reply", "register_again", "forget_job", "exit", "refused", "submit", "cancel_job", "get_snapshot", "submitted", "snapshot", "start_job", "task", "progress")
+    REGISTER_FIELD_NUMBER: _ClassVar[int]
+    GET_TASK_FIELD_NUMBER: _ClassVar[int]
+    HEARTBEAT_FIELD_NUMBER: _ClassVar[int]
+    MAP_DONE_FIELD_NUMBER: _ClassVar[int]
+    REDUCE_DONE_FIELD_NUMBER: _ClassVar[int]
+    TASK_FAILED_FIELD_NUMBER: _ClassVar[int]
+    COMMIT_REQUEST_FIELD_NUMBER: _ClassVar[int]
+    LEAVE_FIELD_NUMBER: _ClassVar[int]
+    REGISTERED_FIELD_NUMBER: _ClassVar[int]
+    TASK_RESPONSE_FIELD_NUMBER: _ClassVar[int]
+    CANCEL_FIELD_NUMBER: _ClassVar[int]
+    COMMIT_REPLY_FIELD_NUMBER: _ClassVar[int]
+    ACK_FIELD_NUMBER: _ClassVar[int]
+    HEARTBEAT_REPLY_FIELD_NUMBER: _ClassVar[int]
+    REGISTER_AGAIN_FIELD_NUMBER: _ClassVar[int]
+    FORGET_JOB_FIELD_NUMBER: _ClassVar[int]
+    EXIT_FIELD_NUMBER: _ClassVar[int]
+    REFUSED_FIELD_NUMBER: _ClassVar[int]
+    SUBMIT_FIELD_NUMBER: _ClassVar[int]
+    CANCEL_JOB_FIELD_NUMBER: _ClassVar[int]
+    GET_SNAPSHOT_FIELD_NUMBER: _ClassVar[int]
+    SUBMITTED_FIELD_NUMBER: _ClassVar[int]
+    SNAPSHOT_FIELD_NUMBER: _ClassVar[int]
+    START_JOB_FIELD_NUMBER: _ClassVar[int]
+    TASK_FIELD_NUMBER: _ClassVar[int]
+    PROGRESS_FIELD_NUMBER: _ClassVar[int]
+    register: Register
+    get_task: GetTask
+    heartbeat: Heartbeat
+    map_done: MapDone
+    reduce_done: ReduceDone
+    task_failed: TaskFailed
+    commit_request: CommitRequest
+    leave: Leave
+    registered: Registered
+    task_response: TaskResponse
+    cancel: Cancel
+    commit_reply: CommitReply
+    ack: Ack
+    heartbeat_reply: HeartbeatReply
+    register_again: RegisterAgain
+    forget_job: ForgetJob
+    exit: Exit
+    refused: Refused
+    submit: Submit
+    cancel_job: CancelJob
+    get_snapshot: GetSnapshot
+    submitted: Submitted
+    snapshot: Snapshot
+    start_job: StartJob
+    task: Task
+    progress: Progress
+    def __init__(self, register: _Optional[_Union[Register, _Mapping]] = ..., get_task: _Optional[_Union[GetTask, _Mapping]] = ..., heartbeat: _Optional[_Union[Heartbeat, _Mapping]] = ..., map_done: _Optional[_Union[MapDone, _Mapping]] = ..., reduce_done: _Optional[_Union[ReduceDone, _Mapping]] = ..., task_failed: _Optional[_Union[TaskFailed, _Mapping]] = ..., commit_request: _Optional[_Union[CommitRequest, _Mapping]] = ..., leave: _Optional[_Union[Leave, _Mapping]] = ..., registered: _Optional[_Union[Registered, _Mapping]] = ..., task_response: _Optional[_Union[TaskResponse, _Mapping]] = ..., cancel: _Optional[_Union[Cancel, _Mapping]] = ..., commit_reply: _Optional[_Union[CommitReply, _Mapping]] = ..., ack: _Optional[_Union[Ack, _Mapping]] = ..., heartbeat_reply: _Optional[_Union[HeartbeatReply, _Mapping]] = ..., register_again: _Optional[_Union[RegisterAgain, _Mapping]] = ..., forget_job: _Optional[_Union[ForgetJob, _Mapping]] = ..., exit: _Optional[_Union[Exit, _Mapping]] = ..., refused: _Optional[_Union[Refused, _Mapping]] = ..., submit: _Optional[_Union[Submit, _Mapping]] = ..., cancel_job: _Optional[_Union[CancelJob, _Mapping]] = ..., get_snapshot: _Optional[_Union[GetSnapshot, _Mapping]] = ..., submitted: _Optional[_Union[Submitted, _Mapping]] = ..., snapshot: _Optional[_Union[Snapshot, _Mapping]] = ..., start_job: _Optional[_Union[StartJob, _Mapping]] = ..., task: _Optional[_Union[Task, _Mapping]] = ..., progress: _Optional[_Union[Progress, _Mapping]] = ...) -> None: ...
+
+class Split(_message.Message):
+    __slots__ = ("path", "offset", "length")
+    PATH_FIELD_NUMBER: _ClassVar[int]
+    OFFSET_FIELD_NUMBER: _ClassVar[int]
+    LENGTH_FIELD_NUMBER: _ClassVar[int]
+    path: bytes
+    offset: int
+    length: int
+    def __init__(self, path: _Optional[bytes] = ..., offset: _Optional[int] = ..., length: _Optional[int] = ...) -> None: ...
+
+class Param(_message.Message):
+    __slots__ = ("name", "value")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    VALUE_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    value: str
+    def __init__(self, name: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
+
+class JobSpec(_message.Message):
+    __slots__ = ("job_id", "name", "reference", "source", "search_path", "params", "n_reduce", "output", "max_attempts", "task_timeout_s", "backup_after_s")
+    JOB_ID_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    REFERENCE_FIELD_NUMBER: _ClassVar[int]
+    SOURCE_FIELD_NUMBER: _ClassVar[int]
+    SEARCH_PATH_FIELD_NUMBER: _ClassVar[int]
+    PARAMS_FIELD_NUMBER: _ClassVar[int]
+    N_REDUCE_FIELD_NUMBER: _ClassVar[int]
+    OUTPUT_FIELD_NUMBER: _ClassVar[int]
+    MAX_ATTEMPTS_FIELD_NUMBER: _ClassVar[int]
+    TASK_TIMEOUT_S_FIELD_NUMBER: _ClassVar[int]
+    BACKUP_AFTER_S_FIELD_NUMBER: _ClassVar[int]
+    job_id: str
+    name: str
+    reference: bytes
+    source: bytes
+    search_path: bytes
+    params: _containers.RepeatedCompositeFieldContainer[Param]
+    n_reduce: int
+    output: bytes
+    max_attempts: int
+    task_timeout_s: float
+    backup_after_s: float
+    def __init__(self, job_id: _Optional[str] = ..., name: _Optional[str] = ..., reference: _Optional[bytes] = ..., source: _Optional[bytes] = ..., search_path: _Optional[bytes] = ..., params: _Optional[_Iterable[_Union[Param, _Mapping]]] = ..., n_reduce: _Optional[int] = ..., output: _Optional[bytes] = ..., max_attempts: _Optional[int] = ..., task_timeout_s: _Optional[float] = ..., backup_after_s: _Optional[float] = ...) -> None: ...
+
+class MapOutput(_message.Message):
+    __slots__ = ("index", "attempt", "host", "path")
+    INDEX_FIELD_NUMBER: _ClassVar[int]
+    ATTEMPT_FIELD_NUMBER: _ClassVar[int]
+    HOST_FIELD_NUMBER: _ClassVar[int]
+    PATH_FIELD_NUMBER: _ClassVar[int]
+    index: int
+    attempt: int
+    host: str
+    path: bytes
+    def __init__(self, index: _Optional[int] = ..., attempt: _Optional[int] = ..., host: _Optional[str] = ..., path: _Optional[bytes] = ...) -> None: ...
+
+class Task(_message.Message):
+    __slots__ = ("job_id", "type", "id", "attempt", "n_reduce", "output", "inputs", "sources")
+    JOB_ID_FIELD_NUMBER: _ClassVar[int]
+    TYPE_FIELD_NUMBER: _ClassVar[int]
+    ID_FIELD_NUMBER: _ClassVar[int]
+    ATTEMPT_FIELD_NUMBER: _ClassVar[int]
+    N_REDUCE_FIELD_NUMBER: _ClassVar[int]
+    OUTPUT_FIELD_NUMBER: _ClassVar[int]
+    INPUTS_FIELD_NUMBER: _ClassVar[int]
+    SOURCES_FIELD_NUMBER: _ClassVar[int]
+    job_id: str
+    type: TaskKind
+    id: int
+    attempt: int
+    n_reduce: int
+    output: bytes
+    inputs: _containers.RepeatedCompositeFieldContainer[Split]
+    sources: _containers.RepeatedCompositeFieldContainer[MapOutput]
+    def __init__(self, job_id: _Optional[str] = ..., type: _Optional[_Union[TaskKind, str]] = ..., id: _Optional[int] = ..., attempt: _Optional[int] = ..., n_reduce: _Optional[int] = ..., output: _Optional[bytes] = ..., inputs: _Optional[_Iterable[_Union[Split, _Mapping]]] = ..., sources: _Optional[_Iterable[_Union[MapOutput, _Mapping]]] = ...) -> None: ...
+
+class Stats(_message.Message):
+    __slots__ = ("records_in", "bytes_in", "records_out", "bytes_out", "elapsed_s")
+    RECORDS_IN_FIELD_NUMBER: _ClassVar[int]
+    BYTES_IN_FIELD_NUMBER: _ClassVar[int]
+    RECORDS_OUT_FIELD_NUMBER: _ClassVar[int]
+    BYTES_OUT_FIELD_NUMBER: _ClassVar[int]
+    ELAPSED_S_FIELD_NUMBER: _ClassVar[int]
+    records_in: int
+    bytes_in: int
+    records_out: int
+    bytes_out: int
+    elapsed_s: float
+    def __init__(self, records_in: _Optional[int] = ..., bytes_in: _Optional[int] = ..., records_out: _Optional[int] = ..., bytes_out: _Optional[int] = ..., elapsed_s: _Optional[float] = ...) -> None: ...
+
+class Counter(_message.Message):
+    __slots__ = ("name", "value")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    VALUE_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    value: int
+    def __init__(self, name: _Optional[str] = ..., value: _Optional[int] = ...) -> None: ...
+
+class OutputFile(_message.Message):
+    __slots__ = ("name", "size_bytes", "checksum")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    SIZE_BYTES_FIELD_NUMBER: _ClassVar[int]
+    CHECKSUM_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    size_bytes: int
+    checksum: str
+    def __init__(self, name: _Optional[str] = ..., size_bytes: _Optional[int] = ..., checksum: _Optional[str] = ...) -> None: ...
+
+class Register(_message.Message):
+    __slots__ = ("name", "host", "pid", "slots", "running", "held")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    HOST_FIELD_NUMBER: _ClassVar[int]
+    PID_FIELD_NUMBER: _ClassVar[int]
+    SLOTS_FIELD_NUMBER: _ClassVar[int]
+    RUNNING_FIELD_NUMBER: _ClassVar[int]
+    HELD_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    host: str
+    pid: int
+    slots: int
+    running: _containers.RepeatedScalarFieldContainer[int]
+    held: _containers.RepeatedCompositeFieldContainer[MapDone]
+    def __init__(self, name: _Optional[str] = ..., host: _Optional[str] = ..., pid: _Optional[int] = ..., slots: _Optional[int] = ..., running: _Optional[_Iterable[int]] = ..., held: _Optional[_Iterable[_Union[MapDone, _Mapping]]] = ...) -> None: ...
+
+class GetTask(_message.Message):
+    __slots__ = ("credit",)
+    CREDIT_FIELD_NUMBER: _ClassVar[int]
+    credit: int
+    def __init__(self, credit: _Optional[int] = ...) -> None: ...
+
+class Progress(_message.Message):
+    __slots__ = ("attempt", "records", "bytes", "queued")
+    ATTEMPT_FIELD_NUMBER: _ClassVar[int]
+    RECORDS_FIELD_NUMBER: _ClassVar[int]
+    BYTES_FIELD_NUMBER: _ClassVar[int]
+    QUEUED_FIELD_NUMBER: _ClassVar[int]
+    attempt: int
+    records: int
+    bytes: int
+    queued: bool
+    def __init__(self, attempt: _Optional[int] = ..., records: _Optional[int] = ..., bytes: _Optional[int] = ..., queued: _Optional[bool] = ...) -> None: ...
+
+class Heartbeat(_message.Message):
+    __slots__ = ("credit", "progress")
+    CREDIT_FIELD_NUMBER: _ClassVar[int]
+    PROGRESS_FIELD_NUMBER: _ClassVar[int]
+    credit: int
+    progress: _containers.RepeatedCompositeFieldContainer[Progress]
+    def __init__(self, credit: _Optional[int] = ..., progress: _Optional[_Iterable[_Union[Progress, _Mapping]]] = ...) -> None: ...
+
+class MapDone(_message.Message):
+    __slots__ = ("job_id", "id", "attempt", "path", "partition_bytes", "stats", "counters", "file")
+    JOB_ID_FIELD_NUMBER: _ClassVar[int]
+    ID_FIELD_NUMBER: _ClassVar[int]
+    ATTEMPT_FIELD_NUMBER: _ClassVar[int]
+    PATH_FIELD_NUMBER: _ClassVar[int]
+    PARTITION_BYTES_FIELD_NUMBER: _ClassVar[int]
+    STATS_FIELD_NUMBER: _ClassVar[int]
+    COUNTERS_FIELD_NUMBER: _ClassVar[int]
+    FILE_FIELD_NUMBER: _ClassVar[int]
+    job_id: str
+    id: int
+    attempt: int
+    path: bytes
+    partition_bytes: _containers.RepeatedScalarFieldContainer[int]
+    stats: Stats
+    counters: _containers.RepeatedCompositeFieldContainer[Counter]
+    file: OutputFile
+    def __init__(self, job_id: _Optional[str] = ..., id: _Optional[int] = ..., attempt: _Optional[int] = ..., path: _Optional[bytes] = ..., partition_bytes: _Optional[_Iterable[int]] = ..., stats: _Optional[_Union[Stats, _Mapping]] = ..., counters: _Optional[_Iterable[_Union[Counter, _Mapping]]] = ..., file: _Optional[_Union[OutputFile, _Mapping]] = ...) -> None: ...
+
+class ReduceDone(_message.Message):
+    __slots__ = ("job_id", "id", "attempt", "file", "stats", "counters")
+    JOB_ID_FIELD_NUMBER: _ClassVar[int]
+    ID_FIELD_NUMBER: _ClassVar[int]
+    ATTEMPT_FIELD_NUMBER: _ClassVar[int]
+    FILE_FIELD_NUMBER: _ClassVar[int]
+    STATS_FIELD_NUMBER: _ClassVar[int]
+    COUNTERS_FIELD_NUMBER: _ClassVar[int]
+    job_id: str
+    id: int
+    attempt: int
+    file: OutputFile
+    stats: Stats
+    counters: _containers.RepeatedCompositeFieldContainer[Counter]
+    def __init__(self, job_id: _Optional[str] = ..., id: _Optional[int] = ..., attempt: _Optional[int] = ..., file: _Optional[_Union[OutputFile, _Mapping]] = ..., stats: _Optional[_Union[Stats, _Mapping]] = ..., counters: _Optional[_Iterable[_Union[Counter, _Mapping]]] = ...) -> None: ...
+
+class LostOutput(_message.Message):
+    __slots__ = ("id", "attempt")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    ATTEMPT_FIELD_NUMBER: _ClassVar[int]
+    id: int
+    attempt: int
+    def __init__(self, id: _Optional[int] = ..., attempt: _Optional[int] = ...) -> None: ...
+
+class TaskFailed(_message.Message):
+    __slots__ = ("job_id", "type", "id", "attempt", "reason", "message", "traceback", "lost")
+    JOB_ID_FIELD_NUMBER: _ClassVar[int]
+    TYPE_FIELD_NUMBER: _ClassVar[int]
+    ID_FIELD_NUMBER: _ClassVar[int]
+    ATTEMPT_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    MESSAGE_FIELD_NUMBER: _ClassVar[int]
+    TRACEBACK_FIELD_NUMBER: _ClassVar[int]
+    LOST_FIELD_NUMBER: _ClassVar[int]
+    job_id: str
+    type: TaskKind
+    id: int
+    attempt: int
+    reason: FailureReason
+    message: str
+    traceback: str
+    lost: _containers.RepeatedCompositeFieldContainer[LostOutput]
+    def __init__(self, job_id: _Optional[str] = ..., type: _Optional[_Union[TaskKind, str]] = ..., id: _Optional[int] = ..., attempt: _Optional[int] = ..., reason: _Optional[_Union[FailureReason, str]] = ..., message: _Optional[str] = ..., traceback: _Optional[str] = ..., lost: _Optional[_Iterable[_Union[LostOutput, _Mapping]]] = ...) -> None: ...
+
+class CommitRequest(_message.Message):
+    __slots__ = ("job_id", "type", "id", "attempt")
+    JOB_ID_FIELD_NUMBER: _ClassVar[int]
+    TYPE_FIELD_NUMBER: _ClassVar[int]
+    ID_FIELD_NUMBER: _ClassVar[int]
+    ATTEMPT_FIELD_NUMBER: _ClassVar[int]
+    job_id: str
+    type: TaskKind
+    id: int
+    attempt: int
+    def __init__(self, job_id: _Optional[str] = ..., type: _Optional[_Union[TaskKind, str]] = ..., id: _Optional[int] = ..., attempt: _Optional[int] = ...) -> None: ...
+
+class Leave(_message.Message):
+    __slots__ = ("reason",)
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    reason: str
+    def __init__(self, reason: _Optional[str] = ...) -> None: ...
+
+class Registered(_message.Message):
+    __slots__ = ("heartbeat_interval_s", "lost_after_s")
+    HEARTBEAT_INTERVAL_S_FIELD_NUMBER: _ClassVar[int]
+    LOST_AFTER_S_FIELD_NUMBER: _ClassVar[int]
+    heartbeat_interval_s: float
+    lost_after_s: float
+    def __init__(self, heartbeat_interval_s: _Optional[float] = ..., lost_after_s: _Optional[float] = ...) -> None: ...
+
+class TaskResponse(_message.Message):
+    __slots__ = ("tasks", "jobs")
+    TASKS_FIELD_NUMBER: _ClassVar[int]
+    JOBS_FIELD_NUMBER: _ClassVar[int]
+    tasks: _containers.RepeatedCompositeFieldContainer[Task]
+    jobs: _containers.RepeatedCompositeFieldContainer[JobSpec]
+    def __init__(self, tasks: _Optional[_Iterable[_Union[Task, _Mapping]]] = ..., jobs: _Optional[_Iterable[_Union[JobSpec, _Mapping]]] = ...) -> None: ...
+
+class Cancel(_message.Message):
+    __slots__ = ("attempts", "reason")
+    ATTEMPTS_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    attempts: _containers.RepeatedScalarFieldContainer[int]
+    reason: str
+    def __init__(self, attempts: _Optional[_Iterable[int]] = ..., reason: _Optional[str] = ...) -> None: ...
+
+class CommitReply(_message.Message):
+    __slots__ = ("attempt", "granted")
+    ATTEMPT_FIELD_NUMBER: _ClassVar[int]
+    GRANTED_FIELD_NUMBER: _ClassVar[int]
+    attempt: int
+    granted: bool
+    def __init__(self, attempt: _Optional[int] = ..., granted: _Optional[bool] = ...) -> None: ...
+
+class Ack(_message.Message):
+    __slots__ = ("attempts",)
+    ATTEMPTS_FIELD_NUMBER: _ClassVar[int]
+    attempts: _containers.RepeatedScalarFieldContainer[int]
+    def __init__(self, attempts: _Optional[_Iterable[int]] = ...) -> None: ...
+
+class HeartbeatReply(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class RegisterAgain(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class ForgetJob(_message.Message):
+    __slots__ = ("job_id",)
+    JOB_ID_FIELD_NUMBER: _ClassVar[int]
+    job_id: str
+    def __init__(self, job_id: _Optional[str] = ...) -> None: ...
+
+class Exit(_message.Message):
+    __slots__ = ("reason",)
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    reason: str
+    def __init__(self, reason: _Optional[str] = ...) -> None: ...
+
+class Refused(_message.Message):
+    __slots__ = ("reason",)
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    reason: str
+    def __init__(self, reason: _Optional[str] = ...) -> None: ...
+
+class InputFile(_message.Message):
+    __slots__ = ("path", "size_bytes", "splittable")
+    PATH_FIELD_NUMBER: _ClassVar[int]
+    SIZE_BYTES_FIELD_NUMBER: _ClassVar[int]
+    SPLITTABLE_FIELD_NUMBER: _ClassVar[int]
+    path: bytes
+    size_bytes: int
+    splittable: bool
+    def __init__(self, path: _Optional[bytes] = ..., size_bytes: _Optional[int] = ..., splittable: _Optional[bool] = ...) -> None: ...
+
+class Submit(_message.Message):
+    __slots__ = ("spec", "inputs")
+    SPEC_FIELD_NUMBER: _ClassVar[int]
+    INPUTS_FIELD_NUMBER: _ClassVar[int]
+    spec: JobSpec
+    inputs: _containers.RepeatedCompositeFieldContainer[InputFile]
+    def __init__(self, spec: _Optional[_Union[JobSpec, _Mapping]] = ..., inputs: _Optional[_Iterable[_Union[InputFile, _Mapping]]] = ...) -> None: ...
+
+class Submitted(_message.Message):
+    __slots__ = ("job_id",)
+    JOB_ID_FIELD_NUMBER: _ClassVar[int]
+    job_id: str
+    def __init__(self, job_id: _Optional[str] = ...) -> None: ...
+
+class CancelJob(_message.Message):
+    __slots__ = ("job_id", "reason")
+    JOB_ID_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    job_id: str
+    reason: str
+    def __init__(self, job_id: _Optional[str] = ..., reason: _Optional[str] = ...) -> None: ...
+
+class GetSnapshot(_message.Message):
+    __slots__ = ("after_seq",)
+    AFTER_SEQ_FIELD_NUMBER: _ClassVar[int]
+    after_seq: int
+    def __init__(self, after_seq: _Optional[int] = ...) -> None: ...
+
+class JobStatus(_message.Message):
+    __slots__ = ("job_id", "name", "state", "maps_done", "n_map", "reduces_done", "n_reduce", "reason")
+    JOB_ID_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    MAPS_DONE_FIELD_NUMBER: _ClassVar[int]
+    N_MAP_FIELD_NUMBER: _ClassVar[int]
+    REDUCES_DONE_FIELD_NUMBER: _ClassVar[int]
+    N_REDUCE_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    job_id: str
+    name: str
+    state: str
+    maps_done: int
+    n_map: int
+    reduces_done: int
+    n_reduce: int
+    reason: str
+    def __init__(self, job_id: _Optional[str] = ..., name: _Optional[str] = ..., state: _Optional[str] = ..., maps_done: _Optional[int] = ..., n_map: _Optional[int] = ..., reduces_done: _Optional[int] = ..., n_reduce: _Optional[int] = ..., reason: _Optional[str] = ...) -> None: ...
+
+class WorkerStatus(_message.Message):
+    __slots__ = ("name", "state", "slots", "running")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    SLOTS_FIELD_NUMBER: _ClassVar[int]
+    RUNNING_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    state: str
+    slots: int
+    running: int
+    def __init__(self, name: _Optional[str] = ..., state: _Optional[str] = ..., slots: _Optional[int] = ..., running: _Optional[int] = ...) -> None: ...
+
+class Snapshot(_message.Message):
+    __slots__ = ("seq", "events_address", "jobs", "workers", "events")
+    SEQ_FIELD_NUMBER: _ClassVar[int]
+    EVENTS_ADDRESS_FIELD_NUMBER: _ClassVar[int]
+    JOBS_FIELD_NUMBER: _ClassVar[int]
+    WORKERS_FIELD_NUMBER: _ClassVar[int]
+    EVENTS_FIELD_NUMBER: _ClassVar[int]
+    seq: int
+    events_address: str
+    jobs: _containers.RepeatedCompositeFieldContainer[JobStatus]
+    workers: _containers.RepeatedCompositeFieldContainer[WorkerStatus]
+    events: _containers.RepeatedCompositeFieldContainer[Published]
+    def __init__(self, seq: _Optional[int] = ..., events_address: _Optional[str] = ..., jobs: _Optional[_Iterable[_Union[JobStatus, _Mapping]]] = ..., workers: _Optional[_Iterable[_Union[WorkerStatus, _Mapping]]] = ..., events: _Optional[_Iterable[_Union[Published, _Mapping]]] = ...) -> None: ...
+
+class Events(_message.Message):
+    __slots__ = ("version", "epoch", "events")
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    EPOCH_FIELD_NUMBER: _ClassVar[int]
+    EVENTS_FIELD_NUMBER: _ClassVar[int]
+    version: int
+    epoch: int
+    events: _containers.RepeatedCompositeFieldContainer[Published]
+    def __init__(self, version: _Optional[int] = ..., epoch: _Optional[int] = ..., events: _Optional[_Iterable[_Union[Published, _Mapping]]] = ...) -> None: ...
+
+class Published(_message.Message):
+    __slots__ = ("seq", "time_s", "job", "task", "worker", "master")
+    SEQ_FIELD_NUMBER: _ClassVar[int]
+    TIME_S_FIELD_NUMBER: _ClassVar[int]
+    JOB_FIELD_NUMBER: _ClassVar[int]
+    TASK_FIELD_NUMBER: _ClassVar[int]
+    WORKER_FIELD_NUMBER: _ClassVar[int]
+    MASTER_FIELD_NUMBER: _ClassVar[int]
+    seq: int
+    time_s: float
+    job: JobEvent
+    task: TaskEvent
+    worker: WorkerEvent
+    master: MasterEvent
+    def __init__(self, seq: _Optional[int] = ..., time_s: _Optional[float] = ..., job: _Optional[_Union[JobEvent, _Mapping]] = ..., task: _Optional[_Union[TaskEvent, _Mapping]] = ..., worker: _Optional[_Union[WorkerEvent, _Mapping]] = ..., master: _Optional[_Union[MasterEvent, _Mapping]] = ...) -> None: ...
+
+class JobEvent(_message.Message):
+    __slots__ = ("job_id", "state", "text")
+    JOB_ID_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    TEXT_FIELD_NUMBER: _ClassVar[int]
+    job_id: str
+    state: str
+    text: str
+    def __init__(self, job_id: _Optional[str] = ..., state: _Optional[str] = ..., text: _Optional[str] = ...) -> None: ...
+
+class TaskEvent(_message.Message):
+    __slots__ = ("job_id", "type", "id", "attempt", "state", "worker", "text")
+    JOB_ID_FIELD_NUMBER: _ClassVar[int]
+    TYPE_FIELD_NUMBER: _ClassVar[int]
+    ID_FIELD_NUMBER: _ClassVar[int]
+    ATTEMPT_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    WORKER_FIELD_NUMBER: _ClassVar[int]
+    TEXT_FIELD_NUMBER: _ClassVar[int]
+    job_id: str
+    type: TaskKind
+    id: int
+    attempt: int
+    state: str
+    worker: str
+    text: str
+    def __init__(self, job_id: _Optional[str] = ..., type: _Optional[_Union[TaskKind, str]] = ..., id: _Optional[int] = ..., attempt: _Optional[int] = ..., state: _Optional[str] = ..., worker: _Optional[str] = ..., text: _Optional[str] = ...) -> None: ...
+
+class WorkerEvent(_message.Message):
+    __slots__ = ("worker", "state", "text")
+    WORKER_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    TEXT_FIELD_NUMBER: _ClassVar[int]
+    worker: str
+    state: str
+    text: str
+    def __init__(self, worker: _Optional[str] = ..., state: _Optional[str] = ..., text: _Optional[str] = ...) -> None: ...
+
+class MasterEvent(_message.Message):
+    __slots__ = ("state", "text")
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    TEXT_FIELD_NUMBER: _ClassVar[int]
+    state: str
+    text: str
+    def __init__(self, state: _Optional[str] = ..., text: _Optional[str] = ...) -> None: ...
+
+class StartJob(_message.Message):
+    __slots__ = ("spec", "folder", "memory_bytes", "progress_interval_s")
+    SPEC_FIELD_NUMBER: _ClassVar[int]
+    FOLDER_FIELD_NUMBER: _ClassVar[int]
+    MEMORY_BYTES_FIELD_NUMBER: _ClassVar[int]
+    PROGRESS_INTERVAL_S_FIELD_NUMBER: _ClassVar[int]
+    spec: JobSpec
+    folder: bytes
+    memory_bytes: int
+    progress_interval_s: float
+    def __init__(self, spec: _Optional[_Union[JobSpec, _Mapping]] = ..., folder: _Optional[bytes] = ..., memory_bytes: _Optional[int] = ..., progress_interval_s: _Optional[float] = ...) -> None: ...
