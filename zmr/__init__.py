@@ -7,8 +7,8 @@ zmr costs that part only.
 from __future__ import annotations
 
 from importlib import import_module
-from typing import TYPE_CHECKING
 
+TYPE_CHECKING = False  # type checkers know better; the module `typing` takes a while to load
 if TYPE_CHECKING:
     from zmr.data.formats import InputFormat, Lines, WholeFiles
     from zmr.data.output import read_output

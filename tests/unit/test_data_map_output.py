@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from zmr.data.columns import PickleError
@@ -26,7 +26,7 @@ SCALARS = [
 VALUES = st.one_of(SCALARS)
 ANYTHING = st.recursive(
     VALUES,
-    lambda inner: st.lists(inner, max_size=3) | st.tuples(inner, inner) | st.frozensets(VALUES),
+    lambda inner: st.lists(inner, max_size=3) | st.tuples(inner, inner),
     max_leaves=5,
 )
 # Columns of one type take another way than mixed ones.
@@ -37,6 +37,7 @@ def rows_of(column: list[Any]) -> Rows:
     return [f"key{i}" for i in range(len(column))], column
 
 
+@settings(max_examples=50)
 @given(COLUMNS, COLUMNS)
 def test_every_partition_comes_back_exactly(
     tmp_path_factory: pytest.TempPathFactory, one: list[Any], other: list[Any]

@@ -1,4 +1,4 @@
-"""The commands. One file a command; each is imported only when it is called.
+"""The command line. One file a command.
 
 `main` turns what goes wrong into one line on stderr and an exit status: 0 done, 1 job failed,
 2 usage, 3 not enough workers in time, 4 master unreachable or lost, 130/143 ended by a signal.
@@ -6,65 +6,33 @@
 
 from __future__ import annotations
 
-import os
 import sys
-from importlib import import_module
-
-import click
-
-from zmr.errors import ZmrError
-
-COMMANDS = {
-    "run": "Run a job on this machine.",
-    "master": "Start a master.",
-    "worker": "Work for a master.",
-    "submit": "Hand a job to a running master and follow it.",
-    "tail": "Print what happens, as it happens.",
-    "status": "Show jobs and workers.",
-    "cancel": "End a job.",
-}
-
-
-class Commands(click.Group):
-    """Knows the names of the commands without importing them."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        """In the order in which a user meets them."""
-        return list(COMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Import the command."""
-        if cmd_name not in COMMANDS:
-            return None
-        command = getattr(import_module(f"zmr.cli.{cmd_name}"), cmd_name)
-        assert isinstance(command, click.Command)
-        return command
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """List the commands without importing them all."""
-        with formatter.section("Commands"):
-            formatter.write_dl(list(COMMANDS.items()))
-
-
-@click.command(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(package_name="zmr", prog_name="zmr")
-def zmr() -> None:
-    r"""MapReduce for Python, on one machine or on many.
-
-    \b
-    zmr run wordcount input/            count words, print the result
-    zmr run job.py data/ -o out/        a job of your own, into a folder
-    zmr COMMAND --help                  all about a command
-
-    Every option can also be set by an environment variable, ZMR_ and its name.
-
-    Exit status: 0 done, 1 the job failed, 2 usage, 3 not enough workers in time, 4 master
-    unreachable or lost, 130 or 143 ended by SIGINT or SIGTERM.
-    """
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line. Returns the exit status."""
+    from zmr.execute import launch
+
+    arguments = sys.argv[1:] if arguments is None else arguments
+    if _needs_slots(arguments):
+        launch.launch_early()
+    try:
+        return _run(arguments)
+    finally:
+        launch.discard_early()
+
+
+def _needs_slots(arguments: list[str]) -> bool:
+    """Whether this is all but certainly a `zmr run` that starts slots: only a guess, to be fast."""
+    return arguments[:1] == ["run"] and not {"-h", "--help", "inline"}.intersection(arguments)
+
+
+def _run(arguments: list[str]) -> int:
+    import click
+
+    from zmr.cli.commands import zmr
+    from zmr.errors import ZmrError
+
     try:
         status = zmr.main(arguments, prog_name="zmr", standalone_mode=False)
         sys.stdout.flush()
@@ -79,7 +47,13 @@ def main(arguments: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:
-        # Whoever read our output has had enough. Nothing may be written there at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _close_stdout()
         return 0
     return status if isinstance(status, int) else 0
+
+
+def _close_stdout() -> None:
+    """Whoever read our output has had enough: let nothing be written there at exit."""
+    import os
+
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

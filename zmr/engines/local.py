@@ -34,8 +34,8 @@ def run_local(
 ) -> tuple[Outcome, int]:
     """Run the job. Returns how it ended, and 0 or the exit status of the signal that ended it.
 
-    `show` is told at every turn how the job stands. `fork_server` must have been launched already, early, because it takes the longest to get ready;
-    it is ended here.
+    `show` is told at every turn how the job stands. `fork_server` must have been launched already,
+    early, because it takes the longest to get ready; it is ended here.
     """
     folder = LocalFolder(options.local_dir)
     reactor = Reactor()

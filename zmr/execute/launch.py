@@ -28,11 +28,32 @@ main()
 """
 
 
+_early: ForkServer | None = None
+
+
+def launch_early() -> None:
+    """Start the fork server that the first `launch` will return, before anything else is loaded."""
+    global _early
+    _early = launch()
+
+
+def discard_early() -> None:
+    """End the early fork server if nobody has come for it."""
+    global _early
+    if _early is not None:
+        _early.stop(timeout_s=0.0)
+        _early = None
+
+
 def launch() -> ForkServer:
     """Start a fork server. Raises OSError.
 
     It runs in a session of its own: a Ctrl-C is the agent's to handle.
     """
+    global _early
+    if _early is not None:
+        server, _early = _early, None
+        return server
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
     with theirs, ExitStack() as undo:

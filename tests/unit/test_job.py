@@ -1,0 +1,244 @@
+from __future__ import annotations
+
+import pickle
+import subprocess
+import sys
+import traceback
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from zmr import Job, JobError, find_job
+from zmr.core.messages import JobSpec
+from zmr.job import JobSource, load_job, parameters_of
+from zmr.jobs import BUILT_IN
+
+HEADER = "from zmr import *\n"
+WITH_MAP = "    def map(self, line): yield line, 1\n"
+COUNT = f"{HEADER}class Mine(Job):\n    '''What it does.'''\n{WITH_MAP}    reduce = Sum()\n"
+
+
+@pytest.fixture(autouse=True)
+def _imports_undone(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    before = set(sys.modules)
+    yield
+    for name in set(sys.modules) - before:
+        if name.startswith(("zmr_job_", "mypackage")):
+            del sys.modules[name]
+
+
+def write(folder: Path, text: str, name: str = "myjob.py") -> str:
+    path = folder / name
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(text)
+    return str(path)
+
+
+def spec_of(source: JobSource, *params: tuple[str, str]) -> JobSpec:
+    return JobSpec(
+        "j1", source.name, source.reference, source.source, source.search_path, params, 1, "/out"
+    )
+
+
+def refusal(reference: str, *params: tuple[str, str]) -> str:
+    with pytest.raises(JobError) as error:
+        find_job(reference).create(params)
+    assert "\n" not in str(error.value)
+    return str(error.value)
+
+
+# --- finding ---
+
+
+@pytest.mark.parametrize("name", BUILT_IN)
+def test_built_in_jobs_are_found_by_name_and_explain_themselves(name: str) -> None:
+    source = find_job(name)
+    assert (source.name, source.reference, source.source) == (name, name, b"")
+    assert len(source.doc.splitlines()) > 2
+    load_job(spec_of(source, *[("pattern", "x")] * (name == "grep")))
+
+
+def test_a_job_file_is_found_from_where_the_user_is_and_loaded_where_it_is_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(tmp_path, "SUFFIX = '!'\n", "helper.py")
+    path = write(tmp_path, COUNT.replace("class", "from helper import SUFFIX\nclass"))
+    monkeypatch.chdir(tmp_path)
+    source = find_job("myjob.py")
+    assert (source.name, source.reference) == ("Mine", f"{path}:Mine")
+    assert (source.search_path, source.doc) == (str(tmp_path), "What it does.")
+
+    Path(path).unlink()
+    assert [*(load_job(spec_of(source)).map("x") or ())] == [("x", 1)]
+
+
+def test_a_job_in_a_package_is_found_from_the_current_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(tmp_path, "", "mypackage/__init__.py")
+    write(tmp_path, COUNT, "mypackage/jobs.py")
+    monkeypatch.chdir(tmp_path)
+    source = find_job("mypackage.jobs:Mine")
+    assert (source.reference, source.search_path) == ("mypackage.jobs:Mine", str(tmp_path))
+    assert type(load_job(spec_of(source))) is source.job_class
+    assert "no job 'Other'; it has Mine" in refusal("mypackage.jobs:Other")
+    assert "there is no module 'mypackage.job'" in refusal("mypackage.job:Mine")
+
+
+def test_a_file_is_run_once_and_again_when_it_has_changed(tmp_path: Path) -> None:
+    path = write(tmp_path, COUNT)
+    first = find_job(path)
+    assert type(load_job(spec_of(first))) is first.job_class
+    write(tmp_path, COUNT.replace("Mine", "Changed"))
+    assert find_job(path).name == "Changed"
+
+
+def test_a_job_file_may_be_called_like_any_module(tmp_path: Path) -> None:
+    assert find_job(write(tmp_path, COUNT, "json.py")).name == "Mine"
+    assert sys.modules["json"].__file__ != str(tmp_path / "json.py")
+
+
+def test_several_jobs_in_a_file_need_a_name(tmp_path: Path) -> None:
+    path = write(tmp_path, COUNT + COUNT.replace("Mine", "Other"))
+    assert find_job(f"{path}:Other").name == "Other"
+    assert f"name one: {path}:Mine, {path}:Other" in refusal(path)
+    assert "has no job 'Nobody'; it has Mine, Other" in refusal(f"{path}:Nobody")
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("def map(:\n", "{path}, line 1: SyntaxError: invalid syntax"),
+        ("x = 1\n  y = 2\n", "{path}, line 2: IndentationError: unexpected indent"),
+        ("a = '\0'", "source code string cannot contain null bytes|source code cannot contain"),
+        ("\nimport nowhere\n", "{path}, line 2: ModuleNotFoundError: No module named 'nowhere'"),
+        ("def f():\n    1 / 0\nf()", "{path}, line 2: ZeroDivisionError: division by zero"),
+        ("raise SystemExit('no')", "{path}, line 1: SystemExit: no"),
+        (HEADER, "{path} has no job in it"),
+        (f"{HEADER}class A(Job):\n    pass\n", "A has no map: write a method map"),
+        (f"{COUNT}    reduce = Sum\n", "Mine.reduce must be a method, or a reducer such as Sum"),
+        (f"{COUNT}    combine = Sum()\n", "Mine.combine is never used: its reducer combines"),
+        (f"{COUNT}    partition = 3\n", "Mine.partition must be a method, not 3"),
+        (f"{COUNT}    input = 'lines'\n", r"Mine.input must be an input format, such as Lines\(\)"),
+        (f"{COUNT}    count: int = 3\n", "Mine.count: a parameter can't have this name"),
+        (f"{COUNT}    words: list[str]\n", "Mine.words: a parameter is a str, int, float or bool"),
+        (f"{COUNT}    def __init__(self): self.x = 1 / 0\n", "can't be created: ZeroDivision"),
+    ],
+)
+def test_what_is_wrong_with_a_job_file_is_told_in_a_line(
+    tmp_path: Path, text: str, told: str
+) -> None:
+    path = write(tmp_path, text)
+    with pytest.raises(JobError, match=told.format(path=path)):
+        find_job(path).create([])
+
+
+def test_what_can_not_be_found_is_told_with_what_there_is(tmp_path: Path) -> None:
+    assert "no built-in job 'wordcont' (there are wordcount, grep, index)" in refusal("wordcont")
+    assert "path/to/file.py or package.module:Class" in refusal("wordcont")
+    missing = tmp_path / "missing.py"
+    assert refusal(str(missing)) == f"can't read the job file {missing}: No such file or directory"
+
+
+def test_the_users_module_shows_its_source_in_tracebacks_and_can_be_pickled(tmp_path: Path) -> None:
+    text = f"{COUNT}class Pair:\n    def __init__(self, n):\n        self.n = 1 / n  # divides\n"
+    source = find_job(write(tmp_path, text))
+    (tmp_path / "myjob.py").unlink()
+    pair = vars(sys.modules[source.job_class.__module__])["Pair"]
+    assert pickle.loads(pickle.dumps(pair(2))).n == 0.5
+    with pytest.raises(ZeroDivisionError) as error:
+        pair(0)
+    assert "self.n = 1 / n  # divides" in "".join(traceback.format_exception(error.value))
+
+
+# --- parameters ---
+
+PARAMETERS = f"""\
+from __future__ import annotations
+{HEADER}from typing import ClassVar
+class Base(Job):
+    pattern: str
+    known: ClassVar[dict[str, int]] = {{}}
+    _cache: dict[str, int]
+    input: Lines = Lines()
+class Mine(Base):
+    limit: int = 10
+    ratio: float = 0.5
+    strict: bool = False
+    prefix: str | None = None
+{WITH_MAP}"""
+
+
+def test_parameters_are_what_the_class_and_its_parents_annotate(tmp_path: Path) -> None:
+    source = find_job(write(tmp_path, PARAMETERS) + ":Mine")
+    assert [str(parameter) for parameter in parameters_of(source.job_class).values()] == [
+        "pattern: str",
+        "limit: int = 10",
+        "ratio: float = 0.5",
+        "strict: bool = False",
+        "prefix: str = None",
+    ]
+    given = [("pattern", "1"), ("limit", "-3"), ("ratio", "1e3"), ("strict", "Yes")]
+    job = load_job(spec_of(source, *given))
+    assert job.__dict__.items() >= {
+        "pattern": "1", "limit": -3, "ratio": 1000.0, "strict": True
+    }.items()  # fmt: skip
+    assert vars(type(job))["prefix"] is None
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ([], r"Mine needs the parameter pattern: str \(give -p pattern=VALUE\)"),
+        ([("patern", "x")], r"no parameter 'patern' \(did you mean 'pattern'\?\); it has: pattern: "
+                            r"str, limit: int = 10, "),
+        ([("pattern", "x"), ("limit", "ten")], "'limit' of Mine must be an int .*, not 'ten'"),
+        ([("pattern", "x"), ("ratio", "")], "'ratio' of Mine must be a float .*, not ''"),
+        ([("pattern", "x"), ("strict", "maybe")], "'strict' of Mine must be a bool .*'maybe'"),
+        ([("pattern", "x"), ("pattern", "y")], "'pattern' of Mine is given twice"),
+    ],
+)  # fmt: skip
+def test_wrong_parameters_are_told_with_those_there_are(
+    tmp_path: Path, given: list[tuple[str, str]], told: str
+) -> None:
+    path = write(tmp_path, PARAMETERS)
+    with pytest.raises(JobError, match=told):
+        find_job(f"{path}:Mine").create(given)
+
+
+def test_a_job_without_parameters_says_so() -> None:
+    assert "WordCount has no parameter 'n': it takes none" in refusal("wordcount", ("n", "1"))
+
+
+class Limited(Job):
+    limit: int = 10
+
+
+def test_a_job_made_in_python_takes_values_of_the_type() -> None:
+    assert Limited(limit=3).limit == 3
+    assert Limited().limit == 10
+    with pytest.raises(JobError, match="must be an int"):
+        Limited(limit=3.5)
+
+
+@pytest.mark.parametrize("wrong", [(1, 1), ("a", 1.5), ("a", "1")])
+def test_counting_takes_a_name_and_a_whole_number(wrong: tuple[object, object]) -> None:
+    with pytest.raises(TypeError, match=r"count\(name, n\) takes a str and an int"):
+        Limited().count(*wrong)  # type: ignore[arg-type]
+
+
+# --- the package ---
+
+
+def test_importing_a_part_of_zmr_costs_that_part_only() -> None:
+    program = """if True:
+        import sys, zmr, zmr.core.messages
+        assert not {"zmr.job", "zmr.data.formats", "pyarrow", "zmq", "click"} & set(sys.modules)
+        import zmr.job, zmr.data.inputs, zmr.data.output
+        zmr.job.find_job("wordcount")
+        assert not {"pyarrow", "numpy", "zmq", "click"} & set(sys.modules)
+    """
+    subprocess.run([sys.executable, "-c", program], env={"PYTHONPATH": ":".join(sys.path)},
+                   check=True)  # fmt: skip
