@@ -28,7 +28,7 @@ def run_as_tasks(
     """Run the job's tasks, leave its output in `folder / "out"`, and return its counters."""
     results = [*map_all(job, inputs, folder, n_reduce, split_bytes)]
     counters: Counter[str] = Counter()
-    for result in results + [*reduce_all(job, results, folder, n_reduce)]:
+    for result in [*results, *reduce_all(job, results, folder, n_reduce)]:
         counters.update(dict(result.counters))
     return tuple(sorted(counters.items()))
 

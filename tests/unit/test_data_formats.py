@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +49,7 @@ def test_a_file_cut_anywhere_is_read_as_the_whole(
     path = tmp_path_factory.getbasetemp() / "cut.txt"
     path.write_bytes(data)
     edges = sorted({0, len(data), *(cut for cut in cuts if cut < len(data))})
-    splits = [Split(str(path), a, b - a) for a, b in zip(edges, edges[1:], strict=False)]
+    splits = [Split(str(path), a, b - a) for a, b in pairwise(edges)]
 
     whole = read(Lines(), Split(str(path)))
 

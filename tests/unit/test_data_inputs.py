@@ -29,8 +29,8 @@ def test_arguments_keep_their_order_and_folders_are_sorted_by_the_bytes_of_paths
 
 
 def test_hidden_files_and_markers_are_no_input_unless_they_are_named(tmp_path: Path) -> None:
-    fill(tmp_path, "in/data", "in/.hidden", "in/_SUCCESS", "in/.git/config", "in/_tmp/part")
-    assert names(tmp_path, tmp_path / "in") == ["in/data"]
+    fill(tmp_path, "in/data", "in/.hidden", "in/_SUCCESS", "in/.git/config", "in/__init__.py")
+    assert names(tmp_path, tmp_path / "in") == ["in/__init__.py", "in/data"]
     assert names(tmp_path, tmp_path / "in/_SUCCESS") == ["in/_SUCCESS"]
 
 

@@ -55,7 +55,7 @@ def test_every_partition_comes_back_exactly(
 
 def test_plain_columns_are_arrow_and_others_are_pickled(tmp_path: Path) -> None:
     path = str(tmp_path / "output")
-    for column, pickled in [
+    columns: list[tuple[list[Any], bool]] = [
         (["a", "b"], False),
         ([1, 2], False),
         ([1, 2.0], True),
@@ -66,7 +66,8 @@ def test_plain_columns_are_arrow_and_others_are_pickled(tmp_path: Path) -> None:
         ([date(2026, 1, 1)], False),
         ([datetime(2026, 1, 1)], False),
         ([datetime(2026, 1, 1, fold=1)], True),
-    ]:
+    ]
+    for column, pickled in columns:
         write_map_output(path, "str", [rows_of(column)])
         assert (b"pickled" in bytes(read_partition(path, 0).data)) == pickled, column
 

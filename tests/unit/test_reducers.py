@@ -71,7 +71,8 @@ class Longest(Reducer):
     def accumulate(self, state: str, value: str) -> str:
         return max(state, value, key=lambda text: (len(text), text))
 
-    merge = accumulate
+    def merge(self, state: str, partial: str) -> str:
+        return self.accumulate(state, partial)
 
     def sequential(self, values: Any) -> str:
         return max(values, key=lambda text: (len(text), text), default="")

@@ -12,6 +12,7 @@ import stat
 from collections.abc import Iterable, Iterator
 
 from zmr.core.messages import InputFile
+from zmr.data.output import SUCCESS
 from zmr.errors import InputError
 
 _MOST_NAMED = 10
@@ -20,10 +21,10 @@ _MOST_NAMED = 10
 def list_inputs(paths: Iterable[str], splittable: bool = False) -> tuple[InputFile, ...]:
     """The files behind the paths, folders searched to the bottom, with absolute paths.
 
-    In folders, names that begin with `.` or `_` are passed over, as hidden files and markers such
-    as `_SUCCESS` are no data. A file named twice is read twice. `splittable` is that of the job's
-    input format. Raises `InputError`, which names everything that is missing, unreadable or not a
-    regular file.
+    In folders, hidden files and folders (names that begin with `.`) are passed over, and so are the
+    `_SUCCESS` markers of earlier jobs. A file named twice is read twice. `splittable` is that of
+    the job's input format. Raises `InputError`, which names everything that is missing, unreadable
+    or not a regular file.
     """
     files: list[InputFile] = []
     problems: list[str] = []
@@ -50,7 +51,7 @@ def _files_below(
             return
         with os.scandir(folder) as entries:
             for entry in entries:
-                if entry.name[0] in "._":
+                if entry.name.startswith(".") or entry.name == SUCCESS:
                     continue
                 if entry.is_dir():
                     yield from _files_below(entry.path, (*above, identity), problems)
