@@ -87,7 +87,8 @@ def _str(key: str) -> bytes:
 
 
 def _int(key: int) -> bytes:
-    size = max(8, (key.bit_length() + 8) // 8)
+    magnitude = ~key if key < 0 else key
+    size = max(8, (magnitude.bit_length() + 8) // 8)
     return key.to_bytes((size + 7) // 8 * 8, "little", signed=True)
 
 
