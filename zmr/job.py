@@ -43,6 +43,10 @@ class Job:
     (key, value) pairs; `values` is an iterator. None makes a map-only job, whose pairs are put out
     as map yields them."""
 
+    map_batch: Any = None
+    """Optionally a method `map_batch(self, batch)`, called in place of map with many records at
+    once, as Arrow data; it returns (keys, values) as Arrow arrays, or with `Count()` keys alone."""
+
     combine: Any = None
     """Optionally a method of reduce's shape, applied to what one map task has for a key. It may be
     applied or not, so reduce must make the same of its output as of its input."""
@@ -72,6 +76,11 @@ class Job:
         """Called for each record; yields (key, value) pairs, or returns them, or None."""
         raise NotImplementedError
 
+    @property
+    def takes_batches(self) -> bool:
+        """Whether records go to map_batch, many at once."""
+        return self.map_batch is not None
+
     def count(self, name: str, n: int = 1) -> None:
         """Count up. The sums over all tasks are told when the job is done."""
         if type(name) is not str or type(n) is not int:
@@ -79,7 +88,7 @@ class Job:
         self._counters[name] = self._counters.get(name, 0) + n
 
 
-RESERVED = frozenset(name for name in vars(Job) if not name.startswith("_")) | {"map_batch"}
+RESERVED = frozenset(name for name in vars(Job) if not name.startswith("_"))
 
 
 def begin_task(job: Job) -> None:
