@@ -34,12 +34,13 @@ def wait_until_gone(mark: str, timeout_s: float) -> dict[int, str]:
     deadline = time.monotonic() + timeout_s
     while left := marked_processes(mark):
         for pid in left:
-            if not _has_ended(pid, deadline - time.monotonic()):
+            if not has_ended(pid, deadline - time.monotonic()):
                 return marked_processes(mark)
     return {}
 
 
-def _has_ended(pid: int, timeout_s: float) -> bool:
+def has_ended(pid: int, timeout_s: float) -> bool:
+    """Whether the process ends within that time."""
     try:
         handle = os.pidfd_open(pid)
     except ProcessLookupError:

@@ -149,6 +149,13 @@ def test_a_map_only_job_puts_out_in_the_order_of_the_input(tmp_path: Path) -> No
     assert b"LAST WORD\t9\n" in inline["mr-out-0"]
 
 
+def test_without_partitions_any_job_is_map_only(tmp_path: Path) -> None:
+    (tmp_path / "in").write_text("b a\nb\n")
+    run_both(Spelled(), [tmp_path / "in"], tmp_path, 0)
+    expected = {"mr-out-0": b"b\t1\na\t1\nb\t1\n"}
+    assert output_of(tmp_path / "out") == output_of(tmp_path / "inline") == expected
+
+
 def test_words_are_counted_as_a_plain_counter_counts_them(tmp_path: Path) -> None:
     corpus = write_corpus(tmp_path / "corpus")
     job = find_job("wordcount").create([])

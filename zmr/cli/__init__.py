@@ -6,16 +6,56 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
+from contextlib import suppress
+from types import FrameType
+
+# Where one of these is not handled otherwise, it ends the command like an error would, so that
+# what was begun is also cleaned up.
+_ENDING_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_UNHANDLED = (signal.SIG_DFL, signal.default_int_handler)
+
+_received: list[int] = []
+
+
+class Ended(BaseException):
+    """A signal ends this process. No `Exception`, lest anything on the way survives it."""
+
+
+class Interrupted(Ended, KeyboardInterrupt):
+    """SIGINT, which libraries know as a `KeyboardInterrupt`."""
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line. Returns the exit status."""
+    for number in _ENDING_SIGNALS:
+        if signal.getsignal(number) in _UNHANDLED:
+            signal.signal(number, _end)
+    try:
+        return _start(sys.argv[1:] if arguments is None else arguments)
+    except BaseException:
+        # In some places, such as a class being made, Python turns it into another exception.
+        if _received:
+            return 128 + _received[0]
+        raise
+
+
+def _end(number: int, _: FrameType | None) -> None:
+    _received.append(number)
+    raise Interrupted if number == signal.SIGINT else Ended
+
+
+def _start(arguments: list[str]) -> int:
     from zmr.execute import launch
 
-    arguments = sys.argv[1:] if arguments is None else arguments
+    launch.keep_standard_streams_open()
+    sys.stdout = sys.stdout or os.fdopen(1, "w", closefd=False)
+    sys.stderr = sys.stderr or os.fdopen(2, "w", closefd=False)
     if _needs_slots(arguments):
-        launch.launch_early()
+        with suppress(OSError):  # whoever needs it tries again, and tells
+            launch.launch_early()
     try:
         return _run(arguments)
     finally:
@@ -35,25 +75,14 @@ def _run(arguments: list[str]) -> int:
 
     try:
         status = zmr.main(arguments, prog_name="zmr", standalone_mode=False)
-        sys.stdout.flush()
-    except click.exceptions.Abort:
-        return 130
+    except click.exceptions.Abort:  # what click makes of a KeyboardInterrupt
+        return 128 + signal.SIGINT
     except click.ClickException as error:
         error.show()
         return error.exit_code
     except ZmrError as error:
-        click.echo(f"zmr: {error}", err=True)
+        from zmr.cli.streams import tell
+
+        tell(f"zmr: {error}")
         return error.exit_status
-    except KeyboardInterrupt:
-        return 130
-    except BrokenPipeError:
-        _close_stdout()
-        return 0
     return status if isinstance(status, int) else 0
-
-
-def _close_stdout() -> None:
-    """Whoever read our output has had enough: let nothing be written there at exit."""
-    import os
-
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -4,27 +4,27 @@ from __future__ import annotations
 
 import click
 
-from zmr.cli.options import SECONDS, insecure, option
+from zmr.cli.command import Command
+from zmr.cli.options import give_up_after, insecure
+from zmr.cli.streams import tell
 from zmr.core.messages import CancelJob
+from zmr.errors import ZmrError
+from zmr.net.address import parse
+from zmr.net.client import Client, has_ended
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("address")
 @click.argument("job_id")
-@option(
-    "--timeout",
-    type=SECONDS,
-    default=5.0,
-    metavar="S",
-    help="Give up when no master answers for S seconds (exit status 4).",
-)
+@give_up_after(5.0)
 @insecure
 def cancel(address: str, job_id: str, timeout: float, insecure: bool) -> int:
     """End the job JOB_ID (see `zmr status`) of the master at ADDRESS."""
-    from zmr.net.address import parse
-    from zmr.net.client import Client
-
     with Client(parse(address, insecure), timeout) as client:
+        _, snapshot = client.snapshot()
+        for job in snapshot.jobs:
+            if job.job_id == job_id and has_ended(job):
+                raise ZmrError(f"{job_id} is {job.state} already")
         client.ask(CancelJob(job_id, "cancelled by zmr cancel"))
-    click.echo(f"{job_id} is cancelled", err=True)
+    tell(f"{job_id} is cancelled")
     return 0

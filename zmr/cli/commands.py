@@ -6,6 +6,9 @@ from importlib import import_module
 
 import click
 
+from zmr import __version__
+from zmr.cli.command import Command
+
 COMMANDS = {
     "run": "Run a job on this machine.",
     "master": "Start a master.",
@@ -17,7 +20,7 @@ COMMANDS = {
 }
 
 
-class Commands(click.Group):
+class Commands(Command, click.Group):
     """Knows the names of the commands without importing them."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -32,23 +35,40 @@ class Commands(click.Group):
         assert isinstance(command, click.Command)
         return command
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command that is meant, or say which there are."""
+        name = args[0]
+        if name not in COMMANDS and not name.startswith("-") and not ctx.resilient_parsing:
+            from difflib import get_close_matches
+
+            near = get_close_matches(name, COMMANDS, n=1)
+            hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(COMMANDS)}."
+            ctx.fail(f"No such command {name!r}: {hint}")
+        return super().resolve_command(ctx, args)
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List the commands without importing them all."""
         with formatter.section("Commands"):
             formatter.write_dl(list(COMMANDS.items()))
 
 
-@click.command(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(package_name="zmr", prog_name="zmr")
+@click.command(
+    cls=Commands,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    examples=(
+        ("zmr run wordcount input/", "count words, print the result"),
+        ("zmr run job.py data/ -o out/", "a job of your own, into a folder"),
+        ("zmr COMMAND --help", "all about a command"),
+    ),
+)
+@click.version_option(__version__, prog_name="zmr")
 def zmr() -> None:
-    r"""MapReduce for Python, on one machine or on many.
+    """MapReduce for Python, on one machine or on many.
 
-    \b
-    zmr run wordcount input/            count words, print the result
-    zmr run job.py data/ -o out/        a job of your own, into a folder
-    zmr COMMAND --help                  all about a command
-
-    Every option can also be set by an environment variable, ZMR_ and its name.
+    Every option can also be set by an environment variable, ZMR_ and its name: ZMR_TASK_TIMEOUT=60
+    is --task-timeout 60.
 
     Exit status: 0 done, 1 the job failed, 2 usage, 3 not enough workers in time, 4 master
     unreachable or lost, 130 or 143 ended by SIGINT or SIGTERM.

@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import signal
-import sys
 import time
+from collections.abc import Callable
 from contextlib import ExitStack
 
 import click
 import zmq
 
-from zmr.cli.options import SECONDS, insecure, job_options, option, set_up_logging, verbosity
-from zmr.cli.report import reporter, tell_outcome
+from zmr.cli.command import Command
+from zmr.cli.options import SECONDS, insecure, job_settings, n_reduce, option, verbosity
+from zmr.cli.report import exit_status, reporter, sum_up, tell_failure
+from zmr.cli.streams import set_up_logging, tell, to_stdout
 from zmr.core.actions import Outcome
 from zmr.core.events import JobGiven
 from zmr.core.master import MasterSettings
 from zmr.core.states import JobState
-from zmr.engines.options import JobOptions
-from zmr.engines.submission import Prepared, prepare
-from zmr.errors import AddressError, JobFailed, NotEnoughWorkers
+from zmr.engines.options import JobOptions, JobSettings
+from zmr.engines.submission import prepare
+from zmr.errors import AddressError
 from zmr.net.address import Address, bind, require_loopback
 from zmr.net.master import MasterServer, control_socket, events_socket
 from zmr.net.reactor import Reactor
@@ -26,7 +28,14 @@ from zmr.net.reactor import Reactor
 _PORT = 5555
 
 
-@click.command()
+@click.command(
+    cls=Command,
+    examples=(
+        ("zmr master --job wordcount input/ -o counts/ -r 4", "one job, then the end"),
+        ("zmr master --port 0", "serve the jobs of `zmr submit`"),
+        ("zmr worker tcp://127.0.0.1:5555", "and then, as often as you like"),
+    ),
+)
 @click.argument("inputs", metavar="[INPUT...]", nargs=-1)
 @option("--host", default="127.0.0.1", metavar="HOST", help="Where to listen.")
 @option(
@@ -40,20 +49,13 @@ _PORT = 5555
     "--events-port",
     type=click.IntRange(0, 65535),
     metavar="PORT",
-    show_default="the next port",
+    show_default="the next port, or with --port 0 a free one",
     help="The port for subscribers; 0 picks a free one.",
 )
 @option("--job", metavar="JOB", help="Serve this one job, then end with its exit status.")
 @option("-o", "--output", metavar="DIR", help="The folder for the result of --job.")
-@option(
-    "-r",
-    "--reducers",
-    type=click.IntRange(1, 1_000_000),
-    default=8,
-    metavar="N",
-    help="The number of partitions, and so of files in the output.",
-)
-@job_options
+@n_reduce(default=8)
+@job_settings
 @option(
     "--worker-timeout",
     type=SECONDS,
@@ -78,42 +80,27 @@ def master(
     job: str | None,
     output: str | None,
     reducers: int,
-    params: tuple[tuple[str, str], ...],
-    overwrite: bool,
-    max_attempts: int,
-    task_timeout: float,
-    backup_after: float,
+    job_settings: JobSettings,
     worker_timeout: float | None,
     lost_after: float,
     insecure: bool,
     verbose: bool,
     quiet: bool,
 ) -> int:
-    r"""Start a master. Workers connect to it with `zmr worker ADDRESS`.
+    """Start a master, for workers to connect to. Its address goes to stdout.
 
     With --job, run that job over INPUT... when workers come; they are told to exit when it is done.
-    Without, serve the jobs of `zmr submit` until stopped. The address goes to stdout.
+    Without, serve the jobs of `zmr submit` until stopped.
 
-    \b
-    zmr master --job wordcount input/ -o counts/ -r 4
-    zmr worker tcp://127.0.0.1:5555
+    The first SIGINT or SIGTERM lets running tasks finish, the second stops at once.
     """
     set_up_logging(verbose, quiet)
     require_loopback(Address(host, port), insecure)
     options = None
     if job is not None:
-        options = JobOptions(
-            job=job,
-            inputs=inputs,
-            output=_required_output(output, inputs),
-            n_reduce=reducers,
-            params=params,
-            overwrite=overwrite,
-            max_attempts=max_attempts,
-            task_timeout_s=task_timeout,
-            backup_after_s=backup_after,
-        )
-    elif inputs or output:
+        required = _required_output(output, inputs)
+        options = JobOptions(job, inputs, required, reducers, job_settings)
+    elif inputs or output is not None:
         raise click.UsageError("INPUT and --output belong to a job: name it with --job")
     settings = MasterSettings(
         lost_after_s=lost_after,
@@ -122,7 +109,11 @@ def master(
         worker_timeout_s=worker_timeout,
         one_job=job is not None,
     )
-    return _serve(Address(host, port), events_port, settings, options, quiet)
+    with ExitStack() as stack:
+        listening = Listening(stack, Address(host, port), events_port)
+        if options is None:
+            return _serve(listening, settings)
+        return _run(listening, settings, options, quiet)
 
 
 def _required_output(output: str | None, inputs: tuple[str, ...]) -> str:
@@ -133,64 +124,69 @@ def _required_output(output: str | None, inputs: tuple[str, ...]) -> str:
     return output
 
 
-def _serve(
-    address: Address,
-    events_port: int | None,
-    settings: MasterSettings,
-    options: JobOptions | None,
-    quiet: bool,
-) -> int:
-    outcomes: list[tuple[Outcome, float]] = []
-    with ExitStack() as stack:
+class Listening:
+    """The master's two sockets, bound; `stack` closes them. Raises `AddressError`."""
+
+    def __init__(self, stack: ExitStack, address: Address, events_port: int | None) -> None:
+        self.reactor = Reactor()
+        stack.callback(self.reactor.close)
         context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         stack.callback(context.term)
-        control = stack.enter_context(control_socket(context))
-        events = stack.enter_context(events_socket(context))
-        address = bind(control, address, "--port")
-        events_address = bind(events, _events_address(address, events_port), "--events-port")
-        # Only when the ports are ours: a job's output folder is emptied for nothing otherwise.
-        prepared = prepare(options) if options is not None else None
-        reactor = Reactor()
-        stack.callback(reactor.close)
+        self.control = stack.enter_context(control_socket(context))
+        self.events = stack.enter_context(events_socket(context))
+        self.address = bind(self.control, address, "--port")
+        if events_port is None:  # beside a port picked for being free, the next may be taken
+            port = address.port + 1 if address.port else 0
+        else:
+            port = events_port
+        if port > 65535:
+            raise AddressError("there is no port after 65535 for events: give --events-port")
+        self.events_address = bind(self.events, Address(address.host, port), "--events-port")
+
+    def server(self, settings: MasterSettings, on_ended: Callable[[Outcome], None]) -> MasterServer:
+        """Begin to serve, which a signal ends, and say so."""
         server = MasterServer(
-            reactor,
-            control,
-            events,
-            str(events_address),
-            settings,
-            lambda outcome: outcomes.append((outcome, time.monotonic())),
+            self.reactor, self.control, self.events, str(self.events_address), settings, on_ended
         )
-        reactor.on_signals(
+        self.reactor.on_signals(
             (signal.SIGINT, signal.SIGTERM),
             lambda number: server.stop(signal.Signals(number).name, 128 + number),
         )
-        print(address, flush=True)
-        click.echo(f"zmr: listening at {address}, events at {events_address}", err=True)
-        began = time.monotonic()
-        with reporter(quiet=True) if prepared is None else reporter(quiet) as report:
-            if prepared is not None:
-                server.handle(JobGiven(prepared.submit))
-                job = server.core.jobs[prepared.spec.job_id]
-                reactor.after_turn(lambda: report.show(job.status()))
-            reactor.run()
+        with to_stdout():
+            print(self.address)
+        tell(f"zmr: listening at {self.address}, events at {self.events_address}")
+        return server
+
+
+def _serve(listening: Listening, settings: MasterSettings) -> int:
+    """Serve jobs until stopped."""
+
+    def on_ended(outcome: Outcome) -> None:
+        if outcome.traceback:
+            tell(outcome.traceback.rstrip("\n"))
+
+    server = listening.server(settings, on_ended)
+    listening.reactor.run()
+    server.flush()
+    return server.exit_status or 0
+
+
+def _run(listening: Listening, settings: MasterSettings, options: JobOptions, quiet: bool) -> int:
+    """Serve one job."""
+    # Only when the ports are ours: a job's output folder is emptied for nothing otherwise.
+    prepared = prepare(options)
+    ended: list[tuple[Outcome, float]] = []
+    server = listening.server(settings, lambda outcome: ended.append((outcome, time.monotonic())))
+    began = time.monotonic()
+    with reporter(quiet) as report:
+        server.handle(JobGiven(prepared.submit))
+        job = server.core.jobs[prepared.spec.job_id]
+        listening.reactor.after_turn(lambda: report.show(job.status()))
+        listening.reactor.run()
         server.flush()
-    if prepared is None:
-        return server.exit_status or 0
-    return _tell(prepared, *outcomes[-1], began, quiet) or server.exit_status or 0
-
-
-def _events_address(control: Address, events_port: int | None) -> Address:
-    port = control.port + 1 if events_port is None else events_port
-    if port > 65535:
-        raise AddressError("there is no port after 65535 for events: give --events-port")
-    return Address(control.host, port)
-
-
-def _tell(prepared: Prepared, outcome: Outcome, at: float, began: float, quiet: bool) -> int:
-    if not quiet or outcome.state is not JobState.DONE:
-        where = f": {prepared.spec.output}"
-        tell_outcome(outcome, at - began, len(prepared.inputs), where)
-        sys.stderr.flush()
-    if outcome.state is JobState.FAILED:
-        return NotEnoughWorkers.exit_status if outcome.out_of_workers else JobFailed.exit_status
-    return 0
+    outcome, at = ended[-1]
+    if outcome.state is not JobState.DONE:
+        tell_failure(outcome)
+    elif not quiet:
+        sum_up(outcome, at - began, len(prepared.inputs), prepared.spec.output)
+    return exit_status(outcome, server.exit_status or 0)

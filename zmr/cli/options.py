@@ -1,14 +1,19 @@
-"""What several commands have in common: their options, and the kinds of values that they take."""
+"""What several commands have in common: their options, and the kinds of values that they take.
+
+A group of options, such as `job_settings`, is a decorator; the command gets what was chosen as one
+value, in the argument that has the group's name.
+"""
 
 from __future__ import annotations
 
-import logging
 import os
-import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import wraps
 from typing import Any, TypeVar
 
 import click
+
+from zmr.engines.options import JobSettings, SlotOptions
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -21,18 +26,14 @@ def option(*names: str, **attributes: Any) -> Callable[[F], F]:
     return click.option(*names, envvar=variable, **attributes)
 
 
-def options(*decorators: Callable[[F], F]) -> Callable[[F], F]:
-    """Several options as one decorator, in this order in the help."""
-
-    def decorate(function: F) -> F:
-        for decorator in reversed(decorators):
-            function = decorator(function)
-        return function
-
-    return decorate
+def _all_of(decorators: Sequence[Callable[[F], F]], function: F) -> F:
+    """Several options, in this order in the help."""
+    for decorator in reversed(decorators):
+        function = decorator(function)
+    return function
 
 
-class Size(click.ParamType[int]):
+class Size(click.ParamType):  # type: ignore[type-arg]  # generic only in its newest versions
     """A number of bytes: 1048576, 512K, 256M, 1.5G."""
 
     name = "size"
@@ -47,13 +48,13 @@ class Size(click.ParamType[int]):
             size_bytes = int(float(text.rstrip("KMGT")) * factor)
         except (ValueError, OverflowError):
             size_bytes = -1
-        if size_bytes < 0:
+        if not 0 <= size_bytes < 1 << 63:
             self.fail(f"{value!r} is no size: write something like 512M or 2G", param, ctx)
         return size_bytes
 
 
-class Parameter(click.ParamType[tuple[str, str]]):
-    """NAME=VALUE."""
+class Parameter(click.ParamType):  # type: ignore[type-arg]
+    """NAME=VALUE. In an environment variable, each on a line of its own."""
 
     name = "name=value"
 
@@ -66,8 +67,27 @@ class Parameter(click.ParamType[tuple[str, str]]):
             self.fail(f"{value!r}: write NAME=VALUE", param, ctx)
         return name, text
 
+    def split_envvar_value(self, rv: str) -> Sequence[str]:
+        """A value may hold spaces."""
+        return rv.splitlines()
 
-SECONDS = click.FloatRange(min=0, min_open=True)
+
+class Seconds(click.FloatRange):
+    """A time span, of more than no time and less than for ever."""
+
+    def __init__(self) -> None:
+        super().__init__(min=0, min_open=True)
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> float:
+        """The number of seconds."""
+        seconds = float(super().convert(value, param, ctx))
+        if not seconds <= _LONGEST_S:  # nor is it when it is no number
+            self.fail(f"{value} is no time in seconds, or longer than {_LONGEST_S:g}", param, ctx)
+        return seconds
+
+
+_LONGEST_S = 1e8  # three years: fits whatever counts milliseconds
+SECONDS = Seconds()
 
 
 def default_slots() -> int:
@@ -77,12 +97,61 @@ def default_slots() -> int:
     return os.cpu_count() or 1
 
 
-verbosity = options(
-    option("-v", "--verbose", is_flag=True, help="Log more: every retry, every worker."),
-    option("-q", "--quiet", is_flag=True, help="Log errors only."),
-)
+quiet_option = option("-q", "--quiet", is_flag=True, help="Say nothing but errors.")
+_verbose_option = option("-v", "--verbose", is_flag=True, help="Log more: each step of a job.")
 
-job_options = options(
+
+def verbosity(function: F) -> F:
+    """`verbose` and `quiet`."""
+    return _verbose_option(quiet_option(function))
+
+
+def n_reduce(default: int | None, shown: str | bool = True) -> Callable[[F], F]:
+    """`reducers`: the number of partitions."""
+    return option(
+        "-r",
+        "--reducers",
+        type=click.IntRange(1, 1_000_000),
+        default=default,
+        metavar="N",
+        show_default=shown,
+        help="The number of partitions, and so of files in the output.",
+    )
+
+
+def job_settings(function: Callable[..., int]) -> Callable[..., int]:
+    """`job_settings`: a `JobSettings`."""
+
+    @wraps(function)
+    def with_settings(
+        *,
+        params: tuple[tuple[str, str], ...],
+        overwrite: bool,
+        max_attempts: int,
+        task_timeout: float,
+        backup_after: float,
+        **others: Any,
+    ) -> int:
+        settings = JobSettings(params, overwrite, max_attempts, task_timeout, backup_after)
+        return function(job_settings=settings, **others)
+
+    return _all_of(_JOB_SETTINGS, with_settings)
+
+
+def slot_options(function: Callable[..., int]) -> Callable[..., int]:
+    """`slot_options`: a `SlotOptions`."""
+
+    @wraps(function)
+    def with_options(
+        *, slots: int | None, memory: int, local_dir: str | None, **others: Any
+    ) -> int:
+        options = SlotOptions(slots or default_slots(), memory, local_dir)
+        return function(slot_options=options, **others)
+
+    return _all_of(_SLOT_OPTIONS, with_options)
+
+
+_JOB_SETTINGS = (
     option(
         "-p",
         "--param",
@@ -92,30 +161,43 @@ job_options = options(
         metavar="NAME=VALUE",
         help="Set a parameter of the job. May be given several times.",
     ),
-    option("--overwrite", is_flag=True, help="Replace earlier output of zmr in the folder."),
+    option(
+        "--overwrite",
+        is_flag=True,
+        help="Replace what an earlier job left in the output folder. Other files stay.",
+    ),
     option(
         "--max-attempts",
-        type=click.IntRange(1),
-        default=4,
-        help="Fail the job when one of its tasks has failed so often.",
+        type=click.IntRange(1, 1_000_000),
+        default=JobSettings().max_attempts,
+        metavar="N",
+        help="Fail the job when one of its tasks has failed N times.",
     ),
     option(
         "--task-timeout",
         type=SECONDS,
-        default=30.0,
+        default=JobSettings().task_timeout_s,
         metavar="S",
         help="Stop and retry a task that makes no progress for S seconds.",
     ),
     option(
         "--backup-after",
         type=SECONDS,
-        default=10.0,
+        default=JobSettings().backup_after_s,
         metavar="S",
         help="Near the end of a phase, start a second attempt at tasks that run for S seconds.",
     ),
 )
 
-slot_options = options(
+_SLOT_OPTIONS = (
+    option(
+        "-j",
+        "--slots",
+        type=click.IntRange(1, 10_000),
+        metavar="N",
+        show_default="this machine's processors",
+        help="How many tasks run at once.",
+    ),
     option(
         "--memory",
         type=Size(),
@@ -126,7 +208,6 @@ slot_options = options(
     ),
     option(
         "--local-dir",
-        type=click.Path(file_okay=False),
         metavar="DIR",
         show_default="the system's folder for temporary files",
         help="Where map outputs are kept.",
@@ -141,12 +222,12 @@ insecure = option(
 )
 
 
-def set_up_logging(verbose: bool, quiet: bool, usual: int = logging.INFO) -> None:
-    """Log to stderr: errors when `quiet`, details when `verbose`."""
-    level = logging.ERROR if quiet else min(logging.INFO, usual) if verbose else usual
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s", "%H:%M:%S"))
-    logger = logging.getLogger("zmr")
-    logger.handlers[:] = [handler]
-    logger.setLevel(level)
-    logger.propagate = False
+def give_up_after(default_s: float) -> Callable[[F], F]:
+    """`timeout`: of a client."""
+    return option(
+        "--timeout",
+        type=SECONDS,
+        default=default_s,
+        metavar="S",
+        help="Give up when no master answers for S seconds (exit status 4).",
+    )

@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import sys
 import time
-from types import TracebackType
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Self
 
-import click
-
+from zmr.cli.streams import tell
 from zmr.core.actions import Outcome
 from zmr.core.messages import JobStatus
 from zmr.core.states import JobState
+from zmr.errors import JobFailed, NotEnoughWorkers
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -28,54 +27,32 @@ _LINE_EVERY_S = 5.0
 _PHASES = ("map", "reduce")
 
 
-class Reporter(Protocol):
-    """Is told how the job stands, often. A context manager around the job."""
+class Reporter:
+    """Is told how the job stands, often, and shows nothing. A context manager around the job."""
 
     def show(self, status: JobStatus) -> None:
         """The job stands like this."""
 
-    def __enter__(self) -> Reporter: ...
+    def __enter__(self) -> Self:
+        return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None: ...
+    def __exit__(self, *_: object) -> None:
+        pass
 
 
 def reporter(quiet: bool) -> Reporter:
     """A bar on a terminal, lines elsewhere, nothing when `quiet`."""
     if quiet:
-        return Silent()
+        return Reporter()
     return Bar() if sys.stderr.isatty() else Lines()
 
 
-class Silent:
-    """Shows nothing."""
-
-    def show(self, status: JobStatus) -> None:
-        """Nothing."""
-
-    def __enter__(self) -> Silent:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        pass
-
-
-class Lines:
+class Lines(Reporter):
     """A plain line at each transition, and now and then in between."""
 
     def __init__(self) -> None:
         self._state = ""
         self._told_at = 0.0
-
-    def __enter__(self) -> Lines:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        pass
 
     def show(self, status: JobStatus) -> None:
         """Tell it, if there is something new to tell."""
@@ -85,10 +62,10 @@ class Lines:
         if status.state != self._state or now - self._told_at >= _LINE_EVERY_S:
             self._state, self._told_at = status.state, now
             done, total = _figures(status, status.state)
-            click.echo(f"{status.state}: {done} of {total} tasks done", err=True)
+            tell(f"{status.state}: {done} of {total} tasks done")
 
 
-class Bar:
+class Bar(Reporter):
     """A bar for each phase."""
 
     def __init__(self) -> None:
@@ -97,9 +74,6 @@ class Bar:
         self._rows: dict[str, TaskID] = {}
         self._shown: tuple[int, ...] = ()
 
-    def __enter__(self) -> Bar:
-        return self
-
     def __exit__(self, *_: object) -> None:
         if self._progress is not None:
             self._progress.stop()
@@ -107,7 +81,8 @@ class Bar:
     def show(self, status: JobStatus) -> None:
         """Move the bars."""
         figures = (status.maps_done, status.n_map, status.reduces_done, status.n_reduce)
-        if time.monotonic() - self._began < _BAR_AFTER_S or figures == self._shown:
+        is_early = time.monotonic() - self._began < _BAR_AFTER_S
+        if is_early or figures == self._shown or status.state not in _PHASES:
             return
         self._shown = figures
         progress = self._progress or self._start(status)
@@ -122,7 +97,9 @@ class Bar:
         columns = ("{task.description:>6}", BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
         progress = Progress(*columns, console=Console(stderr=True), transient=True)
         phases = _PHASES if status.n_reduce else ("map",)
-        self._rows = {phase: progress.add_task(phase, total=None) for phase in phases}
+        self._rows = {
+            phase: progress.add_task(phase, total=_figures(status, phase)[1]) for phase in phases
+        }
         progress.start()
         self._progress = progress
         return progress
@@ -134,26 +111,40 @@ def _figures(status: JobStatus, phase: str) -> tuple[int, int]:
     return status.reduces_done, status.n_reduce
 
 
-def tell_outcome(outcome: Outcome, elapsed_s: float, n_inputs: int, where: str) -> None:
-    """The summary of a job that is done, or why it is not."""
+def tell_failure(outcome: Outcome) -> None:
+    """Why the job has failed or was cancelled, with the traceback of the job's own code."""
+    if outcome.traceback:
+        tell(outcome.traceback.rstrip("\n"))
+    tell(f"zmr: {outcome.spec.name} {outcome.state.value}: {outcome.reason}")
+
+
+def exit_status(outcome: Outcome, of_signal: int) -> int:
+    """The exit status of a command for this one job; `of_signal` if a signal has ended the job."""
+    match outcome.state:
+        case JobState.DONE:
+            return 0
+        case JobState.CANCELLED:
+            return of_signal or JobFailed.exit_status
+        case _ if outcome.out_of_workers:
+            return NotEnoughWorkers.exit_status
+    return JobFailed.exit_status
+
+
+def sum_up(outcome: Outcome, took_s: float, n_inputs: int, where: str) -> None:
+    """What a job that is done has done. `where` is its output folder, or empty."""
     spec, totals = outcome.spec, outcome.totals
-    if outcome.state is not JobState.DONE:
-        if outcome.traceback:
-            click.echo(outcome.traceback.rstrip("\n"), err=True)
-        click.echo(f"zmr: {spec.name} {outcome.state.value}: {outcome.reason}", err=True)
-        return
     phases = f"map {totals.map_s:.2f} s"
     if spec.n_reduce:
         phases += f", reduce {totals.reduce_s:.2f} s"
     lines = [
-        f"{spec.name}: done in {elapsed_s:.2f} s ({phases})",
+        f"{spec.name}: done in {took_s:.2f} s ({phases})",
         f"  in:  {_count(totals.records_in, 'record')}, {size(totals.bytes_in)}"
         f" from {_count(n_inputs, 'file')}",
         f"  out: {_count(totals.records_out, 'record')}, {size(totals.bytes_out)}"
-        f" in {_count(len(outcome.files), 'file')}{where}",
+        f" in {_count(len(outcome.files), 'file')}" + (f": {where}" if where else ""),
     ]
     lines += [f"  {name}: {value:,}" for name, value in outcome.counters]
-    click.echo("\n".join(lines), err=True)
+    tell("\n".join(lines))
 
 
 def _count(n: int, noun: str) -> str:

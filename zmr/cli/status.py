@@ -7,42 +7,44 @@ from dataclasses import asdict
 
 import click
 
-from zmr.cli.options import SECONDS, insecure, option
+from zmr.cli.command import Command
+from zmr.cli.options import give_up_after, insecure, option
+from zmr.cli.streams import to_stdout
+from zmr.core.messages import Snapshot
+from zmr.net.address import parse
+from zmr.net.client import Client
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("address")
-@option("--json", "as_json", is_flag=True, help="As one JSON object.")
-@option(
-    "--timeout",
-    type=SECONDS,
-    default=5.0,
-    metavar="S",
-    help="Give up when no master answers for S seconds (exit status 4).",
-)
+@option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@give_up_after(5.0)
 @insecure
 def status(address: str, as_json: bool, timeout: float, insecure: bool) -> int:
     """Show the jobs and the workers of the master at ADDRESS."""
-    from zmr.net.address import parse
-    from zmr.net.client import Client
-
     with Client(parse(address, insecure), timeout) as client:
         _, snapshot = client.snapshot()
-    if as_json:
-        rows = {
-            "jobs": [asdict(job) for job in snapshot.jobs],
-            "workers": [asdict(worker) for worker in snapshot.workers],
-        }
-        click.echo(json.dumps(rows, ensure_ascii=False))
-        return 0
-    for job in snapshot.jobs:
-        reason = f" ({job.reason})" if job.reason else ""
-        click.echo(
-            f"job {job.job_id}: {job.state}, maps {job.maps_done} of {job.n_map}, "
-            f"reduces {job.reduces_done} of {job.n_reduce}{reason}"
-        )
-    for worker in snapshot.workers:
-        click.echo(f"worker {worker.name}: {worker.state}, {worker.running} tasks")
-    if not snapshot.jobs and not snapshot.workers:
-        click.echo("no jobs, no workers")
+    with to_stdout():
+        click.echo(_json(snapshot) if as_json else _text(snapshot))
     return 0
+
+
+def _json(snapshot: Snapshot) -> str:
+    rows = {
+        "jobs": [asdict(job) for job in snapshot.jobs],
+        "workers": [asdict(worker) for worker in snapshot.workers],
+    }
+    return json.dumps(rows, ensure_ascii=False)
+
+
+def _text(snapshot: Snapshot) -> str:
+    lines = [
+        f"job {job.job_id}: {job.state}, maps {job.maps_done} of {job.n_map}, "
+        f"reduces {job.reduces_done} of {job.n_reduce}" + (f" ({job.reason})" if job.reason else "")
+        for job in snapshot.jobs
+    ]
+    lines += [
+        f"worker {worker.name}: {worker.state}, {worker.running} tasks, {worker.slots} slots"
+        for worker in snapshot.workers
+    ]
+    return "\n".join(lines) or "no jobs, no workers"

@@ -2,100 +2,107 @@
 
 from __future__ import annotations
 
+import time
+
 import click
 
-from zmr.cli.options import SECONDS, insecure, job_options, option
-from zmr.core.messages import JobEvent, JobStatus, MasterEvent
+from zmr.cli.command import Command
+from zmr.cli.options import (
+    give_up_after,
+    insecure,
+    job_settings,
+    n_reduce,
+    option,
+    quiet_option,
+)
+from zmr.cli.report import reporter
+from zmr.cli.streams import tell, to_stdout
+from zmr.core.messages import JobSpec, JobStatus
 from zmr.core.states import JobState
-from zmr.engines.options import JobOptions
-from zmr.errors import JobFailed, MasterLost
+from zmr.engines.options import JobOptions, JobSettings
+from zmr.engines.submission import prepare
+from zmr.errors import JobFailed
+from zmr.net.address import parse
+from zmr.net.client import Client
 
-_ENDED = {JobState.DONE.value, JobState.FAILED.value, JobState.CANCELLED.value}
 
-
-@click.command()
+@click.command(
+    cls=Command,
+    examples=(
+        ("zmr submit wordcount input/ -o counts/ --master tcp://127.0.0.1:5555", ""),
+        ("zmr submit job.py data/ -o out/ --master 127.0.0.1:5555 --no-wait", ""),
+    ),
+)
 @click.argument("job")
 @click.argument("inputs", metavar="INPUT...", nargs=-1, required=True)
-@option("--master", "address", required=True, metavar="ADDRESS", help="tcp://HOST:PORT")
+@option(
+    "--master",
+    "address",
+    required=True,
+    metavar="ADDRESS",
+    help="The master's address, tcp://HOST:PORT.",
+)
 @option("-o", "--output", metavar="DIR", required=True, help="The folder for the result.")
+@n_reduce(default=8)
+@job_settings
 @option(
-    "-r",
-    "--reducers",
-    type=click.IntRange(1, 1_000_000),
-    default=8,
-    metavar="N",
-    help="The number of partitions, and so of files in the output.",
+    "--wait/--no-wait",
+    default=True,
+    help="Follow the job to its end, which gives the exit status.",
 )
-@job_options
-@option("--wait/--no-wait", default=True, help="Follow the job to its end.")
-@option(
-    "--timeout",
-    type=SECONDS,
-    default=30.0,
-    metavar="S",
-    help="Give up when no master answers for S seconds (exit status 4).",
-)
+@give_up_after(30.0)
 @insecure
+@quiet_option
 def submit(
     job: str,
     inputs: tuple[str, ...],
     address: str,
     output: str,
     reducers: int,
-    params: tuple[tuple[str, str], ...],
-    overwrite: bool,
-    max_attempts: int,
-    task_timeout: float,
-    backup_after: float,
+    job_settings: JobSettings,
     wait: bool,
     timeout: float,
     insecure: bool,
+    quiet: bool,
 ) -> int:
-    """Hand JOB over INPUT... to the master at --master. Prints the id of the job.
+    """Hand JOB over INPUT... to a running master. The id of the job goes to stdout.
 
     Inputs and the output folder have to be where master and workers find them: on this machine, or
     on a disk that all share.
-    """
-    from zmr.engines.submission import prepare
-    from zmr.net.address import parse
-    from zmr.net.client import Client
 
+    SIGINT ends the following, not the job.
+    """
     target = parse(address, insecure)
+    began = time.monotonic()
     with Client(target, timeout) as client:
         client.snapshot()  # no output folder is touched for a master that isn't there
-        prepared = prepare(
-            JobOptions(
-                job=job,
-                inputs=inputs,
-                output=output,
-                n_reduce=reducers,
-                params=params,
-                overwrite=overwrite,
-                max_attempts=max_attempts,
-                task_timeout_s=task_timeout,
-                backup_after_s=backup_after,
-            )
-        )
-        client.ask(prepared.submit)
-        job_id = prepared.spec.job_id
-        click.echo(job_id)
-        if not wait:
-            return 0
-        for published in client.follow(from_start=False):
-            event = published.event
-            if isinstance(event, JobEvent) and event.job_id == job_id:
-                click.echo(
-                    f"zmr: {event.state}" + (f" ({event.text})" if event.text else ""), err=True
-                )
-            if isinstance(event, MasterEvent) or (
-                isinstance(event, JobEvent) and event.job_id == job_id and event.state in _ENDED
-            ):
-                break
-        return _exit_status(client.snapshot()[1].jobs, job_id)
+        prepared = prepare(JobOptions(job, inputs, output, reducers, job_settings))
+        spec = prepared.spec
+        try:
+            client.ask(prepared.submit)
+            with to_stdout():
+                click.echo(spec.job_id)
+            if not wait:
+                return 0
+            last = _follow(client, spec.job_id, quiet)
+        except KeyboardInterrupt:
+            tell(f"zmr: {spec.job_id} goes on; to end it: zmr cancel {target} {spec.job_id}")
+            raise
+    return _tell(spec, last, time.monotonic() - began, quiet)
 
 
-def _exit_status(jobs: tuple[JobStatus, ...], job_id: str) -> int:
-    for job in jobs:
-        if job.job_id == job_id:
-            return 0 if job.state == JobState.DONE.value else JobFailed.exit_status
-    raise MasterLost(f"the master knows nothing of {job_id} any more")
+def _follow(client: Client, job_id: str, quiet: bool) -> JobStatus:
+    """Show how the job gets on, to its end. Raises `MasterLost`."""
+    with reporter(quiet) as report:
+        for status in client.watch_job(job_id):
+            report.show(status)
+    return status
+
+
+def _tell(spec: JobSpec, last: JobStatus, took_s: float, quiet: bool) -> int:
+    if last.state != JobState.DONE.value:
+        tell(f"zmr: {spec.name} {last.state}: {last.reason}")
+        return JobFailed.exit_status
+    if not quiet:
+        tell(f"{spec.name}: done in {took_s:.2f} s: {spec.output}")
+    return 0

@@ -3,43 +3,37 @@
 from __future__ import annotations
 
 import json
-import sys
 from datetime import datetime
 
 import click
 
-from zmr.cli.options import SECONDS, insecure, option
+from zmr.cli.command import Command
+from zmr.cli.options import give_up_after, insecure, option
+from zmr.cli.streams import tell, to_stdout
 from zmr.core.messages import JobEvent, MasterEvent, Published, TaskEvent, WorkerEvent
+from zmr.net.address import parse
+from zmr.net.client import Client
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("address")
-@option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+@option("--json", "as_json", is_flag=True, help="Print one JSON object a line.")
 @option("--from-start", is_flag=True, help="Begin with the events that the master still keeps.")
-@option(
-    "--timeout",
-    type=SECONDS,
-    default=60.0,
-    metavar="S",
-    help="Give up when no master answers for S seconds (exit status 4).",
-)
+@give_up_after(60.0)
 @insecure
 def tail(address: str, as_json: bool, from_start: bool, timeout: float, insecure: bool) -> int:
     """Print what happens at the master at ADDRESS, until it ends: jobs, tasks, workers.
 
     The master may start later.
     """
-    from zmr.net.address import parse
-    from zmr.net.client import Client
-
     target = parse(address, insecure)
     waiting = Waiting(f"waiting for a master at {target} ...")
     write = _json if as_json else _line
     try:
         with Client(target, timeout) as client:
             for published in client.follow(from_start, waiting):
-                sys.stdout.write(write(published) + "\n")
-                sys.stdout.flush()
+                with to_stdout():
+                    click.echo(write(published))
     except KeyboardInterrupt:
         pass  # the usual way to end it
     return 0
@@ -55,7 +49,7 @@ class Waiting:
     def __call__(self) -> None:
         if not self._said:
             self._said = True
-            click.echo(self._text, err=True)
+            tell(self._text)
 
 
 def _line(published: Published) -> str:

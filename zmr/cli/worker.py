@@ -8,33 +8,18 @@ from contextlib import ExitStack
 import click
 import zmq
 
-from zmr.cli.options import (
-    SECONDS,
-    default_slots,
-    insecure,
-    option,
-    set_up_logging,
-    slot_options,
-    verbosity,
-)
-from zmr.execute.launch import launch
-from zmr.execute.pool import SlotPool
+from zmr.cli.command import Command
+from zmr.cli.options import SECONDS, insecure, option, slot_options, verbosity
+from zmr.cli.streams import set_up_logging
+from zmr.engines.agents import start_agent
+from zmr.engines.options import SlotOptions
 from zmr.net.address import Address, connect, parse
-from zmr.net.agent import Agent, master_socket
-from zmr.net.folders import LocalFolder
+from zmr.net.agent import master_socket
 from zmr.net.reactor import Reactor
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("address")
-@option(
-    "-j",
-    "--slots",
-    type=click.IntRange(1, 10_000),
-    metavar="N",
-    show_default="this machine's processors",
-    help="How many tasks run at once.",
-)
 @slot_options
 @option(
     "--death-timeout",
@@ -47,9 +32,7 @@ from zmr.net.reactor import Reactor
 @verbosity
 def worker(
     address: str,
-    slots: int | None,
-    memory: int,
-    local_dir: str | None,
+    slot_options: SlotOptions,
     death_timeout: float,
     insecure: bool,
     verbose: bool,
@@ -60,39 +43,24 @@ def worker(
     The first SIGINT or SIGTERM lets running tasks finish, the second stops at once.
     """
     set_up_logging(verbose, quiet)
-    target = parse(address, insecure)
-    return _work(target, slots or default_slots(), memory, local_dir, death_timeout)
+    return _work(parse(address, insecure), slot_options, death_timeout)
 
 
-def _work(
-    address: Address, slots: int, memory: int, local_dir: str | None, death_timeout_s: float
-) -> int:
+def _work(address: Address, options: SlotOptions, death_timeout_s: float) -> int:
     statuses: list[int] = []
     with ExitStack() as stack:
-        folder = LocalFolder(local_dir)
-        server = launch()
+        reactor = Reactor()
+        stack.callback(reactor.close)  # last: until then a signal interrupts no cleaning up
         context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         stack.callback(context.term)
         master = stack.enter_context(master_socket(context))
         connect(master, address)
-        reactor = Reactor()
-        stack.callback(reactor.close)
 
         def on_quit(reason: str, exit_status: int) -> None:
             statuses.append(exit_status)
             reactor.stop()
 
-        agent = Agent(
-            reactor,
-            master,
-            str(address),
-            lambda on_event: SlotPool(slots, reactor, on_event, memory, server),
-            folder,
-            slots,
-            memory,
-            death_timeout_s,
-            on_quit,
-        )
+        agent = start_agent(reactor, master, str(address), options, death_timeout_s, on_quit)
         stack.callback(agent.close)
         reactor.on_signals(
             (signal.SIGINT, signal.SIGTERM),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from zmr.core.events import SlotEnded
 from zmr.core.messages import FailureReason
+from zmr.core.words import megabytes
 
 # The numbers are the same on Linux and macOS. The standard module that names them is not for the
 # core: it can send signals.
@@ -34,8 +35,3 @@ def slot_death(ended: SlotEnded, memory_bytes: int) -> tuple[FailureReason, str]
         return FailureReason.SLOT_DIED, f"the slot process was killed by {name}{hint}; {peak}"
     text = f"the slot process exited with status {ended.exit_status}; {peak}"
     return FailureReason.SLOT_DIED, text
-
-
-def megabytes(size_bytes: int) -> str:
-    """For people: "310 MB"."""
-    return f"{size_bytes / 1e6:,.0f} MB"

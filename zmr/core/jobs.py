@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 
 from zmr.core.actions import Outcome, Totals
 from zmr.core.liveness import WorkerTable
@@ -11,6 +12,7 @@ from zmr.core.messages import (
     JobStatus,
     MapDone,
     MapOutput,
+    ReduceDone,
     Split,
     Task,
     TaskKind,
@@ -20,6 +22,8 @@ from zmr.core.tasks import Attempt, TaskRecord, TaskTable
 
 
 class JobRun:
+    """A job; once it has ended, no more than its status."""
+
     def __init__(self, spec: JobSpec, splits: list[tuple[Split, ...]]) -> None:
         self.spec = spec
         self.id = spec.job_id
@@ -32,6 +36,8 @@ class JobRun:
         self.reason = ""
         self.traceback = ""
         self._sources: tuple[MapOutput, ...] | None = None
+        self._names: dict[str, str] = {}  # of counters
+        self._last_status: JobStatus | None = None
 
     def move(self, happened: str) -> None:
         self.state = JOB.move(self.state, happened, self.id)
@@ -50,6 +56,12 @@ class JobRun:
 
     def table(self, kind: TaskKind) -> TaskTable:
         return self.maps if kind is TaskKind.MAP else self.reduces
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether all of the output is there."""
+        last = self.maps if self.is_map_only else self.reduces
+        return self.is_active and not last.remaining
 
     @property
     def ready(self) -> TaskTable:
@@ -79,6 +91,7 @@ class JobRun:
     def _all_sources(self, workers: WorkerTable) -> tuple[MapOutput, ...]:
         # The same for every reduce, so it is made once for all of them.
         if self._sources is None:
+            assert not self.maps.remaining, "a reduce must not begin without all map outputs"
             self._sources = tuple(
                 MapOutput(
                     task.index, task.result.attempt, workers.host_of(task.owner), task.result.path
@@ -87,6 +100,13 @@ class JobRun:
                 if isinstance(task.result, MapDone)
             )
         return self._sources
+
+    def compact(self, done: MapDone | ReduceDone) -> MapDone | ReduceDone:
+        """The result as it is kept: what is the same in all of them is there once."""
+        counters = tuple((self._names.setdefault(name, name), n) for name, n in done.counters)
+        if isinstance(done, MapDone):
+            return replace(done, job_id=self.id, counters=counters, partition_bytes=())
+        return replace(done, job_id=self.id, counters=counters)
 
     def outputs_changed(self) -> None:
         self._sources = None
@@ -102,7 +122,18 @@ class JobRun:
 
     # --- how it went ---
 
+    def close(self) -> None:
+        """Keep the status, and nothing else that takes room."""
+        self._last_status = self.status()
+        self.maps = TaskTable(TaskKind.MAP, 0)
+        self.reduces = TaskTable(TaskKind.REDUCE, 0)
+        self.attempts = {}
+        self.backups_wanted = {}
+        self._sources = None
+
     def status(self) -> JobStatus:
+        if self._last_status is not None:
+            return self._last_status
         return JobStatus(
             self.id,
             self.spec.name,

@@ -3,6 +3,8 @@
 Any frame is a sign of life. A worker that is silent for `suspect_after_s` is suspect, and gets no
 new tasks; after `lost_after_s` it is lost. Busy workers expire like idle ones. The workers are kept
 in the order of their last sign of life, so that looking for the silent ones takes no search.
+
+A lost worker is remembered, since it may come back; of many lost ones the latest.
 """
 
 from __future__ import annotations
@@ -11,6 +13,8 @@ from zmr.core.messages import Register, WorkerStatus
 from zmr.core.states import WORKER, WorkerState
 from zmr.core.tasks import Attempt
 
+_LOST_KEPT = 1000
+
 
 class Worker:
     """One worker process, from its registration to its end."""
@@ -18,8 +22,9 @@ class Worker:
     __slots__ = (
         "attempts",
         "credit",
+        "has_spec_of",
         "host",
-        "jobs_known",
+        "knows_of",
         "last_seen",
         "name",
         "outputs",
@@ -37,8 +42,10 @@ class Worker:
         self.last_seen = now
         self.credit = 0
         self.attempts: dict[int, Attempt] = {}  # live ones
-        self.outputs: dict[str, set[int]] = {}  # job id to the maps whose output it holds
-        self.jobs_known: set[str] = set()  # jobs whose spec it has been sent
+        # The map outputs that it holds: job id to attempt to the map's number.
+        self.outputs: dict[str, dict[int, int]] = {}
+        self.has_spec_of: set[str] = set()  # jobs whose spec it has been sent
+        self.knows_of: set[str] = set()  # jobs whose end it must be told
 
     def move(self, happened: str) -> None:
         self.state = WORKER.move(self.state, happened, self.name)
@@ -46,6 +53,10 @@ class Worker:
     @property
     def is_present(self) -> bool:
         return self.state in (WorkerState.ALIVE, WorkerState.SUSPECT)
+
+    def holds(self, attempt_id: int) -> bool:
+        """Whether it has the map output of this attempt, as the result that counts."""
+        return any(attempt_id in own for own in self.outputs.values())
 
     def room(self, prefetch: bool) -> int:
         """How many more attempts it may get: up to its slots, or up to all that it asked for."""
@@ -58,12 +69,13 @@ class Worker:
 
 class WorkerTable:
     def __init__(self, suspect_after_s: float, lost_after_s: float) -> None:
-        self.suspect_after_s = suspect_after_s
+        self.suspect_after_s = min(suspect_after_s, lost_after_s)
         self.lost_after_s = lost_after_s
         self.workers: dict[bytes, Worker] = {}  # lost ones too: they may come back
         # Present workers, the longest silent first.
         self._alive: dict[bytes, Worker] = {}
         self._suspect: dict[bytes, Worker] = {}
+        self._lost: dict[bytes, Worker] = {}  # the longest lost first
 
     @property
     def present(self) -> list[Worker]:
@@ -72,11 +84,6 @@ class WorkerTable:
     @property
     def any_present(self) -> bool:
         return bool(self._alive or self._suspect)
-
-    @property
-    def slots(self) -> int:
-        """Of the workers that are alive."""
-        return sum(worker.slots for worker in self._alive.values())
 
     def get(self, peer: bytes) -> Worker | None:
         """The worker with that routing id, if it is registered and not given up."""
@@ -89,7 +96,7 @@ class WorkerTable:
     def register(self, peer: bytes, register: Register, now: float) -> Worker:
         """A worker is new, or back after it was lost."""
         worker = Worker(peer, register, now)
-        known = self.workers.get(peer)
+        known = self._lost.pop(peer, None)
         if known is not None:
             worker.state = WORKER.move(known.state, "register again", known.name)
         self.workers[peer] = worker
@@ -111,8 +118,9 @@ class WorkerTable:
         self._suspect.pop(worker.peer, None)
 
     def forget(self, worker: Worker) -> None:
-        """It has left for good."""
+        """It has left for good, or has been lost for too long."""
         del self.workers[worker.peer]
+        self._lost.pop(worker.peer, None)
 
     def next_deadline(self) -> float | None:
         """When the next worker falls suspect or is lost, if none of them says a word."""
@@ -139,6 +147,8 @@ class WorkerTable:
 
     def newly_lost(self, now: float) -> list[Worker]:
         """Those who are lost from now on."""
+        while len(self._lost) > _LOST_KEPT:
+            self.forget(next(iter(self._lost.values())))
         lost = []
         for worker in self._suspect.values():
             if worker.last_seen + self.lost_after_s > now:
@@ -146,5 +156,5 @@ class WorkerTable:
             lost.append(worker)
         for worker in lost:
             worker.move("longer silence")
-            del self._suspect[worker.peer]
+            self._lost[worker.peer] = self._suspect.pop(worker.peer)
         return lost

@@ -8,7 +8,7 @@ that the same job is the same tasks on one machine and on a hundred.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
 
 from zmr.core.messages import InputFile, Split
@@ -19,6 +19,14 @@ SPLIT_BYTES = 64 * 1024 * 1024
 # share tasks, because a task costs about as much as reading a megabyte.
 FILES_AS_TASKS = 128
 SHARED_TASK_BYTES = 1024 * 1024
+
+
+def count_pieces(inputs: Iterable[InputFile], split_bytes: int) -> int:
+    """How many pieces the inputs are cut into: at least as many as there are tasks."""
+    return sum(
+        -(-file.size_bytes // split_bytes) if file.splittable and file.size_bytes else 1
+        for file in inputs
+    )
 
 
 def plan(inputs: Sequence[InputFile], split_bytes: int = SPLIT_BYTES) -> list[tuple[Split, ...]]:

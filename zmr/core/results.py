@@ -1,4 +1,4 @@
-"""What becomes of attempts: completion, failure, commit, return.
+"""What becomes of attempts: completion, failure, commit, loss, return.
 
 Here it is decided whose result counts. The rules, for every task of a job:
 
@@ -19,6 +19,7 @@ from zmr.core.jobs import JobRun
 from zmr.core.liveness import Worker
 from zmr.core.states import AttemptState
 from zmr.core.tasks import Attempt, TaskRecord
+from zmr.core.words import counted
 
 if TYPE_CHECKING:
     from zmr.core.master import Master
@@ -39,14 +40,21 @@ class Results:
         """An attempt is complete."""
         master = self._master
         master.send(worker.peer, m.Ack((done.attempt,)))
+        if not self._use(worker, done, now):
+            master.send(worker.peer, m.Cancel((done.attempt,), "another attempt was first"))
+
+    def _use(self, worker: Worker, done: m.MapDone | m.ReduceDone, now: float) -> bool:
+        """Whether this is, or already was, the result of its task."""
         kind = m.TaskKind.MAP if isinstance(done, m.MapDone) else m.TaskKind.REDUCE
         found = self._attempt(worker, done.job_id, kind, done.index, done.attempt)
         if found is None:
-            if not self._is_result(done, kind):
-                master.send(worker.peer, m.Cancel((done.attempt,), "another attempt was first"))
-            return
+            return self._is_result(done, kind)
         job, attempt = found
+        if not _is_whole(job, done):
+            self._master.ignored["result of another kind of job"] += 1
+            return False
         self._win(job, attempt, done, worker, now)
+        return True
 
     def _win(
         self,
@@ -57,28 +65,30 @@ class Results:
         now: float,
     ) -> None:
         master, task = self._master, attempt.task
-        table = job.table(task.kind)
-        others = table.complete(task, attempt, done, now)
+        if attempt.state is AttemptState.LOST:
+            master.log(Level.INFO, f"{attempt}, thought lost, is complete on {worker.name}")
+        job.table(task.kind).complete(attempt, job.compact(done), now)
         del job.attempts[attempt.id]
         job.backups_wanted.pop(attempt.id, None)
         master.release(attempt)
         if isinstance(done, m.MapDone) and not job.is_map_only:
-            worker.outputs.setdefault(job.id, set()).add(task.index)
+            worker.outputs.setdefault(job.id, {})[attempt.id] = task.index
+            worker.knows_of.add(job.id)
             job.outputs_changed()
         master.publish_attempt(attempt)
-        master.cancel_attempts(others, "another attempt was first")
+        master.cancel_attempts((*task.attempts, *task.lost), "another attempt was first")
 
     def _is_result(self, done: m.MapDone | m.ReduceDone, kind: m.TaskKind) -> bool:
         """Whether this attempt is the one that completed the task: then this is a repetition."""
         job = self._master.jobs.get(done.job_id)
         if job is None or done.index >= len(job.table(kind)):
             return False
-        result = job.table(kind).tasks[done.index].result
-        return result is not None and result.attempt == done.attempt
+        return job.table(kind).tasks[done.index].is_result(done.attempt)
 
     # --- commit ---
 
     def commit_requested(self, worker: Worker, request: m.CommitRequest, now: float) -> None:
+        """An attempt wants to publish its output."""
         master = self._master
         found = self._attempt(worker, request.job_id, request.kind, request.index, request.attempt)
         if found is None:
@@ -125,89 +135,93 @@ class Results:
 
     def _fail(self, job: JobRun, attempt: Attempt, failed: m.TaskFailed, now: float) -> None:
         master, task = self._master, attempt.task
-        worker = master.workers.workers.get(attempt.peer)
-        name = worker.name if worker else "a worker"
+        name = master.name_of(attempt.peer)
         master.close_attempt(attempt, "fail")
         master.publish_attempt(attempt, failed.message)
-        if failed.reason is m.FailureReason.LOST_INPUT:
-            given_up = self._inputs_lost(job, task, failed)
+        if failed.reason is m.FailureReason.LOST_INPUT and task.kind is m.TaskKind.REDUCE:
+            self._inputs_lost(job, task, failed)
+            times, limit = task.lost_inputs, _LOST_INPUTS_ALLOWED
+            what = "could not read its input"
         else:
             task.failures += 1
             task.failed_on |= {attempt.peer}
-            given_up = task.failures >= job.spec.max_attempts
-        count = f"{task.failures} of {job.spec.max_attempts}"
-        text = f"{attempt} failed on {name} ({count}): {failed.message}"
-        master.log(Level.WARNING, text)
-        if given_up:
+            times, limit = task.failures, job.spec.max_attempts
+            what = "failed"
+        count = f"{times} of {limit}"
+        master.log(Level.WARNING, f"{attempt} {what} on {name} ({count}): {failed.message}")
+        if times >= limit:
             job.traceback = failed.traceback
-            reason = f"{task} failed {task.failures} times, the last on {name}: {failed.message}"
+            reason = f"{task} {what} {counted(times, 'time')}, the last on {name}: {failed.message}"
             master.end_job(job, "fail", reason, now)
 
-    def _inputs_lost(self, job: JobRun, task: TaskRecord, failed: m.TaskFailed) -> bool:
-        """Have the maps whose outputs can't be read run again. True: it happens too often."""
+    def _inputs_lost(self, job: JobRun, task: TaskRecord, failed: m.TaskFailed) -> None:
+        """Have the maps whose outputs can't be read run again."""
+        task.lost_inputs += 1
         for index, attempt_id in failed.lost:
             if index >= len(job.maps):
                 continue
             source = job.maps.tasks[index]
-            if source.result is not None and source.result.attempt == attempt_id:
-                self._master.lose_output(job, source)
-        task.lost_inputs += 1
-        return task.lost_inputs > _LOST_INPUTS_ALLOWED
+            if source.is_result(attempt_id):
+                self.lose_output(job, source, f"{task} can't read it", may_return=False)
 
     # --- loss and return ---
 
-    def lost_with(self, worker: Worker, job: JobRun, task: TaskRecord) -> Attempt:
-        """The attempt of a completed map whose worker is lost; its output may return with it."""
+    def lose_output(self, job: JobRun, task: TaskRecord, why: str, may_return: bool) -> None:
+        """A completed map's output can't be had: the map runs again, unless its worker returns."""
         assert task.result is not None
-        attempt = Attempt(task.result.attempt, job.id, task, worker.peer, 0.0, is_backup=False)
-        attempt.state = AttemptState.LOST
-        job.attempts[attempt.id] = attempt
-        return attempt
+        attempt = Attempt(task.result.attempt, job.id, task, task.owner, 0.0)
+        attempt.state = AttemptState.SUCCEEDED
+        attempt.move("output lost")
+        if may_return:
+            job.attempts[attempt.id] = attempt
+        job.maps.output_lost(task, attempt if may_return else None)
+        job.outputs_changed()
+        self._master.publish_attempt(attempt, f"its output: {why}")
 
     def take_back(self, worker: Worker, register: m.Register, now: float) -> None:
         """Use what a registering worker has from before, as far as it is of use."""
         master = self._master
-        useless = []
-        for done in register.held:
-            found = self._attempt(worker, done.job_id, m.TaskKind.MAP, done.index, done.attempt)
-            if found is not None:
-                self._win(*found, done, worker, now)
-                master.log(Level.INFO, f"{found[1].task} is back with worker {worker.name}")
-            elif not self._is_result(done, m.TaskKind.MAP):
-                useless.append(done.attempt)
-        for attempt_id in register.running:
-            attempt = self._find(attempt_id)
-            if attempt is None or attempt.peer != worker.peer:
-                useless.append(attempt_id)
-            elif attempt.state is AttemptState.LOST:
-                self._return(self._master.jobs[attempt.job_id], attempt, worker, now)
+        ended = {done.job_id for done in register.held if done.job_id not in master.active}
+        for job_id in sorted(ended):
+            master.send(worker.peer, m.ForgetJob(job_id))
+        useless = [
+            done.attempt
+            for done in register.held
+            if done.job_id not in ended and not self._use(worker, done, now)
+        ]
+        useless += [id for id in register.running if not self.goes_on(worker, id, now)]
         if useless:
             master.send(worker.peer, m.Cancel(tuple(useless), "of no use any more"))
+
+    def goes_on(self, worker: Worker, attempt_id: int, now: float) -> bool:
+        """Whether an attempt that the worker says it has is of use."""
+        for job in self._master.active.values():
+            attempt = job.attempts.get(attempt_id)
+            if attempt is not None and attempt.peer == worker.peer:
+                if attempt.state is AttemptState.LOST:
+                    self._return(job, attempt, worker, now)
+                return True
+        # An old message may speak of one that is complete by now. To cancel that would discard it.
+        return worker.holds(attempt_id)
 
     def _return(self, job: JobRun, attempt: Attempt, worker: Worker, now: float) -> None:
         master = self._master
         job.table(attempt.task.kind).attempt_returned(attempt, now)
-        worker.attempts[attempt.id] = attempt
-        worker.jobs_known.add(job.id)
-        master.scheduler.update(worker)
+        for other in attempt.task.attempts:
+            job.backups_wanted.pop(other.id, None)
+        master.occupy(worker, attempt)
         master.publish_attempt(attempt, "back with its worker")
         master.log(Level.INFO, f"{attempt} is back with worker {worker.name}")
 
     # --- looking up ---
 
-    def _find(self, attempt_id: int) -> Attempt | None:
-        for job in self._master.jobs.values():
-            if attempt_id in job.attempts:
-                return job.attempts[attempt_id]
-        return None
-
     def _attempt(
         self, worker: Worker, job_id: str, kind: m.TaskKind, index: int, attempt_id: int
     ) -> tuple[JobRun, Attempt] | None:
         """The attempt that a message is about, if it is not over and all of the message fits it."""
-        job = self._master.jobs.get(job_id)
+        job = self._master.active.get(job_id)
         attempt = job.attempts.get(attempt_id) if job is not None else None
-        if job is None or attempt is None or job.has_ended:
+        if job is None or attempt is None:
             self._master.ignored["attempt is over"] += 1
             return None
         task = attempt.task
@@ -215,3 +229,10 @@ class Results:
             self._master.ignored["attempt is not the sender's"] += 1
             return None
         return job, attempt
+
+
+def _is_whole(job: JobRun, done: m.MapDone | m.ReduceDone) -> bool:
+    """Whether the result says where the output is, in the way of this kind of job."""
+    if isinstance(done, m.ReduceDone):
+        return True
+    return (done.file is not None, bool(done.path)) == (job.is_map_only, not job.is_map_only)

@@ -21,6 +21,9 @@ from zmr.core.tasks import Attempt, TaskRecord, TaskTable
 # More than so many idle tasks a slot, and workers may hold tasks in reserve.
 _RESERVE_FROM_TASKS_A_SLOT = 2
 
+# An attempt that takes so many times as long as the median is well beyond it.
+_STRAGGLER_MEDIANS = 1.5
+
 
 @dataclass(frozen=True, slots=True)
 class Grant:
@@ -57,10 +60,14 @@ class Scheduler:
     def has_free_slots(self) -> bool:
         return bool(self._free)
 
+    def has_free_slots_beside(self, worker: Worker) -> bool:
+        """Whether another worker has a slot with nothing to do."""
+        return len(self._free) > (worker.peer in self._free)
+
     def next_grant(self, jobs: Iterable[JobRun]) -> Grant | None:
         """What to hand out next, if anything. The caller hands it out, then calls `update`."""
         for job in jobs:
-            if job.is_active and (self._free or self._reserve):
+            if (self._free or self._reserve) and not job.is_complete:
                 grant = self._idle_task(job) or self._backup_task(job)
                 if grant is not None:
                     return grant
@@ -68,7 +75,7 @@ class Scheduler:
 
     def _idle_task(self, job: JobRun) -> Grant | None:
         table = job.ready
-        if not table.idle_at_most:
+        if not table.idle:
             return None
         can_wait = len(self._free) > 1
         for worker in self._free.values():
@@ -81,7 +88,7 @@ class Scheduler:
         return self._reserved_task(job, table)
 
     def _reserved_task(self, job: JobRun, table: TaskTable) -> Grant | None:
-        if table.idle_at_most <= _RESERVE_FROM_TASKS_A_SLOT * self._total_slots:
+        if table.idle <= _RESERVE_FROM_TASKS_A_SLOT * self._total_slots:
             return None
         for worker in self._reserve.values():
             task = table.next_idle(worker.peer, can_wait=False)
@@ -89,7 +96,12 @@ class Scheduler:
         return None
 
     def _backup_task(self, job: JobRun) -> Grant | None:
+        if not self._free:
+            return None
+        kind = job.ready.kind  # a reduce has to wait while a map runs again, a backup too
         for attempt in job.backups_wanted.values():
+            if attempt.task.kind is not kind:
+                continue
             for worker in self._free.values():
                 if worker.peer != attempt.peer and worker.peer not in attempt.task.failed_on:
                     return Grant(worker, job, attempt.task, is_backup=True)
@@ -103,9 +115,10 @@ def is_straggler(
 
     The phase is nearly over, and this attempt has run for long, and for well longer than its like.
     """
-    if attempt.queued or len(attempt.task.attempts) > 1:
+    runs_s = now - attempt.began_at
+    if attempt.queued or len(attempt.task.attempts) > 1 or runs_s <= backup_after_s:
         return False
     if table.remaining > max(1, int(len(table) * fraction)):
         return False
-    median_s = table.median_s() or 0.0
-    return now - attempt.granted_at > max(backup_after_s, 1.5 * median_s)
+    median_s = table.median_s()
+    return median_s is not None and runs_s > _STRAGGLER_MEDIANS * median_s

@@ -31,7 +31,7 @@ class AttemptState(Enum):
     COMMITTING = "committing"  # it has asked whether it may publish its output
     SUCCEEDED = "succeeded"
     FAILED = "failed"
-    LOST = "lost"  # its worker is silent; if it comes back, the attempt goes on
+    LOST = "lost"  # its worker is silent; if it comes back, the attempt or its output does too
     CANCELLED = "cancelled"
 
 
@@ -129,7 +129,7 @@ ATTEMPT = Machine(
         (AttemptState.COMMITTING, "fail"): AttemptState.FAILED,
         (AttemptState.COMMITTING, "worker lost"): AttemptState.LOST,
         (AttemptState.COMMITTING, "cancel"): AttemptState.CANCELLED,
-        (AttemptState.SUCCEEDED, "worker lost"): AttemptState.LOST,  # and its map output with it
+        (AttemptState.SUCCEEDED, "output lost"): AttemptState.LOST,  # maps only
         (AttemptState.LOST, "return"): AttemptState.RUNNING,
         (AttemptState.LOST, "succeed"): AttemptState.SUCCEEDED,
         (AttemptState.LOST, "fail"): AttemptState.FAILED,

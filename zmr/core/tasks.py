@@ -24,9 +24,8 @@ class Attempt:
     """One hand-out of one task to one worker."""
 
     __slots__ = (
-        "granted_at",
+        "began_at",
         "id",
-        "is_backup",
         "job_id",
         "moved_at",
         "peer",
@@ -36,26 +35,31 @@ class Attempt:
         "task",
     )
 
-    def __init__(
-        self, id: int, job_id: str, task: TaskRecord, peer: bytes, now: float, is_backup: bool
-    ) -> None:
+    def __init__(self, id: int, job_id: str, task: TaskRecord, peer: bytes, now: float) -> None:
         self.id = id
         self.job_id = job_id
         self.task = task
         self.peer = peer
         self.state = ATTEMPT.initial
-        self.granted_at = now
+        self.began_at = now  # the hand-out; from the heartbeat on that says it runs, that
         self.moved_at = now  # when it last made progress, as far as its heartbeats told
         self.progress = (0, 0)
         self.queued = True
-        self.is_backup = is_backup
 
     def move(self, happened: str) -> None:
         self.state = ATTEMPT.move(self.state, happened, self)
 
     @property
     def is_live(self) -> bool:
-        return self.state in (AttemptState.RUNNING, AttemptState.COMMITTING)
+        return self.state is AttemptState.RUNNING or self.state is AttemptState.COMMITTING
+
+    def told(self, figures: tuple[int, int], queued: bool, now: float) -> None:
+        """A heartbeat says how far it is."""
+        if self.queued and not queued:
+            self.began_at = now
+        if figures != self.progress or self.queued != queued:
+            self.moved_at = now
+        self.progress, self.queued = figures, queued
 
     def __str__(self) -> str:
         return f"{self.task}, attempt {self.number}"
@@ -89,17 +93,22 @@ class TaskRecord:
         self.index = index
         self.splits = splits
         self.state = TASK.initial
-        self.attempts: list[Attempt] = []  # the live ones
+        self.attempts: tuple[Attempt, ...] = ()  # the live ones
         self.lost: tuple[Attempt, ...] = ()  # those whose workers may come back
         self.failures = 0
         self.lost_inputs = 0  # attempts that could not read their input
         self.failed_on: frozenset[bytes] = frozenset()  # peers that are better avoided
         self.committer: Attempt | None = None  # who may publish
-        self.result: MapDone | ReduceDone | None = None
-        self.owner = b""  # the peer that completed it
+        self.result: MapDone | ReduceDone | None = None  # the last; its output may be lost since
+        self.owner = b""  # the peer that has its output
 
     def __str__(self) -> str:
         return f"{self.kind.label} {self.index}"
+
+    def is_result(self, attempt_id: int) -> bool:
+        """Whether the task is complete by this attempt."""
+        done = self.result if self.state is TaskState.COMPLETED else None
+        return done is not None and done.attempt == attempt_id
 
 
 class TaskTable:
@@ -111,8 +120,9 @@ class TaskTable:
             self.tasks = [TaskRecord(kind, index) for index in range(splits)]
         else:
             self.tasks = [TaskRecord(kind, index, own) for index, own in enumerate(splits)]
+        self.idle = len(self.tasks)
         self.completed = 0
-        self._queue = deque(self.tasks)  # idle tasks; some that are idle no more
+        self._queue = deque(self.tasks)  # all idle tasks, and some that are idle no more
         self._durations_s: deque[float] = deque(maxlen=_DURATIONS_KEPT)
         self._median_s: float | None = None
         self.started_at: float | None = None
@@ -125,12 +135,8 @@ class TaskTable:
     def remaining(self) -> int:
         return len(self.tasks) - self.completed
 
-    @property
-    def idle_at_most(self) -> int:
-        return len(self._queue)
-
     def next_idle(self, peer: bytes, can_wait: bool) -> TaskRecord | None:
-        """The idle task that `peer` should get; it stays idle until `hand_out`.
+        """The idle task that `peer` should get; the caller must hand it out.
 
         With `can_wait`, tasks that have failed on this peer are left for somebody else.
         """
@@ -147,9 +153,9 @@ class TaskTable:
                 return task
         return None
 
-    def hand_out(self, task: TaskRecord, attempt: Attempt, now: float) -> None:
-        task.state = TASK.move(task.state, "hand out", task)
-        task.attempts.append(attempt)
+    def hand_out(self, attempt: Attempt, now: float) -> None:
+        self._move(attempt.task, "hand out")
+        attempt.task.attempts += (attempt,)
         if self.started_at is None:
             self.started_at = now
 
@@ -158,52 +164,47 @@ class TaskTable:
         task = attempt.task
         attempt.move("return")
         attempt.moved_at = now
-        task.state = TASK.move(task.state, "lost attempt returns", task)
-        task.lost = tuple(other for other in task.lost if other is not attempt)
-        task.attempts.append(attempt)
+        self._move(task, "lost attempt returns")
+        task.lost = _without(task.lost, attempt)
+        task.attempts += (attempt,)
 
     def attempt_ended(self, attempt: Attempt, happened: str) -> None:
         """A live or lost attempt failed, was cancelled, or its worker was lost."""
         task = attempt.task
-        if attempt.is_live:
-            task.attempts.remove(attempt)
-        else:
-            task.lost = tuple(other for other in task.lost if other is not attempt)
+        self._unlist(attempt)
         attempt.move(happened)
         if attempt.state is AttemptState.LOST:
             task.lost += (attempt,)
         if task.committer is attempt:
             task.committer = None
         if not task.attempts and task.state is TaskState.IN_PROGRESS:
-            self._requeue(task, "last attempt ends")
+            self._move(task, "last attempt ends")
 
-    def complete(
-        self, task: TaskRecord, attempt: Attempt, result: MapDone | ReduceDone, now: float
-    ) -> list[Attempt]:
-        """The task is complete by this attempt. Returns the others, live and lost, now useless."""
+    def complete(self, attempt: Attempt, result: MapDone | ReduceDone, now: float) -> None:
+        """The attempt's task is complete by it. The task's other attempts are of no more use."""
+        task = attempt.task
         if attempt.is_live:
-            task.attempts.remove(attempt)
-            self._durations_s.append(now - attempt.granted_at)
+            self._durations_s.append(now - attempt.began_at)
             self._median_s = None
-        else:
-            task.lost = tuple(other for other in task.lost if other is not attempt)
+        self._unlist(attempt)
         attempt.move("succeed")
-        task.state = TASK.move(task.state, "complete", task)
+        self._move(task, "complete")
         task.result = result
         task.owner = attempt.peer
         task.committer = None
         self.completed += 1
         self.completed_at = now
-        return [*task.attempts, *task.lost]
 
     def output_lost(self, task: TaskRecord, may_return: Attempt | None = None) -> None:
-        """The completed task's output is gone: it must run again, unless its attempt returns."""
+        """The completed task's output is gone: it must run again, unless its attempt returns.
+
+        What it counted stays, in case that the job ends without a new output of it.
+        """
         if may_return is not None:
             task.lost += (may_return,)
-        task.result = None
         task.owner = b""
         self.completed -= 1
-        self._requeue(task, "output lost")
+        self._move(task, "output lost")
 
     def median_s(self) -> float | None:
         """The median duration of the completed tasks, in seconds; None before the first."""
@@ -213,9 +214,24 @@ class TaskTable:
         return self._median_s
 
     def results(self) -> Iterator[MapDone | ReduceDone]:
+        """What each task did that was ever complete, once."""
         return (task.result for task in self.tasks if task.result is not None)
 
-    def _requeue(self, task: TaskRecord, happened: str) -> None:
+    def _unlist(self, attempt: Attempt) -> None:
+        task = attempt.task
+        if attempt.is_live:
+            task.attempts = _without(task.attempts, attempt)
+        else:
+            task.lost = _without(task.lost, attempt)
+
+    def _move(self, task: TaskRecord, happened: str) -> None:
+        was_idle = task.state is TaskState.IDLE
         task.state = TASK.move(task.state, happened, task)
-        # First in the queue: others may be waiting for it.
-        self._queue.appendleft(task)
+        is_idle = task.state is TaskState.IDLE
+        self.idle += is_idle - was_idle
+        if is_idle:
+            self._queue.appendleft(task)  # the first in turn: others may be waiting for it
+
+
+def _without(attempts: tuple[Attempt, ...], ended: Attempt) -> tuple[Attempt, ...]:
+    return tuple(attempt for attempt in attempts if attempt is not ended)

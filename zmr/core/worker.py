@@ -3,17 +3,13 @@
 The agent never runs user code; its slots do, and a slot can be killed and replaced at any moment.
 What this core owns: the tasks that were handed to this worker, until their results are
 acknowledged; the map outputs that it holds, until their job is forgotten.
-
-A slot process serves one job. Tasks wait in the agent's queue, a few of them in the slot itself
-when they are quick, so that a slot never waits for the agent.
 """
 
 from __future__ import annotations
 
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
-from enum import Enum
 from typing import Any
 
 from zmr.core import messages as m
@@ -31,6 +27,8 @@ from zmr.core.actions import (
 )
 from zmr.core.events import FrameReceived, SlotEnded, SlotSaid, StopRequested, WorkerEvent
 from zmr.core.failures import slot_death
+from zmr.core.slots import Slot, SlotState, SlotTable
+from zmr.core.words import counted
 
 # Quick tasks are asked for in advance: about so much work for a slot, and at most so many.
 _RESERVE_S = 0.1
@@ -53,30 +51,11 @@ class WorkerSettings:
     death_timeout_s: float = 300.0  # the worker ends when its master is silent for so long
 
 
-class SlotState(Enum):
-    EMPTY = "empty"
-    OPEN = "open"  # a process is there
-    STOPPING = "stopping"  # it was killed, and its end has not been reported yet
-
-
-class Slot:
-    __slots__ = ("began_at", "cancelled", "job_id", "number", "state", "tasks")
-
-    def __init__(self, number: int) -> None:
-        self.number = number
-        self.state = SlotState.EMPTY
-        self.job_id = ""
-        self.tasks: deque[m.Task] = deque()  # the first is running, the others wait in the slot
-        self.cancelled: set[int] = set()  # of those that wait
-        self.began_at = 0.0  # when the first was begun, as far as the agent can tell
-
-
 class WorkerCore:
     def __init__(self, settings: WorkerSettings, now: float) -> None:
         self.settings = settings
         self.epoch = 0
-        self.slots = [Slot(number) for number in range(settings.slots)]
-        self.queue: deque[m.Task] = deque()
+        self.slots = SlotTable(settings.slots)
         self.jobs: dict[str, m.JobSpec] = {}
         self.held: dict[int, m.MapDone] = {}  # map outputs, by attempt
         self.unacknowledged: dict[int, m.Message] = {}  # results, by attempt
@@ -90,6 +69,8 @@ class WorkerCore:
         self._waits_loudly_at = now + 2.0
         self._next_send_at = now  # of a heartbeat, or of a registration
         self._register_wait_s = 0.5
+        self._newest_attempt = 0  # ids grow: whatever is not newer was here before
+        self._to_discard: set[str] = set()  # jobs whose folder goes when their slots are gone
         self._task_s: float | None = None  # the usual duration of a task
         self._credit_told = 0
         self._stopping: StopRequested | None = None
@@ -111,7 +92,7 @@ class WorkerCore:
 
     def tick(self, now: float) -> list[WorkerAction]:
         silence_s = now - self._heard_at
-        if silence_s >= self.settings.death_timeout_s:
+        if now >= self._gives_up_at:
             text = f"no master at {self.settings.master} for {silence_s:.0f} s (--death-timeout)"
             self._log(Level.ERROR, text)
             self._quit(text, 4)
@@ -127,19 +108,16 @@ class WorkerCore:
     def next_deadline(self) -> float | None:
         if self._has_quit:
             return None
-        give_up_at = self._heard_at + self.settings.death_timeout_s
-        return min(give_up_at, self._waits_loudly_at, self._next_send_at)
+        return min(self._gives_up_at, self._waits_loudly_at, self._next_send_at)
+
+    @property
+    def _gives_up_at(self) -> float:
+        return self._heard_at + self.settings.death_timeout_s
 
     @property
     def attempts(self) -> list[int]:
         """All attempts that this worker holds: in slots, queued."""
-        in_slots = [
-            task.attempt
-            for slot in self.slots
-            for task in slot.tasks
-            if task.attempt not in slot.cancelled
-        ]
-        return in_slots + [task.attempt for task in self.queue]
+        return [task.attempt for task in self.slots.tasks]
 
     # --- to the master ---
 
@@ -169,7 +147,7 @@ class WorkerCore:
             self._send(result)
         for request in self.commits.values():
             self._send(request)
-        running = {slot.tasks[0].attempt for slot in self.slots if slot.tasks}
+        running = {task.attempt for task in self.slots.running}
         none = m.Progress(0)
         rows = []
         for attempt in self.attempts:
@@ -211,10 +189,13 @@ class WorkerCore:
         if self._is_registered and epoch == self.epoch:
             return
         self._log(Level.INFO, f"registered with the master at {self.settings.master}")
+        if epoch != self.epoch:
+            self._newest_attempt = 0
         self.epoch = epoch
         self._is_registered = True
         self._register_wait_s = 0.5
         self._heartbeat_interval_s = min(max(message.heartbeat_interval_s, 0.01), 60.0)
+        self._forget_unused()
         self._heartbeat(now)
 
     def _register_again(self, epoch: int, now: float) -> None:
@@ -233,18 +214,21 @@ class WorkerCore:
     def _tasks(self, response: m.TaskResponse) -> None:
         for spec in response.jobs:
             self.jobs[spec.job_id] = spec
-        known = set(self.attempts)
+            self._to_discard.discard(spec.job_id)
         for task in response.tasks:
+            if task.attempt <= self._newest_attempt:
+                self.ignored["task that was here before"] += 1
+                continue
+            self._newest_attempt = task.attempt
+            # What is not taken on here, the master misses in the heartbeats.
             if task.job_id not in self.jobs:
-                self.ignored["task of an unknown job"] += 1  # the master will notice
-            elif task.attempt not in known and task.attempt not in self.unacknowledged:
-                self.queue.append(task)
+                self.ignored["task of an unknown job"] += 1
+            elif self._stopping is None:
+                self.slots.queue.append(task)
 
     def _cancel(self, cancel: m.Cancel) -> None:
-        attempts = set(cancel.attempts)
-        self.queue = deque(task for task in self.queue if task.attempt not in attempts)
-        for slot in self.slots:
-            slot.cancelled |= {task.attempt for task in slot.tasks if task.attempt in attempts}
+        self.slots.cancel(set(cancel.attempts))
+        for slot in self.slots.slots:
             self._stop_if_cancelled(slot, cancel.reason)
         discarded = []
         for attempt in cancel.attempts:
@@ -259,8 +243,9 @@ class WorkerCore:
 
     def _stop_if_cancelled(self, slot: Slot, reason: str) -> None:
         """A task that waits in a slot can't be called back; when its turn comes, it is stopped."""
-        if slot.state is SlotState.OPEN and slot.tasks and slot.tasks[0].attempt in slot.cancelled:
-            task = slot.tasks.popleft()
+        task = slot.running
+        if task is not None and task.attempt in slot.cancelled:
+            slot.tasks.popleft()
             text = f"slot {slot.number}: {task.kind.label} {task.index} stopped: {reason}"
             self._log(Level.INFO, text)
             self._kill(slot)
@@ -268,27 +253,41 @@ class WorkerCore:
     def _commit_reply(self, reply: m.CommitReply) -> None:
         if self.commits.pop(reply.attempt, None) is None:
             return
-        for slot in self.slots:
-            if slot.tasks and slot.tasks[0].attempt == reply.attempt:
+        for slot in self.slots.slots:
+            task = slot.running
+            if task is not None and task.attempt == reply.attempt:
                 self._actions.append(SendSlot(slot.number, reply))
 
     def _ack(self, ack: m.Ack) -> None:
         for attempt in ack.attempts:
             self.unacknowledged.pop(attempt, None)
 
-    def _forget(self, forget: m.ForgetJob) -> None:
-        job_id = forget.job_id
+    def _forget_job(self, forget: m.ForgetJob) -> None:
+        self._forget(forget.job_id)
+
+    def _forget_unused(self) -> None:
+        """Drop jobs of which nothing is here: perhaps they ended while the master was away."""
+        used = {task.job_id for task in self.slots.tasks}
+        used |= {done.job_id for done in self.held.values()}
+        for job_id in self.jobs.keys() - used:
+            self._forget(job_id)
+
+    def _forget(self, job_id: str) -> None:
         self.jobs.pop(job_id, None)
-        of_job = [task.attempt for task in self.queue if task.job_id == job_id]
-        of_job += [a for a, done in self.held.items() if done.job_id == job_id]
-        for attempt in of_job:
-            self.held.pop(attempt, None)
-        self.queue = deque(task for task in self.queue if task.job_id != job_id)
-        for slot in self.slots:
-            if slot.job_id == job_id and slot.state is SlotState.OPEN:
-                slot.tasks.clear()
-                self._kill(slot)
-        self._actions.append(DiscardJob(job_id))
+        self.held = {a: done for a, done in self.held.items() if done.job_id != job_id}
+        self.commits = {a: asked for a, asked in self.commits.items() if asked.job_id != job_id}
+        for slot in self.slots.drop_job(job_id):
+            self._kill(slot)
+        left = set(self.attempts)
+        self.progress = {a: told for a, told in self.progress.items() if a in left}
+        self._to_discard.add(job_id)
+        self._discard_forgotten()
+
+    def _discard_forgotten(self) -> None:
+        """Remove the folders of forgotten jobs, each when no slot can write there any more."""
+        for job_id in sorted(self._to_discard - self.slots.jobs_served):
+            self._to_discard.discard(job_id)
+            self._actions.append(DiscardJob(job_id))
 
     def _exit(self, message: m.Exit) -> None:
         self._log(Level.INFO, f"the master says to exit: {message.reason}")
@@ -297,10 +296,10 @@ class WorkerCore:
     # --- slots ---
 
     def _slot_said(self, slot: Slot, message: m.FromSlot, now: float) -> None:
-        if slot.state is not SlotState.OPEN or not slot.tasks:
+        current = slot.running
+        if current is None:
             self.ignored["from a slot that was stopped"] += 1
             return
-        current = slot.tasks[0]
         if message.attempt != current.attempt:
             self.ignored["from a slot, about another task"] += 1
             return
@@ -308,7 +307,8 @@ class WorkerCore:
             self.progress[message.attempt] = message
         elif isinstance(message, m.CommitRequest):
             self.commits[message.attempt] = message
-            self._send(message)
+            if self._is_registered:
+                self._send(message)
         else:
             self._task_ended(slot, current, message, now)
 
@@ -336,20 +336,19 @@ class WorkerCore:
             self._send(result)
 
     def _slot_ended(self, slot: Slot, ended: SlotEnded) -> None:
-        was_killed = slot.state is SlotState.STOPPING
-        if not was_killed and slot.tasks:
-            task = slot.tasks.popleft()
+        task = slot.running
+        if task is not None:
+            slot.tasks.popleft()
             reason, text = slot_death(ended, self.settings.memory_bytes)
             self._log(Level.WARNING, f"slot {slot.number}, {task.kind.label} {task.index}: {text}")
             self.commits.pop(task.attempt, None)
             self._report(
                 m.TaskFailed(task.job_id, task.kind, task.index, task.attempt, reason, text)
             )
-        waiting = [task for task in slot.tasks if task.attempt not in slot.cancelled]
-        self.queue.extendleft(reversed(waiting))
-        slot.tasks.clear()
-        slot.cancelled.clear()
-        slot.state, slot.job_id = SlotState.EMPTY, ""
+        self.slots.vacate(slot)
+        if self._stopping:
+            self.slots.queue.clear()
+        self._discard_forgotten()
 
     def _kill(self, slot: Slot) -> None:
         slot.state = SlotState.STOPPING
@@ -358,29 +357,10 @@ class WorkerCore:
     def _fill_slots(self, now: float) -> None:
         """Give the queued tasks to slots, one each first."""
         for depth in (1, 2) if self._depth() > 1 else (1,):
-            while self.queue:
-                slot = self._slot_for(self.queue[0].job_id, depth)
-                if slot is None:
-                    break
-                self._give(slot, self.queue.popleft(), now)
-
-    def _slot_for(self, job_id: str, depth: int) -> Slot | None:
-        """A slot of the job with fewer tasks than `depth`, else an empty one.
-
-        If there is only one that idles for another job, it is stopped, to be replaced.
-        """
-        empty = other = None
-        for slot in self.slots:
-            if slot.state is SlotState.EMPTY:
-                empty = empty or slot
-            elif slot.state is SlotState.OPEN and slot.job_id == job_id:
-                if len(slot.tasks) < depth:
-                    return slot
-            elif slot.state is SlotState.OPEN and not slot.tasks:
-                other = other or slot
-        if empty is None and other is not None:
-            self._kill(other)
-        return empty
+            while (slot := self.slots.place(depth)) is not None:
+                self._give(slot, self.slots.queue.popleft(), now)
+        for slot in self.slots.in_the_way():
+            self._kill(slot)
 
     def _give(self, slot: Slot, task: m.Task, now: float) -> None:
         if slot.state is SlotState.EMPTY:
@@ -400,13 +380,14 @@ class WorkerCore:
     # --- the end ---
 
     def _stop(self, stop: StopRequested) -> None:
-        running = sum(1 for slot in self.slots if slot.tasks)
+        running = len(self.slots.running)
         if self._stopping is None and running and self._is_registered:
             self._stopping = stop
-            self.queue.clear()  # not begun: they are for others
+            self.slots.queue.clear()  # not begun: they are for others
             self._log(
                 Level.WARNING,
-                f"{stop.reason}: waiting for {running} running tasks; once more stops at once",
+                f"{stop.reason}: waiting for {counted(running, 'running task')}; "
+                "once more stops at once",
             )
         else:
             self._stopping = stop
@@ -414,8 +395,9 @@ class WorkerCore:
 
     def _settle(self, now: float) -> list[WorkerAction]:
         if not self._has_quit:
-            self._fill_slots(now)
-            is_idle = not any(slot.tasks for slot in self.slots) and not self.unacknowledged
+            if self._stopping is None:
+                self._fill_slots(now)
+            is_idle = not any(slot.tasks for slot in self.slots.slots) and not self.unacknowledged
             if self._stopping and is_idle:
                 self._quit(f"stopped by {self._stopping.reason}", self._stopping.exit_status)
             elif self._is_registered and self._credit() != self._credit_told:
@@ -437,7 +419,7 @@ _FROM_MASTER: dict[type, Callable[[WorkerCore, Any], None]] = {
     m.Cancel: WorkerCore._cancel,
     m.CommitReply: WorkerCore._commit_reply,
     m.Ack: WorkerCore._ack,
-    m.ForgetJob: WorkerCore._forget,
+    m.ForgetJob: WorkerCore._forget_job,
     m.Exit: WorkerCore._exit,
     m.HeartbeatReply: lambda core, message: None,
 }

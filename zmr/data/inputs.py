@@ -29,6 +29,9 @@ def list_inputs(paths: Iterable[str], splittable: bool = False) -> tuple[InputFi
     files: list[InputFile] = []
     problems: list[str] = []
     for path in paths:
+        if not path:  # of a variable that isn't set, in all likelihood: not the current folder
+            problems.append("'': an empty name")
+            continue
         absolute = os.path.abspath(path)
         found = _files_below(absolute, (), problems) if os.path.isdir(absolute) else [absolute]
         for name in sorted(found, key=os.fsencode):

@@ -40,8 +40,8 @@ def run_inline(
 ) -> InlineResult:
     """Run the job over the inputs in order, and leave its output in the folder `output`.
 
-    There are `n_reduce` partitions; a map-only job puts everything into one file. `name` is what
-    the manifest calls the job. Raises what the job raises.
+    There are `n_reduce` partitions; without any, or without reduce, all pairs go into one file as
+    map yields them. `name` is what the manifest calls the job. Raises what the job raises.
     """
     began = perf_counter()
     begin_task(job)
@@ -49,7 +49,8 @@ def run_inline(
     pairs = [pair for record in records for pair in job.map(record) or ()]
     mapped = perf_counter()
     os.makedirs(output, exist_ok=True)
-    partitions = [pairs] if job.reduce is None else _reduce_all(job, pairs, n_reduce)
+    map_only = job.reduce is None or n_reduce == 0
+    partitions = [pairs] if map_only else _reduce_all(job, pairs, n_reduce)
     files = tuple(_write(output, index, rows) for index, rows in enumerate(partitions))
     ended = perf_counter()
     stats = Stats(
@@ -63,7 +64,7 @@ def run_inline(
     manifest = success_manifest(name or type(job).__name__, (), files, counters, stats)
     write_success(output, manifest)
     phase_s = {"map": mapped - began}
-    if job.reduce is not None:
+    if not map_only:
         phase_s["reduce"] = ended - mapped
     return InlineResult(files, stats, counters, phase_s)
 

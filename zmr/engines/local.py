@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Callable
+from contextlib import ExitStack
 
 import zmq
 
@@ -15,62 +16,70 @@ from zmr.core.actions import Outcome
 from zmr.core.events import JobGiven
 from zmr.core.master import MasterSettings
 from zmr.core.messages import JobStatus, Submit
-from zmr.engines.options import LocalOptions
-from zmr.execute.launch import ForkServer
-from zmr.execute.pool import SlotPool
-from zmr.net.agent import Agent, master_socket
-from zmr.net.folders import LocalFolder
+from zmr.data.output import clean_temporary
+from zmr.engines.agents import start_agent
+from zmr.engines.options import SlotOptions
+from zmr.net.agent import master_socket
 from zmr.net.master import MasterServer, control_socket
 from zmr.net.reactor import Reactor
 
 _ENDPOINT = "inproc://master"
 
+# Master and worker live and die together, so neither ever gives the other up for lost.
+_NEVER_S = 1e9
+
 
 def run_local(
     submit: Submit,
-    options: LocalOptions,
-    fork_server: ForkServer,
+    options: SlotOptions,
     show: Callable[[JobStatus], None] = lambda status: None,
 ) -> tuple[Outcome, int]:
     """Run the job. Returns how it ended, and 0 or the exit status of the signal that ended it.
 
-    `show` is told at every turn how the job stands. `fork_server` must have been launched already,
-    early, because it takes the longest to get ready; it is ended here.
+    `show` is told at every turn how the job stands. Raises `ZmrError` if this machine can't run
+    slots.
     """
-    folder = LocalFolder(options.local_dir)
-    reactor = Reactor()
-    context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
-    control, master = control_socket(context), master_socket(context)
     outcomes: list[Outcome] = []
-    server = MasterServer(reactor, control, None, "", MasterSettings(one_job=True), outcomes.append)
-    control.bind(_ENDPOINT)
-    master.connect(_ENDPOINT)
-    agent = Agent(
-        reactor,
-        master,
-        "this process",
-        lambda on_event: SlotPool(
-            options.slots, reactor, on_event, options.memory_bytes, fork_server
-        ),
-        folder,
-        options.slots,
-        options.memory_bytes,
-        death_timeout_s=3600.0,
-        on_quit=lambda reason, status: None,  # the master ends the loop
-    )
-    reactor.on_signals(
-        (signal.SIGINT, signal.SIGTERM),
-        lambda number: server.stop(signal.Signals(number).name, 128 + number),
-    )
-    try:
+    with ExitStack() as stack:
+        stack.callback(clean_temporary, submit.spec.output, submit.spec.job_id)  # however it ends
+        reactor = Reactor()
+        stack.callback(reactor.close)  # last: until then a signal interrupts no cleaning up
+        context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+        stack.callback(context.term)
+        control = _closed_by(stack, control_socket(context))
+        master = _closed_by(stack, master_socket(context))
+        control.bind(_ENDPOINT)
+        master.connect(_ENDPOINT)
+        server = MasterServer(reactor, control, None, "", _settings(submit), outcomes.append)
+        agent = start_agent(
+            reactor,
+            master,
+            "this process",
+            options,
+            death_timeout_s=_NEVER_S,
+            on_quit=lambda reason, status: None,  # the master ends the loop
+        )
+        stack.callback(agent.close)
+        reactor.on_signals(
+            (signal.SIGINT, signal.SIGTERM),
+            lambda number: server.stop(signal.Signals(number).name, 128 + number),
+        )
         server.handle(JobGiven(submit))
         job = server.core.jobs[submit.spec.job_id]
         reactor.after_turn(lambda: show(job.status()))
         reactor.run()
-    finally:
-        reactor.close()
-        agent.close()
-        control.close(linger=0)
-        master.close(linger=0)
-        context.term()
     return outcomes[-1], server.exit_status or 0
+
+
+def _settings(submit: Submit) -> MasterSettings:
+    return MasterSettings(
+        heartbeat_interval_s=min(1.0, submit.spec.task_timeout_s / 4),
+        suspect_after_s=_NEVER_S,
+        lost_after_s=_NEVER_S,
+        one_job=True,
+    )
+
+
+def _closed_by(stack: ExitStack, socket: zmq.Socket[bytes]) -> zmq.Socket[bytes]:
+    stack.callback(socket.close, linger=0)
+    return socket

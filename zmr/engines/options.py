@@ -6,13 +6,9 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class JobOptions:
-    """A job as the user asks for it, with the limits that it runs under."""
+class JobSettings:
+    """A job's parameters, as the user wrote them, and the limits that it runs under."""
 
-    job: str
-    inputs: tuple[str, ...]
-    output: str
-    n_reduce: int
     params: tuple[tuple[str, str], ...] = ()
     overwrite: bool = False
     max_attempts: int = 4
@@ -21,7 +17,22 @@ class JobOptions:
 
 
 @dataclass(frozen=True, slots=True)
-class LocalOptions:
+class JobOptions:
+    """A job as the user asks for it."""
+
+    job: str
+    inputs: tuple[str, ...]
+    output: str
+    n_reduce: int
+    settings: JobSettings = JobSettings()
+
+
+@dataclass(frozen=True, slots=True)
+class SlotOptions:
+    """The slots of this machine: how many, what a task in one may use (0: no limit), and where
+    map outputs are kept (None: in the system's folder for temporary files).
+    """
+
     slots: int
     memory_bytes: int = 0
     local_dir: str | None = None

@@ -54,6 +54,7 @@ def launch() -> ForkServer:
     if _early is not None:
         server, _early = _early, None
         return server
+    keep_standard_streams_open()
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
     with theirs, ExitStack() as undo:
@@ -71,6 +72,19 @@ def launch() -> ForkServer:
         )
         undo.pop_all()
     return ForkServer(pid, ours)
+
+
+def keep_standard_streams_open() -> None:
+    """Have /dev/null where the program was started with a standard stream closed (`2>&-`).
+
+    Else the next files to be opened, such as our sockets, would take their numbers; and a fork
+    server that is handed both ends of its connection never sees the other side leave.
+    """
+    for fd in range(3):
+        try:
+            os.fstat(fd)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free: this one
 
 
 class ForkServer:
@@ -104,8 +118,8 @@ class ForkServer:
                 socket.send_fds(self._connection, [packet], fds)
             except BlockingIOError:
                 return False
-            except OSError:
-                pass  # it is dead or dying: `receive` will find out
+            except (BrokenPipeError, ConnectionResetError):
+                pass  # it is dead: `receive` will find out
             self._outbox.popleft()
             if attached is not None:
                 attached.close()

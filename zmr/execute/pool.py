@@ -64,7 +64,7 @@ class SlotPool:
         self._failed_launches = 0  # in a row
         self._hint = ""  # why the last fork server failed, in its own words
         self._server: ForkServer | None = None
-        self._adopt(server or launch())
+        self._adopt(server or _launched())
 
     def start(self, slot: int, job: StartJob) -> None:
         """Start a process for `slot`, which must have none. It can be sent tasks at once.
@@ -75,16 +75,23 @@ class SlotPool:
             raise ValueError(f"slot {slot} of {self._n_slots} can't be started now")
         if self._server is None:
             self._launch_again()
-        channel = Channel(
-            self._reactor, lambda message: self._said(slot, message), lambda: self.kill(slot)
-        )
+        try:
+            channel = Channel(
+                self._reactor, lambda message: self._said(slot, message), lambda: self.kill(slot)
+            )
+        except OSError as error:
+            raise SlotStartError(
+                f"slot {slot} can't start: {error.strerror} (have fewer --slots)"
+            ) from error
         self._slots[slot] = _Slot(channel)
         self._control(Packet(Op.START, slot, self._memory_bytes), channel)
         channel.send([job])
 
     def send(self, slot: int, messages: Sequence[ToSlot]) -> None:
-        """Send `messages` in one go. Those to a slot that is about to be reported dead are lost."""
-        self._slots[slot].channel.send(messages)
+        """Send `messages` in one go. Those to a slot that has ended are lost."""
+        record = self._slots.get(slot)
+        if record is not None:
+            record.channel.send(messages)
 
     def kill(self, slot: int) -> None:
         """Kill the slot's process, and all of its process group. Its `SlotEnded` follows."""
@@ -113,10 +120,7 @@ class SlotPool:
     def _launch_again(self) -> None:
         if self._failed_launches >= _MAX_FAILED_LAUNCHES:
             raise SlotStartError(f"the slot processes can't start: {self._hint}")
-        try:
-            self._adopt(launch())
-        except OSError as error:
-            raise SlotStartError(f"the slot processes can't start: {error}") from error
+        self._adopt(_launched())
 
     def _control(self, packet: Packet, channel: Channel | None = None) -> None:
         if self._server is not None:
@@ -181,6 +185,13 @@ class SlotPool:
         exit_status = exit_code if exit_code >= 0 else None
         number = -exit_code if exit_code < 0 else None
         self._on_event(SlotEnded(slot, exit_status, number, packet.peak_bytes, packet.over_memory))
+
+
+def _launched() -> ForkServer:
+    try:
+        return launch()
+    except OSError as error:
+        raise SlotStartError(f"the slot processes can't start: {error.strerror}") from error
 
 
 def _kill_group(pid: int) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+from contextlib import suppress
 from dataclasses import dataclass
 
 import zmq
@@ -85,3 +86,12 @@ def connect(socket: zmq.Socket[bytes], address: Address) -> None:
         socket.connect(str(address))
     except zmq.ZMQError as error:
         raise AddressError(f"can't connect to {address}: {error.strerror}") from None
+
+
+def reconnect(socket: zmq.Socket[bytes]) -> None:
+    """Give up the socket's TCP connection, with all that waits to be sent there, for a new one."""
+    endpoint = socket.getsockopt_string(zmq.LAST_ENDPOINT)
+    if endpoint.startswith("tcp://"):
+        with suppress(zmq.ZMQError):  # libzmq may have given it up itself
+            socket.disconnect(endpoint)
+        socket.connect(endpoint)

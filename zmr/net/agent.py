@@ -10,6 +10,7 @@ import os
 import secrets
 import socket as std_socket
 from collections.abc import Callable
+from contextlib import suppress
 
 import zmq
 
@@ -27,12 +28,18 @@ from zmr.core.actions import (
 )
 from zmr.core.events import FrameReceived, StopRequested, WorkerEvent
 from zmr.core.worker import WorkerCore, WorkerSettings
+from zmr.errors import MasterLost
 from zmr.execute.pool import SlotPool
+from zmr.net.address import reconnect
 from zmr.net.folders import LocalFolder
 from zmr.net.reactor import Reactor
 from zmr.wire import codec
 
 log = logging.getLogger("zmr.worker")
+
+# A connection on which nothing has come for so long is made anew. Most need that never, but libzmq
+# abandons for good one on which its own protocol was broken, or a message was too long.
+_RECONNECT_AFTER_S = 3.0
 
 _FRAMES_A_TURN = 500
 _LINGER_MS = 1000
@@ -81,13 +88,13 @@ class Agent:
         )
         self.core = WorkerCore(settings, reactor.clock())
         self.bad_frames = 0
+        self._silent_since = reactor.clock()  # or connected since
         self._reactor = reactor
         self._master = master
         self._folder = folder
         self._on_quit = on_quit
         self._outbox: list[m.Message] = []
         self._to_slots: dict[int, list[m.ToSlot]] = {}
-        self._has_quit = False
         self._pool = pool(self.handle)
         reactor.watch(master, self._on_readable)
         reactor.add(self)
@@ -120,8 +127,11 @@ class Agent:
                 parts = self._master.recv_multipart(zmq.NOBLOCK)
             except zmq.Again:
                 return
+            self._silent_since = self._reactor.clock()
             try:
-                frame = codec.decode(b"".join(parts) if len(parts) != 1 else parts[0])
+                if len(parts) != 1:
+                    raise codec.BadFrame(f"a message of {len(parts)} parts; one is expected")
+                frame = codec.decode(parts[0])
             except codec.BadFrame as error:
                 self._bad_frame(error)
             else:
@@ -140,7 +150,8 @@ class Agent:
                 case SendSlot(slot, to_slot):
                     self._to_slots.setdefault(slot, []).append(to_slot)
                 case StartSlot(slot, job):
-                    os.makedirs(job.folder, exist_ok=True)
+                    with suppress(OSError):  # the map that can't write there says so
+                        os.makedirs(job.folder, exist_ok=True)
                     self._pool.start(slot, job)
                 case KillSlot(slot):
                     self._to_slots.pop(slot, None)
@@ -153,7 +164,9 @@ class Agent:
                 case Log(level, text):
                     log.log(level, "%s", text)
                 case Quit(reason, exit_status):
-                    self._has_quit = True
+                    if exit_status == MasterLost.exit_status or not self._outbox:
+                        # Nobody is there, or has to hear of it: what is queued needn't leave.
+                        self._master.setsockopt(zmq.LINGER, 0)
                     self._on_quit(reason, exit_status)
 
     def flush(self) -> None:
@@ -164,6 +177,10 @@ class Agent:
         if self._outbox:
             frame = codec.encode(m.Frame(self.core.epoch, tuple(self._outbox)))
             self._outbox.clear()
+            now = self._reactor.clock()
+            if now - self._silent_since > _RECONNECT_AFTER_S:
+                self._silent_since = now
+                reconnect(self._master)
             try:
                 self._master.send(frame, zmq.NOBLOCK)
             except zmq.Again:

@@ -11,10 +11,12 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import zmq
 
 from zmr.core import messages as m
+from zmr.core.states import JobState
 from zmr.errors import MasterLost, ZmrError
 from zmr.net import address as addresses
 from zmr.net.address import Address
@@ -23,8 +25,18 @@ from zmr.wire import codec
 # A question without an answer is repeated after this.
 _REPEAT_S = 1.0
 
+# A job that is watched is looked at so often, while its tasks go on.
+_LOOK_EVERY_S = 1.0
+
 # With nothing published for so long, a follower asks whether the master is still there.
 _QUIET_S = 2.0
+
+_ENDED = {state.value for state in (JobState.DONE, JobState.FAILED, JobState.CANCELLED)}
+
+
+def has_ended(job: m.JobStatus) -> bool:
+    """Whether the job will not change any more."""
+    return job.state in _ENDED
 
 
 class Client:
@@ -34,19 +46,17 @@ class Client:
         self._address = address
         self._timeout_s = timeout_s
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
-        self._socket = self._context.socket(zmq.DEALER)
-        self._socket.setsockopt(zmq.ROUTING_ID, b"c" + secrets.token_bytes(15))
-        self._socket.setsockopt(zmq.LINGER, 0)
-        addresses.connect(self._socket, address)
+        self._socket: zmq.Socket[bytes] | None = None
+        self._unanswered = 0  # questions on that socket
         self._events: zmq.Socket[bytes] | None = None
 
     def __enter__(self) -> Client:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._events is not None:
-            self._events.close(linger=0)
-        self._socket.close()
+        for socket in (self._socket, self._events):
+            if socket is not None:
+                socket.close(linger=0)
         self._context.term()
 
     def ask(
@@ -56,22 +66,44 @@ class Client:
 
         Raises `MasterLost` after the timeout, `ZmrError` if the master refuses.
         """
+        socket = self._connected()
         deadline = time.monotonic() + self._timeout_s
         while True:
-            self._socket.send(codec.encode(m.Frame(0, (question,))))
+            socket.send(codec.encode(m.Frame(0, (question,))))
+            self._unanswered += 1
             repeat_at = min(time.monotonic() + _REPEAT_S, deadline)
-            while self._socket.poll(max(0, int((repeat_at - time.monotonic()) * 1000) + 1)):
-                frame = codec.decode(self._socket.recv())
+            while socket.poll(max(0, int((repeat_at - time.monotonic()) * 1000) + 1)):
+                frame = self._received(socket)
                 for answer in frame.messages:
                     if isinstance(answer, m.Refused):
                         raise ZmrError(f"the master at {self._address} refused: {answer.reason}")
                     if isinstance(answer, m.Snapshot | m.Submitted):
+                        self._unanswered -= 1
                         return frame.epoch, answer
             if time.monotonic() >= deadline:
                 raise MasterLost(
                     f"no master answers at {self._address} (waited {self._timeout_s:g} s)"
                 )
             on_wait()
+
+    def _connected(self) -> zmq.Socket[bytes]:
+        """A socket on which no late answer to an earlier question can arrive."""
+        if self._socket is not None and self._unanswered:
+            self._socket.close(linger=0)
+            self._socket = None
+        if self._socket is None:
+            self._socket = self._context.socket(zmq.DEALER)
+            self._socket.setsockopt(zmq.ROUTING_ID, b"c" + secrets.token_bytes(15))
+            self._socket.setsockopt(zmq.MAXMSGSIZE, codec.FRAME_LIMIT_BYTES)
+            addresses.connect(self._socket, self._address)
+            self._unanswered = 0
+        return self._socket
+
+    def _received(self, socket: zmq.Socket[bytes]) -> m.Frame:
+        try:
+            return codec.decode(b"".join(socket.recv_multipart()))
+        except codec.BadFrame as error:
+            raise ZmrError(f"{self._address} does not answer as a master does: {error}") from None
 
     def snapshot(
         self, after_seq: int = -1, on_wait: Callable[[], None] = lambda: None
@@ -96,11 +128,15 @@ class Client:
             told_epoch, snapshot = self.snapshot(seq, on_wait)
             if told_epoch != epoch:
                 epoch, seq = told_epoch, 0
+                events = self._subscribe(snapshot.events_address)
                 continue
             for published in snapshot.events:
                 yield published
+                seq = published.seq
                 if isinstance(published.event, m.MasterEvent):
                     return
+            if seq < snapshot.seq and snapshot.events:
+                continue  # there are more than go into one answer
             seq = snapshot.seq
             for published in self._while_gapless(events, epoch, seq):
                 yield published
@@ -108,12 +144,46 @@ class Client:
                 if isinstance(published.event, m.MasterEvent):
                     return
 
+    def watch_job(self, job_id: str) -> Iterator[m.JobStatus]:
+        """How the job stands, now and as that changes, up to its end, which comes last.
+
+        Its events say when to look, so nothing is missed that came before the first look. Raises
+        `MasterLost` when the master has ended, or no longer knows of the job.
+        """
+        epoch, snapshot = self.snapshot()
+        events = self._subscribe(snapshot.events_address)
+        while True:
+            told_epoch, snapshot = self.snapshot()
+            if told_epoch != epoch:
+                epoch, events = told_epoch, self._subscribe(snapshot.events_address)
+            status = next((job for job in snapshot.jobs if job.job_id == job_id), None)
+            if status is None:
+                raise MasterLost(f"the master at {self._address} knows no {job_id} any more")
+            yield status
+            if has_ended(status):
+                return
+            look_again_at = time.monotonic() + _LOOK_EVERY_S
+            for published in self._while_gapless(events, epoch, snapshot.seq):
+                event = published.event
+                if isinstance(event, m.JobEvent) and event.job_id == job_id:
+                    status = replace(status, state=event.state, reason=event.text)
+                    yield status
+                    if has_ended(status):
+                        return
+                elif isinstance(event, m.MasterEvent):
+                    raise MasterLost(f"the master at {self._address} has ended, before {job_id}")
+                elif time.monotonic() >= look_again_at:
+                    break
+
     def _while_gapless(
         self, events: zmq.Socket[bytes], epoch: int, seq: int
     ) -> Iterator[m.Published]:
         """What the subscription brings, until something is missing or nothing comes for a while."""
         while events.poll(int(_QUIET_S * 1000)):
-            told_epoch, published = codec.decode_events(events.recv())
+            try:
+                told_epoch, published = codec.decode_events(b"".join(events.recv_multipart()))
+            except codec.BadFrame as error:
+                raise ZmrError(f"{self._address} publishes what no master does: {error}") from None
             if told_epoch != epoch:
                 return
             for event in published:
@@ -124,11 +194,14 @@ class Client:
                     yield event
 
     def _subscribe(self, events_address: str) -> zmq.Socket[bytes]:
-        """Subscribe, and wait until the master has heard of it."""
-        port = int(events_address.rpartition(":")[2])
+        """Subscribe, and wait until the master has heard of it. Ends an earlier subscription."""
+        if self._events is not None:
+            self._events.close(linger=0)
+        port = addresses.parse(events_address, insecure=True).port
         self._events = self._context.socket(zmq.SUB)
         self._events.setsockopt(zmq.SUBSCRIBE, b"")
         self._events.setsockopt(zmq.RCVHWM, 100_000)
+        self._events.setsockopt(zmq.MAXMSGSIZE, codec.FRAME_LIMIT_BYTES)
         # The master's own idea of its host may be a wildcard; ours has proved right.
         addresses.connect(self._events, Address(self._address.host, port))
         if not self._events.poll(int(self._timeout_s * 1000)):

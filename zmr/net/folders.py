@@ -20,15 +20,15 @@ class LocalFolder:
     """A new folder below `parent`. Raises `OutputError` if that can't hold one."""
 
     def __init__(self, parent: str | None) -> None:
-        parent = os.path.abspath(parent or tempfile.gettempdir())
         try:
+            parent = os.path.abspath(parent or tempfile.gettempdir())
             os.makedirs(parent, exist_ok=True)
             _remove_abandoned(parent)
-            self.path = tempfile.mkdtemp(prefix=_PREFIX, dir=parent)
-            self._lock = _lock(self.path)
+            self.path, self._lock = _new_locked(parent)
         except OSError as error:
             raise OutputError(
-                f"can't keep map outputs in {parent}: {error.strerror} (choose with --local-dir)"
+                f"can't keep map outputs{f' in {parent}' if parent else ''}: {error.strerror} "
+                f"(choose a folder with --local-dir)"
             ) from None
 
     def discard(self, path: str) -> None:
@@ -49,6 +49,18 @@ class LocalFolder:
 
         rmtree(self.path, ignore_errors=True)
         os.close(self._lock)
+
+
+def _new_locked(parent: str) -> tuple[str, int]:
+    """A new folder and its lock. Raises `OSError`."""
+    while True:
+        path = tempfile.mkdtemp(prefix=_PREFIX, dir=parent)
+        # Until it is locked, a worker that starts just now may take it for abandoned.
+        with suppress(FileNotFoundError, BlockingIOError):
+            descriptor = _lock(path)
+            if os.path.exists(path):
+                return path, descriptor
+            os.close(descriptor)
 
 
 def _lock(folder: str) -> int:

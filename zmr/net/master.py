@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import secrets
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 
 import zmq
 
@@ -143,7 +143,10 @@ class MasterServer:
         count = self.bad_frames.total()
         if str(count).strip("0") == "1":
             log.warning("bad frame, number %d: %s", count, error)
-        self._outbox.setdefault(peer, []).append(m.Refused(str(error)))
+        answers = self._outbox.setdefault(peer, [])
+        # One is enough: a flood must not fill the outbox.
+        if not answers or not isinstance(answers[-1], m.Refused):
+            answers.append(m.Refused(str(error)))
 
     # --- out ---
 
@@ -189,14 +192,27 @@ class MasterServer:
     def flush(self) -> None:
         """Send what this turn decided."""
         for peer, messages in self._outbox.items():
-            frame = codec.encode(m.Frame(self.core.epoch, tuple(messages)))
-            try:
-                self._control.send_multipart([peer, frame], zmq.NOBLOCK)
-            except zmq.ZMQError as error:
-                # Gone, or too far behind. What must not be lost is repeated by whoever needs it.
-                log.debug("not sent to %s: %s", peer.hex(), error)
+            for frame in _frames(self.core.epoch, messages):
+                try:
+                    self._control.send_multipart([peer, frame], zmq.NOBLOCK)
+                except zmq.ZMQError as error:
+                    # Gone, or too far behind. What must not be lost is repeated by whoever
+                    # needs it.
+                    log.debug("not sent to %s: %s", peer.hex(), error)
+                    break
         self._outbox.clear()
         self.publisher.flush()
+
+
+def _frames(epoch: int, messages: Sequence[m.Message]) -> Iterator[bytes]:
+    """The messages as one frame, or as several that their receiver will look at."""
+    frame = codec.encode(m.Frame(epoch, tuple(messages)))
+    if len(frame) <= codec.FRAME_LIMIT_BYTES or len(messages) == 1:
+        yield frame
+        return
+    middle = len(messages) // 2
+    yield from _frames(epoch, messages[:middle])
+    yield from _frames(epoch, messages[middle:])
 
 
 def manifest_of(outcome: Outcome) -> dict[str, object]:

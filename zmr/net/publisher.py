@@ -9,6 +9,8 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
+from itertools import islice
 
 import zmq
 
@@ -16,6 +18,11 @@ from zmr.core.messages import Event, Published
 from zmr.wire import codec
 
 _KEPT = 100_000
+
+# So many in one snapshot: the master must not be busy for long with one subscriber.
+_MOST_AT_ONCE = 5_000
+
+_SUBSCRIPTIONS_A_TURN = 500
 
 
 class Publisher:
@@ -32,11 +39,9 @@ class Publisher:
     def on_subscription(self) -> None:
         """Somebody subscribed or left; the socket itself has seen to it."""
         assert self._socket is not None
-        try:
-            while True:
+        with suppress(zmq.Again):
+            for _ in range(_SUBSCRIPTIONS_A_TURN):
                 self._socket.recv(zmq.NOBLOCK)
-        except zmq.Again:
-            pass
 
     def publish(self, event: Event) -> None:
         """Number the event; `flush` sends it."""
@@ -54,8 +59,11 @@ class Publisher:
         self._turn.clear()
 
     def after(self, seq: int) -> tuple[Published, ...]:
-        """The events after that number which are still kept; for -1 none."""
+        """The first of the events after that number that are still kept; for -1 none.
+
+        More of them, if there are more, are to be had by asking again.
+        """
         if seq < 0 or not self._kept:
             return ()
         skipped = max(0, seq + 1 - self._kept[0].seq)
-        return tuple(list(self._kept)[skipped:])
+        return tuple(islice(self._kept, skipped, skipped + _MOST_AT_ONCE))

@@ -150,7 +150,10 @@ _DECODERS: dict[str, Callable[[Any], m.Message]] = {
     "task_failed": r.read_task_failed,
     "commit_request": lambda v: m.CommitRequest(v.job_id, r.kind(v.type), v.id, v.attempt),
     "leave": lambda v: m.Leave(v.reason),
-    "registered": lambda v: m.Registered(v.heartbeat_interval_s, v.lost_after_s),
+    "registered": lambda v: m.Registered(
+        r.seconds(v.heartbeat_interval_s, "heartbeat interval"),
+        r.seconds(v.lost_after_s, "time after which a worker is lost"),
+    ),
     "task_response": lambda v: m.TaskResponse(
         tuple(r.read_task(task) for task in v.tasks), tuple(r.read_spec(spec) for spec in v.jobs)
     ),

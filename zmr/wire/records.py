@@ -7,6 +7,7 @@ return has every field of the kind and within the bounds that the cores rely on,
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from typing import Any
 
@@ -51,9 +52,20 @@ def name(text: str, what: str) -> str:
     return text
 
 
+def label(text: str) -> str:
+    """A name for people, on one line of a log."""
+    return "".join(c if c.isprintable() else "?" for c in text[:_NAME_LENGTH])
+
+
 def bounded(value: int, limit: int, what: str) -> int:
     if value > limit:
         raise BadFrame(f"{value} {what}; at most {limit} are allowed")
+    return value
+
+
+def seconds(value: float, what: str) -> float:
+    if not 0 < value < math.inf:
+        raise BadFrame(f"{value} s can't be the {what}")
     return value
 
 
@@ -291,9 +303,11 @@ def register(register: m.Register) -> pb.Register:
 
 
 def read_register(register: pb.Register) -> m.Register:
+    if not register.slots:
+        raise BadFrame("a worker without slots")
     return m.Register(
-        name=register.name[:_NAME_LENGTH],
-        host=register.host[:_NAME_LENGTH],
+        name=label(register.name),
+        host=label(register.host),
         pid=register.pid,
         slots=bounded(register.slots, MAX_SLOTS, "slots"),
         running=tuple(register.running),

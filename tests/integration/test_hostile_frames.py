@@ -1,0 +1,307 @@
+"""Whatever comes in through the ports, masters and workers go on as if nothing had been.
+
+One master and one worker, with a job in progress, stand all of it, one attack after the other; when
+the last one is over, the job is let go on and its output compared.
+"""
+
+from __future__ import annotations
+
+import re
+import socket
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+import zmq
+from support import Zmr, terminate
+from support.cluster import Cluster, output_of
+from support.orders import Orders
+from support.peers import FakeMaster, Peer, peer_of
+from support.process import zmr_processes
+
+from zmr.core import messages as m
+from zmr.wire import codec
+from zmr.wire import zmr_pb2 as pb
+
+Context = zmq.Context[zmq.Socket[bytes]]
+
+
+@dataclass(frozen=True)
+class Besieged:
+    """A master that has one worker, which has done one map, and waits in the second."""
+
+    cluster: Cluster
+    snapshot: m.Snapshot
+    epoch: int
+
+    @property
+    def job_id(self) -> str:
+        return self.snapshot.jobs[0].job_id
+
+    def attempt(self, number: int) -> int:
+        """Return the id of an attempt: 1 is that of the map that is done, 2 the one that runs."""
+        return self.epoch << 32 | number
+
+    @property
+    def memory_bytes(self) -> int:
+        """What the master's process has in memory now."""
+        status = Path(f"/proc/{self.cluster.master.pid}/status").read_text()
+        found = re.search(r"VmRSS:\s+(\d+) kB", status)
+        assert found
+        return int(found[1]) * 1024
+
+
+@pytest.fixture(scope="module")
+def besieged(
+    tmp_path_factory: pytest.TempPathFactory, texts: Path, counts: dict[str, bytes]
+) -> Iterator[Besieged]:
+    """Give a master with a job in progress; in the end, let it go on and see that it is right."""
+    folder = tmp_path_factory.mktemp("besieged")
+    orders = Orders(folder / "orders")
+    orders.hold("map text1.txt")
+    context: Context = zmq.Context()
+    with zmr_processes(folder) as zmr:
+        cluster = Cluster(zmr)
+        cluster.start_master("--job", *orders.job, texts, "-o", folder / "out", "-r", "3")
+        [worker] = cluster.start_workers(1)
+        worker.wait_for("hold at map text1.txt")
+        with peer_of(context, cluster.address) as peer:
+            snapshot = peer.snapshot()
+            yield Besieged(cluster, snapshot, peer.epoch)
+        orders.go_on()
+        cluster.end()
+        assert output_of(folder / "out") == counts
+        assert set(orders.maps.values()) == {1}
+    terminate(context)
+
+
+@pytest.fixture
+def peer(besieged: Besieged, zmq_context: Context) -> Iterator[Peer]:
+    """Give an attacker; afterwards, another peer sees that nothing has changed."""
+    with peer_of(zmq_context, besieged.cluster.address) as attacker:
+        yield attacker
+    with peer_of(zmq_context, besieged.cluster.address) as witness:
+        now = witness.snapshot()
+        assert (now.jobs, now.workers) == (besieged.snapshot.jobs, besieged.snapshot.workers)
+        assert witness.epoch == besieged.epoch
+
+
+def frame(*messages: pb.Message, version: int = codec.VERSION) -> bytes:
+    encoded: bytes = pb.Frame(version=version, messages=messages).SerializeToString()
+    return encoded
+
+
+def submit(**changes: object) -> bytes:
+    spec = m.JobSpec("job", "job", "wordcount", b"", "", (), 1, "/nowhere")
+    spec = replace(spec, **changes)  # type: ignore[arg-type]
+    return codec.encode(m.Frame(0, (m.Submit(spec, ()),)))
+
+
+WHOLE = codec.encode(m.Frame(0, (m.GetSnapshot(),)))
+UNKNOWN_KIND = bytes([0x08, codec.VERSION, 0x1A, 3, 0xFA, 0x7F, 0])  # field 2047 of Message
+
+
+@pytest.mark.parametrize(
+    ("parts", "reason"),
+    [
+        ([b"\xff" * 100], r"not a zmr frame \(100 bytes\)"),
+        ([b"GET / HTTP/1.1\r\n\r\n"], "not a zmr frame"),
+        ([WHOLE[:-1]], "not a zmr frame"),
+        ([b""], "protocol version 0, but this side speaks version 1: run the same zmr version"),
+        ([frame(version=2)], "protocol version 2, but this side speaks version 1"),
+        ([WHOLE, WHOLE], "a message of 2 parts; one is expected"),
+        ([b"", WHOLE], "a message of 2 parts"),
+        ([b"x"] * 1000, "a message of 1000 parts"),
+        ([frame(pb.Message())], "a message of an unknown kind"),
+        ([UNKNOWN_KIND], "a message of an unknown kind"),
+        ([frame(pb.Message(register=pb.Register(slots=0)))], "slots"),
+        ([frame(pb.Message(register=pb.Register(slots=10_001)))], "10001 slots; at most 10000"),
+        ([frame(pb.Message(get_task=pb.GetTask(credit=2**31)))], "credits; at most"),
+        ([frame(pb.Message(commit_request=pb.CommitRequest()))], "0 is no type of task"),
+        ([submit(job_id="../../tmp/x")], "'../../tmp/x' can't be a job id"),
+        ([submit(n_reduce=2**31)], "reduce tasks; at most"),
+        ([submit(max_attempts=0)], "a job with limits that make no sense"),
+        ([submit(task_timeout_s=float("nan"))], "a job with limits that make no sense"),
+        ([submit()], "this master takes no more jobs"),
+        ([frame(pb.Message(exit=pb.Exit()))], "a master takes no Exit"),
+        ([frame(pb.Message(task=pb.Task(job_id="j", type=pb.TASK_KIND_MAP)))], "takes no Task"),
+        ([frame(pb.Message(cancel_job=pb.CancelJob(job_id="x")))], "there is no job 'x'"),
+    ],
+)
+def test_a_bad_frame_is_refused_with_its_reason(
+    parts: list[bytes], reason: str, peer: Peer
+) -> None:
+    peer.send(*parts)
+    [answer] = peer.answer()
+    assert isinstance(answer, m.Refused)
+    assert re.search(reason, answer.reason)
+    assert len(answer.reason) < 300
+
+
+def test_a_frame_of_100_megabytes_is_refused_and_its_memory_given_back(
+    besieged: Besieged, peer: Peer
+) -> None:
+    peer.snapshot()
+    before_bytes = besieged.memory_bytes
+    peer.send(bytes(100_000_000))
+    [answer] = peer.answer()
+    assert answer == m.Refused(
+        f"a frame of 100,000,000 bytes; the largest allowed has {codec.FRAME_LIMIT_BYTES:,}"
+    )
+    peer.snapshot()
+    assert besieged.memory_bytes < before_bytes + 20_000_000
+
+
+def test_a_flood_of_bad_frames_is_counted(besieged: Besieged, peer: Peer) -> None:
+    for number in range(10_000):
+        peer.send(b"\xff" * (number % 100))
+    peer.snapshot()
+    besieged.cluster.master.wait_for(r"WARNING bad frame, number 10000: ")
+    told = re.findall(r"bad frame, number (\d+)", besieged.cluster.master.stderr)
+    assert told == ["1", "10", "100", "1000", "10000"][-len(told) :]
+
+
+def test_what_only_a_worker_says_is_not_believed_from_others(besieged: Besieged, peer: Peer) -> None:
+    done = m.MapDone(besieged.job_id, 1, besieged.attempt(2), "/etc/passwd", (1, 1, 1), m.Stats())
+    for message in (done, m.GetTask(5), m.Heartbeat(5)):
+        for peer.epoch in (besieged.epoch, 0):
+            peer.say(message)
+            assert list(peer.answer()) == [m.RegisterAgain()]
+    peer.epoch = besieged.epoch
+    peer.say(m.Leave("just so"))
+
+
+def test_a_worker_can_say_nothing_of_anothers_attempts(besieged: Besieged, peer: Peer) -> None:
+    # Given an impostor that is registered, and claims right away to hold what is another's
+    job_id, done, running = besieged.job_id, besieged.attempt(1), besieged.attempt(2)
+    forged_map = m.MapDone(job_id, 0, done, "/etc/passwd", (1, 1, 1), m.Stats())
+    peer.say(m.Register("impostor", "nowhere", 1, 1, (done, running), (forged_map,)))
+    registered, cancel = peer.answer()
+    assert isinstance(registered, m.Registered)
+    assert isinstance(cancel, m.Cancel)
+    assert set(cancel.attempts) >= {running}
+    try:
+        # When it reports on them as if they were its own
+        file = m.OutputFile("mr-out-0", 1, "crc32:00000000")
+        user_error = m.FailureReason.USER_ERROR
+        for attempt in (done, running, 12345, 0):
+            index = max(0, (attempt & 0xFFFFFFFF) - 1)
+            for forged in (
+                replace(forged_map, index=index, attempt=attempt),
+                m.ReduceDone(job_id, index, attempt, file, m.Stats()),
+                m.TaskFailed(job_id, m.TaskKind.MAP, index, attempt, user_error, "no"),
+                m.TaskFailed(
+                    job_id, m.TaskKind.REDUCE, index, attempt, m.FailureReason.LOST_INPUT, "no",
+                    lost=((0, done), (1, running), (2**31, 0)),
+                ),
+            ):  # fmt: skip
+                peer.say(forged)
+                answers = peer.answer()
+                assert {type(answer) for answer in answers} <= {m.Ack, m.Cancel}
+            # Then it is told to forget them, and may commit none
+            for kind in m.TaskKind:
+                peer.say(m.CommitRequest(job_id, kind, index, attempt))
+                assert list(peer.answer()) == [m.CommitReply(attempt, granted=False)]
+        peer.say(m.Heartbeat(0, (m.Progress(running, 10**12), m.Progress(done, 10**12))))
+        assert m.HeartbeatReply() in peer.answer()
+    finally:
+        peer.say(m.Leave("enough"))
+
+
+@pytest.mark.parametrize("is_events_port", [False, True])
+def test_other_protocols_are_none_of_ours(
+    is_events_port: bool, besieged: Besieged, peer: Peer
+) -> None:
+    address = besieged.snapshot.events_address if is_events_port else besieged.cluster.address
+    host, port = address.removeprefix("tcp://").split(":")
+    with socket.create_connection((host, int(port)), timeout=10) as connection:
+        connection.sendall(b"GET / HTTP/1.1\r\nHost: master\r\n\r\n" + bytes(100_000))
+        connection.settimeout(10)
+        try:
+            while connection.recv(4096):
+                pass
+        except ConnectionResetError:
+            pass
+    assert peer.snapshot().jobs == besieged.snapshot.jobs
+
+
+def test_nothing_can_be_said_at_the_events_port(besieged: Besieged, zmq_context: Context, peer: Peer) -> None:
+    with zmq_context.socket(zmq.XSUB) as subscriber:
+        subscriber.connect(besieged.snapshot.events_address)
+        for said in (b"\x01", b"\x01" * 1000, b"\x00never subscribed", b"\x07", WHOLE):
+            subscriber.send(said)
+        assert subscriber.poll(10_000)
+        assert codec.decode_events(subscriber.recv()) == (besieged.epoch, ())
+
+
+def test_a_worker_stands_what_a_wrong_master_sends(zmr: Zmr, zmq_context: Context) -> None:
+    # Given a worker whose master is none
+    master = FakeMaster(zmq_context)
+    with master.socket:
+        worker = zmr.start("worker", master.address, "-j", "1")
+        assert isinstance(master.heard(m.Register), m.Register)
+        master.say(m.Registered(0.05, 5.0), epoch=7)
+        master.heard(m.Heartbeat)
+
+        # When that one sends what no master would
+        for parts in ([b"\xff" * 100], [b""], [WHOLE, WHOLE], [frame(version=2)], [UNKNOWN_KIND]):
+            master.send(*parts)
+        spec = m.JobSpec("job", "job", "wordcount", b"", "", (), 1, "/nowhere")
+        task = m.Task("other", m.TaskKind.MAP, 0, 1, 1, "/nowhere")
+        for message in (
+            m.TaskResponse((task,), (spec,)),
+            m.Register("master", "nowhere", 1, 1),
+            m.Submit(spec, ()),
+            m.Cancel((1, 2, 3), "never heard of them"),
+            m.Ack((1, 2, 3)),
+            m.CommitReply(1, granted=True),
+            m.ForgetJob("job"),
+        ):
+            master.say(message, epoch=7)
+            master.say(message, epoch=8)
+        master.say(m.Exit("said in another epoch"), epoch=8)
+        # Then it counts them and goes on, also when one was so large that the connection broke
+        worker.wait_for("bad frame from the master, number 1: not a zmr frame")
+        assert master.heard(m.Heartbeat) == m.Heartbeat(1)
+        master.send(bytes(codec.FRAME_LIMIT_BYTES + 1))
+        while isinstance(master.heard(m.Heartbeat, m.Leave), m.Heartbeat):
+            with suppress(zmq.ZMQError):  # that heartbeat was from before
+                master.say(m.Exit("enough"), epoch=7)
+        assert worker.wait() == 0
+        assert "the master says to exit: enough" in worker.stderr
+
+
+def test_a_port_in_use_is_said_before_anything_starts(zmr: Zmr, texts: Path, tmp_path: Path) -> None:
+    job = ("--job", "wordcount", texts, "-o", tmp_path / "out")
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        control = zmr.start("master", "--port", str(port), *job)
+        events = zmr.start("master", "--port", "0", "--events-port", str(port), *job)
+        for command, flag in ((control, "--port"), (events, "--events-port")):
+            assert command.wait() == 2
+            assert command.stderr == (
+                f"zmr: tcp://127.0.0.1:{port} is in use: choose another port with {flag} "
+                "(0 picks a free one)\n"
+            )
+    assert not (tmp_path / "out").exists()
+
+
+def test_addresses_beyond_this_machine_need_to_be_allowed(zmr: Zmr) -> None:
+    beyond = "tcp://192.0.2.1:5555"
+    commands = [
+        zmr.start("master", "--host", "192.0.2.1"),
+        zmr.start("worker", beyond),
+        zmr.start("tail", beyond),
+        zmr.start("status", beyond),
+        zmr.start("submit", "wordcount", "nothing", "-o", "out", "--master", beyond),
+    ]
+    allowed = zmr.start("tail", "tcp://localhost.localdomain:1", "--insecure", "--timeout", "0.1")
+    for command in commands:
+        assert command.wait() == 2
+        assert command.stderr == (
+            f"zmr: {beyond} is beyond this machine (loopback). --insecure allows it: then anybody "
+            "who can reach the port can run code here and read the traffic.\n"
+        )
+    assert allowed.wait() == 4

@@ -1,0 +1,247 @@
+"""`zmr run`: where its result and its words go, and what is left when it is stopped."""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from support import CHECKOUT, Command, Zmr
+from support.orders import Orders
+from support.programs import ON_A_TERMINAL, in_shell
+from support.terminal import Screen
+
+SLOW = f"{CHECKOUT / 'tests' / 'jobs' / 'odd.py'}:Slow"
+SUMMARY = re.compile(
+    r"wordcount: done in \d+\.\d\d s \(map \d+\.\d\d s, reduce \d+\.\d\d s\)\n"
+    r"  in:  5 records, 29 B from 2 files\n"
+    r"  out: 4 records, 21 B in 1 file(?P<where>.*)\n"
+)
+TEXTS = {"1.txt": "to be\nor not\nto be\n", "2.txt": "not\nto be\n"}
+COUNTS = "be\t3\nnot\t2\nor\t1\nto\t3\n"
+
+
+@pytest.fixture(autouse=True)
+def nothing_left_behind(zmr: Zmr) -> Iterator[None]:
+    """Fail the test after which there are files or processes of a job."""
+    yield
+    assert zmr.processes() == {}
+    assert [path.name for path in zmr.temporary.iterdir()] == []
+    assert list(zmr.folder.glob("**/.zmr-*")) == []
+
+
+@pytest.fixture
+def texts(zmr: Zmr) -> Path:
+    folder = zmr.folder / "texts"
+    folder.mkdir()
+    for name, text in TEXTS.items():
+        (folder / name).write_text(text)
+    return folder
+
+
+@pytest.fixture
+def many_words(zmr: Zmr) -> Path:
+    """Return a file whose words, counted, are more than any pipe holds."""
+    path = zmr.folder / "many.txt"
+    path.write_text("\n".join(f"word-{number:06}" for number in range(20_000)))
+    return path
+
+
+# --- where things go ---------------------------------------------------------------------------
+
+
+def test_the_result_goes_to_stdout_and_everything_else_to_stderr(zmr: Zmr, texts: Path) -> None:
+    ended = zmr.run("run", "wordcount", texts, "-r", "1")
+    assert (ended.status, ended.stdout) == (0, COUNTS)
+    progress = "map: 0 of 2 tasks done\nreduce: 0 of 1 tasks done\n"
+    assert ended.stderr.startswith(progress)
+    assert (summary := SUMMARY.fullmatch(ended.stderr.removeprefix(progress))), ended.stderr
+    assert summary["where"] == ""
+
+
+def test_with_a_folder_the_result_goes_there(zmr: Zmr, texts: Path) -> None:
+    ended = zmr.run("run", "wordcount", texts, "-r", "1", "-o", "a/b/out")
+    out = zmr.folder / "a" / "b" / "out"
+    assert (ended.status, ended.stdout) == (0, "")
+    assert (summary := SUMMARY.search(ended.stderr)), ended.stderr
+    assert summary["where"] == f": {out}"
+    assert (out / "mr-out-0").read_text() == COUNTS
+    manifest = json.loads((out / "_SUCCESS").read_text())
+    assert manifest["stats"]["records_out"] == 4
+    assert [file["name"] for file in manifest["files"]] == ["mr-out-0"]
+
+
+def test_quiet_says_nothing_and_verbose_says_more(zmr: Zmr, texts: Path) -> None:
+    quiet = zmr.start("run", "wordcount", texts, "-r", "1", "-q")
+    verbose = zmr.start("run", "wordcount", texts, "-r", "1", "-v")
+    assert quiet.finish().stdout == COUNTS
+    assert quiet.stderr == ""
+    assert verbose.finish().stdout == COUNTS
+    assert re.search(r"INFO job wordcount-\w+: all of 2 map tasks complete\n", verbose.stderr)
+    assert SUMMARY.search(verbose.stderr)
+
+
+def test_options_from_the_environment(zmr: Zmr, texts: Path) -> None:
+    # Given a value with spaces, and another option that the command line overrides
+    env = {
+        "ZMR_PARAM": "pattern=to be\nignore_case=yes",
+        "ZMR_REDUCERS": "3",
+        "ZMR_OUTPUT": "out",
+        "ZMR_QUIET": "1",
+        "ZMR_SLOTS": "none",
+    }
+    ended = zmr.run("run", "grep", texts, "-j", "1", env=env)
+    assert (ended.status, ended.stdout, ended.stderr) == (0, "", "")
+    files = sorted((zmr.folder / "out").glob("mr-out-*"))
+    assert len(files) == 3
+    assert "".join(file.read_text() for file in files) == "to be\t3\n"
+
+
+# --- stdout and stderr that are full, closed, or no longer read --------------------------------
+
+
+def test_a_reader_that_has_had_enough(zmr: Zmr, many_words: Path) -> None:
+    piped = in_shell('{ "$@"; echo "status $?" >&2; } | head -n 1')
+    ended = zmr.run("run", "wordcount", many_words, "-r", "1", program=piped)
+    assert (ended.status, ended.stdout) == (0, "word-000000\t1\n")
+    last = ended.stderr.splitlines()[-1]
+    assert last == f"status {128 + signal.SIGPIPE}", ended.stderr
+    assert "wordcount: done in" in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+def test_a_log_that_nobody_reads_does_not_end_the_job(zmr: Zmr, texts: Path) -> None:
+    deaf = in_shell('"$@" 2>&1 >&3 3>&- | true; } 3>&1; {')
+    deaf = in_shell('{ { "$@"; echo "status $?" >&3; } 2>&1 >&4 | true; } 3>&2 4>&1')
+    ended = zmr.run("run", "wordcount", texts, "-r", "1", "-v", program=deaf)
+    assert (ended.stdout, ended.stderr) == (COUNTS, "status 0\n")
+
+
+@pytest.mark.parametrize(
+    ("redirection", "stdout"),
+    [(">&-", ""), ("2>&-", COUNTS), ("<&- >&- 2>&-", "")],
+)
+def test_streams_that_are_closed(zmr: Zmr, texts: Path, redirection: str, stdout: str) -> None:
+    closed = in_shell(f'"$@" {redirection}')
+    ended = zmr.run("run", "wordcount", texts, "-r", "1", program=closed)
+    assert (ended.status, ended.stdout) == (0, stdout)
+    assert "Traceback" not in ended.stderr
+
+
+@pytest.mark.parametrize("args", [("run", "wordcount", "texts"), ("--help",), ("run", "--help")])
+def test_a_full_disk_at_stdout(zmr: Zmr, texts: Path, args: tuple[str, ...]) -> None:
+    ended = zmr.run(*args, program=in_shell('"$@" >/dev/full'))
+    assert ended.status == 1
+    assert ended.stderr.endswith("zmr: can't write to stdout: No space left on device\n")
+    assert "Traceback" not in ended.stderr
+
+
+# --- on a terminal -----------------------------------------------------------------------------
+
+
+def test_a_bar_shows_progress_and_leaves_a_clean_screen(zmr: Zmr, texts: Path) -> None:
+    # Given a job that takes a while, and says something while the bar is there
+    job = ("run", SLOW, texts, "-p", "seconds=0.2", "-p", "fails_at=not", "-j", "1", "-o", "out")
+
+    ended = zmr.run(*job, program=ON_A_TERMINAL, env={"TERM": "xterm", "NO_COLOR": "1"})
+
+    # Then the bars of both phases moved, in place
+    assert ended.status == 0, ended.stdout
+    bar = ended.stdout.index(" 1/2 ")
+    assert re.search(r"   map ━+ 1/2 .*\r\nreduce ━+ 0/1 ", ended.stdout)
+    assert bar < ended.stdout.index("WARNING") < ended.stdout.index(" 2/2 ")
+    # And in the end there is what was said, whole, and nothing of the bars
+    screen = Screen(ended.stdout)
+    assert screen.cursor_is_visible
+    failure = r"\S+ WARNING map 1, attempt 2 failed on \S+ \(1 of 4\): ValueError: the(.*\n)+"
+    summary = r"Slow: done in .*\n  in:  5 records.*\n  out: 3 records.*"
+    assert re.fullmatch(failure + summary, "\n".join(screen.lines)), screen.lines
+
+
+def test_a_quick_job_shows_no_bar(zmr: Zmr, texts: Path) -> None:
+    ended = zmr.run("run", "wordcount", texts, "-r", "1", program=ON_A_TERMINAL)
+    assert ended.status == 0
+    assert SUMMARY.search(ended.stdout.replace("\r\n", "\n").removeprefix(COUNTS))
+
+
+# --- signals -----------------------------------------------------------------------------------
+
+
+def held(zmr: Zmr, orders: Orders, *args: str) -> Command:
+    """Start a job, and wait until both of its maps are held in the middle."""
+    texts = zmr.folder / "texts"
+    for name in TEXTS:
+        orders.hold(f"map {name}")
+    run = zmr.start("run", *orders.job, texts, "-j", "2", "-o", "out", *args)
+    run.wait_for("hold at map", count=2)
+    return run
+
+
+@pytest.fixture
+def orders(zmr: Zmr) -> Orders:
+    return Orders(zmr.folder / "orders")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_the_first_signal_lets_running_tasks_finish(
+    zmr: Zmr, texts: Path, orders: Orders, number: signal.Signals
+) -> None:
+    run = held(zmr, orders)
+    run.send(number)
+    run.wait_for(rf"{number.name}: waiting for 2 running tasks; once more stops at once")
+    orders.go_on()
+    assert run.wait() == 128 + number
+    assert run.stderr.endswith(f"\nzmr: Obedient cancelled: stopped by {number.name}\n")
+    assert orders.maps == {"1.txt": 1, "2.txt": 1}
+    assert list((zmr.folder / "out").iterdir()) == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_the_second_signal_stops_at_once(
+    zmr: Zmr, texts: Path, orders: Orders, number: signal.Signals
+) -> None:
+    run = held(zmr, orders)
+    run.send(number)
+    run.wait_for("once more stops at once")
+    run.send(number)
+    assert run.wait() == 128 + number
+    assert run.stderr.endswith(f"\nzmr: Obedient cancelled: stopped by {number.name}\n")
+    assert "Traceback" not in run.stderr
+
+
+def test_a_terminal_that_goes_away_ends_the_job(zmr: Zmr, texts: Path, orders: Orders) -> None:
+    run = held(zmr, orders)
+    run.send(signal.SIGHUP)
+    assert run.wait() == 128 + signal.SIGHUP
+    assert "Traceback" not in run.stderr
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_before_the_job_begins(zmr: Zmr, texts: Path, number: signal.Signals) -> None:
+    # Given a job file that takes its time, so that the command is known to be at it
+    (zmr.folder / "slow.py").write_text(
+        "import sys, time\nprint('loading', file=sys.stderr, flush=True)\ntime.sleep(60)\n"
+    )
+    run = zmr.start("run", "slow.py", texts)
+    run.wait_for("loading")
+
+    # When a signal comes
+    run.send(number)
+
+    # Then there is nothing to wait for, and nothing to say
+    assert run.wait() == 128 + number
+    assert run.stderr.strip() == "loading"
+
+
+def test_a_process_that_is_killed_takes_its_slots_along(
+    zmr: Zmr, texts: Path, orders: Orders
+) -> None:
+    run = held(zmr, orders)
+    run.send(signal.SIGKILL)
+    assert run.wait() == -signal.SIGKILL
+    # What it could not remove, the next one does
+    again = zmr.run("run", "wordcount", texts, "-r", "1", "-o", "out", "--overwrite")
+    assert again.status == 0, again.stderr

@@ -1,0 +1,46 @@
+"""Ways to start `zmr` in circumstances of a kind: for `Zmr.start(..., program=...)`."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+from support.process import ZMR, Argument
+
+# Its terminal is both stdout and stderr, and the process says on stdout what it shows.
+ON_A_TERMINAL: Sequence[Argument] = (
+    sys.executable,
+    "-c",
+    "import os, pty, sys; sys.exit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[1:])))",
+    *ZMR,
+)
+
+# Nobody may override the permissions of files, not even root.
+WITHOUT_PRIVILEGES: Sequence[Argument] = (
+    sys.executable,
+    "-c",
+    "import ctypes, os, sys\n"
+    "prctl, PR_CAPBSET_DROP = ctypes.CDLL(None).prctl, 24\n"
+    "CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH = 1, 2\n"
+    "prctl(PR_CAPBSET_DROP, CAP_DAC_OVERRIDE)\n"
+    "prctl(PR_CAPBSET_DROP, CAP_DAC_READ_SEARCH)\n"
+    "os.execv(sys.argv[1], sys.argv[1:])",
+    *ZMR,
+)
+
+
+def in_shell(template: str) -> Sequence[Argument]:
+    """Run a line of shell, in which "$@" is `zmr` with its arguments."""
+    return ("sh", "-c", template, "sh", *ZMR)
+
+
+def with_files_of_at_most(size_bytes: int) -> Sequence[Argument]:
+    """Let no file grow beyond that size, as if the disk were full."""
+    return (
+        sys.executable,
+        "-c",
+        "import os, resource, sys\n"
+        f"resource.setrlimit(resource.RLIMIT_FSIZE, ({size_bytes}, {size_bytes}))\n"
+        "os.execv(sys.argv[1], sys.argv[1:])",
+        *ZMR,
+    )

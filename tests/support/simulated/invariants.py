@@ -1,0 +1,130 @@
+"""What must hold of a core after every step, whatever happened: it is checked from scratch.
+
+`validate` looks at everything, so that no test has to think of where a mistake would show.
+"""
+
+from __future__ import annotations
+
+from zmr.core.jobs import JobRun
+from zmr.core.master import Master
+from zmr.core.messages import TaskKind
+from zmr.core.slots import SlotState
+from zmr.core.states import AttemptState, JobState, TaskState, WorkerState
+from zmr.core.tasks import TaskRecord, TaskTable
+from zmr.core.worker import WorkerCore
+
+
+def validate(master: Master) -> None:
+    """Fail if the master contradicts itself."""
+    _validate_workers(master)
+    for job in master.active.values():
+        assert job.is_active
+        for table in (job.maps, job.reduces):
+            _validate_table(master, job, table)
+        _validate_attempts(master, job)
+        _validate_outputs(master, job)
+    for job in master.jobs.values():
+        assert (job.id in master.active) == job.is_active
+        assert (job.id in master.queued) == (job.state is JobState.QUEUED)
+        assert not job.has_ended or not job.attempts
+    _validate_scheduler(master)
+
+
+def _validate_workers(master: Master) -> None:
+    present = {worker.peer for worker in master.workers.present}
+    for peer, worker in master.workers.workers.items():
+        assert worker.peer == peer
+        assert worker.is_present == (peer in present)
+        assert worker.state is not WorkerState.LEFT
+        if worker.is_present:
+            for id, attempt in worker.attempts.items():
+                assert attempt.id == id
+                assert attempt.is_live
+                assert attempt.peer == peer
+                assert master.active[attempt.job_id].attempts[id] is attempt
+        else:
+            assert not worker.attempts
+            assert not worker.outputs
+    assert master.running == sum(len(worker.attempts) for worker in master.workers.present)
+
+
+def _validate_table(master: Master, job: JobRun, table: TaskTable) -> None:
+    queued = {id(task) for task in table._queue}
+    for task in table.tasks:
+        _validate_task(master, job, task)
+        assert task.state is not TaskState.IDLE or id(task) in queued, f"{task} is stranded"
+    states = [task.state for task in table.tasks]
+    assert table.completed == states.count(TaskState.COMPLETED)
+    assert table.idle == states.count(TaskState.IDLE)
+    if table.kind is TaskKind.REDUCE and job.state is JobState.MAP:
+        assert table.idle == len(table), "a reduce began before the maps were complete"
+
+
+def _validate_task(master: Master, job: JobRun, task: TaskRecord) -> None:
+    assert task.state is not TaskState.COMPLETED or task.result is not None
+    assert (task.state is TaskState.IN_PROGRESS) == bool(task.attempts)
+    assert task.committer is None or task.committer in task.attempts
+    assert task.state is not TaskState.COMPLETED or not task.lost
+    assert all(attempt.is_live for attempt in task.attempts)
+    assert all(attempt.state is AttemptState.LOST for attempt in task.lost)
+    for attempt in (*task.attempts, *task.lost):
+        assert attempt.task is task
+        assert job.attempts[attempt.id] is attempt
+    for attempt in task.attempts:
+        worker = master.workers.get(attempt.peer)
+        assert worker is not None
+        assert worker.attempts[attempt.id] is attempt
+    assert task.failures < job.spec.max_attempts
+
+
+def _validate_attempts(master: Master, job: JobRun) -> None:
+    listed = {
+        attempt.id
+        for table in (job.maps, job.reduces)
+        for task in table.tasks
+        for attempt in (*task.attempts, *task.lost)
+    }
+    assert listed == job.attempts.keys()
+    assert all(attempt.is_live for attempt in job.backups_wanted.values())
+    assert job.backups_wanted.keys() <= listed
+
+
+def _validate_outputs(master: Master, job: JobRun) -> None:
+    for task in job.maps.tasks:
+        if task.result is not None and job.needs_output_of(task):
+            owner = master.workers.get(task.owner)
+            assert owner is not None, f"the output of {task} is with nobody"
+            assert owner.outputs[job.id][task.result.attempt] == task.index
+
+
+def _validate_scheduler(master: Master) -> None:
+    scheduler = master.scheduler
+    alive = {
+        worker.peer: worker
+        for worker in master.workers.present
+        if worker.state is WorkerState.ALIVE
+    }
+    free = {peer for peer, worker in alive.items() if worker.room(prefetch=False) > 0}
+    reserve = {peer for peer, worker in alive.items() if worker.room(prefetch=True) > 0} - free
+    assert scheduler._free.keys() == free
+    assert scheduler._reserve.keys() == reserve
+    assert scheduler._total_slots == sum(worker.slots for worker in master.workers.present)
+    if free and master._stopping is None and not master.is_exiting:
+        assert not master.queued, "a job waits while a slot is free"
+        for job in master.active.values():
+            assert job.is_complete or not job.ready.idle, "a task waits while a slot is free"
+
+
+def validate_worker(core: WorkerCore) -> None:
+    """Fail if the worker contradicts itself."""
+    attempts = core.attempts
+    assert len(attempts) == len(set(attempts))
+    running = {task.attempt for task in core.slots.running}
+    assert core.commits.keys() <= running
+    assert core.progress.keys() <= set(attempts)
+    assert not core.unacknowledged.keys() & set(attempts)
+    for task in core.slots.tasks:
+        assert task.job_id in core.jobs
+    for slot in core.slots.slots:
+        assert slot.state is not SlotState.EMPTY or not (slot.tasks or slot.job_id)
+        assert all(task.job_id == slot.job_id for task in slot.tasks)

@@ -1,0 +1,186 @@
+"""What happens when a task goes wrong, and the person is told why."""
+
+from __future__ import annotations
+
+import pytest
+from support.simulated import Cluster, Work
+
+from zmr.core import messages as m
+from zmr.core.messages import TaskKind
+from zmr.core.states import JobState
+
+
+def test_a_task_that_always_fails_ends_the_job_with_its_own_words() -> None:
+    cluster = Cluster(workers=2)
+    cluster.plan(Work(fails="ValueError: no number in line 7"), TaskKind.MAP, index=1)
+    job = cluster.submit(maps=3, reduces=1)
+
+    cluster.run_until_over()
+
+    outcome = cluster.outcomes[job]
+    assert outcome.state is JobState.FAILED
+    last = cluster.attempts("failed")[-1].worker
+    assert outcome.reason == (
+        f"map 1 failed 4 times, the last on {last}: ValueError: no number in line 7"
+    )
+    assert outcome.traceback == "Traceback: ValueError: no number in line 7"
+    assert cluster.times_begun(job)[TaskKind.MAP, 1] == 4
+    assert cluster.job_states(job) == ["queued", "map", "failed"]
+    assert {event.text for event in cluster.attempts("failed")} == {
+        "ValueError: no number in line 7"
+    }
+
+
+def test_what_fails_on_one_worker_is_tried_on_another_first() -> None:
+    cluster = Cluster(workers=2)
+    cluster.plan(Work(fails="disk full"), TaskKind.MAP, worker="w1")
+    job = cluster.submit(maps=1, reduces=1)
+
+    cluster.run_until_over()
+
+    cluster.check(job)
+    assert [event.worker for event in cluster.attempts("failed")] == ["w1"]
+
+
+def test_a_failure_on_the_only_worker_is_tried_there_again() -> None:
+    cluster = Cluster(workers=1)
+    cluster.plan(Work(fails="flaky"), TaskKind.REDUCE, times=3)
+    job = cluster.submit(maps=1, reduces=1)
+    cluster.run_until_over()
+    cluster.check(job)
+
+
+def test_with_one_attempt_the_reason_says_once() -> None:
+    cluster = Cluster(workers=1)
+    cluster.plan(Work(fails="flaky"), TaskKind.MAP)
+    job = cluster.submit(maps=1, max_attempts=1)
+    cluster.run_until_over()
+    assert cluster.outcomes[job].reason == "map 0 failed 1 time, the last on w1: flaky"
+
+
+@pytest.mark.parametrize(
+    ("work", "words"),
+    [
+        (Work(dies=11), "killed by SIGSEGV; it had used up to 50 MB of memory"),
+        (Work(dies=9), "killed by SIGKILL (perhaps the system ran out of memory)"),
+        (Work(exits=3), "the slot process exited with status 3"),
+    ],
+)
+def test_only_the_slot_of_a_task_that_dies_is_lost(work: Work, words: str) -> None:
+    cluster = Cluster(workers=1, slots=2)
+    cluster.plan(work, TaskKind.MAP, index=0, times=1)
+    job = cluster.submit(maps=4, reduces=1)
+
+    cluster.run_until_over()
+
+    cluster.check(job)
+    (failed,) = cluster.attempts("failed")
+    assert words in failed.text
+    assert cluster.times_begun(job).total() == 4 + 1 + 1
+    assert cluster.worker_states("w1") == ["alive"]
+
+
+def test_tasks_that_wait_behind_one_that_dies_are_neither_blamed_nor_lost() -> None:
+    # Given quick tasks, so that others wait in the same slot and in the worker's queue.
+    cluster = Cluster(workers=1)
+    cluster.plan(Work(takes_s=0.01, dies=11), TaskKind.MAP, index=40, times=1)
+    cluster.plan(Work(takes_s=0.01))
+    job = cluster.submit(maps=100, reduces=1)
+
+    cluster.run_until_over()
+
+    cluster.check(job)
+    assert [event.index for event in cluster.attempts("failed")] == [40]
+    begun = cluster.times_begun(job)
+    assert begun.pop((TaskKind.MAP, 40)) == 2
+    assert set(begun.values()) == {1}
+
+
+def test_a_task_that_hangs_is_stopped_and_given_to_someone_else() -> None:
+    cluster = Cluster(workers=2)
+    cluster.plan(Work(hangs=True), TaskKind.MAP, index=0, times=1)
+    job = cluster.submit(maps=4, reduces=1, task_timeout_s=5.0, backup_after_s=100.0)
+
+    cluster.run_until_over()
+
+    cluster.check(job)
+    (failed,) = cluster.attempts("failed")
+    assert failed.text == "no progress for 5 s (--task-timeout)"
+    again = cluster.attempts("running", TaskKind.MAP)[-1]
+    assert (again.index, again.worker != failed.worker) == (0, True)
+    assert 5.0 < cluster.now < 10.0
+
+
+def test_a_task_that_makes_progress_may_take_as_long_as_it_likes() -> None:
+    cluster = Cluster(workers=1)
+    cluster.plan(Work(takes_s=300.0))
+    job = cluster.submit(maps=1, reduces=1, task_timeout_s=5.0)
+    cluster.run_until_over()
+    cluster.check(job)
+    assert not cluster.attempts("failed")
+
+
+def test_two_tasks_that_hang_on_one_worker_fail_the_job_once() -> None:
+    cluster = Cluster(workers=1, slots=2)
+    cluster.plan(Work(hangs=True), TaskKind.MAP)
+    job = cluster.submit(maps=2, reduces=1, task_timeout_s=5.0, max_attempts=1)
+    cluster.run_until_over()
+    assert cluster.outcomes[job].reason.startswith("map 0 failed 1 time, the last on w1: no prog")
+    cluster.run_for(1.0)
+    assert not cluster.workers["w1"].slots
+
+
+# --- inputs that can't be read -----------------------------------------------------------------
+
+
+def test_maps_whose_outputs_can_not_be_read_run_again_and_nobody_is_blamed() -> None:
+    cluster = Cluster(workers=2)
+    job = cluster.submit(maps=4, reduces=2, max_attempts=1)
+    cluster.run(lambda: cluster.job_states(job)[-1] == "reduce")
+    worker = cluster.workers["w1"]
+    lost = len(worker.disk)
+    assert lost
+    worker.disk.clear()
+
+    cluster.run_until_over()
+
+    cluster.check(job)
+    assert len(cluster.attempts("lost", TaskKind.MAP)) == lost
+    assert sum(cluster.times_begun(job)[TaskKind.MAP, i] for i in range(4)) == 4 + lost
+    assert cluster.said("could not read its input")
+
+
+def test_an_input_that_never_can_be_read_ends_the_job() -> None:
+    cluster = Cluster(workers=2)
+    job = cluster.submit(maps=2, reduces=1)
+    # A disk that loses everything that is written to it.
+    cluster.run(lambda: _clear_disks(cluster) or job in cluster.outcomes)
+    outcome = cluster.outcomes[job]
+    assert outcome.state is JobState.FAILED
+    assert outcome.reason.startswith("reduce 0 could not read its input 20 times, the last on w")
+
+
+def _clear_disks(cluster: Cluster) -> bool:
+    for worker in cluster.workers.values():
+        worker.disk.clear()
+    return False
+
+
+def test_a_map_can_not_have_other_maps_run_again() -> None:
+    # Given a map-only job, one of whose maps is complete, and a worker that says nonsense.
+    cluster = Cluster(workers=1)
+    job = cluster.submit(maps=2, reduces=0)
+    cluster.run(lambda: len(cluster.attempts("succeeded")) == 1)
+    (attempt,) = cluster.master.active[job].attempts.values()
+    done = cluster.master.active[job].maps.tasks[0].result
+    assert done is not None
+    lost = ((0, done.attempt),)
+
+    reason = m.FailureReason.LOST_INPUT
+    failed = m.TaskFailed(job, TaskKind.MAP, 1, attempt.id, reason, "nonsense", lost=lost)
+    cluster.to_master(b"w1", m.Frame(cluster.master.epoch, (failed,)))
+    cluster.run_until_over()
+
+    cluster.check(job)
+    assert not cluster.attempts("lost")
+    assert cluster.times_begun(job)[TaskKind.MAP, 0] == 1

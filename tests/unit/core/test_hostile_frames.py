@@ -1,0 +1,117 @@
+"""Well-formed frames that nobody should have sent: none raises, and none of a stranger counts."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from support.simulated import Cluster, Work
+from support.strategies import Vocabulary, messages
+
+from zmr.core import messages as m
+from zmr.core.events import FrameReceived
+from zmr.core.master import Master
+from zmr.wire import codec
+
+EPOCH = 7
+
+# Words that hit what a small job really has: attempts 1 to 12 of this epoch, tasks 0 to 4.
+KINDS = messages(
+    Vocabulary(
+        job_ids=st.sampled_from(["job-1", "job-1", "job-9"]),
+        attempts=st.integers(1, 12).map(lambda n: EPOCH << 32 | n) | st.integers(0, 2**64 - 1),
+        indices=st.integers(0, 4),
+        paths=st.sampled_from(["", "/w1/job-1/0.1", "/nowhere"]),
+        file_names=st.sampled_from(["job-1-mr-out-0", "other"]),
+        slots=st.integers(1, 3),
+        reduces=st.integers(0, 3),
+        sizes=st.sampled_from([0, 10**8, 2**64 - 1]),
+        credits=st.sampled_from([0, 1, 1000]),
+    )
+)
+CLIENTS = (m.Submit, m.CancelJob, m.GetSnapshot)
+ANYTHING = st.one_of(*KINDS.values())
+NOT_A_CLIENTS = st.one_of(*(each for kind, each in KINDS.items() if kind not in CLIENTS))
+FEW = settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow])
+
+
+def frames(message: st.SearchStrategy[m.Message]) -> st.SearchStrategy[m.Frame]:
+    epochs = st.sampled_from([EPOCH, EPOCH, EPOCH, 0, 6])
+    return st.builds(m.Frame, epochs, st.lists(message, min_size=1, max_size=4).map(tuple))
+
+
+def busy_cluster() -> Cluster:
+    """Return a cluster with something of everything: a failure, a straggler, a map and a reduce."""
+    cluster = Cluster(workers=2, slots=2, death_timeout_s=1e6)
+    cluster.plan(Work(fails="once"), m.TaskKind.MAP, index=1, times=1)
+    cluster.plan(Work(takes_s=8.0), m.TaskKind.MAP, index=3, times=1)
+    cluster.submit(maps=4, reduces=2, backup_after_s=2.0, max_attempts=1000)
+    return cluster
+
+
+def through_the_codec(frame: m.Frame) -> m.Frame | None:
+    """What a machine would see of the frame: most hostile ones don't get further than this."""
+    try:
+        return codec.decode(codec.encode(frame))
+    except codec.BadFrame:
+        return None
+
+
+@FEW
+@given(st.data())
+def test_nothing_that_anybody_says_raises_or_confuses(data: st.DataObject) -> None:
+    cluster = busy_cluster()
+    for _ in range(data.draw(st.integers(1, 12))):
+        for _ in range(data.draw(st.integers(0, 20))):
+            cluster.step()
+        frame = through_the_codec(data.draw(frames(ANYTHING)))
+        to = data.draw(st.sampled_from(["master as w1", "master as w2", "master as x", "w1", "w2"]))
+        if frame is None:
+            continue
+        if to.startswith("master"):
+            # The cores are validated after each step: it must not even be out of sorts.
+            cluster.tell_master(FrameReceived(to[-2:].strip().encode(), frame))
+        else:
+            cluster.workers[to].tell(FrameReceived(b"", frame))
+    for _ in range(200):
+        cluster.step()
+
+
+@FEW
+@given(st.data())
+def test_the_promises_hold_whatever_strangers_and_ghosts_say(data: st.DataObject) -> None:
+    cluster = busy_cluster()
+    for _ in range(data.draw(st.integers(1, 12))):
+        for _ in range(data.draw(st.integers(0, 20))):
+            cluster.step()
+        frame = through_the_codec(data.draw(frames(NOT_A_CLIENTS)))
+        if frame is not None:
+            # Either not a worker's peer, or a worker's, but of another epoch.
+            peer = b"x" if frame.epoch == EPOCH else b"w1"
+            if peer == b"x" or not any(isinstance(each, m.Register) for each in frame.messages):
+                cluster.tell_master(FrameReceived(peer, frame))
+
+    cluster.run_until_over()
+
+    cluster.check("job-1")
+    assert len(cluster.attempts("succeeded")) == 4 + 2 + len(cluster.attempts("lost"))
+
+
+@pytest.mark.parametrize("kind", [m.Registered, m.Snapshot, m.StartJob, m.Progress])
+def test_what_is_not_for_a_master_is_refused_once(kind: type) -> None:
+    cluster = Cluster(workers=0)
+    message = {
+        m.Registered: m.Registered(1.0, 5.0),
+        m.Snapshot: m.Snapshot(1, ""),
+        m.StartJob: m.StartJob(m.JobSpec("j", "", "", b"", "", (), 1, "/o"), "", 0, 1.0),
+        m.Progress: m.Progress(1),
+    }[kind]
+    cluster.tell_master(FrameReceived(b"client", m.Frame(7, (message,) * 100)))
+    assert cluster.replies == [m.Refused(f"a master takes no {kind.__name__}")]
+    assert cluster.master.ignored["not for a master"] == 1
+
+
+@pytest.mark.parametrize("epoch", [0, 2**32])
+def test_an_epoch_that_does_not_fit_into_attempts_is_our_own_mistake(epoch: int) -> None:
+    with pytest.raises(ValueError, match="can't be an epoch"):
+        Master(epoch)

@@ -1,0 +1,175 @@
+"""Any message may be lost, late or doubled: the job is done all the same, mostly at no cost."""
+
+from __future__ import annotations
+
+import pytest
+from support.simulated import Cluster, Work
+
+from zmr.core import messages as m
+from zmr.core.messages import TaskKind
+
+# Every message of an undisturbed job.
+KINDS = [
+    m.Register, m.Registered, m.Heartbeat, m.HeartbeatReply, m.TaskResponse, m.MapDone,
+    m.ReduceDone, m.CommitRequest, m.CommitReply, m.Ack, m.ForgetJob,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
+@pytest.mark.parametrize("times", [1, 3])
+def test_a_lost_message_costs_a_moment_and_no_work(kind: type, times: int) -> None:
+    cluster = Cluster(workers=2)
+    fault = cluster.network.drop(kind, times)
+    job = cluster.submit(maps=4, reduces=2)
+
+    cluster.run_until_over()
+
+    cluster.check(job)
+    cluster.run_for(0.5)
+    assert fault.times < times, "nothing was lost"
+    assert set(cluster.times_begun(job).values()) == {1}
+    assert not cluster.attempts("failed")
+    assert cluster.now < 4.0 + 5.0 * times
+
+
+@pytest.mark.parametrize("kind", [*KINDS, m.TaskFailed, m.Cancel], ids=lambda kind: kind.__name__)
+@pytest.mark.parametrize("after_s", [0.0, 0.7, 3.0])
+def test_a_doubled_message_changes_nothing(kind: type, after_s: float) -> None:
+    cluster = Cluster(workers=2)
+    cluster.plan(Work(fails="once"), TaskKind.MAP, index=0, times=1)
+    # A straggler and its backup, so that there is something to cancel.
+    cluster.plan(Work(takes_s=30.0), TaskKind.MAP, index=3, times=1)
+    cluster.network.double(kind, times=100, after_s=after_s)
+    job = cluster.submit(maps=4, reduces=2, backup_after_s=3.0)
+
+    cluster.run_until_over()
+
+    cluster.check(job)
+    assert cluster.times_begun(job).total() == 6 + 2
+    assert len(cluster.attempts("failed")) == 1
+    assert len(cluster.attempts("succeeded")) == 6
+
+
+@pytest.mark.parametrize("kind", [*KINDS, m.Cancel], ids=lambda kind: kind.__name__)
+def test_a_late_message_is_as_good_as_a_lost_one(kind: type) -> None:
+    cluster = Cluster(workers=2)
+    cluster.plan(Work(takes_s=30.0), TaskKind.MAP, index=3, times=1)
+    cluster.network.delay(kind, by_s=4.5, times=3)
+    job = cluster.submit(maps=4, reduces=2, backup_after_s=3.0)
+    cluster.run_until_over()
+    cluster.check(job)
+    cluster.run_for(10.0)
+    for worker in cluster.workers.values():
+        assert not worker.core.attempts
+
+
+def test_a_late_registration_does_not_cost_the_outputs_made_since() -> None:
+    # Given a worker that registers again in the middle of a map, and a network that holds a copy.
+    cluster = Cluster(workers=1)
+    job = cluster.submit(maps=2, reduces=1)
+    cluster.run_for(0.3)
+    cluster.network.double(m.Register, after_s=1.2)
+    cluster.workers["w1"].deliver_later(m.Frame(7, (m.RegisterAgain(),)))
+    cluster.run(lambda: bool(cluster.attempts("succeeded")))
+    (output,) = cluster.workers["w1"].disk
+
+    # When the copy comes, which says that the map is still running.
+    cluster.run_for(0.8)
+
+    assert len(cluster.network.messages(m.Register)) == 2
+    assert output in cluster.workers["w1"].disk
+    cluster.run_until_over()
+    cluster.check(job)
+    assert set(cluster.times_begun(job).values()) == {1}
+
+
+def test_a_lost_cancel_of_a_task_that_hangs_is_repeated() -> None:
+    # Given a single slot, which would hang for ever.
+    cluster = Cluster(workers=1)
+    cluster.plan(Work(hangs=True), TaskKind.MAP, times=1)
+    cluster.network.drop(m.Cancel, times=2)
+    job = cluster.submit(maps=1, reduces=1, task_timeout_s=5.0)
+    cluster.run_until_over(limit_s=30.0)
+    cluster.check(job)
+    assert cluster.said("slot 0: map 0 stopped: of no use any more")
+
+
+def test_a_lost_request_for_more_is_made_good_by_the_next_heartbeat() -> None:
+    cluster = Cluster(workers=1)
+    cluster.plan(Work(takes_s=0.004))
+    fault = cluster.network.drop(m.GetTask, times=3)
+    job = cluster.submit(maps=1000, reduces=1)
+    cluster.run_until_over()
+    cluster.check(job)
+    assert fault.times < 3
+    assert cluster.now < 8.0
+
+
+@pytest.mark.parametrize("first", ["w1", "w2"])
+def test_a_task_that_arrives_after_it_was_given_up_goes_on(first: str) -> None:
+    # Given a grant that is on its way for so long that the task is given to somebody else.
+    cluster = Cluster(workers=2)
+    cluster.plan(Work(takes_s=2.0 if first == "w1" else 10.0), worker="w1")
+    cluster.plan(Work(takes_s=4.0), worker="w2")
+    cluster.network.delay(m.TaskResponse, by_s=5.0, worker="w1")
+    job = cluster.submit(maps=1, reduces=1)
+    cluster.run(lambda: cluster.said("attempt 1 never reached w1"))
+
+    cluster.run(lambda: cluster.said("attempt 1 is back with worker w1"))
+    cluster.run_until_over()
+
+    cluster.check(job)
+    assert cluster.attempts("succeeded", TaskKind.MAP)[0].worker == first
+    assert len(cluster.attempts("cancelled", TaskKind.MAP)) == 1
+
+
+def test_a_lost_goodbye_is_noticed_as_silence() -> None:
+    cluster = Cluster(workers=2)
+    job = cluster.submit(maps=8, reduces=1)
+    cluster.run_for(0.5)
+    cluster.network.drop(m.Leave)
+    cluster.workers["w1"].interrupt()
+    cluster.run_until_over()
+    cluster.check(job)
+    assert cluster.worker_states("w1") == ["alive", "suspect", "lost"]
+
+
+def test_a_frame_of_another_epoch_changes_nothing_and_is_told_to_register() -> None:
+    cluster = Cluster(workers=1)
+    job = cluster.submit(maps=2, reduces=1)
+    cluster.run_for(0.5)
+    (attempt,) = cluster.master.active[job].attempts.values()
+    stats = m.Stats()
+    done = m.MapDone(job, 0, attempt.id, "/somewhere", (1,), stats)
+
+    cluster.to_master(b"w1", m.Frame(6, (done, m.GetTask(100))))
+    cluster.to_master(b"a stranger", m.Frame(7, (done,)))
+    cluster.run_for(0.01)
+
+    assert attempt.is_live
+    assert cluster.master.ignored["not registered"] == 2
+    assert len(cluster.network.messages(m.RegisterAgain, "w1")) == 1
+    cluster.run_until_over()
+    cluster.check(job)
+    assert set(cluster.times_begun(job).values()) == {1}
+
+
+def test_a_worker_goes_over_to_a_master_that_was_started_again() -> None:
+    # Given a worker that holds outputs for an old master, of which the new one knows nothing.
+    old, new = Cluster(workers=1), Cluster(workers=0)
+    old.plan(Work(takes_s=10.0), TaskKind.MAP, index=1)
+    old.submit(maps=2, reduces=1)
+    old.run(lambda: len(old.attempts("succeeded")) == 1)
+    worker = old.workers["w1"]
+    assert worker.disk
+    old.master = new.master = type(new.master)(8)
+
+    old.run(lambda: worker.core.epoch == 8)
+    old.run_for(0.1)
+
+    assert not worker.disk
+    assert not worker.core.attempts
+    job = old.submit(maps=2, reduces=1)
+    old.plan(Work())
+    old.run_until_over()
+    old.check(job)

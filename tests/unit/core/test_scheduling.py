@@ -1,0 +1,253 @@
+"""Who gets which task, and when."""
+
+from __future__ import annotations
+
+import pytest
+from support.simulated import Cluster, Work
+
+from zmr.core import messages as m
+from zmr.core.messages import TaskKind
+from zmr.core.states import JobState
+
+
+def test_two_workers_run_two_tasks_at_once_and_every_task_once() -> None:
+    cluster = Cluster(workers=2, slots=1)
+    job = cluster.submit(maps=4, reduces=2)
+
+    cluster.run_until_over()
+
+    cluster.check(job)
+    assert set(cluster.times_begun(job).values()) == {1}
+    # Four maps of a second by two at a time, then two reduces of a second at once.
+    assert cluster.now == pytest.approx(3.0, abs=0.2)
+    outcome = cluster.outcomes[job]
+    assert outcome.totals.map_s == pytest.approx(2.0, abs=0.1)
+    assert outcome.totals.reduce_s == pytest.approx(1.0, abs=0.1)
+
+
+def test_each_transition_is_published_in_its_turn() -> None:
+    cluster = Cluster(workers=1)
+    job = cluster.submit(maps=2, reduces=1)
+
+    cluster.run_until_over()
+
+    told = []
+    for event in cluster.published:
+        if isinstance(event, m.JobEvent):
+            told.append(event.state)
+        elif isinstance(event, m.TaskEvent):
+            told.append(f"{event.kind.label} {event.index} {event.state}")
+    assert told == [
+        "queued", "map",
+        "map 0 running", "map 0 succeeded", "map 1 running", "map 1 succeeded",
+        "reduce",
+        "reduce 0 running", "reduce 0 committing", "reduce 0 succeeded",
+        "done",
+    ]  # fmt: skip
+    assert cluster.job_states(job) == ["queued", "map", "reduce", "done"]
+
+
+@pytest.mark.parametrize(
+    ("maps", "reduces", "states"),
+    [
+        (3, 0, ["queued", "map", "done"]),
+        (0, 2, ["queued", "map", "reduce", "done"]),
+        (0, 0, ["queued", "map", "done"]),
+    ],
+    ids=["map-only", "no inputs", "nothing at all"],
+)
+def test_jobs_that_lack_a_phase(maps: int, reduces: int, states: list[str]) -> None:
+    cluster = Cluster()
+    job = cluster.submit(maps, reduces)
+
+    cluster.run_until_over()
+
+    outcome = cluster.check(job)
+    assert len(outcome.files) == (reduces or maps)
+    assert cluster.job_states(job) == states
+
+
+def test_jobs_are_served_in_the_order_of_their_submission() -> None:
+    cluster = Cluster(workers=2)
+    first = cluster.submit(maps=3, reduces=1)
+    second, third = cluster.submit(maps=2, reduces=1), cluster.submit(maps=1, reduces=1)
+
+    cluster.run_until_over()
+
+    for job in (first, second, third):
+        cluster.check(job)
+    order = [task.job_id for task in cluster.begun]
+    assert order[:3] == [first] * 3
+    # The slot that the first job leaves over in its last map is not left idle.
+    assert order[3] == second
+    assert list(cluster.outcomes) == [first, second, third]
+
+
+def test_a_cancelled_job_leaves_nothing_running_and_the_next_goes_on() -> None:
+    cluster = Cluster(workers=2)
+    given_up = cluster.submit(maps=8, reduces=1, ask=True)
+    waiting, other = cluster.submit(maps=1, ask=True), cluster.submit(maps=2, reduces=1, ask=True)
+    cluster.run_for(1.5)
+
+    for job in (waiting, given_up):
+        cluster.ask(m.CancelJob(job, "no longer wanted"))
+    cluster.ask(m.CancelJob("job-99", "a typo"))
+    cluster.run_until_over()
+
+    cluster.check(other)
+    assert cluster.outcomes[given_up].state is JobState.CANCELLED
+    assert cluster.outcomes[given_up].reason == "no longer wanted"
+    assert cluster.times_begun(given_up).total() == 4
+    assert cluster.times_begun(waiting).total() == 0
+    assert len(cluster.attempts("cancelled")) == 2
+    refused = cluster.replies[-1]
+    assert isinstance(refused, m.Refused)
+    assert "'job-99'; there are: job-1, job-2, job-3" in refused.reason
+
+
+def test_the_same_submission_twice_is_one_job() -> None:
+    cluster = Cluster()
+    job = cluster.submit(maps=1, reduces=1, ask=True)
+    spec = cluster.master.jobs[job].spec
+    cluster.ask(m.Submit(spec, ()))
+
+    cluster.run_until_over()
+    cluster.ask(m.Submit(spec, ()))
+
+    assert cluster.replies == [m.Submitted(job)] * 3
+    assert cluster.job_states(job) == ["queued", "map", "reduce", "done"]
+
+
+# --- reserves ----------------------------------------------------------------------------------
+
+
+def test_quick_tasks_are_handed_out_several_to_a_frame_and_never_hoarded() -> None:
+    cluster = Cluster(workers=2, slots=2)
+    cluster.plan(Work(takes_s=0.002))
+    job = cluster.submit(maps=1000, reduces=1)
+
+    cluster.run_until_over()
+
+    cluster.check(job)
+    assert set(cluster.times_begun(job).values()) == {1}
+    batches = [len(response.tasks) for response in cluster.network.messages(m.TaskResponse)]
+    assert max(batches) > 10
+    # With as many tasks left as there are slots, nobody gets more than its slots can run.
+    assert batches[-2] <= 2
+    # 250 tasks of 2 ms a slot, and no slot waited for the network between them.
+    assert cluster.outcomes[job].totals.map_s < 1.4 * 0.5
+
+
+def test_slow_tasks_are_not_held_in_reserve() -> None:
+    cluster = Cluster(workers=1, slots=2)
+    cluster.submit(maps=20, reduces=1)
+    cluster.run_for(5.5)
+    assert len(cluster.workers["w1"].core.attempts) == 2
+
+
+def test_what_waits_in_a_busy_workers_queue_is_taken_back() -> None:
+    # Given a worker that has proved quick, and holds a reserve behind a map that is not.
+    cluster = Cluster(workers=1)
+    cluster.plan(Work(takes_s=60.0), index=40)
+    cluster.plan(Work(takes_s=0.01))
+    job = cluster.submit(maps=60, reduces=1, backup_after_s=1000.0)
+    cluster.run(lambda: any(task.index == 40 for task in cluster.begun))
+    assert len(cluster.workers["w1"].core.attempts) > 2
+
+    cluster.add_worker()
+    cluster.run(lambda: len(cluster.attempts("succeeded")) == 59, limit_s=10)
+    cluster.run_until_over()
+
+    cluster.check(job)
+    # What waits in the slot itself can't be called back: it is stopped as soon as it begins.
+    assert cluster.times_begun(job).total() == 60 + 1 + 1
+
+
+# --- stragglers --------------------------------------------------------------------------------
+
+
+def test_only_the_last_straggler_gets_a_backup_on_another_worker() -> None:
+    cluster = Cluster(workers=2)
+    cluster.plan(Work(takes_s=100.0), TaskKind.MAP, index=2, times=1)
+    job = cluster.submit(maps=5, reduces=1)
+
+    cluster.run_until_over()
+
+    cluster.check(job)
+    assert cluster.times_begun(job)[TaskKind.MAP, 2] == 2
+    assert cluster.times_begun(job).total() == 5 + 1 + 1
+    (straggler,) = cluster.attempts("cancelled")
+    (backup,) = [event for event in cluster.attempts("running") if event.text == "backup"]
+    assert straggler.worker != backup.worker
+    assert 12.0 < cluster.now < 20.0  # --backup-after, and not a hundred seconds
+
+
+def test_no_backup_while_more_than_a_twentieth_of_the_tasks_remains() -> None:
+    # Given 40 maps, of which three need half a minute: two are a twentieth.
+    cluster = Cluster(workers=4)
+    for index in (0, 1, 2):
+        cluster.plan(Work(takes_s=30.0), TaskKind.MAP, index)
+    job = cluster.submit(maps=40, reduces=1)
+    cluster.run_until_over()
+    cluster.check(job)
+    assert set(cluster.times_begun(job).values()) == {1}
+
+
+@pytest.mark.parametrize(
+    ("maps", "takes_s"), [(8, 30.0), (1, 100.0)], ids=["all are slow", "nothing to compare it with"]
+)
+def test_without_stragglers_every_task_runs_once(maps: int, takes_s: float) -> None:
+    cluster = Cluster(workers=3)
+    cluster.plan(Work(takes_s=takes_s), TaskKind.MAP)
+    job = cluster.submit(maps, reduces=1)
+    cluster.run_until_over()
+    cluster.check(job)
+    assert set(cluster.times_begun(job).values()) == {1}
+
+
+def test_time_in_a_queue_does_not_make_a_straggler() -> None:
+    # Given a map that begins late, because it waited behind a slow one of the same worker.
+    cluster = Cluster(workers=1)
+    cluster.plan(Work(takes_s=20.0), TaskKind.MAP, index=39)
+    cluster.plan(Work(takes_s=5.0), TaskKind.MAP, index=40)
+    cluster.plan(Work(takes_s=0.01))
+    job = cluster.submit(maps=41, reduces=1, backup_after_s=8.0)
+    cluster.run(lambda: any(task.index == 39 for task in cluster.begun))
+    cluster.add_worker()
+    cluster.run_until_over()
+    cluster.check(job)
+    assert cluster.times_begun(job)[TaskKind.MAP, 40] == 1
+
+
+# --- several jobs on one worker ----------------------------------------------------------------
+
+
+def test_a_slot_that_idles_for_another_job_is_replaced() -> None:
+    cluster = Cluster(workers=1, slots=2)
+    # The first job keeps one slot; the other has run a map of it, and then idles.
+    cluster.plan(Work(takes_s=5.0), TaskKind.MAP, index=1, times=1)
+    first = cluster.submit(maps=2, reduces=1)
+    second = cluster.submit(maps=1, reduces=1)
+
+    cluster.run(lambda: second in cluster.outcomes)
+
+    assert first not in cluster.outcomes
+    assert len(cluster.network.messages(m.ForgetJob)) == 1
+    cluster.run_until_over()
+    cluster.check(first)
+    cluster.check(second)
+
+
+def test_when_a_job_ends_its_workers_drop_all_of_it() -> None:
+    cluster = Cluster(workers=2)
+    cluster.submit(maps=4, reduces=2)
+    cluster.run_until_over()
+    assert any(worker.disk for worker in cluster.workers.values())
+
+    cluster.run_for(0.1)
+
+    for worker in cluster.workers.values():
+        assert not worker.disk
+        assert not worker.slots
+        assert not worker.core.jobs
+        assert not worker.core.held

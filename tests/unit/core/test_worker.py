@@ -1,0 +1,382 @@
+"""A worker core by itself: what its master and its slots say, and what it does about it."""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+import pytest
+from support.simulated import validate_worker
+
+from zmr.core import messages as m
+from zmr.core.actions import (
+    DiscardFiles,
+    DiscardJob,
+    KillSlot,
+    Quit,
+    SendMaster,
+    SendSlot,
+    StartSlot,
+    WorkerAction,
+)
+from zmr.core.events import FrameReceived, SlotEnded, SlotSaid, StopRequested, WorkerEvent
+from zmr.core.messages import TaskKind
+from zmr.core.worker import WorkerCore, WorkerSettings
+
+A = TypeVar("A")
+M = TypeVar("M")
+
+
+def spec(job_id: str = "job") -> m.JobSpec:
+    return m.JobSpec(job_id, "test", "test", b"", "", (), 2, "/out")
+
+
+def task(attempt: int, job_id: str = "job") -> m.Task:
+    return m.Task(job_id, TaskKind.MAP, attempt, attempt, 2, "/out")
+
+
+def done(attempt: int, job_id: str = "job") -> m.MapDone:
+    path = f"/local/{job_id}/{attempt}"
+    return m.MapDone(job_id, attempt, attempt, path, (1, 1), m.Stats())
+
+
+class Worker:
+    """A worker core with `slots` slots, registered; `actions` are those of the last event."""
+
+    def __init__(self, slots: int = 1, *, register: bool = True) -> None:
+        settings = WorkerSettings("host:1", "host", 1, slots, "/local", "tcp://m:1")
+        self.now = 0.0
+        self.core = WorkerCore(settings, self.now)
+        self.actions: list[WorkerAction] = []
+        if register:
+            self.hears(m.Registered(1.0, 5.0))
+
+    def _event(self, event: WorkerEvent) -> None:
+        self.actions = self.core.handle(event, self.now)
+        validate_worker(self.core)
+
+    def hears(self, *messages: m.Message, epoch: int = 7) -> None:
+        self._event(FrameReceived(b"", m.Frame(epoch, messages)))
+
+    def gets(self, *attempts: int, job_id: str = "job") -> None:
+        """Receive tasks with these attempts."""
+        tasks = tuple(task(attempt, job_id) for attempt in attempts)
+        self.hears(m.TaskResponse(tasks, (spec(job_id),)))
+
+    def slot_says(self, message: m.FromSlot, slot: int = 0) -> None:
+        self._event(SlotSaid(slot, message))
+
+    def slot_ends(self, slot: int = 0, signal: int | None = 9) -> None:
+        self._event(SlotEnded(slot, None if signal else 0, signal, 0, over_memory=False))
+
+    def interrupted(self) -> None:
+        self._event(StopRequested("SIGTERM", 143))
+
+    def passes(self, duration_s: float) -> None:
+        """Let time pass; `actions` are those of all ticks."""
+        end, actions = self.now + duration_s, []
+        while (deadline := self.core.next_deadline()) is not None and deadline <= end:
+            self.now = deadline
+            actions += self.core.tick(self.now)
+        self.now, self.actions = end, actions
+
+    def did(self, kind: type[A]) -> list[A]:
+        return [action for action in self.actions if isinstance(action, kind)]
+
+    def said(self, kind: type[M]) -> list[M]:
+        """What it said to the master."""
+        messages = [action.message for action in self.did(SendMaster)]
+        return [message for message in messages if isinstance(message, kind)]
+
+    def begun(self) -> list[tuple[int, int]]:
+        """Return the tasks given to slots, as (slot, attempt)."""
+        sent = [(action.slot, action.message) for action in self.did(SendSlot)]
+        return [(slot, each.attempt) for slot, each in sent if isinstance(each, m.Task)]
+
+    def make_quick(self) -> None:
+        """Have it find out that tasks are quick, so that it holds some in reserve."""
+        self.gets(1)
+        self.slot_says(done(1))
+        self.hears(m.Ack((1,)))
+
+
+# --- what it says ------------------------------------------------------------------------------
+
+
+def test_a_result_is_repeated_until_it_is_acknowledged() -> None:
+    worker = Worker()
+    worker.gets(1)
+    worker.slot_says(done(1))
+    assert worker.said(m.MapDone) == [done(1)]
+    worker.passes(2.0)
+    assert worker.said(m.MapDone) == [done(1)] * 2
+    worker.hears(m.Ack((1,)))
+    worker.passes(2.0)
+    assert not worker.said(m.MapDone)
+
+
+def test_a_result_from_before_it_is_registered_is_told_afterwards() -> None:
+    worker = Worker()
+    worker.gets(1)
+    worker.hears(m.RegisterAgain())
+    (register,) = worker.said(m.Register)
+    assert register.running == (1,)
+    worker.slot_says(done(1))
+    assert not worker.said(m.MapDone)
+
+    worker.hears(m.Registered(1.0, 5.0))
+
+    assert worker.said(m.MapDone) == [done(1)]
+    worker.hears(m.RegisterAgain())
+    (register,) = worker.said(m.Register)
+    assert (register.running, register.held) == ((), (done(1),))
+
+
+def test_a_heartbeat_tells_of_all_that_it_has() -> None:
+    worker = Worker(slots=2)
+    worker.gets(1, 2, 3)
+    worker.slot_says(m.Progress(1, 10, 100))
+    worker.slot_says(m.Progress(1, 20, 200))
+    worker.passes(1.0)
+    (heartbeat,) = worker.said(m.Heartbeat)
+    assert heartbeat.progress == (
+        m.Progress(1, 20, 200), m.Progress(2), m.Progress(3, queued=True)
+    )  # fmt: skip
+    assert heartbeat.credit == 2
+
+
+def test_it_asks_for_more_at_a_time_when_tasks_are_quick() -> None:
+    worker = Worker(slots=2)
+    worker.gets(1)
+    worker.now += 0.02
+    worker.slot_says(done(1))
+    assert worker.said(m.GetTask) == [m.GetTask(2 * 4)]
+    worker.gets(2)
+    worker.now += 60.0
+    worker.slot_says(done(2))
+    assert worker.said(m.GetTask) == [m.GetTask(2)]
+
+
+# --- slots -------------------------------------------------------------------------------------
+
+
+def test_a_slot_starts_with_its_job_and_goes_on_with_it() -> None:
+    worker = Worker(slots=2)
+    worker.gets(1)
+    (start,) = worker.did(StartSlot)
+    assert (start.slot, start.job.spec, start.job.folder) == (0, spec(), "/local/job")
+    worker.slot_says(done(1))
+    worker.gets(2)
+    assert not worker.did(StartSlot)
+    assert worker.begun() == [(0, 2)]
+
+
+def test_what_waits_behind_a_task_that_dies_keeps_its_turn() -> None:
+    worker = Worker()
+    worker.make_quick()
+    worker.gets(2, 3, 4)
+    assert worker.begun() == [(0, 2), (0, 3)]
+
+    worker.slot_ends(signal=11)
+
+    (failed,) = worker.said(m.TaskFailed)
+    assert (failed.attempt, failed.reason) == (2, m.FailureReason.SLOT_DIED)
+    assert worker.begun() == [(0, 3), (0, 4)]
+
+
+def test_what_waits_behind_a_cancelled_task_keeps_its_turn() -> None:
+    worker = Worker()
+    worker.make_quick()
+    worker.gets(2, 3, 4)
+    worker.hears(m.Cancel((2, 4), "no use"))
+    assert worker.did(KillSlot) == [KillSlot(0)]
+    worker.slot_says(done(2))  # its last words, too late
+    assert not worker.did(SendMaster)
+    worker.slot_ends()
+    assert worker.begun() == [(0, 3)]
+    assert not worker.said(m.TaskFailed)
+
+
+def test_a_cancelled_task_in_a_slot_is_stopped_when_its_turn_comes() -> None:
+    worker = Worker()
+    worker.make_quick()
+    worker.gets(2, 3)
+    worker.hears(m.Cancel((3,), "no use"))
+    assert not worker.did(KillSlot)
+    assert worker.core.attempts == [2]
+    worker.slot_says(done(2))
+    assert worker.did(KillSlot) == [KillSlot(0)]
+
+
+def test_an_idle_slot_dies_in_silence() -> None:
+    worker = Worker()
+    worker.gets(1)
+    worker.slot_says(done(1))
+    worker.slot_ends()
+    assert not worker.said(m.TaskFailed)
+    worker.gets(2)
+    assert worker.did(StartSlot)
+
+
+def test_one_idle_slot_of_another_job_is_replaced_for_one_task() -> None:
+    worker = Worker(slots=3)
+    worker.gets(1, 2, 3, job_id="old")
+    for slot in range(3):
+        worker.slot_says(done(slot + 1, "old"), slot)
+
+    worker.gets(4, job_id="new")
+    assert worker.did(KillSlot) == [KillSlot(0)]
+    worker.hears(m.HeartbeatReply())
+    assert not worker.did(KillSlot)
+    worker.slot_ends(0)
+
+    assert [start.job.spec.job_id for start in worker.did(StartSlot)] == ["new"]
+    assert worker.begun() == [(0, 4)]
+
+
+def test_a_commit_is_asked_for_until_it_is_answered_once() -> None:
+    worker = Worker()
+    worker.gets(1)
+    request = m.CommitRequest("job", TaskKind.MAP, 1, 1)
+    worker.slot_says(request)
+    assert worker.said(m.CommitRequest) == [request]
+    worker.passes(1.0)
+    assert worker.said(m.CommitRequest) == [request]
+    worker.hears(m.CommitReply(1, granted=True))
+    assert worker.did(SendSlot) == [SendSlot(0, m.CommitReply(1, granted=True))]
+    worker.hears(m.CommitReply(1, granted=False))
+    assert not worker.did(SendSlot)
+    worker.passes(1.0)
+    assert not worker.said(m.CommitRequest)
+
+
+# --- late, doubled, contradictory --------------------------------------------------------------
+
+
+def test_a_task_that_comes_twice_is_begun_once_even_long_after_its_end() -> None:
+    worker = Worker()
+    worker.gets(1)
+    worker.gets(1)
+    assert not worker.begun()
+    worker.slot_says(done(1))
+    worker.hears(m.Ack((1,)))
+    worker.gets(1)
+    assert not worker.begun()
+    assert worker.core.ignored["task that was here before"] == 2
+
+
+def test_a_task_whose_job_is_unknown_is_left_for_the_master_to_miss() -> None:
+    worker = Worker()
+    worker.hears(m.TaskResponse((task(1),)))
+    assert not worker.begun()
+    assert worker.core.attempts == []
+
+
+def test_a_job_can_be_forgotten_while_a_slot_of_it_is_being_stopped() -> None:
+    # Given a slot that is stopped, and a task of the same job that waits in it.
+    worker = Worker()
+    worker.make_quick()
+    worker.gets(2, 3)
+    worker.hears(m.Cancel((2,), "no use"))
+    worker.hears(m.ForgetJob("job"))
+    # The folder stays until the slot can write there no more.
+    assert not worker.did(DiscardJob)
+    worker.slot_ends()
+    assert worker.did(DiscardJob) == [DiscardJob("job")]
+    assert not worker.begun()
+    assert worker.core.attempts == []
+
+
+def test_a_cancelled_output_is_discarded_and_not_offered_again() -> None:
+    worker = Worker()
+    worker.gets(1)
+    worker.slot_says(done(1))
+    worker.hears(m.Cancel((1,), "another attempt was first"))
+    assert worker.did(DiscardFiles) == [DiscardFiles(("/local/job/1",))]
+    worker.hears(m.RegisterAgain())
+    assert worker.said(m.Register)[0].held == ()
+
+
+def test_a_worker_that_registers_anew_drops_jobs_of_which_it_has_nothing() -> None:
+    # Given two jobs, of which one has left an output here and the other an idle slot.
+    worker = Worker(slots=2)
+    worker.gets(1, job_id="held")
+    worker.gets(2, job_id="over")
+    worker.slot_says(done(1, "held"), 0)
+    worker.slot_says(m.TaskFailed("over", TaskKind.MAP, 2, 2, m.FailureReason.USER_ERROR, ""), 1)
+    worker.hears(m.RegisterAgain())
+
+    worker.hears(m.Registered(1.0, 5.0))
+
+    assert worker.did(KillSlot) == [KillSlot(1)]
+    assert worker.core.jobs.keys() == {"held"}
+
+
+def test_messages_of_another_master_change_nothing() -> None:
+    worker = Worker()
+    worker.gets(1)
+    worker.hears(m.Exit("go"), m.Cancel((1,)), m.ForgetJob("job"), epoch=6)
+    assert not worker.actions
+    assert worker.core.ignored["not from this master"] == 3
+
+
+def test_a_second_answer_to_its_registration_changes_nothing() -> None:
+    worker = Worker()
+    worker.gets(1)
+    worker.hears(m.Registered(1.0, 5.0))
+    assert not worker.actions
+
+
+# --- the end -----------------------------------------------------------------------------------
+
+
+def test_a_draining_worker_begins_nothing_new() -> None:
+    worker = Worker(slots=2)
+    worker.gets(1, 2, 3)
+    worker.interrupted()
+    assert worker.said(m.GetTask) == [m.GetTask(0)]
+    worker.gets(4)  # it was on its way
+    worker.slot_says(done(1))
+    assert not worker.begun()
+    worker.slot_says(done(2), 1)
+    assert not worker.did(Quit), "results are not told for sure yet"
+    worker.hears(m.Ack((1, 2)))
+    assert worker.did(Quit) == [Quit("stopped by SIGTERM", 143)]
+    assert worker.said(m.Leave)
+
+
+def test_a_draining_workers_slot_that_dies_is_not_replaced() -> None:
+    worker = Worker()
+    worker.make_quick()
+    worker.gets(2, 3)
+    worker.interrupted()
+    worker.slot_ends()
+    assert not worker.did(StartSlot)
+    assert worker.core.attempts == []
+
+
+@pytest.mark.parametrize("registered", [True, False])
+def test_with_nothing_to_wait_for_the_first_signal_is_enough(registered: bool) -> None:
+    worker = Worker(register=registered)
+    worker.interrupted()
+    assert worker.did(Quit)
+    assert bool(worker.said(m.Leave)) == registered
+
+
+def test_exit_is_obeyed_at_once() -> None:
+    worker = Worker()
+    worker.gets(1)
+    worker.hears(m.Exit("the job has ended"))
+    assert worker.did(Quit) == [Quit("the job has ended", 0)]
+    assert worker.core.next_deadline() is None
+
+
+def test_who_is_refused_before_it_has_registered_gives_up() -> None:
+    worker = Worker(register=False)
+    worker.hears(m.Refused("protocol version 2"), epoch=9)
+    assert worker.did(Quit) == [Quit("the master at tcp://m:1 refused: protocol version 2", 4)]
+
+
+def test_who_is_refused_later_goes_on() -> None:
+    worker = Worker()
+    worker.hears(m.Refused("what was that"))
+    assert not worker.did(Quit)

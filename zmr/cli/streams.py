@@ -1,0 +1,84 @@
+"""stdout, where results go, and stderr, where everything else does.
+
+Nothing that is told on stderr can end a job: when nobody reads it any more, the job goes on. On
+stdout it is the other way round: what can't be written there has no other purpose.
+"""
+
+from __future__ import annotations
+
+import errno
+import logging
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TextIO
+
+import click
+
+from zmr.errors import ZmrError
+
+_READER_GONE = 128 + signal.SIGPIPE
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}
+
+
+def tell(text: str) -> None:
+    """Say it on stderr, if anybody listens."""
+    try:
+        click.echo(text, err=True)
+    except OSError:
+        _discard(sys.stderr)
+
+
+@contextmanager
+def to_stdout() -> Iterator[None]:
+    """Write to stdout in the body, which is all written at the end of it.
+
+    A reader that has had enough (`| head`) ends the command, quietly, with the status that a shell
+    gives to whoever writes on regardless. Raises `ZmrError` if stdout takes no more.
+    """
+    try:
+        yield
+        sys.stdout.flush()
+    except BrokenPipeError:
+        _discard(sys.stdout)
+        raise click.exceptions.Exit(_READER_GONE) from None
+    except OSError as error:
+        if error.filename is not None or error.errno not in _FULL:
+            raise
+        _discard(sys.stdout)
+        raise ZmrError(f"can't write to stdout: {error.strerror}") from None
+
+
+def _discard(stream: TextIO) -> None:
+    """Have all that is written there from here on vanish, Python's own flush at exit included."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
+def set_up_logging(verbose: bool, quiet: bool, usual: int = logging.INFO) -> None:
+    """Log to stderr: errors when `quiet`, details when `verbose`."""
+    level = logging.ERROR if quiet else min(logging.INFO, usual) if verbose else usual
+    handler = _StderrHandler()
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s", "%H:%M:%S"))
+    logger = logging.getLogger("zmr")
+    logger.handlers[:] = [handler]
+    logger.setLevel(level)
+    logger.propagate = False
+
+
+class _StderrHandler(logging.StreamHandler[TextIO]):
+    """Writes to what `sys.stderr` is by then: a progress bar puts itself in between."""
+
+    def __init__(self) -> None:
+        logging.Handler.__init__(self)
+
+    @property
+    def stream(self) -> TextIO:  # type: ignore[override]
+        return sys.stderr
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802
+        if isinstance(sys.exc_info()[1], OSError):
+            _discard(sys.stderr)
+        else:
+            super().handleError(record)

@@ -1,0 +1,112 @@
+"""The slots of a worker, and the tasks that wait for one.
+
+A slot is a process that serves one job, and that can be killed and replaced at any moment. Tasks
+wait in the queue, a few of them in the slot itself when they are quick, so that a slot never waits
+for the agent.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from enum import Enum
+
+from zmr.core.messages import Task
+
+
+class SlotState(Enum):
+    EMPTY = "empty"
+    OPEN = "open"  # a process is there
+    STOPPING = "stopping"  # it was killed, and its end has not been reported yet
+
+
+class Slot:
+    __slots__ = ("began_at", "cancelled", "job_id", "number", "state", "tasks")
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+        self.state = SlotState.EMPTY
+        self.job_id = ""
+        self.tasks: deque[Task] = deque()  # the first is running, the others wait in the slot
+        self.cancelled: set[int] = set()  # of those that wait
+        self.began_at = 0.0  # when the first was begun, as far as the agent can tell
+
+    @property
+    def running(self) -> Task | None:
+        """The task that its process is at."""
+        return self.tasks[0] if self.state is SlotState.OPEN and self.tasks else None
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether a process is there that has nothing to do."""
+        return self.state is SlotState.OPEN and not self.tasks
+
+
+class SlotTable:
+    def __init__(self, n: int) -> None:
+        self.slots = [Slot(number) for number in range(n)]
+        self.queue: deque[Task] = deque()
+
+    def __getitem__(self, number: int) -> Slot:
+        return self.slots[number]
+
+    @property
+    def tasks(self) -> list[Task]:
+        """All that is of use: in slots, queued."""
+        return [
+            *(task for s in self.slots for task in s.tasks if task.attempt not in s.cancelled),
+            *self.queue,
+        ]
+
+    @property
+    def running(self) -> list[Task]:
+        return [task for slot in self.slots if (task := slot.running) is not None]
+
+    @property
+    def jobs_served(self) -> set[str]:
+        """Those that a slot process may be at."""
+        return {slot.job_id for slot in self.slots if slot.state is not SlotState.EMPTY}
+
+    def place(self, depth: int) -> Slot | None:
+        """The slot for the first task of the queue; None while there is none.
+
+        It is a slot of the task's job with fewer tasks than `depth`, else an empty one.
+        """
+        if not self.queue:
+            return None
+        job_id = self.queue[0].job_id
+        empty = None
+        for slot in self.slots:
+            if slot.state is SlotState.EMPTY:
+                empty = empty or slot
+            elif slot.state is SlotState.OPEN and slot.job_id == job_id and len(slot.tasks) < depth:
+                return slot
+        return empty
+
+    def in_the_way(self) -> list[Slot]:
+        """Slots that idle for another job while tasks wait: one for each, as far as there are."""
+        if not self.queue:
+            return []
+        wanted = len(self.queue) - sum(slot.state is SlotState.STOPPING for slot in self.slots)
+        return [slot for slot in self.slots if slot.is_idle][: max(wanted, 0)]
+
+    def cancel(self, attempts: set[int]) -> None:
+        """Forget what is queued; what waits in a slot is stopped when its turn comes."""
+        self.queue = deque(task for task in self.queue if task.attempt not in attempts)
+        for slot in self.slots:
+            slot.cancelled |= attempts.intersection(task.attempt for task in slot.tasks)
+
+    def drop_job(self, job_id: str) -> list[Slot]:
+        """Forget the job's tasks. Returns the slots whose processes are there for nothing."""
+        self.queue = deque(task for task in self.queue if task.job_id != job_id)
+        of_job = [slot for slot in self.slots if slot.job_id == job_id]
+        for slot in of_job:
+            slot.tasks.clear()
+        return [slot for slot in of_job if slot.state is SlotState.OPEN]
+
+    def vacate(self, slot: Slot) -> None:
+        """The slot's process is gone. What had only waited in it waits in the queue again."""
+        waiting = [task for task in slot.tasks if task.attempt not in slot.cancelled]
+        self.queue.extendleft(reversed(waiting))
+        slot.tasks.clear()
+        slot.cancelled.clear()
+        slot.state, slot.job_id = SlotState.EMPTY, ""
