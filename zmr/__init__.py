@@ -16,12 +16,26 @@ if TYPE_CHECKING:
     from zmr.engines.inline import InlineResult, run_inline
     from zmr.errors import InputError, JobError, OutputError, ZmrError
     from zmr.job import Job, find_job
-    from zmr.reducers import Count, Reducer, Sum
+    from zmr.reducers import (
+        Collect,
+        Count,
+        Distinct,
+        First,
+        Max,
+        Mean,
+        Min,
+        Reducer,
+        Sum,
+        Top,
+    )
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "Collect",
     "Count",
+    "Distinct",
+    "First",
     "Hash",
     "InlineResult",
     "InputError",
@@ -29,9 +43,13 @@ __all__ = [
     "Job",
     "JobError",
     "Lines",
+    "Max",
+    "Mean",
+    "Min",
     "OutputError",
     "Reducer",
     "Sum",
+    "Top",
     "WholeFiles",
     "ZmrError",
     "__version__",
@@ -41,7 +59,10 @@ __all__ = [
 ]
 
 _HOMES = {
+    "Collect": "zmr.reducers",
     "Count": "zmr.reducers",
+    "Distinct": "zmr.reducers",
+    "First": "zmr.reducers",
     "Hash": "zmr.data.partition",
     "InlineResult": "zmr.engines.inline",
     "InputError": "zmr.errors",
@@ -49,9 +70,13 @@ _HOMES = {
     "Job": "zmr.job",
     "JobError": "zmr.errors",
     "Lines": "zmr.data.formats",
+    "Max": "zmr.reducers",
+    "Mean": "zmr.reducers",
+    "Min": "zmr.reducers",
     "OutputError": "zmr.errors",
     "Reducer": "zmr.reducers",
     "Sum": "zmr.reducers",
+    "Top": "zmr.reducers",
     "WholeFiles": "zmr.data.formats",
     "ZmrError": "zmr.errors",
     "find_job": "zmr.job",

@@ -23,29 +23,43 @@ def granted() -> bool:
 
 
 def run_as_tasks(
-    job: Job, inputs: Iterable[Path], folder: Path, n_reduce: int, split_bytes: int = 1 << 26
+    job: Job,
+    inputs: Iterable[Path],
+    folder: Path,
+    n_reduce: int,
+    split_bytes: int = 1 << 26,
+    memory_bytes: int = 0,
 ) -> Counters:
     """Run the job's tasks, leave its output in `folder / "out"`, and return its counters."""
-    results = [*map_all(job, inputs, folder, n_reduce, split_bytes)]
+    results = [*map_all(job, inputs, folder, n_reduce, split_bytes, memory_bytes)]
     counters: Counter[str] = Counter()
-    for result in [*results, *reduce_all(job, results, folder, n_reduce)]:
+    for result in [*results, *reduce_all(job, results, folder, n_reduce, memory_bytes)]:
         counters.update(dict(result.counters))
     return tuple(sorted(counters.items()))
 
 
 def map_all(
-    job: Job, inputs: Iterable[Path], folder: Path, n_reduce: int, split_bytes: int = 1 << 26
+    job: Job,
+    inputs: Iterable[Path],
+    folder: Path,
+    n_reduce: int,
+    split_bytes: int = 1 << 26,
+    memory_bytes: int = 0,
 ) -> Iterator[MapDone | ReduceDone]:
     files = list_inputs(map(str, inputs), job.input.splittable)
     for index, splits in enumerate(plan(files, split_bytes)):
         task = Task(JOB_ID, TaskKind.MAP, index, index + 1, n_reduce, str(folder / "out"), splits)
-        done = run_map(job, task, str(folder), TaskProgress(), granted)
+        done = run_map(job, task, str(folder), TaskProgress(), granted, memory_bytes)
         assert done is not None
         yield done
 
 
 def reduce_all(
-    job: Job, maps: Iterable[MapDone | ReduceDone], folder: Path, n_reduce: int
+    job: Job,
+    maps: Iterable[MapDone | ReduceDone],
+    folder: Path,
+    n_reduce: int,
+    memory_bytes: int = 0,
 ) -> Iterator[MapDone | ReduceDone]:
     sources = tuple(
         MapOutput(done.index, done.attempt, "", done.path)
@@ -56,7 +70,7 @@ def reduce_all(
         task = Task(
             JOB_ID, TaskKind.REDUCE, index, 100 + index, n_reduce, str(folder / "out"), (), sources
         )
-        done = run_reduce(job, task, TaskProgress(), granted)
+        done = run_reduce(job, task, str(folder), TaskProgress(), granted, memory_bytes)
         assert done is not None
         yield done
 

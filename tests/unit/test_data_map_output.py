@@ -1,15 +1,29 @@
 from __future__ import annotations
 
-from datetime import date, datetime, timedelta, timezone
+import random
+import struct
+from collections.abc import Callable
+from datetime import UTC, date, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
+from zlib import crc32
 
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.map_outputs import Rows, lists_of, read_map_output, read_partition, write_map_output
 
+from zmr.data import columns, rows
 from zmr.data.columns import PickleError
-from zmr.data.map_output import CorruptMapOutput, Rows, read_partition, write_map_output
+from zmr.data.map_output import (
+    BLOCK_BYTES,
+    CorruptMapOutput,
+    LocalSource,
+    MapOutputWriter,
+    blocks,
+    open_partition,
+)
 
 ZONES = st.none() | st.just(timezone(timedelta(hours=2)))
 SCALARS = [
@@ -21,91 +35,222 @@ SCALARS = [
     st.booleans(),
     st.dates(),
     st.datetimes(timezones=ZONES),
-    st.none(),
 ]
-VALUES = st.one_of(SCALARS)
+VALUES = st.one_of(*SCALARS, st.none())
 ANYTHING = st.recursive(
     VALUES,
     lambda inner: st.lists(inner, max_size=3) | st.tuples(inner, inner),
     max_leaves=5,
 )
 # Columns of one type take another way than mixed ones.
-COLUMNS = st.one_of([st.lists(kind, max_size=5) for kind in SCALARS] + [st.lists(ANYTHING)])
+COLUMNS = st.one_of(
+    [st.lists(kind, max_size=5) for kind in SCALARS]
+    + [st.lists(kind | st.none(), max_size=5) for kind in SCALARS]
+    + [st.lists(st.lists(kind, max_size=3), max_size=5) for kind in SCALARS]
+    + [st.lists(ANYTHING)]
+)
+KEY_COLUMNS = st.one_of(
+    [st.lists(kind, max_size=5) for kind in SCALARS[:-1]]
+    + [st.lists(st.datetimes(timezones=st.just(zone)), max_size=5) for zone in (None, UTC)]
+    + [st.lists(st.tuples(one, st.integers()), max_size=5) for one in SCALARS[:-1]]
+    + [st.lists(st.tuples(st.text()), max_size=5)]
+).filter(lambda keys: all(key == key for key in keys))
 
 
 def rows_of(column: list[Any]) -> Rows:
     return [f"key{i}" for i in range(len(column))], column
 
 
-@settings(max_examples=50)
+# --- what goes in comes out ---
+
+
+@settings(max_examples=100)
 @given(COLUMNS, COLUMNS)
 def test_every_partition_comes_back_exactly(
     tmp_path_factory: pytest.TempPathFactory, one: list[Any], other: list[Any]
 ) -> None:
     path = str(tmp_path_factory.getbasetemp() / "map-output")
-    partitions = [rows_of(one), ([], []), (other, other)]
-    sizes = write_map_output(path, "str", partitions)
-    for number, expected in enumerate(partitions):
-        stored = read_partition(path, number)
-        # repr tells apart what == doesn't: 1 and 1.0, 0.0 and -0.0, two folds of an hour.
-        assert repr(stored.rows()) == repr(expected)
-        assert (stored.key_type, stored.size_bytes) == ("str", sizes[number])
-    assert sizes[1] == 0
+    partitions = [rows_of(one), ([], []), rows_of(other)]
+    sizes = write_map_output(path, partitions)
+    # repr tells apart what == doesn't: 1 and 1.0, 0.0 and -0.0, two folds of an hour.
+    assert repr(read_map_output(path)) == repr(partitions)
+    assert [size > 0 for size in sizes] == [bool(keys) for keys, _ in partitions]
 
 
-def test_plain_columns_are_arrow_and_others_are_pickled(tmp_path: Path) -> None:
-    path = str(tmp_path / "output")
-    columns: list[tuple[list[Any], bool]] = [
-        (["a", "b"], False),
-        ([1, 2], False),
-        ([1, 2.0], True),
-        ([1, True], True),
-        ([2**63], True),
-        (["\ud800"], True),
-        ([("a", 1)], True),
-        ([date(2026, 1, 1)], False),
-        ([datetime(2026, 1, 1)], False),
-        ([datetime(2026, 1, 1, fold=1)], True),
+@settings(max_examples=100)
+@given(KEY_COLUMNS)
+def test_keys_of_every_type_come_back_exactly(
+    tmp_path_factory: pytest.TempPathFactory, keys: list[Any]
+) -> None:
+    path = str(tmp_path_factory.getbasetemp() / "map-output")
+    write_map_output(path, [(keys, keys)], key_type="as they are")
+    assert repr(read_map_output(path)) == repr([(keys, keys)])
+
+
+def test_plain_columns_are_arrow_and_others_are_pickled() -> None:
+    examples: list[tuple[list[Any], bool]] = [
+        (["a", "b"], True),
+        ([1, 2], True),
+        ([1, None], True),
+        ([None, None], True),
+        ([[1], [2, 3]], True),
+        ([date(2026, 1, 1)], True),
+        ([datetime(2026, 1, 1)], True),
+        ([1, 2.0], False),
+        ([1, True], False),
+        ([2**63], False),
+        (["\ud800"], False),
+        ([("a", 1)], False),
+        ([[1, "a"]], False),
+        ([[1, None]], False),
+        ([[[1]]], False),
+        ([datetime(2026, 1, 1, fold=1)], False),
+        ([[datetime(2026, 1, 1, tzinfo=UTC)]], False),
     ]
-    for column, pickled in columns:
-        write_map_output(path, "str", [rows_of(column)])
-        assert (b"pickled" in bytes(read_partition(path, 0).data)) == pickled, column
+    for values, is_plain in examples:
+        field, _ = columns.encode("value", values)
+        assert columns.is_pickled(field) != is_plain, values
 
 
-def test_a_value_that_can_not_be_pickled_is_named_and_leaves_no_file(tmp_path: Path) -> None:
+def test_a_value_that_can_not_be_pickled_is_named() -> None:
     with pytest.raises(PickleError, match=r"type function can't be kept: .*under the key 'key1'"):
-        write_map_output(str(tmp_path / "out"), "str", [rows_of([1, lambda: 1])])
-    assert list(tmp_path.iterdir()) == []
+        rows.from_lists(*rows_of([1, lambda: 1]))
 
 
-def test_a_flipped_bit_anywhere_is_noticed(tmp_path: Path) -> None:
+@pytest.mark.parametrize("size", [1, 100, 50_000, 2 * BLOCK_BYTES])
+def test_blocks_hold_about_as_many_bytes_as_they_should(tmp_path: Path, size: int) -> None:
+    path = str(tmp_path / "output")
+    n = max(3, 4 * BLOCK_BYTES // (16 + size))
+    values = [bytes([i % 256]) * size for i in range(n)]
+    write_map_output(path, [([], []), (list(range(n)), values)])
+    stored = open_partition(source := LocalSource(path), 1)
+    found = list(stored.batches())
+    source.close()
+    assert lists_of(found) == (list(range(n)), values)
+    assert stored.rows == n
+    assert stored.largest_block_bytes == max(block.nbytes for block in found)
+    assert stored.largest_block_bytes < 1.3 * BLOCK_BYTES or all(len(b) == 1 for b in found)
+    assert len(found) <= n * (size + 16) // BLOCK_BYTES * 1.5 + 1
+
+
+def test_blocks_shrink_and_grow_with_the_rows() -> None:
+    values = ["x" * 10] * 1000 + ["y" * 100_000] * 10 + ["z" * 10] * 100_000
+    found = list(blocks(rows.from_lists(list(range(len(values))), values)))
+    assert lists_of(found)[1] == values
+    assert len(found) < 40
+    assert max(block.nbytes for block in found) < 1.3 * BLOCK_BYTES
+
+
+# --- files that are not as they were written ---
+
+
+def example(path: Path) -> list[Rows]:
+    partitions: list[Rows] = [
+        (["a", "b"], ["x", None]),
+        ([], []),
+        ([f"key{i}" for i in range(300)], [f"value{i % 7}" for i in range(300)]),
+    ]
+    write_map_output(str(path), partitions)
+    return partitions
+
+
+def is_noticed(path: Path, expected: list[Rows]) -> bool:
+    """Return whether every partition is as it was or found to be corrupt, and one is the latter."""
+    corrupt = False
+    for number, wanted in enumerate(expected):
+        try:
+            assert read_partition(str(path), number) == wanted
+        except CorruptMapOutput as error:
+            assert str(path) in str(error)  # noqa: PT017
+            corrupt = True
+    return corrupt
+
+
+def test_a_flipped_byte_anywhere_is_noticed(tmp_path: Path) -> None:
     path = tmp_path / "output"
-    partitions = [rows_of(["a", "b"]), rows_of([1, 2, 3])]
-    write_map_output(str(path), "str", partitions)
+    expected = example(path)
     good = path.read_bytes()
-    noticed = 0
-    for position in range(len(good)):
-        path.write_bytes(good[:position] + bytes([good[position] ^ 4]) + good[position + 1 :])
-        for number, expected in enumerate(partitions):
-            try:
-                assert read_partition(str(path), number).rows() == expected
-            except CorruptMapOutput:
-                noticed += 1
-    # The leading magic alone is checked by nobody; a partition's bytes matter to its readers only.
-    assert noticed >= len(good) - 8
+    # The magic at the beginning is for people; it is checked by nobody.
+    flips = random.Random(1)
+    for position in range(8, len(good), 13):
+        data = bytearray(good)
+        data[position] ^= flips.choice([0x01, 0x80, 0xFF])
+        path.write_bytes(data)
+        assert is_noticed(path, expected), position
 
 
-@pytest.mark.parametrize("size_bytes", [0, 7, 50, 400])
-def test_a_truncated_file_is_noticed(tmp_path: Path, size_bytes: int) -> None:
+def test_a_file_that_ends_too_early_is_noticed(tmp_path: Path) -> None:
     path = tmp_path / "output"
-    write_map_output(str(path), "str", [rows_of(["a"])])
-    path.write_bytes(path.read_bytes()[:size_bytes])
-    with pytest.raises(CorruptMapOutput, match=str(path)):
+    expected = example(path)
+    good = path.read_bytes()
+    for size_bytes in (*range(0, len(good) - 1, 47), len(good) - 1):
+        path.write_bytes(good[:size_bytes])
+        assert is_noticed(path, expected), size_bytes
+    path.write_bytes(good + b"\0")
+    assert is_noticed(path, expected)
+
+
+def with_index(data: bytes, change: Callable[[list[int]], None]) -> bytes:
+    """Return the file with its first index entry changed, and every checksum right."""
+    n, schema_bytes, _, magic = struct.unpack("<III8s", data[-20:])
+    start = len(data) - 20 - schema_bytes - n * 32
+    entry = list(struct.unpack_from("<QQQQ", data, start))
+    change(entry)
+    footer = struct.pack("<QQQQ", *entry) + data[start + 32 : -20]
+    return data[:start] + footer + struct.pack("<III8s", n, schema_bytes, crc32(footer), magic)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [(0, 2**64 - 1), (0, 9), (1, 2**63), (1, 2**64 - 1), (1, 1), (1, 7), (2, 0), (2, 2**64 - 1)],
+)
+def test_sizes_that_can_not_be_right_are_noticed(tmp_path: Path, field: int, value: int) -> None:
+    def change(entry: list[int]) -> None:
+        entry[field] = value
+
+    path = tmp_path / "output"
+    example(path)
+    path.write_bytes(with_index(path.read_bytes(), change))
+    with pytest.raises(CorruptMapOutput):
+        read_partition(str(path), 0)
+
+
+@pytest.mark.parametrize(
+    "block",
+    [
+        b"",
+        b"\xff\xff\xff\xff",
+        b"\xff\xff\xff\xff\xff\xff\xff\x7f" + bytes(24),
+        b"\xff\xff\xff\xff\x10\x00\x00\x00" + bytes(16),
+        pa.schema([("key", pa.int64())]).serialize().to_pybytes(),
+        pa.record_batch([pa.array([], pa.large_string())], ["key"]).serialize().to_pybytes(),
+        pa.record_batch([pa.array([1])], ["key"]).serialize().to_pybytes(),
+    ],
+)
+def test_a_block_of_something_else_is_noticed(tmp_path: Path, block: bytes) -> None:
+    path = tmp_path / "output"
+    example(path)
+    data = struct.pack("<II", len(block), crc32(block)) + block
+
+    def change(entry: list[int]) -> None:
+        entry[:2] = 8, len(data)
+
+    good = with_index(path.read_bytes(), change)
+    path.write_bytes(good[:8] + data + good[8 + len(data) :])
+    with pytest.raises(CorruptMapOutput):
         read_partition(str(path), 0)
 
 
 def test_a_partition_that_does_not_exist_is_an_error(tmp_path: Path) -> None:
-    path = str(tmp_path / "output")
-    write_map_output(path, "str", [rows_of(["a"])])
-    with pytest.raises(CorruptMapOutput):
-        read_partition(path, 1)
+    example(tmp_path / "output")
+    for number in (-1, 3):
+        with pytest.raises(CorruptMapOutput):
+            read_partition(str(tmp_path / "output"), number)
+
+
+def test_who_gives_up_leaves_nothing(tmp_path: Path) -> None:
+    batch = rows.from_lists(["a"], [1])
+    writer = MapOutputWriter(str(tmp_path / "output"), batch.schema, 1)
+    writer.write(0, batch)
+    writer.discard()
+    assert list(tmp_path.iterdir()) == []

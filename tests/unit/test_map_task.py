@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.map_outputs import Rows, read_map_output
 from support.tasks import granted
 
 from zmr import Job, Sum, WholeFiles
 from zmr.core.messages import FailureReason, MapDone, Split, Task, TaskKind
-from zmr.data.map_output import Rows, read_partition
 from zmr.execute.errors import TaskError
 from zmr.execute.map_task import run_map
 from zmr.execute.progress import TaskProgress
@@ -67,7 +67,7 @@ def failure(job: Job, the_task: Task, folder: Path) -> TaskError:
 
 def rows(done: MapDone | None) -> list[Rows]:
     assert done is not None
-    return [read_partition(done.path, i).rows() for i in range(len(done.partition_bytes))]
+    return read_map_output(done.path)
 
 
 # --- what it does ---
@@ -78,7 +78,7 @@ def rows(done: MapDone | None) -> list[Rows]:
     [
         (Words(), (["a", "a", "a", "a", "b"], [3, 3, 3, 1, 3])),
         (Summed(), (["a", "b"], [10, 3])),
-        (Combined(), (["a", "b"], [["combined", 3, 3, 3, 1], ["combined", 3]])),
+        (Combined(), (["a", "b"], [["combined", 3, 3, 3, 1], 3])),
     ],
 )
 def test_pairs_are_combined_and_sorted_and_values_keep_their_order(
@@ -237,6 +237,10 @@ def test_errors_after_the_records_name_the_key(tmp_path: Path) -> None:
         def combine(self, word: str, values: Iterator[int]) -> Pairs:
             yield word, 1 // (word != "b")
 
+    class OtherKey(Words):
+        def combine(self, word: str, values: Iterator[int]) -> Pairs:
+            yield word.upper(), sum(values)
+
     class BadPartition(Words):
         def partition(self, key: str, n: int) -> int:
             return n
@@ -247,10 +251,11 @@ def test_errors_after_the_records_name_the_key(tmp_path: Path) -> None:
 
     for job, told in [
         (BadCombine(), r"ZeroDivisionError: .* \(in combine, key 'b'\)"),
+        (OtherKey(), r"ValueError: combine gave another key, 'B' \(in combine, key 'b'\)"),
         (BadPartition(), "ValueError: partition must be an int from 0 to 1, not 2, .*key 'a'"),
-        (Unpicklable(), "PickleError: a value of type function can't be kept: .*the key 'a b'"),
+        (Unpicklable(), "PickleError: a value of type function can't be kept: .*the key 'a b b'"),
     ]:
-        failed = failure(job, task(tmp_path, "a b", n_reduce=2), tmp_path)
+        failed = failure(job, task(tmp_path, "a b b", n_reduce=2), tmp_path)
         assert failed.reason is FailureReason.USER_ERROR
         assert re.match(told, failed.message), failed.message
 

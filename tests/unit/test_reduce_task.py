@@ -7,11 +7,11 @@ from typing import Any
 from zlib import crc32
 
 import pytest
+from support.map_outputs import write_map_output
 from support.tasks import granted
 
 from zmr import Count, Job, Sum
 from zmr.core.messages import FailureReason, MapOutput, ReduceDone, Task, TaskKind
-from zmr.data.map_output import write_map_output
 from zmr.execute.errors import TaskError
 from zmr.execute.progress import TaskProgress
 from zmr.execute.reduce_task import run_reduce
@@ -35,13 +35,13 @@ class Counted(Lists):
     reduce = Count()
 
 
-def task(folder: Path, *runs: Run, key_type: str = "str", attempt: int = 9) -> Task:
+def task(folder: Path, *runs: Run, attempt: int = 9) -> Task:
     """Make partition 1 of every map hold its run, and return the task that reduces it."""
     sources = []
     for number, run in enumerate(runs):
         rows = [k for k in run for _ in run[k]], [v for values in run.values() for v in values]
         path = str(folder / f"map{number}")
-        write_map_output(path, key_type if run else "", [([], []), rows])
+        write_map_output(path, [([], []), rows])
         sources.append(MapOutput(number, 100 + number, "host", path))
     out = folder / "out"
     out.mkdir(exist_ok=True)
@@ -49,7 +49,8 @@ def task(folder: Path, *runs: Run, key_type: str = "str", attempt: int = 9) -> T
 
 
 def reduce(job: Job, the_task: Task, progress: TaskProgress | None = None) -> ReduceDone:
-    done = run_reduce(job, the_task, progress or TaskProgress(), granted)
+    folder = str(Path(the_task.output).parent)
+    done = run_reduce(job, the_task, folder, progress or TaskProgress(), granted)
     assert done is not None
     return done
 
@@ -58,9 +59,12 @@ def output(folder: Path) -> str:
     return (folder / "out/mr-out-1").read_text()
 
 
-def failure(job: Job, the_task: Task) -> TaskError:
+def failure(job: Job, the_task: Task, memory_bytes: int = 0) -> TaskError:
+    folder = Path(the_task.output).parent
+    before = set(folder.iterdir())
     with pytest.raises(TaskError) as error:
-        run_reduce(job, the_task, TaskProgress(), granted)
+        run_reduce(job, the_task, str(folder), TaskProgress(), granted, memory_bytes)
+    assert set(folder.iterdir()) == before
     assert [p for p in Path(the_task.output).rglob("*") if p.is_file()] == []
     return error.value
 
@@ -112,7 +116,7 @@ def test_values_that_reduce_leaves_are_not_the_next_keys(tmp_path: Path) -> None
 
 
 def test_the_first_of_equal_keys_is_the_one_that_is_seen(tmp_path: Path) -> None:
-    reduce(Lists(), task(tmp_path, {0.0: [1]}, {-0.0: [2]}, key_type="float"))
+    reduce(Lists(), task(tmp_path, {0.0: [1]}, {-0.0: [2]}))
     assert output(tmp_path) == "0.0\t[1,2]\n"
 
 
@@ -135,7 +139,7 @@ def test_progress_is_seen_from_within_a_key(tmp_path: Path) -> None:
 
 def test_without_the_grant_nothing_is_left(tmp_path: Path) -> None:
     the_task = task(tmp_path, {"a": [1]})
-    assert run_reduce(Lists(), the_task, TaskProgress(), lambda: False) is None
+    assert run_reduce(Lists(), the_task, str(tmp_path), TaskProgress(), lambda: False) is None
     assert [path for path in (tmp_path / "out").rglob("*") if path.is_file()] == []
 
 
@@ -148,7 +152,7 @@ def test_the_file_is_complete_beside_its_place_when_the_grant_is_asked_for(tmp_p
         assert not (tmp_path / "out/mr-out-1").exists()
         return True
 
-    assert run_reduce(Lists(), the_task, TaskProgress(), commit) is not None
+    assert run_reduce(Lists(), the_task, str(tmp_path), TaskProgress(), commit) is not None
     assert found == ["a\t[1]\n"]
 
 
@@ -168,7 +172,7 @@ def test_an_agent_that_goes_away_meanwhile_ends_the_task_as_it_is(tmp_path: Path
 
     the_task = task(tmp_path, {"a": [1]})
     with pytest.raises(AgentGone):
-        run_reduce(Lists(), the_task, TaskProgress(), commit)
+        run_reduce(Lists(), the_task, str(tmp_path), TaskProgress(), commit)
 
 
 # --- what can go wrong ---
@@ -216,26 +220,43 @@ class ExplodesOnArrival:
 def test_a_value_that_can_not_be_unpickled_is_the_jobs_fault(tmp_path: Path) -> None:
     failed = failure(Lists(), task(tmp_path, {"a": [1]}, {"a": [ExplodesOnArrival()]}))
     assert failed.reason is FailureReason.USER_ERROR
-    assert failed.message == "RuntimeError: boom (in unpickling the output of map 1)"
+    assert failed.message == "RuntimeError: boom (in reduce, key 'a')"
 
 
 def test_all_map_outputs_that_are_lost_are_told_at_once(tmp_path: Path) -> None:
     the_task = task(tmp_path, {"a": [1]}, {"a": [2]}, {"a": [3]}, {"a": [4]})
     (tmp_path / "map1").unlink()
-    data = bytearray((tmp_path / "map3").read_bytes())
-    data[20] ^= 1
-    (tmp_path / "map3").write_bytes(data)
+    damage(tmp_path / "map3", at=-30)
     failed = failure(Lists(), the_task)
     assert failed.reason is FailureReason.LOST_INPUT
     assert failed.lost == ((1, 101), (3, 103))
     assert failed.message.startswith("can't read the output of map 1, 3: ")
 
 
+@pytest.mark.parametrize("memory_bytes", [0, 1])
+def test_a_block_that_is_found_damaged_while_merging_names_its_map(
+    tmp_path: Path, memory_bytes: int
+) -> None:
+    runs: list[Run] = [{f"{i:05}": ["x" * 50] for i in range(20_000)} for _ in range(5)]
+    the_task = task(tmp_path, *runs)
+    damage(tmp_path / "map3", at=(tmp_path / "map3").stat().st_size // 2)
+    failed = failure(Lists(), the_task, memory_bytes)
+    assert failed.reason is FailureReason.LOST_INPUT
+    assert failed.lost == ((3, 103),)
+    assert failed.message.startswith(f"can't read the output of map 3: {tmp_path}/map3: damaged")
+
+
+def damage(path: Path, at: int) -> None:
+    data = bytearray(path.read_bytes())
+    data[at] ^= 1
+    path.write_bytes(data)
+
+
 def test_maps_with_keys_of_different_types_are_found_out_even_without_a_common_partition(
     tmp_path: Path,
 ) -> None:
     the_task = task(tmp_path, {"a": [1]}, {})
-    write_map_output(str(tmp_path / "map1"), "int", [([1], [1]), ([], [])])
+    write_map_output(str(tmp_path / "map1"), [([1], [1]), ([], [])])
     failed = failure(Lists(), the_task)
     assert failed.reason is FailureReason.USER_ERROR
     assert "must be of one type, but map 0 put out str and map 1 int" in failed.message
@@ -245,5 +266,5 @@ def test_an_output_folder_that_can_not_be_written_is_the_workers_fault(tmp_path:
     the_task = task(tmp_path, {"a": [1]})
     (tmp_path / "out/.zmr-j1").touch()
     with pytest.raises(TaskError, match=f"writing the output to {tmp_path}/out") as error:
-        run_reduce(Lists(), the_task, TaskProgress(), granted)
+        run_reduce(Lists(), the_task, str(tmp_path), TaskProgress(), granted)
     assert error.value.reason is FailureReason.WORKER_ERROR

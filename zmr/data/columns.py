@@ -1,16 +1,17 @@
 """A list of Python values as an Arrow column, and back, without changing any of them.
 
 The law is the exact round trip: what comes back has the type and the value of what went in. No int
-becomes a float, no tuple a list. So a column is typed only where Arrow keeps that law; anything
-else is pickled, value by value. Pickles are read by the slot processes of the job that wrote
-them, and by nothing else.
+becomes a float, no tuple a list. So a column is typed only where Arrow keeps that law: for values
+of one plain type, some of them perhaps None, and for lists of such. Anything else is pickled, value
+by value. Pickles are read by the slot processes of the job that wrote them, and by nothing else.
 """
 
 from __future__ import annotations
 
 import pickle
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import date, datetime
+from itertools import chain
 from types import NoneType
 from typing import Any
 
@@ -39,9 +40,8 @@ class PickleError(Exception):
 
 def encode(name: str, values: Sequence[Any]) -> tuple[pa.Field, pa.Array]:
     """The values as a column with its field. Raises `PickleError`."""
-    kinds = set(map(type, values))
-    arrow_type = _ARROW_TYPES.get(kinds.pop()) if len(kinds) == 1 else None
-    if arrow_type is not None and not (arrow_type == pa.timestamp("us") and _beyond_arrow(values)):
+    arrow_type = _type_of(values)
+    if arrow_type is not None:
         try:
             return pa.field(name, arrow_type), pa.array(values, arrow_type, from_pandas=False)
         except (OverflowError, UnicodeEncodeError, pa.ArrowException):
@@ -51,8 +51,12 @@ def encode(name: str, values: Sequence[Any]) -> tuple[pa.Field, pa.Array]:
 
 def encode_pickled(name: str, values: Sequence[Any]) -> tuple[pa.Field, pa.Array]:
     """The values as a column of pickles with its field. Raises `PickleError`."""
-    array = pa.array(_pickle_all(values), pa.large_binary())
-    return pa.field(name, pa.large_binary(), metadata=_PICKLED), array
+    return pickled_field(name), pa.array(_pickle_all(values), pa.large_binary())
+
+
+def pickled_field(name: str) -> pa.Field:
+    """The field of a column of pickles."""
+    return pa.field(name, pa.large_binary(), metadata=_PICKLED)
 
 
 def decode(field: pa.Field, column: pa.Array | pa.ChunkedArray) -> list[Any]:
@@ -66,8 +70,35 @@ def is_pickled(field: pa.Field) -> bool:
     return bool(field.metadata == _PICKLED)
 
 
-def _beyond_arrow(moments: Sequence[datetime]) -> bool:
-    return any(moment.tzinfo is not None or moment.fold for moment in moments)
+def _type_of(values: Sequence[Any]) -> pa.DataType | None:
+    """The Arrow type that holds all of the values as they are, if there is one."""
+    kinds = set(map(type, values))
+    if kinds == {list}:
+        return _type_of_lists(values)
+    kind = _only_one(kinds)
+    if kind is datetime and _beyond_arrow(values):
+        return None
+    return _ARROW_TYPES.get(kind) if kind is not None else None
+
+
+def _type_of_lists(lists: Sequence[list[Any]]) -> pa.DataType | None:
+    elements = list(chain.from_iterable(lists))
+    kinds = set(map(type, elements))
+    if len(kinds) != 1 or (kinds == {datetime} and _beyond_arrow(elements)):
+        return None
+    element_type = _ARROW_TYPES.get(kinds.pop())
+    return None if element_type is None else pa.large_list(element_type)
+
+
+def _only_one(kinds: set[type]) -> type | None:
+    """The one type there is, if there is one; any may come with None."""
+    if len(kinds) == 2:
+        kinds = kinds - {NoneType}
+    return next(iter(kinds)) if len(kinds) == 1 else None
+
+
+def _beyond_arrow(moments: Iterable[datetime | None]) -> bool:
+    return any(m is not None and (m.tzinfo is not None or m.fold) for m in moments)
 
 
 def _pickle_all(values: Sequence[Any]) -> list[bytes]:

@@ -3,7 +3,8 @@
     magic        8 bytes
     blocks       partition after partition; each block: size (u32), CRC-32 (u32), then an Arrow IPC
                  record batch message of that size, its buffers compressed with LZ4
-    index        for each partition: offset, size in bytes, rows (u64 each)
+    index        for each partition: offset, size in bytes, rows, and the size in bytes that its
+                 largest block has in memory (u64 each)
     schema       an Arrow IPC schema message: the columns of `zmr.data.rows`
     trailer      number of partitions, size of the schema, CRC-32 of index and schema (u32 each),
                  magic
@@ -21,23 +22,30 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from struct import Struct
-from typing import BinaryIO, Protocol
+from typing import Any, BinaryIO, Protocol
 from zlib import crc32
 
 import pyarrow as pa
 
 BLOCK_ROWS = 65_536
-BLOCK_BYTES = 1 << 20
+BLOCK_BYTES = 1 << 18
+_LARGE_BLOCK_BYTES = BLOCK_BYTES * 5 // 4
 
-_MAGIC = b"ZMRMAP2\n"
-_ENTRY = Struct("<QQQ")
+_MAGIC = b"ZMRMAP3\n"
+_ENTRY = Struct("<QQQQ")
 _BLOCK = Struct("<II")
 _TRAILER = Struct("<III8s")
+_MOST_BLOCK_BYTES = 2**32 - 1
 
 _END_BYTES = 8  # of an IPC stream
 
 # Blocks that LZ4 shrinks by less than this are stored as they are: random payloads, mostly.
 _WORTHWHILE = 0.9
+
+# Threads are for the slots; and those of a library would be lost in a process that forks.
+_COMPRESSED = pa.ipc.IpcWriteOptions(compression="lz4", use_threads=False)
+_PLAIN = pa.ipc.IpcWriteOptions(use_threads=False)
+_READING = pa.ipc.IpcReadOptions(use_threads=False)
 
 
 class CorruptMapOutput(Exception):
@@ -54,45 +62,41 @@ class MapOutputWriter:
         self._path = path
         self._temporary = path + ".part"
         self._schema = schema
-        self._schema_bytes = schema.serialize().size
-        self._sizes = [0] * n_partitions
-        self._rows = [0] * n_partitions
-        self._offsets = [0] * n_partitions
-        self._compress = pa.ipc.IpcWriteOptions(compression="lz4")
-        self._plain = pa.ipc.IpcWriteOptions()
-        self._options = self._compress
+        self._schema_bytes: int = schema.serialize().size
+        self._partitions = [[0, 0, 0, 0] for _ in range(n_partitions)]
+        self._options = _COMPRESSED
         self._file: BinaryIO = open(self._temporary, "wb")  # noqa: SIM115 - closed by finish
         self._file.write(_MAGIC)
         self._offset = len(_MAGIC)
 
     def write(self, partition: int, batch: pa.RecordBatch) -> None:
         """Append rows to the partition, which is the last one written to or a later one."""
-        if not self._sizes[partition]:
-            self._offsets[partition] = self._offset
+        entry = self._partitions[partition]
+        if not entry[1]:
+            entry[0] = self._offset
         for block in blocks(batch):
             data = self._message(block)
             self._file.write(_BLOCK.pack(data.size, crc32(data)))
             self._file.write(data)
-            self._sizes[partition] += _BLOCK.size + data.size
+            entry[1] += _BLOCK.size + data.size
+            entry[3] = max(entry[3], block.nbytes)
             self._offset += _BLOCK.size + data.size
-        self._rows[partition] += len(batch)
+        entry[2] += len(batch)
 
     def finish(self) -> tuple[int, ...]:
         """Complete the file, and return the partitions' sizes in bytes."""
-        entries = zip(self._offsets, self._sizes, self._rows, strict=True)
-        footer = b"".join(_ENTRY.pack(*entry) for entry in entries)
         schema = self._schema.serialize().to_pybytes()
-        footer += schema
-        self._file.write(footer)
-        trailer = _TRAILER.pack(len(self._sizes), len(schema), crc32(footer), _MAGIC)
-        self._file.write(trailer)
+        footer = b"".join(_ENTRY.pack(*entry) for entry in self._partitions) + schema
+        trailer = _TRAILER.pack(len(self._partitions), len(schema), crc32(footer), _MAGIC)
+        self._file.write(footer + trailer)
         self._file.close()
         os.replace(self._temporary, self._path)
-        return tuple(self._sizes)
+        return tuple(size_bytes for _, size_bytes, _, _ in self._partitions)
 
     def discard(self) -> None:
         """Leave nothing behind."""
-        self._file.close()
+        with suppress(OSError):  # what is still to be written may not fit on the disk
+            self._file.close()
         for path in (self._temporary, self._path):
             with suppress(OSError):
                 os.unlink(path)
@@ -104,19 +108,25 @@ class MapOutputWriter:
             writer.write_batch(block)
         stream = sink.getvalue()
         data = stream.slice(self._schema_bytes, stream.size - self._schema_bytes - _END_BYTES)
-        if self._options is self._compress and data.size > _WORTHWHILE * block.nbytes:
-            self._options = self._plain  # for the rest of the file
+        if data.size > _MOST_BLOCK_BYTES:
+            raise OverflowError("a single key with its value takes more than 4 GiB")
+        if self._options is _COMPRESSED and data.size > _WORTHWHILE * block.nbytes:
+            self._options = _PLAIN  # for the rest of the file
         return data
 
 
 def blocks(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
     """The batch in pieces of the size of a block."""
-    if not len(batch):
-        return
-    row_bytes = max(1, batch.nbytes // len(batch))
-    rows = max(1, min(BLOCK_ROWS, BLOCK_BYTES // row_bytes))
-    for start in range(0, len(batch), rows):
-        yield batch.slice(start, rows)
+    start, rows = 0, BLOCK_ROWS
+    while start < len(batch):
+        block = batch.slice(start, rows)
+        while (size_bytes := block.nbytes) > _LARGE_BLOCK_BYTES and len(block) > 1:
+            # Rows may be of very different sizes: look again at what is left.
+            rows = max(1, len(block) * BLOCK_BYTES // size_bytes)
+            block = batch.slice(start, rows)
+        yield block
+        start += len(block)
+        rows = min(BLOCK_ROWS, 2 * rows)
 
 
 # --- reading -----------------------------------------------------------------------------------
@@ -125,34 +135,44 @@ def blocks(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
 class Source(Protocol):
     """Where the bytes of a map output file come from: a file here, or a worker elsewhere.
 
-    Both methods may raise OSError.
+    The size and both methods may raise OSError.
     """
 
     name: str
-    size_bytes: int
+
+    @property
+    def size_bytes(self) -> int:
+        """Of the file."""
 
     def read(self, offset: int, size_bytes: int) -> bytes | pa.Buffer:
         """So many bytes from there, or fewer where the file ends."""
 
     def close(self) -> None:
-        """Nothing more will be read."""
+        """Nothing more will be read for now."""
 
 
 class LocalSource:
-    """A map output file on this machine. Raises OSError if it can't be opened."""
+    """A map output file on this machine, open from the first read to `close`, or the next one.
+
+    Raises OSError if there is none.
+    """
 
     def __init__(self, path: str) -> None:
         self.name = path
-        self._descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-        self.size_bytes = os.fstat(self._descriptor).st_size
+        self.size_bytes = os.stat(path).st_size
+        self._descriptor = -1
 
     def read(self, offset: int, size_bytes: int) -> bytes:
         """So many bytes from there, or fewer where the file ends."""
+        if self._descriptor < 0:
+            self._descriptor = os.open(self.name, os.O_RDONLY | os.O_CLOEXEC)
         return os.pread(self._descriptor, size_bytes, offset)
 
     def close(self) -> None:
-        """Nothing more will be read."""
-        os.close(self._descriptor)
+        """Nothing more will be read for now."""
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,53 +184,83 @@ class StoredPartition:
     offset: int
     size_bytes: int
     rows: int
+    largest_block_bytes: int
 
     def batches(self) -> Iterator[pa.RecordBatch]:
         """The rows, block by block, each verified. Raises `CorruptMapOutput`, and OSError."""
+        schema_message = self.schema.serialize().to_pybytes()
         offset, end = self.offset, self.offset + self.size_bytes
+        if end > self.source.size_bytes:
+            raise self._corrupt(offset)
         rows = 0
         while offset < end:
-            size_bytes, checksum = _BLOCK.unpack(self._read(offset, _BLOCK.size))
+            size_bytes, checksum = _BLOCK.unpack(self._read(offset, _BLOCK.size, end))
             offset += _BLOCK.size
-            if offset + size_bytes > end:
-                raise self._corrupt()
-            data = self._read(offset, size_bytes)
+            data = self._read(offset, size_bytes, end)
             if crc32(data) != checksum:
-                raise self._corrupt()
-            batch = pa.ipc.read_record_batch(pa.py_buffer(data), self.schema)
-            rows += len(batch)
+                raise self._corrupt(offset)
+            batch = self._batch(schema_message, data, offset)
             offset += size_bytes
+            rows += len(batch)
             yield batch
         if rows != self.rows:
-            raise self._corrupt()
+            raise self._corrupt(self.offset)
 
-    def _read(self, offset: int, size_bytes: int) -> bytes | pa.Buffer:
+    def _batch(self, schema_message: bytes, data: Any, offset: int) -> pa.RecordBatch:
+        stream = pa.py_buffer(b"".join((schema_message, data)))
+        try:
+            batch = pa.ipc.open_stream(stream, options=_READING).read_next_batch()
+            batch.validate()
+        except (pa.ArrowException, OSError, ValueError, MemoryError, StopIteration) as error:
+            raise self._corrupt(offset) from error
+        if not len(batch):
+            raise self._corrupt(offset)
+        return batch
+
+    def _read(self, offset: int, size_bytes: int, end: int) -> bytes | pa.Buffer:
+        if offset + size_bytes > end:
+            raise self._corrupt(offset)
         data = self.source.read(offset, size_bytes)
         if len(data) != size_bytes:
-            raise self._corrupt()
+            raise self._corrupt(offset)
         return data
 
-    def _corrupt(self) -> CorruptMapOutput:
-        return CorruptMapOutput(f"{self.source.name}: damaged at byte {self.offset} or after")
+    def _corrupt(self, offset: int) -> CorruptMapOutput:
+        return CorruptMapOutput(f"{self.source.name}: damaged at byte {offset} or after")
 
 
 def open_partition(source: Source, partition: int) -> StoredPartition:
     """The partition of the file, its index verified. Raises `CorruptMapOutput`, and OSError."""
+    schema, entries = _read_index(source)
+    if not 0 <= partition < len(entries) // _ENTRY.size:
+        raise CorruptMapOutput(f"{source.name} has no partition {partition}")
+    return StoredPartition(source, schema, *_ENTRY.unpack_from(entries, partition * _ENTRY.size))
+
+
+def open_partitions(source: Source) -> list[StoredPartition]:
+    """All partitions of the file, likewise."""
+    schema, entries = _read_index(source)
+    return [StoredPartition(source, schema, *entry) for entry in _ENTRY.iter_unpack(entries)]
+
+
+def _read_index(source: Source) -> tuple[pa.Schema, bytes]:
+    """The schema, and the entries of all partitions."""
     end = source.size_bytes - _TRAILER.size
-    if end < len(_MAGIC):
-        raise CorruptMapOutput(f"{source.name} is truncated")
-    trailer = source.read(end, _TRAILER.size)
+    trailer = source.read(end, _TRAILER.size) if end >= len(_MAGIC) else b""
     if len(trailer) != _TRAILER.size:
         raise CorruptMapOutput(f"{source.name} is truncated")
     n_partitions, schema_bytes, checksum, magic = _TRAILER.unpack(trailer)
     if magic != _MAGIC:
         raise CorruptMapOutput(f"{source.name} is no map output of this version, or truncated")
-    start = end - schema_bytes - n_partitions * _ENTRY.size
-    if start < len(_MAGIC) or not 0 <= partition < n_partitions:
-        raise CorruptMapOutput(f"{source.name}: the index is damaged")
+    index_bytes = n_partitions * _ENTRY.size
+    start = end - schema_bytes - index_bytes
+    damaged = CorruptMapOutput(f"{source.name}: the index is damaged")
+    if start < len(_MAGIC):
+        raise damaged
     footer = bytes(source.read(start, end - start))
     if crc32(footer) != checksum or len(footer) != end - start:
-        raise CorruptMapOutput(f"{source.name}: the index is damaged")
-    offset, size_bytes, rows = _ENTRY.unpack_from(footer, partition * _ENTRY.size)
-    schema = pa.ipc.read_schema(pa.py_buffer(footer[n_partitions * _ENTRY.size :]))
-    return StoredPartition(source, schema, offset, size_bytes, rows)
+        raise damaged
+    try:
+        return pa.ipc.read_schema(pa.py_buffer(footer[index_bytes:])), footer[:index_bytes]
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise damaged from error

@@ -1,72 +1,87 @@
 """Merging sorted runs by batches, in bounded memory.
 
-Each run comes as blocks of rows in the order of the keys. Of all blocks at hand, every row whose key
-is below the smallest of their last keys is final: no row before it can come any more. Those rows
-are joined and ordered together, which costs little, for they are a few runs already. Where a key
-goes on beyond a block, its rows are passed on run by run, so that the values of one key, however
-many, never have to be in memory together.
+Each run comes as blocks of rows in the order of the keys. Of all blocks at hand, every row whose
+key is below the smallest of their last keys is final: no row before it can come any more. Those
+rows are joined and ordered together, which costs little, for they are a few runs already. The next
+block is always loaded for the run whose rows at hand end first, so that as much as possible of what
+is in memory is final. Where a key goes on beyond the memory, its rows are passed on run by run, so
+that the values of one key, however many, never have to be in memory together.
 
 Rows of equal keys keep the order of the runs.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from heapq import heapify, heappop, heapreplace
+from heapq import merge as merge_sorted
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
 from zmr.data import rows
-from zmr.data.keybits import Index, sort_order
+from zmr.data.groups import Groups, concat, group
+
+Blocks = Iterator[pa.RecordBatch]
 
 
-@dataclass(frozen=True, slots=True)
-class Groups:
-    """Rows sorted by key, and where in them each key starts.
+def merge(runs: Sequence[Blocks], memory_bytes: int) -> Iterator[Groups]:
+    """The rows of all runs, sorted; about `memory_bytes` of them are loaded at a time.
 
-    The rows are those of `batch` in the `order`; None means as they are. With `goes_on`, the last
-    key goes on in the next groups, as their first.
+    All runs must have one schema, and not be opaque. Blocks are never empty.
     """
-
-    batch: pa.RecordBatch
-    order: Index | None
-    starts: Index
-    goes_on: bool = False
-
-    def sorted(self) -> pa.RecordBatch:
-        """The batch with its rows in order."""
-        return self.batch if self.order is None else self.batch.take(pa.array(self.order))
-
-
-def group(batches: Sequence[pa.RecordBatch]) -> Groups:
-    """All rows of the batches, which need not be sorted, in one."""
-    batch = concat(batches)
-    order, starts = sort_order(rows.key_columns(batch))
-    return Groups(batch, order, starts)
-
-
-def concat(batches: Sequence[pa.RecordBatch]) -> pa.RecordBatch:
-    """All rows of the batches, of which there must be one, in one batch."""
-    return batches[0] if len(batches) == 1 else pa.concat_batches(batches)
-
-
-def merge(runs: Sequence[Iterator[pa.RecordBatch]]) -> Iterator[Groups]:
-    """The rows of all runs, sorted. All runs must have one schema, and not be opaque."""
-    cursors = [cursor for run in runs if (cursor := _Cursor(run)).batch is not None]
+    cursors = [cursor for run in runs if (cursor := _Cursor(run)).load()]
     while cursors:
-        bounds = [cursor.last_key() for cursor in cursors if not cursor.is_last]
-        if not bounds:
-            yield group([cursor.rest() for cursor in cursors])
-            return
-        bound = min(bounds)
-        below = [piece for cursor in cursors if len(piece := cursor.take_below(bound))]
-        if below:
-            yield group(below)
+        bound = _load(cursors, memory_bytes)
+        final = _final(cursors, bound)
+        if final is not None:
+            yield final
         else:
             yield from _one_key(cursors, bound)
-        cursors = [cursor for cursor in cursors if cursor.batch is not None]
+        del final  # it makes room for the next
+        cursors = [cursor for cursor in cursors if cursor.has_rows()]
+
+
+def merge_opaque(runs: Sequence[Blocks]) -> Iterator[tuple[Any, bytes]]:
+    """The keys of all runs, sorted, each with its pickled value. All runs must be opaque."""
+    # heapq.merge is stable: equal keys come in the order of the runs.
+    return merge_sorted(*map(_pairs, runs), key=itemgetter(0))
+
+
+def _pairs(run: Blocks) -> Iterator[tuple[Any, bytes]]:
+    for block in run:
+        yield from zip(rows.keys_of(block), block.column(rows.VALUE).to_pylist(), strict=True)
+
+
+_NO_BOUND: Any = object()
+
+
+def _load(cursors: Sequence[_Cursor], memory_bytes: int) -> Any:
+    """Fill the memory; the smallest last key of the runs that may go on, or `_NO_BOUND`."""
+    loaded = sum(cursor.size_bytes for cursor in cursors)
+    ends = [(cursor.last_key, place) for place, cursor in enumerate(cursors) if not cursor.is_over]
+    heapify(ends)
+    while ends and loaded < memory_bytes:
+        _, place = ends[0]
+        loaded -= cursors[place].size_bytes
+        if cursors[place].load():
+            heapreplace(ends, (cursors[place].last_key, place))
+        else:
+            heappop(ends)
+        loaded += cursors[place].size_bytes
+    return ends[0][0] if ends else _NO_BOUND
+
+
+def _final(cursors: Sequence[_Cursor], bound: Any) -> Groups | None:
+    """The rows at hand that are below the bound, if there are any."""
+    if bound is _NO_BOUND:
+        pieces = [piece for cursor in cursors for piece in cursor.take_all()]
+    else:
+        pieces = [piece for cursor in cursors for piece in cursor.take_below(bound)]
+    return group(concat(pieces)) if pieces else None
 
 
 def _one_key(cursors: Sequence[_Cursor], key: Any) -> Iterator[Groups]:
@@ -74,7 +89,7 @@ def _one_key(cursors: Sequence[_Cursor], key: Any) -> Iterator[Groups]:
     start = np.zeros(1, np.int64)
     previous: pa.RecordBatch | None = None
     for cursor in cursors:
-        while cursor.batch is not None and len(piece := cursor.take_equal(key)):
+        while (piece := cursor.take_equal(key)) is not None:
             if previous is not None:
                 yield Groups(previous, None, start, goes_on=True)
             previous = piece
@@ -83,84 +98,79 @@ def _one_key(cursors: Sequence[_Cursor], key: Any) -> Iterator[Groups]:
 
 
 class _Cursor:
-    """A run, and how far it has been consumed."""
+    """A run: its blocks at hand, and how far they have been consumed."""
 
-    def __init__(self, run: Iterator[pa.RecordBatch]) -> None:
+    def __init__(self, run: Blocks) -> None:
+        self.size_bytes = 0  # of the blocks at hand
+        self.is_over = False
+        self.last_key: Any = None
         self._run = run
-        self._next: pa.RecordBatch | None = next(run, None)
-        self.batch: pa.RecordBatch | None = None
-        self._position = 0
-        self._advance()
+        self._blocks: deque[tuple[pa.RecordBatch, Any, int]] = deque()  # with last key, size
+        self._position = 0  # in the first of them
 
-    @property
-    def is_last(self) -> bool:
-        """Whether the block at hand is the run's last."""
-        return self._next is None
+    def load(self) -> bool:
+        """Get one more block. False if there is none."""
+        block = next(self._run, None)
+        if block is None:
+            self.is_over = True
+            return False
+        self.last_key = _key_at(block, len(block) - 1)
+        size_bytes = block.nbytes
+        self._blocks.append((block, self.last_key, size_bytes))
+        self.size_bytes += size_bytes
+        return True
 
-    def last_key(self) -> Any:
-        assert self.batch is not None
-        return _key_at(self.batch, len(self.batch) - 1)
+    def has_rows(self) -> bool:
+        return bool(self._blocks)
 
-    def rest(self) -> pa.RecordBatch:
-        """All that is left of the block at hand."""
-        assert self.batch is not None
-        return self.batch.slice(self._position)
+    def take_all(self) -> Iterator[pa.RecordBatch]:
+        """All rows at hand."""
+        while self._blocks:
+            yield self._take(len(self._blocks[0][0]))
 
-    def take_below(self, bound: Any) -> pa.RecordBatch:
-        """The rows of the block at hand with keys below the bound, none of them left after it."""
-        return self._take(self._search(bound, or_equal=False))
+    def take_below(self, bound: Any) -> Iterator[pa.RecordBatch]:
+        """All rows at hand with keys below the bound."""
+        while self._blocks:
+            block, last_key, _ = self._blocks[0]
+            if last_key < bound:
+                yield self._take(len(block))
+                continue
+            end = self._search(block, bound, or_equal=False)
+            if end > self._position:
+                yield self._take(end)
+            return
 
-    def take_equal(self, key: Any) -> pa.RecordBatch:
-        """The rows of the block at hand, which begins with no lesser key, that have this key."""
-        return self._take(self._search(key, or_equal=True))
+    def take_equal(self, key: Any) -> pa.RecordBatch | None:
+        """Some of the rows with this key, if there are any left; there are no lesser ones."""
+        if not self._blocks and (self.is_over or not self.load()):
+            return None
+        block, last_key, _ = self._blocks[0]
+        end = len(block) if last_key == key else self._search(block, key, or_equal=True)
+        return self._take(end) if end > self._position else None
 
     def _take(self, end: int) -> pa.RecordBatch:
-        assert self.batch is not None
-        piece = self.batch.slice(self._position, end - self._position)
+        block, _, size_bytes = self._blocks[0]
+        piece = block.slice(self._position, end - self._position)
         self._position = end
-        if end == len(self.batch):
-            self._advance()
+        if end == len(block):
+            self._blocks.popleft()
+            self.size_bytes -= size_bytes
+            self._position = 0
         return piece
 
-    def _search(self, bound: Any, or_equal: bool) -> int:
+    def _search(self, block: pa.RecordBatch, bound: Any, or_equal: bool) -> int:
         """The first position, from the present one on, whose key is beyond the bound."""
-        assert self.batch is not None
-        low, high = self._position, len(self.batch)
+        low, high = self._position, len(block)
         while low < high:
             middle = (low + high) // 2
-            key = _key_at(self.batch, middle)
+            key = _key_at(block, middle)
             if key < bound or (or_equal and key == bound):
                 low = middle + 1
             else:
                 high = middle
         return low
 
-    def _advance(self) -> None:
-        self.batch, self._position = self._next, 0
-        # Empty blocks are never written.
-        self._next = next(self._run, None) if self.batch is not None else None
 
-
-def _key_at(batch: pa.RecordBatch, position: int) -> Any:
+def _key_at(block: pa.RecordBatch, position: int) -> Any:
     """A key, for comparison with others."""
-    found = rows.key_columns(batch)
-    if len(found) == 1:
-        return found[0][position].as_py()
-    return tuple(column[position].as_py() for column in found)
-
-
-# --- rows one by one ---------------------------------------------------------------------------
-
-
-def merge_opaque(runs: Sequence[Iterator[pa.RecordBatch]]) -> Iterator[tuple[Any, Any]]:
-    """The (key, value) pairs of all runs, sorted by key; for runs whose schemas differ as well."""
-    from heapq import merge as merge_pairs
-    from operator import itemgetter
-
-    # heapq.merge is stable: equal keys come in the order of the runs.
-    return merge_pairs(*(_pairs(run) for run in runs), key=itemgetter(0))
-
-
-def _pairs(run: Iterator[pa.RecordBatch]) -> Iterator[tuple[Any, Any]]:
-    for batch in run:
-        yield from zip(rows.keys_of(batch), rows.values_of(batch), strict=True)
+    return rows.keys_of(block.slice(position, 1))[0]

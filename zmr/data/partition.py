@@ -20,12 +20,17 @@ operations for a whole column of keys.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime, timedelta
 from struct import Struct, unpack
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from zmr.data.shown import shown
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+    import pyarrow as pa
 
 _MASK = (1 << 64) - 1
 _GOLDEN = 0x9E3779B97F4A7C15
@@ -40,6 +45,12 @@ class Hash:
 
     def __call__(self, key: Any, n: int) -> int:
         return hash_key(key) % n if n > 1 else 0
+
+    def of_columns(self, columns: Sequence[pa.Array], n: int) -> npt.NDArray[np.uint64]:
+        """The partitions of a whole column of keys, or of several columns that make tuples."""
+        from zmr.data.keybits import hash_rows
+
+        return hash_rows(columns) % n
 
     def __repr__(self) -> str:
         return "Hash()"

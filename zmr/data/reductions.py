@@ -1,32 +1,183 @@
-"""Reductions of grouped columns, natively.
+"""Reductions of grouped columns, natively and exactly.
 
-A group is a stretch of rows: of `values` in the `order` (None: as they are), from one of `starts` to
-the next. A function returns None where its column is not of a kind that it can reduce exactly.
+A function returns None where its column is not of a kind that it can reduce exactly. Lists are
+Arrow's, one for each group.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
-from zmr.data.keybits import Index
+from zmr.data.keybits import Index, Words, sort_order, sortable_word
+
+_BYTE_TYPES = (pa.large_string(), pa.large_binary())
+_WORD_TYPES = (pa.int64(), pa.float64(), pa.bool_(), pa.date32(), pa.timestamp("us"))
+_LAST_WORD = np.uint64(0xFFFFFFFFFFFFFFFF)
 
 
-def sizes(starts: Index, n_rows: int) -> pa.Array:
-    """The number of rows of each group."""
-    return pa.array(np.diff(np.append(starts, n_rows)))
+@dataclass(frozen=True, slots=True)
+class GroupedColumn:
+    """The values of grouped rows, or None where there are only keys.
+
+    A group is a stretch of rows: of `values` in the `order` (None: as they are), from one of
+    `starts` to the next. There are `n_rows` in all, and no group is empty.
+    """
+
+    values: pa.Array | None
+    order: Index | None
+    starts: Index
+    n_rows: int
+
+    def sizes(self) -> Index:
+        """The number of rows of each group."""
+        sizes: Index = np.diff(np.append(self.starts, self.n_rows))
+        return sizes
+
+    def in_order(self) -> pa.Array:
+        """The values, group after group."""
+        assert self.values is not None
+        return self.values if self.order is None else self.values.take(pa.array(self.order))
+
+    def is_plain(self, *types: pa.DataType) -> bool:
+        """Whether the values are of one of these types, and none is null."""
+        return self.values is not None and self.values.type in types and not self.values.null_count
+
+    def numbers(self) -> npt.NDArray[np.int64]:
+        """Values that are ints or booleans, group after group."""
+        assert self.values is not None
+        numbers: npt.NDArray[np.int64] = self.values.to_numpy(zero_copy_only=False)
+        numbers = numbers.astype(np.int64, copy=False)
+        return numbers if self.order is None else numbers[self.order]
+
+    def flattened(self) -> GroupedColumn:
+        """Of values that are lists: their elements, grouped likewise."""
+        lists = self.in_order()
+        offsets = lists.offsets.to_numpy() - lists.offsets[0].as_py()
+        elements = lists.flatten()
+        return GroupedColumn(elements, None, offsets[:-1][self.starts], len(elements))
 
 
-def int_sums(values: pa.Array | None, order: Index | None, starts: Index) -> pa.Array | None:
-    """The sum of each group of ints, if no sum can leave 64 bits."""
-    if values is None or values.type != pa.int64() or values.null_count:
+def is_list(column: pa.Array | None) -> bool:
+    """Whether the values are lists, none of them null."""
+    if column is None or column.null_count:
+        return False
+    return bool(pa.types.is_large_list(column.type))
+
+
+def int_sums(grouped: GroupedColumn) -> npt.NDArray[np.int64] | None:
+    """The sum of each group of ints or booleans, if all of them fit 64 bits."""
+    if not grouped.is_plain(pa.int64(), pa.bool_()):
         return None
-    numbers = values.to_numpy()
+    numbers = grouped.numbers()
     if not len(numbers):
-        return pa.array([], pa.int64())
-    largest = int(np.diff(np.append(starts, len(numbers))).max())
-    if max(int(numbers.max()), -int(numbers.min())) * largest >= 2**63:
+        return np.zeros(0, np.int64)
+    largest = max(int(numbers.max()), -int(numbers.min()))
+    if largest * int(grouped.sizes().max()) >= 2**63:
+        # Not all groups may be of large numbers. These sums are exact to 2**53 in 2**62.
+        bounds = np.add.reduceat(np.abs(numbers.astype(np.float64)), grouped.starts)
+        if bounds.max() >= 2.0**62:
+            return None
+    sums: npt.NDArray[np.int64] = np.add.reduceat(numbers, grouped.starts)
+    return sums
+
+
+def first_values(grouped: GroupedColumn) -> pa.Array | None:
+    """The first value of each group."""
+    if grouped.values is None:
         return None
-    if order is not None:
-        numbers = numbers[order]
-    return pa.array(np.add.reduceat(numbers, starts))
+    at = grouped.starts if grouped.order is None else grouped.order[grouped.starts]
+    return grouped.values.take(pa.array(at))
+
+
+def extremes(grouped: GroupedColumn, largest: bool) -> pa.Array | None:
+    """The smallest or the largest value of each group; of equal ones the first."""
+    words = ordered_words(grouped)
+    if words is None:
+        return None
+    reduce = np.maximum.reduceat if largest else np.minimum.reduceat
+    if not len(words):
+        return grouped.values
+    found = reduce(words, grouped.starts)
+    # Where in each group it comes first: at the first row that has the group's word.
+    is_it = np.flatnonzero(words == np.repeat(found, grouped.sizes()))
+    first = is_it[np.searchsorted(is_it, grouped.starts)]
+    return _taken(grouped, first)
+
+
+def tops(grouped: GroupedColumn, n: int) -> pa.Array | None:
+    """A list of the n largest values of each group, the largest first, equal ones as they come."""
+    words = ordered_words(grouped)
+    if words is None:
+        return None
+    group = _group_of_rows(grouped)
+    by_word = np.lexsort((_LAST_WORD - words, group))
+    place = np.arange(grouped.n_rows) - grouped.starts[group]
+    kept = place < n
+    return _lists(_taken(grouped, by_word[kept]), np.minimum(grouped.sizes(), n))
+
+
+def distinct(grouped: GroupedColumn) -> pa.Array | None:
+    """A sorted list of the values of each group; of equal ones the first."""
+    words = ordered_words(grouped)
+    if words is None:
+        return None
+    group = _group_of_rows(grouped)
+    by_word = np.lexsort((words, group))
+    sorted_words = words[by_word]
+    kept = np.ones(grouped.n_rows, np.bool_)
+    kept[1:] = sorted_words[1:] != sorted_words[:-1]
+    kept[grouped.starts] = True
+    sizes = np.bincount(group[kept], minlength=len(grouped.starts))
+    return _lists(_taken(grouped, by_word[kept]), sizes)
+
+
+def collected(grouped: GroupedColumn) -> pa.Array | None:
+    """A list of the values of each group, as they come."""
+    if not grouped.is_plain(*_BYTE_TYPES, *_WORD_TYPES):
+        return None
+    return _lists(grouped.in_order(), grouped.sizes())
+
+
+def ordered_words(grouped: GroupedColumn) -> Words | None:
+    """Numbers that compare as the values do, group after group. NaN is the largest of floats."""
+    column = grouped.values
+    if column is None or not grouped.is_plain(*_BYTE_TYPES, *_WORD_TYPES):
+        return None
+    if column.type in _BYTE_TYPES:
+        words = _ranks(column)
+    elif column.type == pa.float64():
+        floats = column.to_numpy()
+        words = np.where(np.isnan(floats), _LAST_WORD, sortable_word(column))
+    else:
+        words = sortable_word(column)
+    return words if grouped.order is None else words[grouped.order]
+
+
+def _ranks(column: pa.Array) -> Words:
+    order, starts = sort_order([column])
+    is_start = np.zeros(len(order), np.uint64)
+    is_start[starts] = 1
+    ranks = np.empty(len(order), np.uint64)
+    ranks[order] = np.cumsum(is_start)
+    return ranks
+
+
+def _group_of_rows(grouped: GroupedColumn) -> Index:
+    return np.repeat(np.arange(len(grouped.starts)), grouped.sizes())
+
+
+def _taken(grouped: GroupedColumn, places: Index) -> pa.Array:
+    """The values at these places of the order."""
+    assert grouped.values is not None
+    at = places if grouped.order is None else grouped.order[places]
+    return grouped.values.take(pa.array(at))
+
+
+def _lists(elements: pa.Array, sizes: Index) -> pa.Array:
+    offsets = np.zeros(len(sizes) + 1, np.int64)
+    np.cumsum(sizes, out=offsets[1:])
+    return pa.LargeListArray.from_arrays(pa.array(offsets), elements)

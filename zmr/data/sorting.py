@@ -2,249 +2,218 @@
 
 Rows are kept in memory as Arrow batches until there are too many; then they become a spilled run on
 the disk. In the end everything is written as one map output file, merged from the runs if there are
-any. A declarative reducer combines whatever is sorted together.
+any. A combiner is applied to whatever is in memory together.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from itertools import islice
-from typing import Any
+import os
+from collections.abc import Sequence
+from contextlib import ExitStack, suppress
+from itertools import chain
 
 import numpy as np
 import pyarrow as pa
 
 from zmr.data import rows
-from zmr.data.grouping import partials_of
-from zmr.data.keybits import hash_rows
+from zmr.data.alike import joined
+from zmr.data.combining import Combiner
+from zmr.data.groups import group
+from zmr.data.keybits import Index
 from zmr.data.keys import KeyTypeError
-from zmr.data.map_output import LocalSource, MapOutputWriter, open_partition
-from zmr.data.merge import Groups, concat, group, merge, merge_opaque
-from zmr.data.partition import Hash, choose
+from zmr.data.map_output import LocalSource, MapOutputWriter, StoredPartition, open_partitions
+from zmr.data.partitioning import Partition, by_partition, sort_opaque
+from zmr.data.passes import fan_in, merge_in_passes, run_of, write_merged
 from zmr.data.shown import shown
-from zmr.reducers import Reducer
 
-# Of rows that are merged one by one, so many are written at once.
-_OPAQUE_ROWS = 10_000
+# Rows at hand may take this share of the memory: they are there several times while they are
+# joined, sorted, gathered and written.
+_ROOM_SHARE = 4
+
+# Values are combined when there are so many bytes of them, even with room for more: what fits the
+# processor's cache is grouped in less time.
+_FOLD_BYTES = 32 << 20
+
+# Opaque rows are sorted as Python objects, which take so many times the room.
+_OPAQUE_FACTOR = 4
 
 
 class SortBuffer:
     """Sorts the rows of one map task into the map output file at `path`.
 
-    `partition` is the job's partitioner, `reducer` its declarative reducer, if it has one.
-    `are_partials` says that the values are the reducer's partials already. At most about
-    `memory_bytes` of rows are kept. Methods may raise OSError, `KeyTypeError`, and what the job's
-    own partitioner raises.
+    `partition` is the job's partitioner, `combiner` what combines rows of one key. All of this is
+    done in about `memory_bytes`. Methods may raise OSError, `CorruptMapOutput` (for a spilled run),
+    `KeyTypeError`, and what the job's own partitioner and combiner raise. Whoever gives up calls
+    `discard`.
     """
 
     def __init__(
         self,
         path: str,
         n_partitions: int,
-        partition: Callable[[Any, int], int],
-        reducer: Reducer | None,
-        are_partials: bool,
+        partition: Partition,
+        combiner: Combiner | None,
         memory_bytes: int,
     ) -> None:
         self.n_rows = 0  # written to the map output
+        self.n_spills = 0
         self._path = path
         self._n_partitions = n_partitions
         self._partition = partition
-        self._reducer = reducer
-        self._are_partials = are_partials
+        self._combiner = combiner
         self._memory_bytes = memory_bytes
-        self._batches: list[pa.RecordBatch] = []
-        self._size_bytes = 0
+        self._room_bytes = memory_bytes // _ROOM_SHARE
+        self._values = _Pile()  # to be combined
+        self._partials = _Pile()  # combined before; without a combiner, everything
         self._spills: list[str] = []
         self._key_type = ""
 
-    def add(self, batch: pa.RecordBatch) -> None:
-        """Take these rows in."""
+    def add(self, batch: pa.RecordBatch, are_partials: bool = False) -> None:
+        """Take these rows in, after all others. Partials are what the combiner makes of values."""
         if not len(batch):
             return
-        key_type = rows.key_type(batch.schema)
-        if self._key_type and key_type != self._key_type:
-            raise KeyTypeError(
-                f"the keys of a job must be of one type, but there are {self._key_type} "
-                f"and {key_type}, {shown(rows.keys_of(batch.slice(0, 1))[0])} for example"
-            )
-        self._key_type = key_type
-        self._batches.append(batch)
-        self._size_bytes += batch.nbytes
-        if self._size_bytes > self._memory_bytes:
+        self._check_keys(batch)
+        if self._combiner is None or are_partials:
+            self._combine_values()
+            self._partials.add(batch)
+        else:
+            self._values.add(batch)
+            if self._values.size_bytes > min(_FOLD_BYTES, self._room_bytes // 2):
+                self._combine_values()
+        if self._values.size_bytes + self._partials.size_bytes > self._room_bytes:
             self._make_room()
 
     def finish(self) -> tuple[int, ...]:
         """Write the map output; the partitions' sizes in bytes."""
-        try:
-            if not self._spills:
-                self.n_rows, sizes = self._write_sorted(self._path)
-            else:
-                if self._batches:
-                    self._spill()
-                sizes = self._merge_spills()
-        finally:
-            self.discard()
+        if not self._spills:
+            self.n_rows, sizes = self._write_sorted(self._path)
+            return sizes
+        if self._values.batches or self._partials.batches:
+            self._spill()
+        self.n_rows, sizes = self._merge_spills()
         return sizes
 
     def discard(self) -> None:
         """Remove the spilled runs."""
-        import os
-        from contextlib import suppress
-
         for path in self._spills:
             with suppress(OSError):
                 os.unlink(path)
         self._spills.clear()
 
+    def _check_keys(self, batch: pa.RecordBatch) -> None:
+        key_type = rows.key_type(batch.schema)
+        if self._key_type and key_type != self._key_type:
+            raise KeyTypeError(
+                f"the keys of a job must be of one type, but there are {self._key_type} "
+                f"and {key_type} ({shown(rows.keys_of(batch.slice(0, 1))[0])})"
+            )
+        self._key_type = key_type
+
+    def _combine_values(self) -> None:
+        """Turn values into partials."""
+        if not self._values.batches:
+            return
+        assert self._combiner is not None
+        batch = self._values.take()
+        if rows.is_opaque(batch.schema):
+            self._partials.add(self._combiner.combine_opaque(batch))
+        else:
+            combined = self._combiner.combine(group(batch), are_partials=False)
+            self._partials.add(combined.in_order())
+
     def _make_room(self) -> None:
-        """Combine if that may help, else spill."""
-        if self._reducer is not None:
-            groups = self._grouped()
-            if groups is not None and len(groups.starts) < len(groups.batch) // 2:
-                self._batches = [partials_of(self._reducer, groups, self._are_partials)]
-                self._are_partials = True
-                self._size_bytes = self._batches[0].nbytes
-                if self._size_bytes <= self._memory_bytes // 2:
-                    return
-        self._spill()
+        """Combine if that helps enough, else spill."""
+        self._combine_values()
+        if self._combiner is not None and len(self._partials.batches) > 1:
+            batch = self._partials.take()
+            if not rows.is_opaque(batch.schema):
+                batch = self._combiner.combine(group(batch), are_partials=True).in_order()
+            self._partials.add(batch)
+        if self._partials.size_bytes > self._room_bytes // 2:
+            self._spill()
 
     def _spill(self) -> None:
-        path = f"{self._path}.spill-{len(self._spills)}"
-        self._spills.append(path)
-        self._write_sorted(path)
-
-    def _grouped(self) -> Groups | None:
-        """All rows at hand, grouped; None if they are opaque."""
-        self._batches = unified(self._batches)
-        if rows.is_opaque(self._batches[0].schema):
-            return None
-        return group(self._batches)
+        self._write_sorted(self._new_spill())
 
     def _write_sorted(self, path: str) -> tuple[int, tuple[int, ...]]:
         """Write all rows at hand, and forget them. The number of rows, the partitions' sizes."""
-        if not self._batches:
-            return 0, self._write(path, rows.from_lists([], []), [])
-        groups = self._grouped()
-        if groups is None:
-            batch, ends = self._partition_opaque(concat(self._batches))
-        else:
-            batch, ends = self._partition_groups(groups)
-        self._batches, self._size_bytes = [], 0
-        return len(batch), self._write(path, batch, ends)
+        self._combine_values()
+        if not self._partials.batches:
+            nothing = rows.from_lists([], [])
+            return 0, self._write(path, nothing, np.zeros(0, np.int64))
+        batch, partitions = self._sorted(self._partials.take())
+        return len(batch), self._write(path, batch, partitions)
 
-    def _write(self, path: str, batch: pa.RecordBatch, ends: Sequence[int]) -> tuple[int, ...]:
+    def _sorted(self, batch: pa.RecordBatch) -> tuple[pa.RecordBatch, Index]:
+        """The rows by partition, and by key in each, combined; and each row's partition."""
+        if rows.is_opaque(batch.schema):
+            return sort_opaque(batch, self._partition, self._n_partitions)
+        groups, partitions = by_partition(group(batch), self._partition, self._n_partitions)
+        if self._combiner is not None:
+            groups = self._combiner.combine(groups, are_partials=True)
+        return groups.in_order(), np.repeat(partitions, groups.values().sizes())
+
+    def _write(self, path: str, batch: pa.RecordBatch, partitions: Index) -> tuple[int, ...]:
         writer = MapOutputWriter(path, batch.schema, self._n_partitions)
         try:
-            start = 0
-            for partition, end in enumerate(ends):
+            bounds = np.searchsorted(partitions, np.arange(self._n_partitions + 1)).tolist()
+            for partition in range(self._n_partitions):
+                start, end = bounds[partition], bounds[partition + 1]
                 writer.write(partition, batch.slice(start, end - start))
-                start = end
             return writer.finish()
         except BaseException:
             writer.discard()
             raise
 
-    def _partition_groups(self, groups: Groups) -> tuple[pa.RecordBatch, list[int]]:
-        """The rows by partition, and by key in each; where each partition ends."""
-        if self._reducer is not None:
-            batch = partials_of(self._reducer, groups, self._are_partials)
-            groups = Groups(batch, None, np.arange(len(batch)))
-        order = groups.order if groups.order is not None else np.arange(len(groups.batch))
-        if self._n_partitions > 1:
-            of_group = self._partitions(groups, order)
-            sizes = np.diff(np.append(groups.starts, len(order)))
-            of_row = np.repeat(of_group, sizes)
-            by_partition = np.argsort(of_row, kind="stable")
-            ends = np.cumsum(np.bincount(of_row, minlength=self._n_partitions)).tolist()
-            order = order[by_partition]
-        elif groups.order is None:
-            return groups.batch, [len(order)]
-        else:
-            ends = [len(order)]
-        return groups.batch.take(pa.array(order)), ends
+    def _merge_spills(self) -> tuple[int, tuple[int, ...]]:
+        with ExitStack() as stack:
+            sources = [self._open(path, stack) for path in self._spills]
+            blocks = max(stored.largest_block_bytes for stored in chain.from_iterable(sources))
+        spills = merge_in_passes(self._spills, fan_in(blocks, self._memory_bytes), self._merge)
+        return self._merge_into(self._path, spills)
 
-    def _partitions(self, groups: Groups, order: Any) -> Any:
-        """The partition of each group's key."""
-        firsts = order[groups.starts]
-        keys = groups.batch.select(_key_names(groups.batch)).take(pa.array(firsts))
-        if type(self._partition) is Hash:
-            hashes = hash_rows(rows.key_columns(keys))
-            return (hashes % np.uint64(self._n_partitions)).astype(np.uint32)
-        chosen = [choose(self._partition, key, self._n_partitions) for key in rows.keys_of(keys)]
-        return np.array(chosen, np.uint32)
+    def _merge(self, paths: Sequence[str]) -> str:
+        """Merge spilled runs into one."""
+        path = self._new_spill()
+        self._merge_into(path, paths)
+        for merged in paths:
+            os.unlink(merged)
+            self._spills.remove(merged)
+        return path
 
-    def _partition_opaque(self, batch: pa.RecordBatch) -> tuple[pa.RecordBatch, list[int]]:
-        keys = rows.keys_of(batch)
-        chosen = [choose(self._partition, key, self._n_partitions) for key in keys]
-        order = sorted(range(len(keys)), key=lambda i: (chosen[i], keys[i]))
-        ends = np.cumsum(np.bincount(chosen, minlength=self._n_partitions)).tolist()
-        return batch.take(pa.array(order, pa.int64())), ends
+    def _merge_into(self, path: str, paths: Sequence[str]) -> tuple[int, tuple[int, ...]]:
+        with ExitStack() as stack:
+            spills = [self._open(spill, stack) for spill in paths]
+            partitions = [[run_of(stored) for stored in runs] for runs in zip(*spills, strict=True)]
+            return write_merged(path, partitions, self._combiner, self._memory_bytes)
 
-    def _merge_spills(self) -> tuple[int, ...]:
-        sources = [LocalSource(path) for path in self._spills]
-        writer: MapOutputWriter | None = None
-        try:
-            for partition in range(self._n_partitions):
-                stored = [open_partition(source, partition) for source in sources]
-                schemas = [one.schema for one in stored]
-                runs = [one.batches() for one in stored]
-                for batch in merged_batches(runs, schemas, self._reducer, self._key_type):
-                    if writer is None:
-                        writer = MapOutputWriter(self._path, batch.schema, self._n_partitions)
-                    writer.write(partition, batch)
-                    self.n_rows += len(batch)
-            assert writer is not None  # a spill has rows
-            return writer.finish()
-        except BaseException:
-            if writer is not None:
-                writer.discard()
-            raise
-        finally:
-            for source in sources:
-                source.close()
+    def _open(self, path: str, stack: ExitStack) -> list[StoredPartition]:
+        source = LocalSource(path)
+        stack.callback(source.close)
+        return open_partitions(source)
+
+    def _new_spill(self) -> str:
+        path = f"{self._path}.spill-{self.n_spills}"
+        self.n_spills += 1
+        self._spills.append(path)
+        return path
 
 
-def merged_batches(
-    runs: Sequence[Iterator[pa.RecordBatch]],
-    schemas: Sequence[pa.Schema],
-    reducer: Reducer | None,
-    key_type: str,
-) -> Iterator[pa.RecordBatch]:
-    """The rows of all runs as batches of one run with one schema; partials of `reducer` merged."""
-    if are_mergeable(schemas):
-        for groups in merge(runs):
-            combined = None if reducer is None else partials_of(reducer, groups, True)
-            # A run has one schema. Sums that outgrow its column stay apart here.
-            if combined is not None and combined.schema.equals(schemas[0], True):
-                yield combined
-            else:
-                yield groups.sorted()
-        return
-    pairs = merge_opaque(runs)
-    while chunk := list(islice(pairs, _OPAQUE_ROWS)):
-        keys, values = zip(*chunk, strict=True)
-        yield rows.opaque(list(keys), list(values), key_type)
+class _Pile:
+    """Rows at hand, in the order in which they came."""
 
+    def __init__(self) -> None:
+        self.batches: list[pa.RecordBatch] = []
+        self.size_bytes = 0
 
-def are_mergeable(schemas: Sequence[pa.Schema]) -> bool:
-    """Whether runs with these schemas can be merged as columns."""
-    first = schemas[0]
-    return not rows.is_opaque(first) and all(schema.equals(first, True) for schema in schemas[1:])
+    def add(self, batch: pa.RecordBatch) -> None:
+        if not len(batch):
+            return
+        self.batches.append(batch)
+        factor = _OPAQUE_FACTOR if rows.is_opaque(batch.schema) else 1
+        self.size_bytes += factor * batch.nbytes
 
-
-def unified(batches: list[pa.RecordBatch]) -> list[pa.RecordBatch]:
-    """The same rows with one schema."""
-    if all(batch.schema.equals(batches[0].schema, True) for batch in batches[1:]):
-        return batches
-    if not all(batch.schema.names == batches[0].schema.names for batch in batches):
-        raise TypeError("map_batch gives values sometimes, and sometimes none")
-    keys = [key for batch in batches for key in rows.keys_of(batch)]
-    values = None
-    if rows.VALUE in batches[0].schema.names:
-        values = [value for batch in batches for value in rows.values_of(batch)]
-    return [rows.from_lists(keys, values, rows.key_type(batches[0].schema))]
-
-
-def _key_names(batch: pa.RecordBatch) -> list[str]:
-    return [name for name in batch.schema.names if name != rows.VALUE]
+    def take(self) -> pa.RecordBatch:
+        """All of the rows with one schema; the pile is empty then."""
+        batches, self.batches, self.size_bytes = self.batches, [], 0
+        return joined(batches)

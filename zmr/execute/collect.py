@@ -1,4 +1,10 @@
-"""From the records of a map task to batches of rows: where the job's map and combine are called."""
+"""From the records of a map task to batches of rows: where the job's map is called.
+
+Pairs are taken from map some at a time, so few that they stay in the processor's cache while they
+become columns. What a declarative reducer makes of the values is kept in a dict as long as that
+is small: there, a key that was seen just before is found at once. A large dict is slow, and then
+rows are sorted in columns instead.
+"""
 
 from __future__ import annotations
 
@@ -11,20 +17,23 @@ from typing import Any
 import pyarrow as pa
 
 from zmr.data import rows
+from zmr.data.batch_rows import from_users
 from zmr.data.keys import of_one_type, type_of_keys
-from zmr.data.shown import shown
 from zmr.execute.errors import users_code
 from zmr.execute.map_input import MapInput
 from zmr.job import Job
 from zmr.reducers import Reducer
 
 Pair = tuple[Any, Any]
+Rows = tuple[pa.RecordBatch, bool]  # and whether the values are partials already
 
 # Between so many pairs nobody looks at the memory.
-_PAIRS_AT_ONCE = 1 << 16
+_PAIRS_AT_ONCE = 2048
+_BYTES_AT_ONCE = 1 << 20
 
-# What a key with its state takes in a dict, beside the dict's own table: two small objects.
-_STATE_BYTES = 120
+# A dict of more keys is no longer faster than columns.
+_MOST_STATES = 1 << 17
+_SAMPLE = 64
 
 
 def mapped(job: Job, source: MapInput) -> Iterator[Pair]:
@@ -37,97 +46,90 @@ def mapped(job: Job, source: MapInput) -> Iterator[Pair]:
     return chain.from_iterable(result for result in results if result is not None)
 
 
-def collected(job: Job, source: MapInput, memory_bytes: int) -> Iterator[pa.RecordBatch]:
-    """The rows that the task's records make, in batches of at most about `memory_bytes`.
-
-    With a declarative reducer, values are its partials, unless the job takes batches. Raises
-    `TaskError` and `PickleError`.
-    """
+def collected(job: Job, source: MapInput, memory_bytes: int) -> Iterator[Rows]:
+    """The rows that the task's records make. Raises `TaskError` and `PickleError`."""
     if job.takes_batches:
-        return _from_batches(job, source)
-    if isinstance(job.reduce, Reducer):
-        return _folded(job, job.reduce, source, memory_bytes)
-    if job.combine is not None:
-        return _combined(job, source)
-    return _listed(job, source)
+        return ((batch, False) for batch in batches(job, source))
+    pairs = mapped(job, source)
+    if isinstance(job.reduce, Reducer) and job.reduce.has_small_states:
+        return _folded(job.reduce, pairs, source, memory_bytes)
+    return _listed(pairs, source)
 
 
-def _from_batches(job: Job, source: MapInput) -> Iterator[pa.RecordBatch]:
+def batches(job: Job, source: MapInput) -> Iterator[pa.RecordBatch]:
+    """The rows that map_batch makes of the records. Raises `TaskError`."""
     for batch in source.batches():
-        with users_code(lambda: f"in map_batch, {source.where()}"):
+        with users_code(lambda: f"in map_batch, {source.where_batch()}"):
             result = job.map_batch(batch)
-            made = None if result is None else rows.from_users(result)
-        if made is not None:
-            yield made
+            if result is None:
+                continue
+            made = from_users(result)
+            if not rows.has_values(made.schema) and not _needs_no_values(job):
+                raise TypeError("map_batch gave keys alone, which is only enough for Count()")
+        yield made
+
+
+def _needs_no_values(job: Job) -> bool:
+    from zmr.reducers import Count
+
+    return isinstance(job.reduce, Count)
 
 
 def _folded(
-    job: Job, reducer: Reducer, source: MapInput, memory_bytes: int
-) -> Iterator[pa.RecordBatch]:
+    reducer: Reducer, unchecked: Iterator[Pair], source: MapInput, memory_bytes: int
+) -> Iterator[Rows]:
     with users_code(lambda: f"in map, {source.where()}"):
-        pairs = iter(_checked(mapped(job, source)))
+        pairs = iter(_checked(unchecked))
     states: dict[Any, Any] = {}
-    is_over = False
-    while not is_over:
+    while True:
         with users_code(lambda: f"in map, {source.where()}"):
             chunk = islice(pairs, _PAIRS_AT_ONCE)
             first = next(chunk, None)
-            is_over = first is None
             if first is not None:
                 reducer.fold(states, chain((first,), chunk))
-        size_bytes = sys.getsizeof(states) + len(states) * _STATE_BYTES
-        if states and (is_over or size_bytes > memory_bytes):
-            with users_code(lambda: "in map"):
-                key_type = type_of_keys(states.keys())
-            keys = list(states)
-            partials = [reducer.partial(state) for state in states.values()]
+        is_large = len(states) > _MOST_STATES and reducer.takes_columns
+        if states and (first is None or is_large or _size_bytes(states) > memory_bytes):
+            yield _partials(reducer, states), True
             states.clear()
-            yield rows.from_lists(keys, partials, key_type)
+        if first is None:
+            return
+        if is_large:
+            yield from _listed(pairs, source)
+            return
 
 
-def _combined(job: Job, source: MapInput) -> Iterator[pa.RecordBatch]:
-    for keys, values in _chunks(job, source):
-        groups: dict[Any, list[Any]] = {}
-        for key, value in zip(keys, values, strict=True):
-            if key in groups:
-                groups[key].append(value)
-            else:
-                groups[key] = [value]
-        combined_keys: list[Any] = []
-        combined_values: list[Any] = []
-        for key, group in groups.items():
-            with users_code(lambda: f"in combine, key {shown(key)}"):  # noqa: B023
-                for new_key, value in job.combine(key, iter(group)) or ():
-                    combined_keys.append(new_key)
-                    combined_values.append(value)
-        if combined_keys:
-            yield _rows(combined_keys, combined_values)
+def _partials(reducer: Reducer, states: dict[Any, Any]) -> pa.RecordBatch:
+    with users_code(lambda: "in map"):
+        key_type = type_of_keys(states.keys())
+        partials = list(map(reducer.partial, states.values()))
+    return rows.from_lists(list(states), partials, key_type)
 
 
-def _listed(job: Job, source: MapInput) -> Iterator[pa.RecordBatch]:
-    for keys, values in _chunks(job, source):
-        yield _rows(keys, values)
+def _size_bytes(states: dict[Any, Any]) -> int:
+    """About what the states take, the first of which, if any, are the larger ones."""
+    sample = list(islice(states.items(), _SAMPLE))
+    objects = sum(map(sys.getsizeof, chain.from_iterable(sample)))
+    return sys.getsizeof(states) + objects * len(states) // max(1, len(sample))
 
 
-def _chunks(job: Job, source: MapInput) -> Iterator[tuple[list[Any], list[Any]]]:
-    """The keys and values of map's pairs, some at a time."""
-    pairs = mapped(job, source)
+def _listed(pairs: Iterator[Pair], source: MapInput) -> Iterator[Rows]:
+    n = 1  # the first pair tells how large they are
     while True:
         keys: list[Any] = []
         values: list[Any] = []
+        since = source.position()
         with users_code(lambda: f"in map, {source.where()}"):
-            for key, value in islice(pairs, _PAIRS_AT_ONCE):
+            for key, value in islice(pairs, n):
                 keys.append(key)
                 values.append(value)
         if not keys:
             return
-        yield keys, values
-
-
-def _rows(keys: list[Any], values: list[Any]) -> pa.RecordBatch:
-    with users_code(lambda: "in map"):
-        key_type = type_of_keys(keys)
-    return rows.from_lists(keys, values, key_type)
+        with users_code(lambda: f"in map, {source.where_since(since)}"):  # noqa: B023
+            key_type = type_of_keys(keys)
+        batch = rows.from_lists(keys, values, key_type)
+        yield batch, False
+        fitting = _BYTES_AT_ONCE * len(keys) // max(1, batch.nbytes)
+        n = max(1, min(4 * n, fitting, _PAIRS_AT_ONCE))
 
 
 def _checked(pairs: Iterator[Pair]) -> Iterable[Pair]:

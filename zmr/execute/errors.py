@@ -57,9 +57,9 @@ def user_error(error: BaseException, where: str) -> TaskError:
     return TaskError(FailureReason.USER_ERROR, message, users_traceback(error))
 
 
-def worker_error(error: OSError, doing: str) -> TaskError:
+def worker_error(error: Exception, doing: str) -> TaskError:
     """What the machine refused while it was `doing` something: "reading /data/a.txt"."""
-    reason = error.strerror or str(error)
+    reason = getattr(error, "strerror", None) or str(error)
     return TaskError(FailureReason.WORKER_ERROR, f"{reason} ({doing})")
 
 

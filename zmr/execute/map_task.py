@@ -8,26 +8,32 @@ collects the pairs (`zmr.execute.collect`). What is collected goes, as Arrow col
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from itertools import chain
 from time import perf_counter
+from typing import Any
 
 from zmr.core.messages import FailureReason, MapDone, OutputFile, Stats, Task
 from zmr.data.columns import PickleError
+from zmr.data.map_output import CorruptMapOutput
+from zmr.data.partition import Hash
+from zmr.data.partitioning import Partition
+from zmr.data.shown import shown
 from zmr.data.sorting import SortBuffer
-from zmr.execute.collect import collected, mapped
+from zmr.execute.collect import batches, collected, mapped
+from zmr.execute.combining import combiner_of
 from zmr.execute.committing import write_and_commit
-from zmr.execute.errors import TaskError, users_code, worker_error
+from zmr.execute.errors import TaskError, user_error, users_code, worker_error
 from zmr.execute.map_input import MapInput
 from zmr.execute.progress import TaskProgress
-from zmr.execute.reduction import lines_of
+from zmr.execute.reduction import Piece, lines_of, lines_of_rows
 from zmr.job import Job, begin_task, counters_of
-from zmr.reducers import Reducer
 
 # What a task may use where the user has set no limit.
 DEFAULT_MEMORY_BYTES = 512 * 1024 * 1024
 
-# The rows in the buffer exist up to four times while they are sorted, gathered and written.
-_BUFFER_SHARE = 4
+# Of the memory, this part is for what declarative reducers keep as Python objects.
+_DICT_SHARE = 4
 
 
 def run_map(
@@ -51,8 +57,7 @@ def run_map(
     file: OutputFile | None = None
     partition_bytes: tuple[int, ...] = ()
     if task.n_reduce == 0:
-        lines = lines_of(mapped(job, source), lambda: f"in map, {source.where()}")
-        committed = write_and_commit(task, lines, progress, commit)
+        committed = write_and_commit(task, _lines(job, source), progress, commit)
         if committed is None:
             return None
         file, n_rows = committed
@@ -73,29 +78,42 @@ def _write_map_output(
     job: Job, task: Task, path: str, source: MapInput, memory_bytes: int
 ) -> tuple[int, tuple[int, ...]]:
     """Run the task up to its file at `path`: the number of rows and each partition's size."""
-    reducer = job.reduce if isinstance(job.reduce, Reducer) else None
-    buffer = SortBuffer(
-        path,
-        task.n_reduce,
-        job.partition,
-        reducer,
-        # Records are folded as they come, batches are not.
-        are_partials=reducer is not None and not job.takes_batches,
-        memory_bytes=memory_bytes // _BUFFER_SHARE,
-    )
+    buffer = SortBuffer(path, task.n_reduce, _partition_of(job), combiner_of(job), memory_bytes)
     try:
-        for batch in collected(job, source, memory_bytes // _BUFFER_SHARE):
-            buffer.add(batch)
+        for batch, are_partials in collected(job, source, memory_bytes // _DICT_SHARE):
+            buffer.add(batch, are_partials)
         sizes = buffer.finish()
         return buffer.n_rows, sizes
-    except PickleError as error:
-        raise TaskError(FailureReason.USER_ERROR, f"PickleError: {error} (in map)") from error
-    except OSError as error:
-        raise worker_error(error, f"writing map output to {os.path.dirname(path)}") from error
     except TaskError:
         raise
-    except Exception as error:  # of the job's partitioner, or keys of several types
-        with users_code(lambda: "in map"):
+    except PickleError as error:
+        raise TaskError(FailureReason.USER_ERROR, f"PickleError: {error} (in map)") from error
+    except (OSError, CorruptMapOutput) as error:
+        raise worker_error(error, f"writing map output to {os.path.dirname(path)}") from error
+    except Exception as error:  # of a reducer that was given other values than it takes
+        with users_code(lambda: f"in map, {source.where()} or before"):
             raise error
     finally:
         buffer.discard()
+
+
+def _partition_of(job: Job) -> Partition:
+    """The job's partitioner, whose own errors are told as such."""
+    partition = job.partition
+    if isinstance(partition, Hash):
+        return partition
+
+    def guarded(key: Any, n: int) -> int:
+        try:
+            return partition(key, n)  # type: ignore[no-any-return]
+        except BaseException as error:
+            raise user_error(error, f"in partition, key {shown(key)}") from error
+
+    return guarded
+
+
+def _lines(job: Job, source: MapInput) -> Iterator[Piece]:
+    """What a job without reduce puts out."""
+    if not job.takes_batches:
+        return lines_of(mapped(job, source), lambda: f"in map, {source.where()}")
+    return chain.from_iterable(lines_of_rows(batch) for batch in batches(job, source))

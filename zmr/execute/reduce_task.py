@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
 from time import perf_counter
 
 import pyarrow as pa
@@ -18,37 +17,16 @@ import pyarrow as pa
 from zmr.core.messages import FailureReason, MapOutput, ReduceDone, Stats, Task
 from zmr.data import rows
 from zmr.data.keys import KeyTypeError
-from zmr.data.map_output import (
-    BLOCK_BYTES,
-    CorruptMapOutput,
-    LocalSource,
-    MapOutputWriter,
-    StoredPartition,
-    open_partition,
-)
+from zmr.data.map_output import CorruptMapOutput, LocalSource, StoredPartition, open_partition
 from zmr.data.merge import merge, merge_opaque
-from zmr.data.shown import shown
-from zmr.data.sorting import are_mergeable, merged_batches
+from zmr.data.passes import Run, alike, fan_in, merge_bytes, merge_in_passes, run_of, write_merged
+from zmr.execute.combining import combiner_of
 from zmr.execute.committing import write_and_commit
 from zmr.execute.errors import TaskError, users_code, worker_error
 from zmr.execute.map_task import DEFAULT_MEMORY_BYTES
 from zmr.execute.progress import TaskProgress
 from zmr.execute.reduction import Piece, Reduction
 from zmr.job import Job, begin_task, counters_of
-from zmr.reducers import Reducer
-
-# A run that is being merged has two blocks in memory, and what is made of them is as large again,
-# three times over.
-_BLOCKS_A_RUN = 8
-_FEWEST_RUNS = 4
-
-
-@dataclass(frozen=True, slots=True)
-class Run:
-    """Sorted rows, to be read once."""
-
-    schema: pa.Schema
-    batches: Iterator[pa.RecordBatch]
 
 
 def run_reduce(
@@ -68,18 +46,15 @@ def run_reduce(
     with users_code(lambda: "in setup"):
         begin_task(job)
     memory_bytes = memory_bytes or DEFAULT_MEMORY_BYTES
-    fan_in = max(_FEWEST_RUNS, memory_bytes // (BLOCK_BYTES * _BLOCKS_A_RUN))
     scratch = os.path.join(folder, f"{task.job_id}-reduce-{task.index}-{task.attempt}")
     with ExitStack() as stack:
         stored = _open_all(task, stack)
-        key_type = _key_type(stored)
-        runs = [
-            Run(partition.schema, _blocks(source, partition))
-            for source, partition in stored
-            if partition.rows
-        ]
-        passes = _Passes(job, key_type, scratch, stack)
-        pieces = _pieces(job, passes.reduce_to(runs, fan_in), progress)
+        _check_key_types(stored)
+        runs = [_run_of_map(source, partition) for source, partition in stored if partition.rows]
+        largest_block_bytes = max((run.largest_block_bytes for run in runs), default=0)
+        most = fan_in(largest_block_bytes, memory_bytes)
+        passes = _Passes(job, scratch, stack, memory_bytes)
+        pieces = _pieces(job, merge_in_passes(runs, most, passes.merge), progress, memory_bytes)
         committed = write_and_commit(task, pieces, progress, commit)
     if committed is None:
         return None
@@ -94,63 +69,49 @@ def run_reduce(
     return ReduceDone(task.job_id, task.index, task.attempt, file, stats, counters_of(job))
 
 
-def _pieces(job: Job, runs: Sequence[Run], progress: TaskProgress) -> Iterator[Piece]:
-    reduction = Reduction(job, progress)
-    batches = [run.batches for run in runs]
+def _pieces(
+    job: Job, runs: Sequence[Run], progress: TaskProgress, memory_bytes: int
+) -> Iterator[Piece]:
     if not runs:
         return iter(())
-    if are_mergeable([run.schema for run in runs]):
-        return reduction.of_groups(merge(batches))
-    return reduction.of_pairs(merge_opaque(batches))
+    reduction = Reduction(job, progress)
+    schema, blocks = alike(runs)
+    if rows.is_opaque(schema):
+        return reduction.of_pairs(merge_opaque(blocks))
+    return reduction.of_groups(merge(blocks, merge_bytes(memory_bytes)))
 
 
 class _Passes:
-    """Merges runs into fewer, on the disk, until there are few enough."""
+    """Merges runs into fewer, on the disk."""
 
-    def __init__(self, job: Job, key_type: str, scratch: str, stack: ExitStack) -> None:
-        self._reducer = job.reduce if isinstance(job.reduce, Reducer) else None
-        self._key_type = key_type
+    def __init__(self, job: Job, scratch: str, stack: ExitStack, memory_bytes: int) -> None:
+        self._combiner = combiner_of(job)
         self._scratch = scratch
         self._stack = stack
+        self._memory_bytes = memory_bytes
         self._written = 0
 
-    def reduce_to(self, runs: Sequence[Run], fan_in: int) -> Sequence[Run]:
-        """Neighbours are merged, so the order of the values of a key stays as it is."""
-        while len(runs) > fan_in:
-            starts = range(0, len(runs), fan_in)
-            runs = [self._merge(runs[start : start + fan_in]) for start in starts]
-        return runs
-
-    def _merge(self, runs: Sequence[Run]) -> Run:
-        if len(runs) == 1:
-            return runs[0]
+    def merge(self, runs: Sequence[Run]) -> Run:
         path = f"{self._scratch}-{self._written}"
         self._written += 1
         try:
-            self._write(path, runs)
+            write_merged(path, [runs], self._combiner, self._memory_bytes)
             source = LocalSource(path)
-        except OSError as error:
+            self._stack.callback(source.close)
+            try:
+                stored = open_partition(source, 0)
+            finally:
+                os.unlink(path)  # it goes when it is closed, whatever happens to this process
+        except (OSError, CorruptMapOutput) as error:
             raise worker_error(error, f"merging runs in {os.path.dirname(path)}") from error
-        self._stack.callback(source.close)
-        os.unlink(path)  # it goes when it is closed, whatever happens to this process
-        partition = open_partition(source, 0)
-        return Run(partition.schema, partition.batches())
+        return run_of(stored, self._blocks(stored))
 
-    def _write(self, path: str, runs: Sequence[Run]) -> None:
-        writer: MapOutputWriter | None = None
+    def _blocks(self, stored: StoredPartition) -> Iterator[pa.RecordBatch]:
         try:
-            schemas = [run.schema for run in runs]
-            batches = [run.batches for run in runs]
-            for batch in merged_batches(batches, schemas, self._reducer, self._key_type):
-                if writer is None:
-                    writer = MapOutputWriter(path, batch.schema, 1)
-                writer.write(0, batch)
-            assert writer is not None  # every run has rows
-            writer.finish()
-        except BaseException:
-            if writer is not None:
-                writer.discard()
-            raise
+            yield from stored.batches()
+        except (OSError, CorruptMapOutput) as error:
+            folder = os.path.dirname(self._scratch)
+            raise worker_error(error, f"merging runs in {folder}") from error
 
 
 def _open_all(task: Task, stack: ExitStack) -> list[tuple[MapOutput, StoredPartition]]:
@@ -163,6 +124,7 @@ def _open_all(task: Task, stack: ExitStack) -> list[tuple[MapOutput, StoredParti
             file = LocalSource(source.path)
             stack.callback(file.close)
             stored.append((source, open_partition(file, task.index)))
+            file.close()  # there may be more of them than a process may have open
         except (OSError, CorruptMapOutput) as error:
             lost.append(source)
             reason = reason or str(error)
@@ -171,11 +133,16 @@ def _open_all(task: Task, stack: ExitStack) -> list[tuple[MapOutput, StoredParti
     return stored
 
 
-def _blocks(source: MapOutput, partition: StoredPartition) -> Iterator[pa.RecordBatch]:
-    try:
-        yield from partition.batches()
-    except (OSError, CorruptMapOutput) as error:
-        raise _lost([source], str(error)) from error
+def _run_of_map(source: MapOutput, stored: StoredPartition) -> Run:
+    def blocks() -> Iterator[pa.RecordBatch]:
+        try:
+            yield from stored.batches()
+        except (OSError, CorruptMapOutput) as error:
+            raise _lost([source], str(error)) from error
+        finally:
+            stored.source.close()
+
+    return run_of(stored, blocks())
 
 
 def _lost(lost: Sequence[MapOutput], reason: str) -> TaskError:
@@ -188,8 +155,8 @@ def _lost(lost: Sequence[MapOutput], reason: str) -> TaskError:
     )
 
 
-def _key_type(stored: Sequence[tuple[MapOutput, StoredPartition]]) -> str:
-    """The type of all keys. Raises `TaskError` if the maps don't agree."""
+def _check_key_types(stored: Sequence[tuple[MapOutput, StoredPartition]]) -> None:
+    """Raise `TaskError` if the keys of the maps are not all of one type."""
     examples: dict[str, MapOutput] = {}
     for source, partition in stored:
         key_type = rows.key_type(partition.schema)
@@ -199,7 +166,6 @@ def _key_type(stored: Sequence[tuple[MapOutput, StoredPartition]]) -> str:
         (one, first), (other, second), *_ = examples.items()
         with users_code(lambda: "in map"):
             raise KeyTypeError(
-                f"the keys of a job must be of one type, but there are {one} in map "
-                f"{shown(first.index)} and {other} in map {shown(second.index)}"
+                f"the keys of a job must be of one type, but map {first.index} put out {one} "
+                f"and map {second.index} {other}"
             )
-    return next(iter(examples), "")

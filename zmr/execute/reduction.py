@@ -1,18 +1,23 @@
 """From merged groups to lines of output: where the job's reduce is called.
 
-Lines come in pieces, each with the number of its lines. Whatever goes wrong in the job's own code is
-raised as a `TaskError` that names the key.
+Lines come in pieces, each with the number of its lines. Whatever goes wrong in the job's own code
+is raised as a `TaskError` that names the key.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from itertools import chain, islice
+import pickle
+from collections.abc import Callable, Iterable, Iterator
+from itertools import chain, groupby, islice
+from operator import itemgetter
 from typing import Any
 
-from zmr.data import rows
-from zmr.data.grouping import first_keys, results_column, sizes_of, states_of
-from zmr.data.merge import Groups
+import numpy as np
+import pyarrow as pa
+
+from zmr.data import columns, rows
+from zmr.data.alike import joined
+from zmr.data.groups import Groups, partials_of, results_of
 from zmr.data.shown import shown
 from zmr.data.text import encode_pairs
 from zmr.data.text_columns import encode_columns
@@ -22,124 +27,159 @@ from zmr.job import Job
 from zmr.reducers import Reducer
 
 Pair = tuple[Any, Any]
+KeyedValues = Iterable[tuple[Any, Iterator[Any]]]
 Piece = tuple[Any, int]  # bytes, number of lines
 
 _PAIRS_AT_ONCE = 1024
+_BYTES_AT_ONCE = 1 << 20
+_ROWS_AT_ONCE = 4096
 
 
 class Reduction:
     """Reduces the groups of one task."""
 
     def __init__(self, job: Job, progress: TaskProgress) -> None:
-        self._job = job
+        self._reduce = job.reduce
         self._progress = progress
         self._rows = 0
         self._at = "in reduce"
 
-    def where(self) -> str:
-        """For an error message: the key that the job's code was given last."""
-        return self._at
-
     def of_groups(self, merged: Iterator[Groups]) -> Iterator[Piece]:
         """The lines of rows that are merged as columns."""
-        if isinstance(self._job.reduce, Reducer):
-            return self._declarative(self._job.reduce, merged)
-        return lines_of(self._reduced(_KeyedValues(merged, self._enter)), self.where)
+        if isinstance(self._reduce, Reducer):
+            return self._declarative(self._reduce, merged)
+        return self._lines(self._reduced(self._keyed(merged)))
 
-    def of_pairs(self, pairs: Iterator[Pair]) -> Iterator[Piece]:
-        """The lines of rows that are merged one by one."""
-        from itertools import groupby
-        from operator import itemgetter
+    def of_pairs(self, pairs: Iterator[tuple[Any, bytes]]) -> Iterator[Piece]:
+        """The lines of rows that are merged one by one, keys with pickled values."""
+        groups = groupby(self._counted(pairs), itemgetter(0))
+        keyed = ((key, map(pickle.loads, map(itemgetter(1), group))) for key, group in groups)
+        if isinstance(self._reduce, Reducer):
+            return self._lines(self._merged(self._reduce, keyed))
+        return self._lines(self._reduced(keyed))
 
-        groups = groupby(pairs, itemgetter(0))
-        values = ((key, map(itemgetter(1), group)) for key, group in groups)
-        if isinstance(self._job.reduce, Reducer):
-            return lines_of(_merged(self._job.reduce, values), self.where)
-        return lines_of(self._reduced(values), self.where)
+    def _lines(self, pairs: Iterator[Pair]) -> Iterator[Piece]:
+        return lines_of(pairs, lambda: self._at)
 
-    def _reduced(self, groups: Iterable[tuple[Any, Iterator[Any]]]) -> Iterator[Pair]:
-        reduce = self._job.reduce
+    # --- the job's own reduce ---
+
+    def _reduced(self, groups: KeyedValues) -> Iterator[Pair]:
         for key, values in groups:
             self._at = f"in reduce, key {shown(key)}"
-            result = reduce(key, values)
+            result = self._reduce(key, values)
             if result is not None:
                 yield from result
             for _ in values:  # what reduce left must not be taken for the next key's
                 pass
 
-    def _declarative(self, reducer: Reducer, merged: Iterator[Groups]) -> Iterator[Piece]:
-        carried: Any = None  # the state of the last key, if it goes on
+    def _keyed(self, merged: Iterator[Groups]) -> KeyedValues:
+        """Each key with an iterator over its values, to be used up in turn."""
         for groups in merged:
+            values = self._values(groups)
+            last = len(groups) - 1
+            sizes = groups.values().sizes()
+            for place, key in enumerate(rows.each_key(groups.keys())):
+                group: Iterator[Any] = islice(values, int(sizes[place]))
+                if place == last and groups.goes_on:
+                    group = chain(group, self._more(merged))
+                yield key, group
+
+    def _more(self, merged: Iterator[Groups]) -> Iterator[Any]:
+        """The values of a key that goes on, up to its last."""
+        for groups in merged:
+            yield from self._values(groups)
+            if not groups.goes_on:
+                return
+
+    def _values(self, groups: Groups) -> Iterator[Any]:
+        batch = groups.in_order()
+        for start in range(0, len(batch), _ROWS_AT_ONCE):
+            some = batch.slice(start, _ROWS_AT_ONCE)
+            values = iter(rows.values_of(some))
+            self._enter(len(some), values)
+            yield from values
+
+    # --- declarative reducers ---
+
+    def _declarative(self, reducer: Reducer, merged: Iterator[Groups]) -> Iterator[Piece]:
+        goes_on: pa.RecordBatch | None = None  # the partial of a key that isn't complete
+        for groups in merged:
+            with users_code(lambda: self._at):
+                partials = partials_of(reducer, groups, are_partials=True)
+                if goes_on is not None:
+                    partials = _continued(reducer, goes_on, partials)
+                n = len(partials) - groups.goes_on
+                goes_on = partials.slice(n) if groups.goes_on else None
+                complete = partials.slice(0, n)
+                data = _text_of(reducer, complete) if n else b""
             self._enter(len(groups.batch), iter(()))
-            column = None
-            if carried is None and not groups.goes_on:
-                column = results_column(reducer, groups)
-            data = None if column is None else encode_columns(first_keys(groups), column)
-            if data is not None:
-                yield data, len(groups.starts)
-                continue
-            with users_code(self.where):
-                states = states_of(reducer, groups, are_partials=True)
-                if carried is not None:
-                    states[0] = reducer.merge(carried, reducer.partial(states[0]))
-                carried = states.pop() if groups.goes_on else None
-                keys = rows.keys_of(first_keys(groups))
-                pairs = [(k, reducer.result(s)) for k, s in zip(keys, states, strict=False)]
-            yield encode_pairs(pairs), len(pairs)
+            del groups, partials  # they make room for the next
+            yield data, n
+
+    def _merged(self, reducer: Reducer, groups: KeyedValues) -> Iterator[Pair]:
+        for key, partials in groups:
+            self._at = f"in reduce, key {shown(key)}"
+            state = reducer.initial()
+            for partial in partials:
+                state = reducer.merge(state, partial)
+            yield key, reducer.result(state)
+
+    # --- progress ---
+
+    def _counted(self, pairs: Iterator[Pair]) -> Iterator[Pair]:
+        while some := list(islice(pairs, _PAIRS_AT_ONCE)):
+            remaining = iter(some)
+            self._enter(len(some), remaining)
+            yield from remaining
 
     def _enter(self, n_rows: int, values: Iterator[Any]) -> None:
         self._rows += n_rows
         self._progress.enter(self._rows, 0, values)
 
 
-def lines_of(pairs: Iterator[Pair], where: Any) -> Iterator[Piece]:
+def lines_of(pairs: Iterator[Pair], where: Callable[[], str]) -> Iterator[Piece]:
     """The lines of pairs that the job's own code makes while they are asked for."""
+    n = 1  # the first line tells how long they are
     while True:
         with users_code(where):
-            chunk = list(islice(pairs, _PAIRS_AT_ONCE))
+            chunk = list(islice(pairs, n))
         if not chunk:
             return
         with users_code(lambda: "in turning keys and values into text"):
             data = encode_pairs(chunk)
         yield data, len(chunk)
+        n = max(1, min(4 * n, _BYTES_AT_ONCE * n // max(1, len(data)), _PAIRS_AT_ONCE))
 
 
-def _merged(reducer: Reducer, groups: Iterable[tuple[Any, Iterator[Any]]]) -> Iterator[Pair]:
-    for key, partials in groups:
-        state = reducer.initial()
-        for partial in partials:
-            state = reducer.merge(state, partial)
-        yield key, reducer.result(state)
+def lines_of_rows(batch: pa.RecordBatch) -> Iterator[Piece]:
+    """The lines of keys and values in columns."""
+    if not len(batch):
+        return
+    data = None
+    if not columns.is_pickled(batch.schema.field(rows.VALUE)):
+        data = encode_columns(batch.select(rows.key_names(batch.schema)), batch.column(rows.VALUE))
+    if data is not None:
+        yield data, len(batch)
+        return
+    pairs = zip(rows.each_key(batch), rows.each_value(batch), strict=True)
+    yield from lines_of(pairs, lambda: "in turning keys and values into text")
 
 
-class _KeyedValues:
-    """Each key of the groups with an iterator over its values, to be used up in turn."""
+def _continued(reducer: Reducer, begun: pa.RecordBatch, partials: pa.RecordBatch) -> pa.RecordBatch:
+    """The partials, to the first of which the one that was begun before belongs."""
+    both = joined([begun, partials.slice(0, 1)])
+    one_group = Groups(both, None, np.zeros(1, np.int64))
+    merged = partials_of(reducer, one_group, are_partials=True)
+    return joined([merged, partials.slice(1)])
 
-    def __init__(self, merged: Iterator[Groups], enter: Any) -> None:
-        self._merged = merged
-        self._enter = enter
 
-    def __iter__(self) -> Iterator[tuple[Any, Iterator[Any]]]:
-        for groups in self._merged:
-            keys = rows.keys_of(first_keys(groups))
-            values = self._values(groups)
-            sizes = sizes_of(groups).tolist()
-            last = len(keys) - 1
-            for position, (key, size) in enumerate(zip(keys, sizes, strict=True)):
-                group = islice(values, size)
-                if position == last and groups.goes_on:
-                    yield key, chain(group, self._more())
-                else:
-                    yield key, group
-
-    def _more(self) -> Iterator[Any]:
-        """The values of a key that goes on, up to its last."""
-        for groups in self._merged:
-            yield from self._values(groups)
-            if not groups.goes_on:
-                return
-
-    def _values(self, groups: Groups) -> Iterator[Any]:
-        values = iter(rows.values_of(groups.sorted()))
-        self._enter(len(groups.batch), values)
-        return values
+def _text_of(reducer: Reducer, partials: pa.RecordBatch) -> Any:
+    """The lines of the results behind the partials."""
+    found = results_of(reducer, partials)
+    keys = partials.select(rows.key_names(partials.schema))
+    if not isinstance(found, list):
+        data = encode_columns(keys, found)
+        if data is not None:
+            return data
+        found = found.to_pylist()
+    return encode_pairs(list(zip(rows.keys_of(keys), found, strict=True)))

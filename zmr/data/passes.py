@@ -1,0 +1,127 @@
+"""Merging sorted runs into one file, in passes where they are too many to be merged at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import TypeVar
+
+import pyarrow as pa
+
+from zmr.data import rows
+from zmr.data.alike import common_schema, with_schema
+from zmr.data.combining import Combiner
+from zmr.data.map_output import BLOCK_BYTES, MapOutputWriter, StoredPartition
+from zmr.data.merge import merge, merge_opaque
+
+# What is loaded for merging is also there joined, in order, and as what is made of it.
+_MEMORY_SHARE = 8
+_FEWEST_RUNS, _MOST_RUNS = 2, 256
+_OPAQUE_ROWS = 1024
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """Sorted rows, to be read once, block by block."""
+
+    schema: pa.Schema
+    blocks: Iterator[pa.RecordBatch]
+    largest_block_bytes: int = BLOCK_BYTES
+
+
+def run_of(stored: StoredPartition, blocks: Iterator[pa.RecordBatch] | None = None) -> Run:
+    """The rows of a partition of a file, as its own `blocks` if they are given."""
+    return Run(stored.schema, blocks or stored.batches(), stored.largest_block_bytes)
+
+
+def merge_bytes(memory_bytes: int) -> int:
+    """How much to load at a time, for a merge in so much memory."""
+    return memory_bytes // _MEMORY_SHARE
+
+
+def fan_in(largest_block_bytes: int, memory_bytes: int) -> int:
+    """How many runs with blocks up to this size can be merged at once in so much memory."""
+    fitting = merge_bytes(memory_bytes) // max(1, largest_block_bytes)
+    return min(max(_FEWEST_RUNS, fitting), _MOST_RUNS)
+
+
+def merge_in_passes(
+    runs: Sequence[T], most: int, merge_some: Callable[[Sequence[T]], T]
+) -> Sequence[T]:
+    """Merge runs until there are at most so many, no more of them than that takes.
+
+    Neighbours are merged, so the order of the values of a key stays as it is.
+    """
+    while (excess := len(runs) - most) > 0:
+        merged: list[T] = []
+        start = 0
+        while start < len(runs):
+            n = min(most, excess + 1, len(runs) - start)
+            some = runs[start : start + n]
+            merged.append(merge_some(some) if n > 1 else some[0])
+            start += n
+            excess -= n - 1
+        runs = merged
+    return runs
+
+
+def alike(runs: Sequence[Run]) -> tuple[pa.Schema, list[Iterator[pa.RecordBatch]]]:
+    """The blocks of all runs with one schema."""
+    schema = common_schema([run.schema for run in runs])
+    return schema, [(with_schema(block, schema) for block in run.blocks) for run in runs]
+
+
+def write_merged(
+    path: str,
+    partitions: Sequence[Sequence[Run]],
+    combiner: Combiner | None,
+    memory_bytes: int,
+) -> tuple[int, tuple[int, ...]]:
+    """Merge the runs of each partition into the file; the number of rows, the partitions' sizes.
+
+    Raises OSError, and what reading the runs raises; then there is no file.
+    """
+    schema = common_schema([run.schema for runs in partitions for run in runs])
+    writer = MapOutputWriter(path, schema, len(partitions))
+    n_rows = 0
+    try:
+        for partition, runs in enumerate(partitions):
+            blocks = [(with_schema(block, schema) for block in run.blocks) for run in runs]
+            for batch in _merged(blocks, schema, combiner, merge_bytes(memory_bytes)):
+                writer.write(partition, batch)
+                n_rows += len(batch)
+        return n_rows, writer.finish()
+    except BaseException:
+        writer.discard()
+        raise
+
+
+def _merged(
+    runs: Sequence[Iterator[pa.RecordBatch]],
+    schema: pa.Schema,
+    combiner: Combiner | None,
+    memory_bytes: int,
+) -> Iterator[pa.RecordBatch]:
+    if rows.is_opaque(schema):
+        yield from _merged_opaque(runs, schema)
+        return
+    for groups in merge(runs, memory_bytes):
+        if combiner is not None and len(groups) < len(groups.batch):
+            combined = combiner.combine(groups, are_partials=True).in_order()
+            # A run has one schema. Sums that outgrow its column stay apart here.
+            if combined.schema.equals(schema, check_metadata=True):
+                yield combined
+                continue
+        yield groups.in_order()
+
+
+def _merged_opaque(
+    runs: Sequence[Iterator[pa.RecordBatch]], schema: pa.Schema
+) -> Iterator[pa.RecordBatch]:
+    pairs = merge_opaque(runs)
+    while chunk := list(islice(pairs, _OPAQUE_ROWS)):
+        keys, pickled = zip(*chunk, strict=True)
+        yield rows.opaque(keys, pa.array(pickled, pa.large_binary()), rows.key_type(schema))

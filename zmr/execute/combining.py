@@ -1,0 +1,91 @@
+"""The job's own combine, applied to rows in columns."""
+
+from __future__ import annotations
+
+from itertools import islice
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from zmr.data import columns, rows
+from zmr.data.alike import joined
+from zmr.data.combining import Combiner, Folding
+from zmr.data.groups import Groups
+from zmr.data.keybits import Index
+from zmr.data.shown import shown
+from zmr.execute.errors import users_code
+from zmr.job import Job
+from zmr.reducers import Reducer
+
+
+def combiner_of(job: Job) -> Combiner | None:
+    """What combines the rows of the job, if anything does."""
+    if isinstance(job.reduce, Reducer):
+        return Folding(job.reduce)
+    return None if job.combine is None else Combining(job)
+
+
+class Combining:
+    """Calls combine for each key that has several values. Raises `TaskError`.
+
+    What combine gives must be for the key that it was called with, or reduce, which may see the one
+    or the other, would make different things of them. Keys that can't be sorted as columns are left
+    alone.
+    """
+
+    def __init__(self, job: Job) -> None:
+        self._combine = job.combine
+
+    def combine(self, groups: Groups, are_partials: bool) -> Groups:
+        sizes = groups.values().sizes()
+        several = np.flatnonzero(sizes > 1)
+        if not len(several):
+            return groups
+        in_order = groups.in_order()
+        is_in_several = np.repeat(sizes > 1, sizes)
+        combined, n_combined = self._combined(
+            groups.keys().take(pa.array(several)),
+            in_order.filter(pa.array(is_in_several)),
+            sizes[several],
+        )
+        single = in_order.filter(pa.array(~is_in_several))
+        counts = np.ones(len(groups), np.int64)
+        counts[several] = n_combined
+        return _joined(single, np.flatnonzero(sizes == 1), combined, several, counts)
+
+    def combine_opaque(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        return batch
+
+    def _combined(
+        self, keys: pa.RecordBatch, batch: pa.RecordBatch, sizes: Index
+    ) -> tuple[pa.RecordBatch, list[int]]:
+        """What combine gives for each of the keys: the rows, and how many they are."""
+        values = rows.each_value(batch)
+        found: list[Any] = []
+        counts: list[int] = []
+        add = found.append
+        key: Any = None
+        with users_code(lambda: f"in combine, key {shown(key)}"):
+            for key, size in zip(rows.each_key(keys), sizes.tolist(), strict=True):
+                group = islice(values, size)
+                before = len(found)
+                for new_key, value in self._combine(key, group) or ():
+                    if new_key != key:
+                        raise ValueError(f"combine gave another key, {shown(new_key)}")
+                    add(value)
+                for _ in group:  # what combine left must not be taken for the next key's
+                    pass
+                counts.append(len(found) - before)
+        repeated = keys.take(pa.array(np.repeat(np.arange(len(keys)), counts)))
+        field, array = columns.encode(rows.VALUE, found)
+        return rows.with_values(repeated, array, field), counts
+
+
+def _joined(
+    one: pa.RecordBatch, places: Index, other: pa.RecordBatch, other_places: Index, counts: Index
+) -> Groups:
+    """Groups of so many rows each: the rows of `one` and of `other` that are for these places."""
+    batch = joined([batch for batch in (one, other) if len(batch)] or [one])
+    of_row = np.concatenate([places, np.repeat(other_places, counts[other_places])])
+    return Groups(batch, np.argsort(of_row, kind="stable"), np.cumsum(counts) - counts)

@@ -1,0 +1,194 @@
+"""Count, Sum and Mean."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from math import inf, isfinite
+from typing import TYPE_CHECKING, Any
+
+from zmr.reducers.base import Pairs, Reducer
+from zmr.reducers.exact import ExactSum, whole
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from zmr.data.reductions import GroupedColumn
+
+
+class Count(Reducer):
+    """How many values a key has, whatever they are."""
+
+    takes_columns = True
+    has_small_states = True
+
+    def initial(self) -> int:
+        return 0
+
+    def accumulate(self, state: int, value: Any) -> int:
+        return state + 1
+
+    def merge(self, state: int, partial: int) -> int:
+        return state + partial
+
+    def sequential(self, values: Iterable[Any]) -> int:
+        return len(list(values))
+
+    def fold(self, states: dict[Any, int], pairs: Pairs) -> None:
+        get = states.get
+        for key, _ in pairs:
+            states[key] = get(key, 0) + 1
+
+    def fold_column(self, grouped: GroupedColumn) -> pa.Array | None:
+        import pyarrow as pa
+
+        return pa.array(grouped.sizes())
+
+    def merge_column(self, grouped: GroupedColumn) -> pa.Array | None:
+        return _column_of_ints(grouped)
+
+    def result_column(self, partials: pa.Array) -> pa.Array | None:
+        return partials
+
+
+class Sum(Reducer):
+    """The exact sum of ints and floats: an int of any size, or a float if any value was one."""
+
+    takes_columns = True
+    has_small_states = True
+
+    def initial(self) -> int | ExactSum:
+        return 0
+
+    def accumulate(self, state: int | ExactSum, value: Any) -> int | ExactSum:
+        number = value if isinstance(value, float) else whole(value, "Sum")
+        if isinstance(state, ExactSum):
+            return state.add(number)
+        if isinstance(number, float):
+            return ExactSum(state).add(number)
+        return state + number
+
+    def merge(self, state: int | ExactSum, partial: Any) -> int | ExactSum:
+        if isinstance(state, ExactSum):
+            return state.add_partial(partial)
+        return state + partial if isinstance(partial, int) else ExactSum(state).add_partial(partial)
+
+    def partial(self, state: int | ExactSum) -> Any:
+        return state.partial() if isinstance(state, ExactSum) else state
+
+    def result(self, state: int | ExactSum) -> int | float:
+        return state.rounded() if isinstance(state, ExactSum) else state
+
+    def sequential(self, values: Iterable[Any]) -> int | float:
+        numbers = [v if isinstance(v, (int, float)) else whole(v, "Sum") for v in values]
+        if not any(isinstance(n, float) for n in numbers):
+            return sum(numbers)
+        return _correctly_rounded(numbers, 1)
+
+    def fold(self, states: dict[Any, Any], pairs: Pairs) -> None:
+        get = states.get
+        for key, value in pairs:
+            state = get(key, 0)
+            if type(value) is int and type(state) is int:
+                states[key] = state + value
+            else:
+                states[key] = self.accumulate(state, value)
+
+    def fold_column(self, grouped: GroupedColumn) -> pa.Array | None:
+        from zmr.data.float_columns import is_float, sums
+
+        return sums(grouped) if is_float(grouped) else _column_of_ints(grouped)
+
+    def merge_column(self, grouped: GroupedColumn) -> pa.Array | None:
+        from zmr.data.float_columns import sums
+        from zmr.data.reductions import is_list
+
+        if is_list(grouped.values):
+            return sums(grouped.flattened())
+        return _column_of_ints(grouped)
+
+    def result_column(self, partials: pa.Array) -> pa.Array | None:
+        from zmr.data.float_columns import rounded
+        from zmr.data.reductions import is_list
+
+        return rounded(partials) if is_list(partials) else partials
+
+
+class Mean(Reducer):
+    """The exact mean of ints and floats: always a float, correctly rounded."""
+
+    takes_columns = True
+    has_small_states = True
+
+    def initial(self) -> CountedSum:
+        return CountedSum()
+
+    def accumulate(self, state: CountedSum, value: Any) -> CountedSum:
+        state.n += 1
+        state.add(value if isinstance(value, float) else whole(value, "Mean"))
+        return state
+
+    def merge(self, state: CountedSum, partial: Any) -> CountedSum:
+        n, *terms = partial
+        state.n += int(n)
+        state.add_partial(terms[0] if isinstance(partial, tuple) else terms)
+        return state
+
+    def partial(self, state: CountedSum) -> Any:
+        """The count, and then the terms of the sum, all in one list: a column's row."""
+        terms = state.partial()
+        return [float(state.n), *terms] if isinstance(terms, list) else (state.n, terms)
+
+    def result(self, state: CountedSum) -> float:
+        return state.over(state.n)
+
+    def sequential(self, values: Iterable[Any]) -> float:
+        numbers = [v if isinstance(v, (int, float)) else whole(v, "Mean") for v in values]
+        return _correctly_rounded(numbers, len(numbers))
+
+    def fold_column(self, grouped: GroupedColumn) -> pa.Array | None:
+        from zmr.data.float_columns import counted_sums
+
+        return counted_sums(grouped)
+
+    def merge_column(self, grouped: GroupedColumn) -> pa.Array | None:
+        from zmr.data.float_columns import merged_counted_sums
+
+        return merged_counted_sums(grouped)
+
+    def result_column(self, partials: pa.Array) -> pa.Array | None:
+        from zmr.data.float_columns import means
+
+        return means(partials)
+
+
+class CountedSum(ExactSum):
+    """An exact sum, and of how many numbers."""
+
+    __slots__ = ("n",)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.n = 0
+
+
+def _column_of_ints(grouped: GroupedColumn) -> pa.Array | None:
+    import pyarrow as pa
+
+    from zmr.data.reductions import int_sums
+
+    sums = int_sums(grouped)
+    return None if sums is None else pa.array(sums)
+
+
+def _correctly_rounded(numbers: list[int | float], divisor: int) -> float:
+    """The quotient of the numbers' sum, as exact as fractions are."""
+    from fractions import Fraction
+
+    special = [n for n in numbers if isinstance(n, float) and not isfinite(n)]
+    if special:
+        return sum(special)
+    exact = sum(map(Fraction, numbers), Fraction(0)) / divisor
+    try:
+        return float(exact)
+    except OverflowError:
+        return inf if exact > 0 else -inf
