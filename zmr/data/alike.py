@@ -3,7 +3,7 @@
 Columns are typed batch by batch, by what is in them, so those of a job may differ: whole numbers
 here, fractions there. What is merged together must be alike. Where only the values differ, these
 are pickled, and keys stay columns; where the keys differ, because some of them are beyond what
-Arrow holds, the rows become opaque.
+Arrow holds, the rows become opaque, with their values pickled as well.
 """
 
 from __future__ import annotations
@@ -22,11 +22,12 @@ def common_schema(schemas: Sequence[pa.Schema]) -> pa.Schema:
     Raises TypeError if only some of them have values.
     """
     first = schemas[0]
-    if all(schema.equals(first, check_metadata=True) for schema in schemas[1:]):
+    is_opaque = any(rows.is_opaque(schema) for schema in schemas)
+    if not is_opaque and all(schema.equals(first, check_metadata=True) for schema in schemas[1:]):
         return first
     if len({rows.has_values(schema) for schema in schemas}) > 1:
         raise TypeError("map_batch gives values with some keys, and with others none")
-    if any(rows.is_opaque(schema) for schema in schemas):
+    if is_opaque:
         names = [rows.KEY, rows.VALUE] if rows.has_values(first) else [rows.KEY]
         return pa.schema(map(columns.pickled_field, names), first.metadata)
     keys = [first.field(name) for name in rows.key_names(first)]

@@ -145,9 +145,9 @@ def _any_in_group(flags: npt.NDArray[np.bool_], group: Index) -> npt.NDArray[np.
 # --- hash --------------------------------------------------------------------------------------
 
 
-def hash_rows(columns: Sequence[pa.Array]) -> Words:
+def hash_rows(columns: Sequence[pa.Array], are_tuples: bool) -> Words:
     """The hash of each key, as `zmr.data.partition` defines it."""
-    if len(columns) == 1:
+    if not are_tuples:
         return _hash_column(columns[0])
     total = np.full(len(columns[0]), 8 * len(columns), np.uint64)
     for position, column in enumerate(columns):

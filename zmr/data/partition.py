@@ -46,11 +46,13 @@ class Hash:
     def __call__(self, key: Any, n: int) -> int:
         return hash_key(key) % n if n > 1 else 0
 
-    def of_columns(self, columns: Sequence[pa.Array], n: int) -> npt.NDArray[np.uint64]:
-        """The partitions of a whole column of keys, or of several columns that make tuples."""
+    def of_columns(
+        self, columns: Sequence[pa.Array], are_tuples: bool, n: int
+    ) -> npt.NDArray[np.uint64]:
+        """The partitions of a whole column of keys, or of the columns that make up tuples."""
         from zmr.data.keybits import hash_rows
 
-        return hash_rows(columns) % n
+        return hash_rows(columns, are_tuples) % n
 
     def __repr__(self) -> str:
         return "Hash()"

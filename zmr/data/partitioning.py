@@ -47,10 +47,14 @@ def _partitions(groups: Groups, partition: Partition, n: int) -> npt.NDArray[Any
         keys = rows.each_key(groups.keys())
         return np.fromiter((choose(partition, key, n) for key in keys), np.int64, len(groups))
     if len(groups.batch) > 2 * len(groups):
-        return partition.of_columns(rows.key_columns(groups.keys()), n)
+        return _of_columns(partition, groups.keys(), n)
     # To hash some keys twice takes less than to gather each of them once.
-    of_rows = partition.of_columns(rows.key_columns(groups.batch), n)
+    of_rows = _of_columns(partition, groups.batch, n)
     return of_rows[groups.starts if groups.order is None else groups.order[groups.starts]]
+
+
+def _of_columns(partition: Hash, batch: pa.RecordBatch, n: int) -> npt.NDArray[Any]:
+    return partition.of_columns(rows.key_columns(batch), rows.are_tuples(batch.schema), n)
 
 
 def _rearranged(groups: Groups, by: Index) -> Groups:

@@ -82,6 +82,11 @@ def is_opaque(schema: pa.Schema) -> bool:
     return columns.is_pickled(schema.field(0))
 
 
+def are_tuples(schema: pa.Schema) -> bool:
+    """Whether the key columns are the elements of tuples."""
+    return bool(schema.names[0] != KEY)
+
+
 def has_values(schema: pa.Schema) -> bool:
     """Whether there is a value to each key."""
     return bool(schema.names[-1] == VALUE)
@@ -100,7 +105,7 @@ def key_columns(batch: pa.RecordBatch) -> list[pa.Array]:
 def keys_of(batch: pa.RecordBatch) -> list[Any]:
     """The keys as Python values. Unpickling may raise anything."""
     found = key_columns(batch)
-    if len(found) == 1 and batch.schema.names[0] == KEY:
+    if not are_tuples(batch.schema):
         return columns.decode(batch.schema.field(0), found[0])
     return list(zip(*(column.to_pylist() for column in found), strict=True))
 

@@ -169,7 +169,8 @@ class SortBuffer:
         with ExitStack() as stack:
             sources = [self._open(path, stack) for path in self._spills]
             blocks = max(stored.largest_block_bytes for stored in chain.from_iterable(sources))
-        spills = merge_in_passes(self._spills, fan_in(blocks, self._memory_bytes), self._merge)
+        most = fan_in(blocks, self._memory_bytes)
+        spills = merge_in_passes(list(self._spills), most, self._merge)
         return self._merge_into(self._path, spills)
 
     def _merge(self, paths: Sequence[str]) -> str:
