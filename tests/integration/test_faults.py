@@ -11,7 +11,6 @@ import re
 import signal
 from pathlib import Path
 
-import pytest
 from support import Command
 from support.cluster import LOST_AFTER_S, Cluster, name_of, output_of, reserved_port
 from support.leaks import has_ended

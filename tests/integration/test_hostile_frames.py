@@ -163,7 +163,9 @@ def test_a_flood_of_bad_frames_is_counted(besieged: Besieged, peer: Peer) -> Non
     assert told == ["1", "10", "100", "1000", "10000"][-len(told) :]
 
 
-def test_what_only_a_worker_says_is_not_believed_from_others(besieged: Besieged, peer: Peer) -> None:
+def test_what_only_a_worker_says_is_not_believed_from_others(
+    besieged: Besieged, peer: Peer
+) -> None:
     done = m.MapDone(besieged.job_id, 1, besieged.attempt(2), "/etc/passwd", (1, 1, 1), m.Stats())
     for message in (done, m.GetTask(5), m.Heartbeat(5)):
         for peer.epoch in (besieged.epoch, 0):
@@ -227,7 +229,9 @@ def test_other_protocols_are_none_of_ours(
     assert peer.snapshot().jobs == besieged.snapshot.jobs
 
 
-def test_nothing_can_be_said_at_the_events_port(besieged: Besieged, zmq_context: Context, peer: Peer) -> None:
+def test_nothing_can_be_said_at_the_events_port(
+    besieged: Besieged, zmq_context: Context, peer: Peer
+) -> None:
     with zmq_context.socket(zmq.XSUB) as subscriber:
         subscriber.connect(besieged.snapshot.events_address)
         for said in (b"\x01", b"\x01" * 1000, b"\x00never subscribed", b"\x07", WHOLE):
@@ -273,7 +277,9 @@ def test_a_worker_stands_what_a_wrong_master_sends(zmr: Zmr, zmq_context: Contex
         assert "the master says to exit: enough" in worker.stderr
 
 
-def test_a_port_in_use_is_said_before_anything_starts(zmr: Zmr, texts: Path, tmp_path: Path) -> None:
+def test_a_port_in_use_is_said_before_anything_starts(
+    zmr: Zmr, texts: Path, tmp_path: Path
+) -> None:
     job = ("--job", "wordcount", texts, "-o", tmp_path / "out")
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]

@@ -81,7 +81,9 @@ def test_without_failures_every_task_runs_exactly_once(
 ) -> None:
     orders.go_on()
     assert run(two_workers, tmp_path / "out", *orders.job, texts, "-r", "3") == counts
-    words = {line.split(b"\t")[0].decode() for text in counts.values() for line in text.splitlines()}
+    words = {
+        line.split(b"\t")[0].decode() for text in counts.values() for line in text.splitlines()
+    }
     once = [f"map text{n}.txt" for n in range(5)] + [f"reduce {word}" for word in words]
     assert orders.calls == Counter(once)
 

@@ -43,7 +43,7 @@ from zmr.errors import JobFailed, OutputError
     "--engine",
     type=click.Choice(["local", "inline"]),
     default="local",
-    help="inline: in one process, in memory, one thing after the other; to debug a job.",
+    help="How to run it; inline is in one process, in memory, in order, to debug a job.",
 )
 @slot_options
 @job_settings

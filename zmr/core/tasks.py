@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Iterator
 from itertools import islice
 
-from zmr.core.messages import MapDone, ReduceDone, Split, TaskKind
+from zmr.core.messages import MapDone, OutputFile, ReduceDone, Split, TaskKind
 from zmr.core.states import ATTEMPT, TASK, AttemptState, TaskState
 
 # The median duration of a phase is that of its latest tasks, so many at most.
@@ -78,14 +78,16 @@ class TaskRecord:
         "committer",
         "failed_on",
         "failures",
+        "file",
         "index",
         "kind",
         "lost",
         "lost_inputs",
         "owner",
-        "result",
+        "path",
         "splits",
         "state",
+        "winner",
     )
 
     def __init__(self, kind: TaskKind, index: int, splits: tuple[Split, ...] = ()) -> None:
@@ -99,16 +101,17 @@ class TaskRecord:
         self.lost_inputs = 0  # attempts that could not read their input
         self.failed_on: frozenset[bytes] = frozenset()  # peers that are better avoided
         self.committer: Attempt | None = None  # who may publish
-        self.result: MapDone | ReduceDone | None = None  # the last; its output may be lost since
-        self.owner = b""  # the peer that has its output
+        self.winner = 0  # the attempt that completed it last; 0: it never was complete
+        self.owner = b""  # the peer that did
+        self.path = ""  # of the map output, which may be lost since
+        self.file: OutputFile | None = None  # the published one
 
     def __str__(self) -> str:
         return f"{self.kind.label} {self.index}"
 
     def is_result(self, attempt_id: int) -> bool:
         """Whether the task is complete by this attempt."""
-        done = self.result if self.state is TaskState.COMPLETED else None
-        return done is not None and done.attempt == attempt_id
+        return self.state is TaskState.COMPLETED and self.winner == attempt_id
 
 
 class TaskTable:
@@ -180,7 +183,7 @@ class TaskTable:
         if not task.attempts and task.state is TaskState.IN_PROGRESS:
             self._move(task, "last attempt ends")
 
-    def complete(self, attempt: Attempt, result: MapDone | ReduceDone, now: float) -> None:
+    def complete(self, attempt: Attempt, done: MapDone | ReduceDone, now: float) -> None:
         """The attempt's task is complete by it. The task's other attempts are of no more use."""
         task = attempt.task
         if attempt.is_live:
@@ -189,20 +192,16 @@ class TaskTable:
         self._unlist(attempt)
         attempt.move("succeed")
         self._move(task, "complete")
-        task.result = result
-        task.owner = attempt.peer
+        task.winner, task.owner, task.file = attempt.id, attempt.peer, done.file
+        task.path = done.path if isinstance(done, MapDone) else ""
         task.committer = None
         self.completed += 1
         self.completed_at = now
 
     def output_lost(self, task: TaskRecord, may_return: Attempt | None = None) -> None:
-        """The completed task's output is gone: it must run again, unless its attempt returns.
-
-        What it counted stays, in case that the job ends without a new output of it.
-        """
+        """The completed task's output is gone: it must run again, unless its attempt returns."""
         if may_return is not None:
             task.lost += (may_return,)
-        task.owner = b""
         self.completed -= 1
         self._move(task, "output lost")
 
@@ -213,9 +212,9 @@ class TaskTable:
             self._median_s = ordered[len(ordered) // 2]
         return self._median_s
 
-    def results(self) -> Iterator[MapDone | ReduceDone]:
-        """What each task did that was ever complete, once."""
-        return (task.result for task in self.tasks if task.result is not None)
+    def files(self) -> Iterator[OutputFile]:
+        """What has been published."""
+        return (task.file for task in self.tasks if task.file is not None)
 
     def _unlist(self, attempt: Attempt) -> None:
         task = attempt.task

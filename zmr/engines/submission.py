@@ -5,7 +5,6 @@ folder made ready. Every mistake is found here, before anything starts.
 from __future__ import annotations
 
 import os
-import secrets
 from dataclasses import dataclass
 
 from zmr.core.messages import InputFile, JobSpec, Submit
@@ -41,7 +40,7 @@ def prepare(options: JobOptions) -> Prepared:
     output = os.path.abspath(options.output)
     prepare_output(output, settings.overwrite, options.inputs)
     spec = JobSpec(
-        job_id=f"{_identifier(source.name)}-{secrets.token_hex(4)}",
+        job_id=f"{_identifier(source.name)}-{os.urandom(4).hex()}",
         name=source.name,
         reference=source.reference,
         source=source.source,

@@ -14,12 +14,15 @@ import signal
 import socket
 import time
 from collections.abc import Callable, Iterable
-from typing import Protocol
+from typing import Any, Protocol
 
 import zmq
 
 # Longer waits are cut into pieces of this; it only bounds the argument of poll().
 _LONGEST_WAIT_S = 3600.0
+
+# Running late by more than this is being paused: stopped by a signal, swapped out, starved.
+_LATE_S = 0.1
 
 
 class Timed(Protocol):
@@ -33,8 +36,11 @@ class Timed(Protocol):
 
 
 class Reactor:
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self.clock = clock
+    """The loop, and its clock."""
+
+    def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._monotonic = monotonic
+        self._paused_s = 0.0
         self._poller = zmq.Poller()
         self._readers: dict[int | zmq.Socket[bytes], Callable[[], None]] = {}
         self._writers: dict[int, Callable[[], None]] = {}
@@ -42,6 +48,14 @@ class Reactor:
         self._after_turn: list[Callable[[], None]] = []
         self._running = False
         self._signals: _Signals | None = None
+
+    def clock(self) -> float:
+        """Seconds for deadlines, not counting those in which the loop was paused.
+
+        Who could not listen must not conclude that nobody spoke: what came meanwhile is handled
+        before any deadline passes that lay within the pause.
+        """
+        return self._monotonic() - self._paused_s
 
     # --- what to wait for ---
 
@@ -89,7 +103,9 @@ class Reactor:
 
     def turn(self, longest_wait_s: float) -> None:
         """Wait for something to happen, at most so long, and handle all of it."""
-        for source, mask in self._poller.poll(self._wait_ms(longest_wait_s)):
+        ready = self._poll(self._wait_ms(longest_wait_s))
+        began = self._monotonic()
+        for source, mask in ready:
             # An earlier callback of this turn may have unwatched a later one's source.
             if mask & zmq.POLLOUT and (writer := self._writers.get(source)):
                 writer()
@@ -102,6 +118,7 @@ class Reactor:
                 timed.tick(now)
         for callback in self._after_turn:
             callback()
+        self._discount(began, 0.0)
 
     def close(self) -> None:
         """Give the signals back. Sockets belong to those who watch them."""
@@ -109,6 +126,18 @@ class Reactor:
             self.unwatch(self._signals.fileno())
             self._signals.close()
             self._signals = None
+
+    def _poll(self, wait_ms: int) -> list[tuple[Any, int]]:
+        began = self._monotonic()
+        ready = self._poller.poll(wait_ms)
+        self._discount(began, wait_ms / 1000)
+        return ready
+
+    def _discount(self, began: float, allowed_s: float) -> None:
+        """Take it for a pause if more than `allowed_s` went by since `began`."""
+        late_s = self._monotonic() - began - allowed_s
+        if late_s > _LATE_S:
+            self._paused_s += late_s
 
     def _wait_ms(self, longest_wait_s: float) -> int:
         deadlines = [d for timed in self._timed if (d := timed.next_deadline()) is not None]

@@ -61,7 +61,7 @@ def _validate_table(master: Master, job: JobRun, table: TaskTable) -> None:
 
 
 def _validate_task(master: Master, job: JobRun, task: TaskRecord) -> None:
-    assert task.state is not TaskState.COMPLETED or task.result is not None
+    assert task.state is not TaskState.COMPLETED or task.winner
     assert (task.state is TaskState.IN_PROGRESS) == bool(task.attempts)
     assert task.committer is None or task.committer in task.attempts
     assert task.state is not TaskState.COMPLETED or not task.lost
@@ -91,10 +91,10 @@ def _validate_attempts(master: Master, job: JobRun) -> None:
 
 def _validate_outputs(master: Master, job: JobRun) -> None:
     for task in job.maps.tasks:
-        if task.result is not None and job.needs_output_of(task):
+        if job.needs_output_of(task):
             owner = master.workers.get(task.owner)
             assert owner is not None, f"the output of {task} is with nobody"
-            assert owner.outputs[job.id][task.result.attempt] == task.index
+            assert owner.outputs[job.id][task.winner] == task.index
 
 
 def _validate_scheduler(master: Master) -> None:

@@ -25,7 +25,7 @@ def two_reduces_ready(cluster: Cluster) -> tuple[str, str]:
     cluster.plan(slow, TaskKind.REDUCE, index=3, times=1)
     cluster.plan(Work(takes_s=10.0), TaskKind.REDUCE, index=3, times=1)
     cluster.run(lambda: len(cluster.network.messages(m.CommitRequest)) == 4)
-    first, second = [event for event in cluster.attempts("running", TaskKind.REDUCE)][3:]
+    first, second = cluster.attempts("running", TaskKind.REDUCE)[3:]
     assert first.index == second.index == 3
     assert cluster.job_states(job)[-1] == "reduce"
     return first.worker, second.worker
