@@ -10,9 +10,16 @@ from importlib import import_module
 
 TYPE_CHECKING = False  # type checkers know better; the module `typing` takes a while to load
 if TYPE_CHECKING:
-    from zmr.data.formats import InputFormat, Lines, WholeFiles
+    from zmr.data.formats import BadRecord, InputFormat, Lines
+    from zmr.data.formats.csv import Csv
+    from zmr.data.formats.fixed_records import FixedRecords
+    from zmr.data.formats.json_lines import JsonLines
+    from zmr.data.formats.parquet import Parquet
+    from zmr.data.formats.text_blocks import TextBlocks
+    from zmr.data.formats.whole_files import WholeFiles
     from zmr.data.output import read_output
     from zmr.data.partition import Hash
+    from zmr.data.words import split_words
     from zmr.engines.inline import InlineResult, run_inline
     from zmr.errors import InputError, JobError, OutputError, ZmrError
     from zmr.job import Job, find_job
@@ -21,42 +28,56 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "BadRecord",
     "Count",
+    "Csv",
+    "FixedRecords",
     "Hash",
     "InlineResult",
     "InputError",
     "InputFormat",
     "Job",
     "JobError",
+    "JsonLines",
     "Lines",
     "OutputError",
+    "Parquet",
     "Reducer",
     "Sum",
+    "TextBlocks",
     "WholeFiles",
     "ZmrError",
     "__version__",
     "find_job",
     "read_output",
     "run_inline",
+    "split_words",
 ]
 
 _HOMES = {
+    "BadRecord": "zmr.data.formats",
     "Count": "zmr.reducers",
+    "Csv": "zmr.data.formats.csv",
+    "FixedRecords": "zmr.data.formats.fixed_records",
     "Hash": "zmr.data.partition",
     "InlineResult": "zmr.engines.inline",
     "InputError": "zmr.errors",
     "InputFormat": "zmr.data.formats",
     "Job": "zmr.job",
     "JobError": "zmr.errors",
+    "JsonLines": "zmr.data.formats.json_lines",
     "Lines": "zmr.data.formats",
     "OutputError": "zmr.errors",
+    "Parquet": "zmr.data.formats.parquet",
     "Reducer": "zmr.reducers",
     "Sum": "zmr.reducers",
-    "WholeFiles": "zmr.data.formats",
+    "TextBlocks": "zmr.data.formats.text_blocks",
+    "WholeFiles": "zmr.data.formats.whole_files",
     "ZmrError": "zmr.errors",
     "find_job": "zmr.job",
     "read_output": "zmr.data.output",
     "run_inline": "zmr.engines.inline",
+    "split_words": "zmr.data.words",
 }
 
 

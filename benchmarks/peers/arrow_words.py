@@ -19,7 +19,9 @@ def read_lines(path: str | Path) -> pa.Array:
     """The lines of a text file, without copying them one by one."""
     data = Path(path).read_bytes()
     whole = pa.Array.from_buffers(
-        pa.large_string(), 1, [None, pa.array([0, len(data)], pa.int64()).buffers()[1], pa.py_buffer(data)]
+        pa.large_string(),
+        1,
+        [None, pa.array([0, len(data)], pa.int64()).buffers()[1], pa.py_buffer(data)],
     )
     lines = pc.split_pattern(whole, "\n").flatten()
     return lines.slice(0, len(lines) - 1)

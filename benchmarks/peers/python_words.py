@@ -1,6 +1,6 @@
 """Word count as a competent script does it: plain Python, one thread.
 
-    python python_words.py INPUT_FOLDER OUTPUT_FOLDER
+python python_words.py INPUT_FOLDER OUTPUT_FOLDER
 """
 
 from __future__ import annotations

@@ -1,7 +1,9 @@
 """DuckDB's part: SQL over text read as a table of one column.
 
-    python with_duckdb.py words|sort INPUT_FOLDER OUTPUT_FOLDER THREADS TEMPORARY_FOLDER [MEMORY]
+python with_duckdb.py words|sort INPUT_FOLDER OUTPUT_FOLDER THREADS TEMPORARY_FOLDER [MEMORY]
 """
+
+# mypy: disable-error-code="import-not-found,import-untyped"
 
 from __future__ import annotations
 

@@ -6,6 +6,8 @@ WORK is words-df, words-rdd, sort-df, sort-rdd, big-key-rdd or noop-rdd; the las
 of tasks for its input.
 """
 
+# mypy: disable-error-code="import-not-found,import-untyped"
+
 from __future__ import annotations
 
 import sys

@@ -109,6 +109,7 @@ def test_a_job_that_cannot_be_loaded(zmr: Zmr, texts: Path) -> None:
             "syntax.py": "\n\ndef map(:\n",
             "imports.py": "import no_such_module\n",
             "raises.py": "def fail():\n    1 / 0\nfail()\n",
+            "null.py": "x = '\0'\n",
             "two.py": "from zmr import Job\nclass A(Job): pass\nclass B(Job): pass\n",
             "no_map.py": "from zmr import Job\nclass A(Job):\n    reduce = max\n",
         },
@@ -117,6 +118,7 @@ def test_a_job_that_cannot_be_loaded(zmr: Zmr, texts: Path) -> None:
         zmr,
         ((jobs / "syntax.py", texts), r"syntax\.py, line 3: SyntaxError: "),
         ((jobs / "imports.py", texts), r"imports\.py, line 1: .* No module named 'no_such_module'"),
+        ((jobs / "null.py", texts), r"null\.py: SyntaxError: .*null bytes"),
         ((jobs / "raises.py", texts), r"raises\.py, line 2: ZeroDivisionError: "),
         ((jobs / "two.py:C", texts), r"two\.py has no job 'C'; it has A, B"),
         ((jobs / "no_map.py", texts), r"A has no map: write a method map\(self, record\)"),
@@ -167,9 +169,14 @@ def test_values_that_mean_nothing(zmr: Zmr, texts: Path) -> None:
         ((*count, "-j", "0"), "'--slots': 0 is not in the range"),
         ((*count, "--memory", "abc"), "'abc' is no size: write something like 512M"),
         ((*count, "--task-timeout", "nan"), "nan is no time in seconds"),
-        ((*count, "--local-dir", texts / "1.txt"), "can't keep map outputs in .*1.txt: "),
+        ((*count, "--local-dir", texts / "1.txt"), "can't keep temporary files in .*1.txt: "),
         (("wordcount",), "Missing argument 'INPUT...'"),
     )
+
+
+def test_a_current_folder_that_is_gone(zmr: Zmr) -> None:
+    gone = in_shell('mkdir gone; cd gone; rmdir ../gone; exec "$@"')
+    refused(zmr, (("wordcount", "texts"), "the current folder is gone"), program=gone)
 
 
 def test_overwriting_replaces_what_zmr_wrote_and_nothing_else(zmr: Zmr, texts: Path) -> None:
@@ -274,6 +281,14 @@ def test_code_that_raises(zmr: Zmr, texts: Path, place: str, where: str) -> None
     assert re.search(end, ended.stderr), ended.stderr
 
 
+def test_code_that_raises_inline(zmr: Zmr, texts: Path) -> None:
+    ended = misbehave(zmr, texts, "raise", "--engine", "inline")
+    assert (ended.status, ended.stdout) == (1, "")
+    trace = r'Traceback .*\n  File "\S*misbehaving\.py", line \d+, in map\n(.*\n)*'
+    end = r"ValueError: no good\nzmr: Misbehaving failed: ValueError: no good\n"
+    assert re.fullmatch(trace + end, ended.stderr), ended.stderr
+
+
 def test_what_happens_once_costs_one_attempt_and_no_more(zmr: Zmr, texts: Path) -> None:
     # Given texts at which the slot fails or dies in as many ways as there are, the first time
     reasons = {
@@ -370,12 +385,8 @@ def test_a_full_disk(zmr: Zmr, texts: Path, place: str, doing: str) -> None:
 
 
 def test_no_room_for_anything_at_all(zmr: Zmr, texts: Path) -> None:
-    refused(
-        zmr,
-        (("wordcount", texts), "no place for the result .*give -o DIR"),
-        (("wordcount", texts, "-o", "out"), r"can't keep map outputs: .*\(choose a folder with"),
-        program=with_files_of_at_most(0),
-    )
+    wanted = r"can't keep temporary files: .*\(choose a folder with --local-dir\)"
+    refused(zmr, (("wordcount", texts), wanted), program=with_files_of_at_most(0))
 
 
 def test_more_slots_than_can_be_started(zmr: Zmr, texts: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +16,7 @@ from support.cluster import Cluster
 from support.orders import Orders
 
 from zmr import __version__
+from zmr.cli.command import Command
 from zmr.cli.commands import COMMANDS
 from zmr.cli.commands import zmr as group
 
@@ -62,8 +64,23 @@ def test_every_command_has_a_help_that_fits_a_terminal() -> None:
         assert command.help, name
         text = command.get_help(click.Context(command, info_name=f"zmr {name}"))
         assert "\\b" not in text, name
-        body = text.partition("Examples:")[0] + text.partition("Options:")[2]
-        assert max(map(len, body.splitlines())) <= 80, name
+        assert max(map(len, text.splitlines())) <= 80, name
+
+
+def test_the_examples_are_commands_that_are_understood() -> None:
+    typed = [typed for name in COMMANDS for typed, _ in examples(group.get_command(CONTEXT, name))]
+    assert len(typed) > 5
+    for line in typed:
+        program, name, *args = shlex.split(line.partition(" | ")[0])
+        assert program == "zmr"
+        command = group.get_command(CONTEXT, name)
+        assert command, line
+        command.make_context(name, args)  # or it raises a UsageError
+
+
+def examples(command: click.Command | None) -> tuple[tuple[str, str], ...]:
+    assert isinstance(command, Command)
+    return command.examples
 
 
 def test_help_version_and_a_slip_of_the_pen(zmr: Zmr) -> None:

@@ -213,9 +213,12 @@ def test_a_signal_before_the_job_begins(zmr: Zmr, texts: Path) -> None:
 def test_a_process_that_is_killed_takes_its_slots_along(
     zmr: Zmr, texts: Path, orders: Orders
 ) -> None:
-    run = held(zmr, orders)
+    orders.hold("map 1.txt")
+    run = zmr.start("run", *orders.job, texts)
+    run.wait_for("hold at map")
     run.send(signal.SIGKILL)
     assert run.wait() == -signal.SIGKILL
+    assert len(list(zmr.temporary.iterdir())) == 2
     # What it could not remove, the next one does
-    again = zmr.run("run", "wordcount", texts, "-r", "1", "-o", "out", "--overwrite")
-    assert again.status == 0, again.stderr
+    again = zmr.run("run", "wordcount", texts, "-r", "1")
+    assert (again.status, again.stdout) == (0, COUNTS)

@@ -30,7 +30,7 @@ from zmr.net.client import Client
     cls=Command,
     examples=(
         ("zmr submit wordcount input/ -o counts/ --master tcp://127.0.0.1:5555", ""),
-        ("zmr submit job.py data/ -o out/ --master 127.0.0.1:5555 --no-wait", ""),
+        ("zmr submit job.py data/ -o out/ --master 127.0.0.1:5555 --no-wait", "ends at once"),
     ),
 )
 @click.argument("job")

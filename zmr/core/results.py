@@ -109,6 +109,7 @@ class Results:
         if task.committer is None:
             task.committer = attempt
         if task.committer is attempt:
+            attempt.was_granted = True
             master.send(worker.peer, m.CommitReply(attempt.id, granted=True))
         # Otherwise no answer yet: the other one may fail, and this one repeats its question.
 

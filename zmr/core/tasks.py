@@ -7,7 +7,7 @@ looking at all of them, so that a million tasks cost no more a step than ten.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import islice
 
 from zmr.core.messages import MapDone, OutputFile, ReduceDone, Split, TaskKind
@@ -16,7 +16,7 @@ from zmr.core.states import ATTEMPT, TASK, AttemptState, TaskState
 # The median duration of a phase is that of its latest tasks, so many at most.
 _DURATIONS_KEPT = 501
 
-# How far the queue is searched for a task that has not failed on the worker that asks.
+# How far the queue is searched for a task that fits the worker.
 _LOOK_AHEAD = 64
 
 
@@ -33,6 +33,7 @@ class Attempt:
         "queued",
         "state",
         "task",
+        "was_granted",
     )
 
     def __init__(self, id: int, job_id: str, task: TaskRecord, peer: bytes, now: float) -> None:
@@ -45,6 +46,7 @@ class Attempt:
         self.moved_at = now  # when it last made progress, as far as its heartbeats told
         self.progress = (0, 0)
         self.queued = True
+        self.was_granted = False  # it has been told that it may publish
 
     def move(self, happened: str) -> None:
         self.state = ATTEMPT.move(self.state, happened, self)
@@ -138,20 +140,13 @@ class TaskTable:
     def remaining(self) -> int:
         return len(self.tasks) - self.completed
 
-    def next_idle(self, peer: bytes, can_wait: bool) -> TaskRecord | None:
-        """The idle task that `peer` should get; the caller must hand it out.
-
-        With `can_wait`, tasks that have failed on this peer are left for somebody else.
-        """
+    def next_idle(self, fits: Callable[[TaskRecord], bool]) -> TaskRecord | None:
+        """The first idle task that fits, among the next ones; the caller must hand it out."""
         queue = self._queue
         while queue and queue[0].state is not TaskState.IDLE:
             queue.popleft()
-        if not queue:
-            return None
-        if not can_wait or peer not in queue[0].failed_on:
-            return queue.popleft()
         for position, task in enumerate(islice(queue, _LOOK_AHEAD)):
-            if task.state is TaskState.IDLE and peer not in task.failed_on:
+            if task.state is TaskState.IDLE and fits(task):
                 del queue[position]
                 return task
         return None
@@ -170,6 +165,8 @@ class TaskTable:
         self._move(task, "lost attempt returns")
         task.lost = _without(task.lost, attempt)
         task.attempts += (attempt,)
+        if attempt.was_granted and task.committer is None:
+            task.committer = attempt
 
     def attempt_ended(self, attempt: Attempt, happened: str) -> None:
         """A live or lost attempt failed, was cancelled, or its worker was lost."""

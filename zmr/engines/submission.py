@@ -11,7 +11,7 @@ from zmr.core.messages import InputFile, JobSpec, Submit
 from zmr.data.inputs import list_inputs
 from zmr.data.output import prepare_output
 from zmr.engines.options import JobOptions
-from zmr.errors import OutputError
+from zmr.errors import OutputError, UsageError
 from zmr.job import Job, find_job
 
 
@@ -31,12 +31,16 @@ class Prepared:
 
 def prepare(options: JobOptions) -> Prepared:
     """Check everything and make the output folder ready. Raises a `UsageError` of some kind."""
+    try:
+        os.getcwd()
+    except FileNotFoundError:
+        raise UsageError("the current folder is gone: go to another one") from None
     if not options.output:
         raise OutputError("the name of the output folder is empty")
     source = find_job(options.job)
     settings = options.settings
     job = source.create(settings.params)
-    inputs = list_inputs(options.inputs, job.input.splittable)
+    inputs = list_inputs(options.inputs, job.input)
     output = os.path.abspath(options.output)
     prepare_output(output, settings.overwrite, options.inputs)
     spec = JobSpec(

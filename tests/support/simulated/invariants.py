@@ -112,7 +112,17 @@ def _validate_scheduler(master: Master) -> None:
     if free and master._stopping is None and not master.is_exiting:
         assert not master.queued, "a job waits while a slot is free"
         for job in master.active.values():
-            assert job.is_complete or not job.ready.idle, "a task waits while a slot is free"
+            if not job.is_complete:
+                _validate_waiting(job, free, {p for p, worker in alive.items() if worker.credit})
+
+
+def _validate_waiting(job: JobRun, free: set[bytes], takers: set[bytes]) -> None:
+    """Fail if a task waits while a slot is free, but for its last time in good hands."""
+    for task in job.ready.tasks:
+        if task.state is TaskState.IDLE:
+            assert task.failures == job.spec.max_attempts - 1, f"{task} waits, a slot is free"
+            assert free <= task.failed_on
+            assert not takers <= task.failed_on
 
 
 def validate_worker(core: WorkerCore) -> None:
