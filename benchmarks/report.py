@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from benchmarks.engine import Engine, NotAvailable
+from benchmarks.engines import ENGINES
 from benchmarks.machine import describe
 from benchmarks.rounds import Row, Settings, WorkResult
 from benchmarks.sizes import show_size
@@ -49,6 +50,9 @@ def command(result: WorkResult) -> str:
     """The command that makes these results again."""
     words = ["tox -e bench --", "--only", result.work.name]
     settings, usual = result.settings, Settings()
+    took_part = [row.engine.name for row in result.rows]
+    if took_part != [e.name for e in ENGINES if result.work.name in e.commands]:
+        words += ["--engines", ",".join(took_part)]
     if settings.size_bytes is not None:
         words += ["--size", str(settings.size_bytes)]
     if settings.rounds != usual.rounds:
