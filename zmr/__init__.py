@@ -12,17 +12,19 @@ TYPE_CHECKING = False  # type checkers know better; the module `typing` takes a 
 if TYPE_CHECKING:
     from zmr.data.formats import InputFormat, Lines, WholeFiles
     from zmr.data.output import read_output
-    from zmr.data.partition import Hash
+    from zmr.data.output_format import OutputFormat, Raw, Text
+    from zmr.data.partition import Hash, Range
     from zmr.engines.inline import InlineResult, run_inline
     from zmr.errors import InputError, JobError, OutputError, ZmrError
     from zmr.job import Job, find_job
-    from zmr.reducers import Count, Reducer, Sum
+    from zmr.reducers import Count, Identity, Reducer, Sum
 
 __version__ = "0.1.0"
 
 __all__ = [
     "Count",
     "Hash",
+    "Identity",
     "InlineResult",
     "InputError",
     "InputFormat",
@@ -30,8 +32,12 @@ __all__ = [
     "JobError",
     "Lines",
     "OutputError",
+    "OutputFormat",
+    "Range",
+    "Raw",
     "Reducer",
     "Sum",
+    "Text",
     "WholeFiles",
     "ZmrError",
     "__version__",
@@ -43,6 +49,7 @@ __all__ = [
 _HOMES = {
     "Count": "zmr.reducers",
     "Hash": "zmr.data.partition",
+    "Identity": "zmr.reducers",
     "InlineResult": "zmr.engines.inline",
     "InputError": "zmr.errors",
     "InputFormat": "zmr.data.formats",
@@ -50,8 +57,12 @@ _HOMES = {
     "JobError": "zmr.errors",
     "Lines": "zmr.data.formats",
     "OutputError": "zmr.errors",
+    "OutputFormat": "zmr.data.output_format",
+    "Range": "zmr.data.partition",
+    "Raw": "zmr.data.output_format",
     "Reducer": "zmr.reducers",
     "Sum": "zmr.reducers",
+    "Text": "zmr.data.output_format",
     "WholeFiles": "zmr.data.formats",
     "ZmrError": "zmr.errors",
     "find_job": "zmr.job",

@@ -93,6 +93,10 @@ class Reducer(ABC):
             states[key] = self.merge(state, partial)
 
 
+class Identity:
+    """What came from map is put out as it is, sorted by key."""
+
+
 class Count(Reducer):
     """How many values a key has, whatever they are."""
 

@@ -57,7 +57,9 @@ def states_of(reducer: Reducer, groups: Groups, are_partials: bool) -> list[Any]
 
 
 def _columnwise(reducer: Reducer, groups: Groups, are_partials: bool) -> pa.Array | None:
-    field = groups.batch.schema.field(rows.VALUE) if rows.VALUE in groups.batch.schema.names else None
+    field = (
+        groups.batch.schema.field(rows.VALUE) if rows.VALUE in groups.batch.schema.names else None
+    )
     if field is not None and field.metadata:
         return None  # pickled
     values = groups.batch.column(rows.VALUE) if field is not None else None

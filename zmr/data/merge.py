@@ -143,10 +143,25 @@ class _Cursor:
 
 def _key_at(batch: pa.RecordBatch, position: int) -> Any:
     """A key, for comparison with others."""
-    found = rows.key_columns(batch)
-    if len(found) == 1:
-        return found[0][position].as_py()
-    return tuple(column[position].as_py() for column in found)
+    return _key_of(rows.key_columns(batch), position)
+
+
+def _key_of(columns: Sequence[pa.Array], position: int) -> Any:
+    if len(columns) == 1:
+        return columns[0][position].as_py()
+    return tuple(column[position].as_py() for column in columns)
+
+
+def first_not_below(columns: Sequence[pa.Array], bound: Any) -> int:
+    """The first position in sorted keys whose key is not below the bound."""
+    low, high = 0, len(columns[0])
+    while low < high:
+        middle = (low + high) // 2
+        if _key_of(columns, middle) < bound:
+            low = middle + 1
+        else:
+            high = middle
+    return low
 
 
 # --- rows one by one ---------------------------------------------------------------------------

@@ -52,6 +52,21 @@ def _key_columns(keys: list[Any]) -> tuple[list[pa.Field], list[pa.Array]]:
     return [field], [array]
 
 
+def keys_to_bytes(keys: list[Any]) -> bytes:
+    """Keys as they travel in a job's spec."""
+    batch = from_lists(keys, None)
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, batch.schema) as writer:
+        writer.write_batch(batch)
+    return bytes(sink.getvalue())
+
+
+def keys_from_bytes(data: bytes) -> list[Any]:
+    """The keys again. For the job's own processes only: they may be pickled."""
+    with pa.ipc.open_stream(data) as reader:
+        return [key for batch in reader for key in keys_of(batch)]
+
+
 def from_arrays(keys: Sequence[pa.Array], values: pa.Array | None, key_type: str) -> pa.RecordBatch:
     """Rows of Arrow columns, which must be of the types that `zmr.data.columns` uses."""
     names = [KEY] if len(keys) == 1 else [f"{KEY}.{i}" for i in range(len(keys))]
@@ -77,7 +92,9 @@ def from_users(result: Any) -> pa.RecordBatch:
         keys, values = result
     else:
         keys, values = result, None
-    columns_of_keys = [_canonical(_one_array(k)) for k in (keys if type(keys) is tuple else (keys,))]
+    columns_of_keys = [
+        _canonical(_one_array(k)) for k in (keys if type(keys) is tuple else (keys,))
+    ]
     names = [_TYPE_NAMES.get(column.type) for column in columns_of_keys]
     if None in names or any(column.null_count for column in columns_of_keys):
         kinds = ", ".join(str(column.type) for column in columns_of_keys)

@@ -15,12 +15,12 @@ import numpy as np
 import pyarrow as pa
 
 from zmr.data import rows
-from zmr.data.grouping import partials_of
+from zmr.data.grouping import first_keys, partials_of
 from zmr.data.keybits import hash_rows
 from zmr.data.keys import KeyTypeError
 from zmr.data.map_output import LocalSource, MapOutputWriter, open_partition
-from zmr.data.merge import Groups, concat, group, merge, merge_opaque
-from zmr.data.partition import Hash, choose
+from zmr.data.merge import Groups, concat, first_not_below, group, merge, merge_opaque
+from zmr.data.partition import Hash, Range, choose
 from zmr.data.shown import shown
 from zmr.reducers import Reducer
 
@@ -152,6 +152,8 @@ class SortBuffer:
             groups = Groups(batch, None, np.arange(len(batch)))
         order = groups.order if groups.order is not None else np.arange(len(groups.batch))
         if self._n_partitions > 1:
+            if type(self._partition) is Range:
+                return groups.sorted(), self._range_ends(groups)
             of_group = self._partitions(groups, order)
             sizes = np.diff(np.append(groups.starts, len(order)))
             of_row = np.repeat(of_group, sizes)
@@ -173,6 +175,14 @@ class SortBuffer:
             return (hashes % np.uint64(self._n_partitions)).astype(np.uint32)
         chosen = [choose(self._partition, key, self._n_partitions) for key in rows.keys_of(keys)]
         return np.array(chosen, np.uint32)
+
+    def _range_ends(self, groups: Groups) -> list[int]:
+        """Where each partition ends in rows that are sorted, and so lie in this order already."""
+        firsts = rows.key_columns(first_keys(groups))
+        edges = np.append(groups.starts, len(groups.batch))
+        ends = [int(edges[first_not_below(firsts, bound)]) for bound in self._partition.bounds]
+        ends += [len(groups.batch)] * (self._n_partitions - len(ends))
+        return ends
 
     def _partition_opaque(self, batch: pa.RecordBatch) -> tuple[pa.RecordBatch, list[int]]:
         keys = rows.keys_of(batch)

@@ -51,7 +51,8 @@ def run_map(
     file: OutputFile | None = None
     partition_bytes: tuple[int, ...] = ()
     if task.n_reduce == 0:
-        lines = lines_of(mapped(job, source), lambda: f"in map, {source.where()}")
+        where = lambda: f"in map, {source.where()}"  # noqa: E731
+        lines = lines_of(mapped(job, source), job.output, where)
         committed = write_and_commit(task, lines, progress, commit)
         if committed is None:
             return None

@@ -13,13 +13,12 @@ from typing import Any
 from zmr.data import rows
 from zmr.data.grouping import first_keys, results_column, sizes_of, states_of
 from zmr.data.merge import Groups
+from zmr.data.output_format import OutputFormat
 from zmr.data.shown import shown
-from zmr.data.text import encode_pairs
-from zmr.data.text_columns import encode_columns
 from zmr.execute.errors import users_code
 from zmr.execute.progress import TaskProgress
 from zmr.job import Job
-from zmr.reducers import Reducer
+from zmr.reducers import Identity, Reducer
 
 Pair = tuple[Any, Any]
 Piece = tuple[Any, int]  # bytes, number of lines
@@ -42,20 +41,39 @@ class Reduction:
 
     def of_groups(self, merged: Iterator[Groups]) -> Iterator[Piece]:
         """The lines of rows that are merged as columns."""
+        if isinstance(self._job.reduce, Identity):
+            return self._as_they_are(merged)
         if isinstance(self._job.reduce, Reducer):
             return self._declarative(self._job.reduce, merged)
-        return lines_of(self._reduced(_KeyedValues(merged, self._enter)), self.where)
+        return self._lines(self._reduced(_KeyedValues(merged, self._enter)))
 
     def of_pairs(self, pairs: Iterator[Pair]) -> Iterator[Piece]:
         """The lines of rows that are merged one by one."""
         from itertools import groupby
         from operator import itemgetter
 
+        if isinstance(self._job.reduce, Identity):
+            return self._lines(pairs)
         groups = groupby(pairs, itemgetter(0))
         values = ((key, map(itemgetter(1), group)) for key, group in groups)
         if isinstance(self._job.reduce, Reducer):
-            return lines_of(_merged(self._job.reduce, values), self.where)
-        return lines_of(self._reduced(values), self.where)
+            return self._lines(_merged(self._job.reduce, values))
+        return self._lines(self._reduced(values))
+
+    def _lines(self, pairs: Iterator[Pair]) -> Iterator[Piece]:
+        return lines_of(pairs, self._job.output, self.where)
+
+    def _as_they_are(self, merged: Iterator[Groups]) -> Iterator[Piece]:
+        for groups in merged:
+            self._enter(len(groups.batch), iter(()))
+            batch = groups.sorted()
+            names = [name for name in batch.schema.names if name != rows.VALUE]
+            data = self._job.output.encode_columns(batch.select(names), batch.column(rows.VALUE))
+            if data is None:
+                pairs = list(zip(rows.keys_of(batch), rows.values_of(batch), strict=True))
+                with users_code(lambda: "in turning keys and values into bytes"):
+                    data = self._job.output.encode_pairs(pairs)
+            yield data, len(batch)
 
     def _reduced(self, groups: Iterable[tuple[Any, Iterator[Any]]]) -> Iterator[Pair]:
         reduce = self._job.reduce
@@ -74,7 +92,8 @@ class Reduction:
             column = None
             if carried is None and not groups.goes_on:
                 column = results_column(reducer, groups)
-            data = None if column is None else encode_columns(first_keys(groups), column)
+            encode = self._job.output.encode_columns
+            data = None if column is None else encode(first_keys(groups), column)
             if data is not None:
                 yield data, len(groups.starts)
                 continue
@@ -85,22 +104,24 @@ class Reduction:
                 carried = states.pop() if groups.goes_on else None
                 keys = rows.keys_of(first_keys(groups))
                 pairs = [(k, reducer.result(s)) for k, s in zip(keys, states, strict=False)]
-            yield encode_pairs(pairs), len(pairs)
+            with users_code(lambda: "in turning keys and values into bytes"):
+                data = self._job.output.encode_pairs(pairs)
+            yield data, len(pairs)
 
     def _enter(self, n_rows: int, values: Iterator[Any]) -> None:
         self._rows += n_rows
         self._progress.enter(self._rows, 0, values)
 
 
-def lines_of(pairs: Iterator[Pair], where: Any) -> Iterator[Piece]:
-    """The lines of pairs that the job's own code makes while they are asked for."""
+def lines_of(pairs: Iterator[Pair], output: OutputFormat, where: Any) -> Iterator[Piece]:
+    """The bytes of pairs that the job's own code makes while they are asked for."""
     while True:
         with users_code(where):
             chunk = list(islice(pairs, _PAIRS_AT_ONCE))
         if not chunk:
             return
-        with users_code(lambda: "in turning keys and values into text"):
-            data = encode_pairs(chunk)
+        with users_code(lambda: "in turning keys and values into bytes"):
+            data = output.encode_pairs(chunk)
         yield data, len(chunk)
 
 

@@ -120,7 +120,7 @@ class Param(_message.Message):
     def __init__(self, name: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
 
 class JobSpec(_message.Message):
-    __slots__ = ("job_id", "name", "reference", "source", "search_path", "params", "n_reduce", "output", "max_attempts", "task_timeout_s", "backup_after_s")
+    __slots__ = ("job_id", "name", "reference", "source", "search_path", "params", "n_reduce", "output", "max_attempts", "task_timeout_s", "backup_after_s", "bounds")
     JOB_ID_FIELD_NUMBER: _ClassVar[int]
     NAME_FIELD_NUMBER: _ClassVar[int]
     REFERENCE_FIELD_NUMBER: _ClassVar[int]
@@ -132,6 +132,7 @@ class JobSpec(_message.Message):
     MAX_ATTEMPTS_FIELD_NUMBER: _ClassVar[int]
     TASK_TIMEOUT_S_FIELD_NUMBER: _ClassVar[int]
     BACKUP_AFTER_S_FIELD_NUMBER: _ClassVar[int]
+    BOUNDS_FIELD_NUMBER: _ClassVar[int]
     job_id: str
     name: str
     reference: bytes
@@ -143,7 +144,8 @@ class JobSpec(_message.Message):
     max_attempts: int
     task_timeout_s: float
     backup_after_s: float
-    def __init__(self, job_id: _Optional[str] = ..., name: _Optional[str] = ..., reference: _Optional[bytes] = ..., source: _Optional[bytes] = ..., search_path: _Optional[bytes] = ..., params: _Optional[_Iterable[_Union[Param, _Mapping]]] = ..., n_reduce: _Optional[int] = ..., output: _Optional[bytes] = ..., max_attempts: _Optional[int] = ..., task_timeout_s: _Optional[float] = ..., backup_after_s: _Optional[float] = ...) -> None: ...
+    bounds: bytes
+    def __init__(self, job_id: _Optional[str] = ..., name: _Optional[str] = ..., reference: _Optional[bytes] = ..., source: _Optional[bytes] = ..., search_path: _Optional[bytes] = ..., params: _Optional[_Iterable[_Union[Param, _Mapping]]] = ..., n_reduce: _Optional[int] = ..., output: _Optional[bytes] = ..., max_attempts: _Optional[int] = ..., task_timeout_s: _Optional[float] = ..., backup_after_s: _Optional[float] = ..., bounds: _Optional[bytes] = ...) -> None: ...
 
 class MapOutput(_message.Message):
     __slots__ = ("index", "attempt", "host", "path")
