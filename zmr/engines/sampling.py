@@ -48,7 +48,8 @@ def _records(job: Job, inputs: Sequence[InputFile]) -> Iterator[Any]:
     for file in inputs:
         while place < begins + file.size_bytes:
             offset = place - begins
-            split = Split(file.path, offset, _PLACE_BYTES) if file.splittable else Split(file.path)
+            length = min(_PLACE_BYTES, file.size_bytes - offset)
+            split = Split(file.path, offset, length) if file.splittable else Split(file.path)
             yield from islice(_first_records(job, split), _RECORDS_A_PLACE)
             place += step_bytes
             if not file.splittable:
