@@ -61,7 +61,7 @@ def _refine(
         order = np.argsort(words, kind="stable")
         return order, _changes(words[order])
     within = words[order]
-    by_group = np.lexsort((within, np.cumsum(is_start)))
+    by_group = np.lexsort((within, np.cumsum(is_start, dtype=np.int64)))
     order, within = order[by_group], within[by_group]
     return order, is_start | _changes(within)
 
@@ -75,7 +75,7 @@ def _order_longer(
     while tied.size:
         rows = order[tied]
         # A group whose keys all end here is done, unless they differ in trailing zeros.
-        group = np.cumsum(is_start[tied])
+        group = np.cumsum(is_start[tied], dtype=np.int64)
         alive = _any_in_group(view.lengths[rows] > depth, group)
         ends = tied[~alive]
         if ends.size:
@@ -90,7 +90,7 @@ def _order_longer(
 def _order_by_length(
     view: BytesView, order: Index, is_start: npt.NDArray[np.bool_], tied: Index
 ) -> None:
-    group = np.cumsum(is_start[tied])
+    group = np.cumsum(is_start[tied], dtype=np.int64)
     _order_within(view.lengths[order[tied]], group, order, is_start, tied)
 
 
@@ -190,14 +190,17 @@ def _mix(words: Words) -> Words:
 def _plain_word(column: pa.Array) -> Words:
     """The one word of each number or date, as it is hashed."""
     if pa.types.is_floating(column.type):
-        return (column.to_numpy(zero_copy_only=False) + 0.0).view(np.uint64)
+        floats: npt.NDArray[np.float64] = column.to_numpy(zero_copy_only=False)
+        return (floats + 0.0).view(np.uint64)
     if pa.types.is_boolean(column.type):
-        return column.to_numpy(zero_copy_only=False).astype(np.uint64)
+        flags: npt.NDArray[np.bool_] = column.to_numpy(zero_copy_only=False)
+        return flags.astype(np.uint64)
     if pa.types.is_date32(column.type):
         column = column.view(pa.int32())
     elif pa.types.is_timestamp(column.type):
         column = column.view(pa.int64())
-    return column.to_numpy(zero_copy_only=False).astype(np.int64).view(np.uint64)
+    numbers: npt.NDArray[Any] = column.to_numpy(zero_copy_only=False)
+    return numbers.astype(np.int64).view(np.uint64)
 
 
 def sortable_word(column: pa.Array) -> Words:
@@ -237,8 +240,12 @@ class BytesView:
         np.clip(missing, 0, 8, out=missing)
         shifts = missing.astype(np.uint64) << np.uint64(3)
         if big_endian:
-            return (words >> shifts) << shifts
-        return (words << shifts) >> shifts
+            words >>= shifts
+            words <<= shifts
+        else:
+            words <<= shifts
+            words >>= shifts
+        return words
 
     def _gather(self, positions: Index, big_endian: bool) -> Words:
         """8 bytes from each position; those beyond the data are unspecified."""
