@@ -62,9 +62,7 @@ def text(seed: int, size_bytes: int, words_a_line: int = 10, part: int = 0) -> I
         yield chunk
 
 
-def records(
-    seed: int, n_records: int, *, printable: bool = True, part: int = 0
-) -> Iterator[bytes]:
+def records(seed: int, n_records: int, *, printable: bool = True, part: int = 0) -> Iterator[bytes]:
     """`n_records` records of 100 bytes, in chunks. Numbers go on from one part to the next."""
     source = np.random.PCG64((seed, 2, part))
     for first in range(0, n_records, _CHUNK_RECORDS):
@@ -87,12 +85,13 @@ def _words(vocabulary: Words, raw: Words, words_a_line: int) -> bytes:
     """A line for about every `words_a_line` of the words that the raw numbers choose."""
     octave = _OCTAVE_OF[(raw >> np.uint64(52)).astype(np.intp)]
     ranks = (np.uint64(1) << octave) + (raw & ((np.uint64(1) << octave) - np.uint64(1)))
-    rows = vocabulary[(ranks - np.uint64(1)).astype(np.intp)].view(np.uint8)
+    rows: Bytes = vocabulary[(ranks - np.uint64(1)).astype(np.intp)].view(np.uint8)
     ends = (raw >> np.uint64(40) & np.uint64(1023)) < 1024 // words_a_line
     ends[-1] = True
     last = np.flatnonzero(ends)
     rows[last] = np.where(rows[last] == _SPACE, _LF, rows[last])
-    return rows[rows != 0].tobytes()
+    used: Bytes = rows[rows != 0]
+    return used.tobytes()
 
 
 def _vocabulary(seed: int) -> Words:
@@ -111,7 +110,7 @@ def _octave(source: np.random.PCG64, octave: int) -> Bytes:
     """The words of ranks 2 ** octave .. 2 ** (octave + 1) - 1, a row each."""
     n = 1 << octave
     letters = source.random_raw(3 * n).astype("<u8").view(np.uint8).reshape(n, _ROW_BYTES)
-    rows = _LETTERS[letters & 31]
+    rows: Bytes = _LETTERS[letters & 31]
     raw = source.random_raw(n)
     length = 1 + (octave + 3) // 5 + _below(raw, 0, 3 + octave // 3)
     length += np.where(_below(raw, 16, 100) == 0, _below(raw, 32, LONGEST_WORD), 0)
@@ -132,7 +131,8 @@ def _octave(source: np.random.PCG64, octave: int) -> Bytes:
 def _below(raw: Words, shift: int, bound: int) -> NDArray[np.intp]:
     """Numbers from 0 to bound - 1, of the 16 bits from `shift` on."""
     sixteen = raw >> np.uint64(shift) & np.uint64(0xFFFF)
-    return (sixteen * np.uint64(bound) >> np.uint64(16)).astype(np.intp)
+    scaled: Words = sixteen * np.uint64(bound) >> np.uint64(16)
+    return scaled.astype(np.intp)
 
 
 def _records(
@@ -155,4 +155,5 @@ def _records(
 
 def _hex(numbers: NDArray[np.int64]) -> Bytes:
     """The 16 hexadecimal digits of each number."""
-    return _HEX[numbers[:, None] >> np.arange(60, -4, -4) & 15]
+    digits: Bytes = _HEX[numbers[:, None] >> np.arange(60, -4, -4) & 15]
+    return digits

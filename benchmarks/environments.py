@@ -12,7 +12,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from benchmarks.engines.base import NotAvailable
+from benchmarks.engine import NotAvailable
 from benchmarks.places import BENCHMARKS, remove
 
 

@@ -10,10 +10,17 @@ from importlib import import_module
 
 TYPE_CHECKING = False  # type checkers know better; the module `typing` takes a while to load
 if TYPE_CHECKING:
-    from zmr.data.formats import InputFormat, Lines, WholeFiles
+    from zmr.data.formats import BadRecord, InputFormat, Lines
+    from zmr.data.formats.csv import Csv
+    from zmr.data.formats.fixed_records import FixedRecords
+    from zmr.data.formats.json_lines import JsonLines
+    from zmr.data.formats.parquet import Parquet
+    from zmr.data.formats.text_blocks import TextBlocks
+    from zmr.data.formats.whole_files import WholeFiles
     from zmr.data.output import read_output
     from zmr.data.output_format import OutputFormat, Raw, Text
     from zmr.data.partition import Hash, Range
+    from zmr.data.words import split_words
     from zmr.engines.inline import InlineResult, run_inline
     from zmr.errors import InputError, JobError, OutputError, ZmrError
     from zmr.job import Job, find_job
@@ -22,7 +29,10 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "BadRecord",
     "Count",
+    "Csv",
+    "FixedRecords",
     "Hash",
     "Identity",
     "InlineResult",
@@ -30,24 +40,31 @@ __all__ = [
     "InputFormat",
     "Job",
     "JobError",
+    "JsonLines",
     "Lines",
     "OutputError",
     "OutputFormat",
+    "Parquet",
     "Range",
     "Raw",
     "Reducer",
     "Sum",
     "Text",
+    "TextBlocks",
     "WholeFiles",
     "ZmrError",
     "__version__",
     "find_job",
     "read_output",
     "run_inline",
+    "split_words",
 ]
 
 _HOMES = {
+    "BadRecord": "zmr.data.formats",
     "Count": "zmr.reducers",
+    "Csv": "zmr.data.formats.csv",
+    "FixedRecords": "zmr.data.formats.fixed_records",
     "Hash": "zmr.data.partition",
     "Identity": "zmr.reducers",
     "InlineResult": "zmr.engines.inline",
@@ -55,6 +72,7 @@ _HOMES = {
     "InputFormat": "zmr.data.formats",
     "Job": "zmr.job",
     "JobError": "zmr.errors",
+    "JsonLines": "zmr.data.formats.json_lines",
     "Lines": "zmr.data.formats",
     "OutputError": "zmr.errors",
     "OutputFormat": "zmr.data.output_format",
@@ -63,11 +81,14 @@ _HOMES = {
     "Reducer": "zmr.reducers",
     "Sum": "zmr.reducers",
     "Text": "zmr.data.output_format",
-    "WholeFiles": "zmr.data.formats",
+    "Parquet": "zmr.data.formats.parquet",
+    "TextBlocks": "zmr.data.formats.text_blocks",
+    "WholeFiles": "zmr.data.formats.whole_files",
     "ZmrError": "zmr.errors",
     "find_job": "zmr.job",
     "read_output": "zmr.data.output",
     "run_inline": "zmr.engines.inline",
+    "split_words": "zmr.data.words",
 }
 
 

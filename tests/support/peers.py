@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import zmq
-from support.process import WAIT_S
 
+from support.process import WAIT_S
 from zmr.core import messages as m
 from zmr.wire import codec
 
@@ -32,7 +32,7 @@ class Peer:
 
     def answer(self) -> Sequence[m.Message]:
         """Wait for the next frame; return what it says."""
-        assert self.socket.poll(WAIT_S * 1000), f"no answer within {WAIT_S} s"
+        assert self.socket.poll(int(WAIT_S * 1000)), f"no answer within {WAIT_S} s"
         frame = codec.decode(self.socket.recv())
         self.epoch = frame.epoch
         return frame.messages
@@ -65,7 +65,7 @@ class FakeMaster:
     def heard(self, *kinds: type[m.Message]) -> m.Message:
         """Wait for a message of one of these kinds; return it."""
         while True:
-            assert self.socket.poll(WAIT_S * 1000), f"none of {kinds} within {WAIT_S} s"
+            assert self.socket.poll(int(WAIT_S * 1000)), f"none of {kinds} within {WAIT_S} s"
             self.worker, data = self.socket.recv_multipart()
             for message in codec.decode(data).messages:
                 if isinstance(message, kinds):

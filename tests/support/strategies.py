@@ -15,9 +15,11 @@ from zmr.core import messages as m
 U32 = st.integers(0, 2**32 - 1)
 U64 = st.integers(0, 2**64 - 1)
 I64 = st.integers(-(2**63), 2**63 - 1)
+SLOTS = st.integers(1, 10_000)
+UP_TO_A_MILLION = st.integers(0, 1_000_000)
 FINITE = st.floats(allow_nan=False, allow_infinity=False)
 SECONDS = st.floats(1e-6, 1e9)
-TEXT = st.text(st.characters(exclude_categories=("Cs",)), max_size=20)
+TEXT = st.text(st.characters(codec="utf-8"), max_size=20)
 PATH = st.text(max_size=20).filter(lambda path: _is_path(path))
 NAME = st.from_regex(r"[A-Za-z0-9_-][A-Za-z0-9_.-]{0,99}", fullmatch=True)
 LABEL = TEXT.map(lambda text: "".join(c for c in text if c.isprintable()))
@@ -40,10 +42,10 @@ class Vocabulary:
     indices: st.SearchStrategy[int] = U32
     paths: st.SearchStrategy[str] = PATH
     file_names: st.SearchStrategy[str] = NAME
-    slots: st.SearchStrategy[int] = st.integers(1, 10_000)
-    reduces: st.SearchStrategy[int] = st.integers(0, 1_000_000)
+    slots: st.SearchStrategy[int] = SLOTS
+    reduces: st.SearchStrategy[int] = UP_TO_A_MILLION
     sizes: st.SearchStrategy[int] = U64
-    credits: st.SearchStrategy[int] = st.integers(0, 1_000_000)
+    credits: st.SearchStrategy[int] = UP_TO_A_MILLION
 
 
 def several(each: st.SearchStrategy[object]) -> st.SearchStrategy[tuple[object, ...]]:
@@ -51,7 +53,7 @@ def several(each: st.SearchStrategy[object]) -> st.SearchStrategy[tuple[object, 
     return st.lists(each, max_size=4).map(tuple)
 
 
-def messages(words: Vocabulary = Vocabulary()) -> dict[type, st.SearchStrategy[m.Message]]:  # noqa: B008
+def messages(words: Vocabulary = Vocabulary()) -> dict[type, st.SearchStrategy[m.Message]]:
     """Every kind of message, by its class."""
     jobs, attempts, indices, paths = words.job_ids, words.attempts, words.indices, words.paths
     kinds = st.sampled_from(m.TaskKind)

@@ -36,7 +36,7 @@ def run_as_tasks(
 def map_all(
     job: Job, inputs: Iterable[Path], folder: Path, n_reduce: int, split_bytes: int = 1 << 26
 ) -> Iterator[MapDone | ReduceDone]:
-    files = list_inputs(map(str, inputs), job.input.splittable)
+    files = list_inputs(map(str, inputs), job.input)
     for index, splits in enumerate(plan(files, split_bytes)):
         task = Task(JOB_ID, TaskKind.MAP, index, index + 1, n_reduce, str(folder / "out"), splits)
         done = run_map(job, task, str(folder), TaskProgress(), granted)

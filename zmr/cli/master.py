@@ -136,12 +136,11 @@ class Listening:
         self.events = stack.enter_context(events_socket(context))
         self.address = bind(self.control, address, "--port")
         if events_port is None:  # beside a port picked for being free, the next may be taken
-            port = address.port + 1 if address.port else 0
-        else:
-            port = events_port
-        if port > 65535:
+            events_port = address.port + 1 if address.port else 0
+        if events_port > 65535:
             raise AddressError("there is no port after 65535 for events: give --events-port")
-        self.events_address = bind(self.events, Address(address.host, port), "--events-port")
+        events_address = Address(address.host, events_port)
+        self.events_address = bind(self.events, events_address, "--events-port")
 
     def server(self, settings: MasterSettings, on_ended: Callable[[Outcome], None]) -> MasterServer:
         """Begin to serve, which a signal ends, and say so."""

@@ -5,7 +5,6 @@ folder made ready. Every mistake is found here, before anything starts.
 from __future__ import annotations
 
 import os
-import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -14,7 +13,7 @@ from zmr.data.inputs import list_inputs
 from zmr.data.output import prepare_output
 from zmr.data.partition import Range
 from zmr.engines.options import JobOptions
-from zmr.errors import InputError, OutputError
+from zmr.errors import InputError, OutputError, UsageError
 from zmr.job import Job, find_job
 
 
@@ -34,12 +33,16 @@ class Prepared:
 
 def prepare(options: JobOptions) -> Prepared:
     """Check everything and make the output folder ready. Raises a `UsageError` of some kind."""
+    try:
+        os.getcwd()
+    except FileNotFoundError:
+        raise UsageError("the current folder is gone: go to another one") from None
     if not options.output:
         raise OutputError("the name of the output folder is empty")
     source = find_job(options.job)
     settings = options.settings
     job = source.create(settings.params)
-    inputs = list_inputs(options.inputs, job.input.splittable)
+    inputs = list_inputs(options.inputs, job.input)
     output = os.path.abspath(options.output)
     n_reduce = 0 if job.reduce is None else options.n_reduce
     bounds = b""
@@ -47,7 +50,7 @@ def prepare(options: JobOptions) -> Prepared:
         bounds = _sampled(job, inputs, n_reduce)
     prepare_output(output, settings.overwrite, options.inputs)
     spec = JobSpec(
-        job_id=f"{_identifier(source.name)}-{secrets.token_hex(4)}",
+        job_id=f"{_identifier(source.name)}-{os.urandom(4).hex()}",
         name=source.name,
         reference=source.reference,
         source=source.source,

@@ -1,19 +1,21 @@
-"""The records of a map task, list after list, and where among them the task is."""
+"""The input of a map task, piece after piece, and where in it the task is."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from operator import length_hint
 from typing import Any
 
-from zmr.core.messages import Split
-from zmr.data.formats import CountUp, InputFormat
-from zmr.execute.errors import worker_error
+from zmr.core.messages import FailureReason, Split
+from zmr.data.formats import BadRecord, CountUp, InputFormat
+from zmr.execute.errors import TaskError, worker_error
 from zmr.execute.progress import TaskProgress
 
 
 class MapInput:
-    """Iterates over iterators of records: one for each piece of input that was read.
+    """Iterates over iterators of records, one for each piece of input that was read; or, with
+    `batches`, over Arrow batches. One of the two, and once.
 
     Position is kept once a piece. Within it, the iterator itself knows how far it is consumed,
     so the loop over the records does nothing but loop.
@@ -35,33 +37,63 @@ class MapInput:
         self._split: Split | None = None
         self._index_at_end = 0  # in the split, of the piece being consumed
         self._piece: Iterator[Any] = iter(())
+        self._batch_records = 0  # of the batch being consumed
 
     def __iter__(self) -> Iterator[Iterator[Any]]:
-        """Raises `TaskError` (worker error) if a file can't be read."""
+        """The records. Raises `TaskError` if a file (worker error) or a record can't be read."""
         for split in self._splits:
-            self._split = split
-            self._index_at_end = 0
-            self._piece = iter(())
-            try:
+            with self._reading(split):
                 for records, size_bytes in self._format.read(split, self._count):
-                    self._index_at_end += len(records)
-                    self.records += len(records)
-                    self._piece = iter(records)
-                    self._progress.enter(self.records, self.size_bytes, self._piece)
+                    self._enter(len(records), iter(records))
                     yield self._piece
                     self.size_bytes += size_bytes
-            except OSError as error:
-                raise worker_error(error, f"reading {split.path}") from error
+
+    def batches(self) -> Iterator[Any]:
+        """The records as Arrow arrays or record batches. Raises what iterating raises."""
+        for split in self._splits:
+            with self._reading(split):
+                for batch, size_bytes in self._format.read_batches(split, self._count):
+                    self._batch_records = len(batch)
+                    self._enter(len(batch), iter(()))
+                    yield batch
+                    self.size_bytes += size_bytes
 
     def where(self) -> str:
-        """The input and place of the record that was consumed last: "/data/a.txt, line 17"."""
+        """The input and place of the record that was consumed last: "/data/a.txt, line 17".
+
+        Of a batch it is the first record: "/data/a.txt, the batch from line 17 on".
+        """
         if self._split is None:
             return "before the first record"
+        if self._batch_records:
+            index = self._index_at_end - self._batch_records
+            return f"{self._split.path}, the batch from {self._place(self._split, index)} on"
         index = self._index_at_end - length_hint(self._piece) - 1
-        if index < 0:
-            return self._split.path
-        try:
-            place = self._format.locate(self._split, index)
-        except OSError:
-            place = f"record {index + 1} from byte {self._split.offset}"
+        place = self._place(self._split, index) if index >= 0 else ""
         return f"{self._split.path}, {place}" if place else self._split.path
+
+    def _enter(self, n_records: int, piece: Iterator[Any]) -> None:
+        self._index_at_end += n_records
+        self.records += n_records
+        self._piece = piece
+        self._progress.enter(self.records, self.size_bytes, piece)
+
+    @contextmanager
+    def _reading(self, split: Split) -> Iterator[None]:
+        self._split = split
+        self._index_at_end = self._batch_records = 0
+        self._piece = iter(())
+        try:
+            yield
+        except BadRecord as error:
+            where = f"{error.path}, {error.place}" if error.place else error.path
+            message = f"{error.reason} (reading {where})"
+            raise TaskError(FailureReason.USER_ERROR, message) from error
+        except OSError as error:
+            raise worker_error(error, f"reading {split.path}") from error
+
+    def _place(self, split: Split, index: int) -> str:
+        try:
+            return self._format.locate(split, index)
+        except (OSError, BadRecord):
+            return f"record {index + 1} from byte {split.offset}"

@@ -175,16 +175,16 @@ class Agent:
             self._pool.send(slot, to_slot)
         self._to_slots.clear()
         if self._outbox:
-            frame = codec.encode(m.Frame(self.core.epoch, tuple(self._outbox)))
+            self._reconnect_if_silent(self._reactor.clock())
+            with suppress(zmq.Again):  # the master is far behind; what matters is repeated
+                for frame in codec.encode_all(self.core.epoch, self._outbox):
+                    self._master.send(frame, zmq.NOBLOCK)
             self._outbox.clear()
-            now = self._reactor.clock()
-            if now - self._silent_since > _RECONNECT_AFTER_S:
-                self._silent_since = now
-                reconnect(self._master)
-            try:
-                self._master.send(frame, zmq.NOBLOCK)
-            except zmq.Again:
-                log.debug("the master is too far behind; what matters is repeated")
+
+    def _reconnect_if_silent(self, now: float) -> None:
+        if now - self._silent_since > _RECONNECT_AFTER_S:
+            self._silent_since = now
+            reconnect(self._master)
 
 
 SlotEvents = Callable[[WorkerEvent], None]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import secrets
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 
 import zmq
 
@@ -96,6 +96,7 @@ class MasterServer:
         self._events_address = events_address
         self._on_ended = on_ended
         self._outbox: dict[bytes, list[m.Message]] = {}
+        self._snapshots: dict[bytes, m.Snapshot] = {}
         reactor.watch(control, self._on_readable)
         reactor.add(self)
         reactor.after_turn(self.flush)
@@ -171,15 +172,15 @@ class MasterServer:
                     self._reactor.stop()
 
     def _snapshot(self, action: SendSnapshot) -> None:
+        """Of several questions in one turn, the last is answered."""
         publisher = self.publisher
-        snapshot = m.Snapshot(
+        self._snapshots[action.peer] = m.Snapshot(
             publisher.seq,
             self._events_address,
             action.jobs,
             action.workers,
             publisher.after(action.after_seq),
         )
-        self._outbox.setdefault(action.peer, []).append(snapshot)
 
     def _complete_output(self, outcome: Outcome) -> None:
         error = ""
@@ -191,8 +192,11 @@ class MasterServer:
 
     def flush(self) -> None:
         """Send what this turn decided."""
+        for peer, snapshot in self._snapshots.items():
+            self._outbox.setdefault(peer, []).append(snapshot)
+        self._snapshots.clear()
         for peer, messages in self._outbox.items():
-            for frame in _frames(self.core.epoch, messages):
+            for frame in codec.encode_all(self.core.epoch, messages):
                 try:
                     self._control.send_multipart([peer, frame], zmq.NOBLOCK)
                 except zmq.ZMQError as error:
@@ -202,17 +206,6 @@ class MasterServer:
                     break
         self._outbox.clear()
         self.publisher.flush()
-
-
-def _frames(epoch: int, messages: Sequence[m.Message]) -> Iterator[bytes]:
-    """The messages as one frame, or as several that their receiver will look at."""
-    frame = codec.encode(m.Frame(epoch, tuple(messages)))
-    if len(frame) <= codec.FRAME_LIMIT_BYTES or len(messages) == 1:
-        yield frame
-        return
-    middle = len(messages) // 2
-    yield from _frames(epoch, messages[:middle])
-    yield from _frames(epoch, messages[middle:])
 
 
 def manifest_of(outcome: Outcome) -> dict[str, object]:
