@@ -133,6 +133,8 @@ class ArrowStream(Decompressed):
             if error.errno is None:
                 raise self._damaged(error) from error
             raise
+        except MemoryError:
+            raise
         except self._broken as error:
             raise self._damaged(error) from error
         return n

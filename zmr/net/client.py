@@ -38,6 +38,10 @@ def has_ended(job: m.JobStatus) -> bool:
     return job.state in _ENDED
 
 
+class _MasterEndedError(Exception):
+    """The master will answer no more: it has said that it ends."""
+
+
 class _EndedError(Exception):
     """The job that is watched has ended, and this is the last that there is to know of it."""
 
@@ -131,8 +135,19 @@ class Client:
         epoch, snapshot = self.snapshot(on_wait=on_wait)
         seq = 0 if from_start else snapshot.seq
         events = self._subscribe(snapshot.events_address)
+        unread: list[m.Published] = []
+
+        def wait() -> None:
+            on_wait()
+            self._take_in(events, epoch, unread)
+
         while True:
-            told_epoch, snapshot = self.snapshot(seq, on_wait)
+            try:
+                told_epoch, snapshot = self.snapshot(seq, wait)
+            except _MasterEndedError:
+                yield from (published for published in unread if published.seq > seq)
+                return
+            unread.clear()
             if told_epoch != epoch:
                 epoch, seq = told_epoch, 0
                 events = self._subscribe(snapshot.events_address)
@@ -150,6 +165,17 @@ class Client:
                 seq = published.seq
                 if isinstance(published.event, m.MasterEvent):
                     return
+
+    def _take_in(
+        self, events: zmq.Socket[bytes], epoch: int, unread: list[m.Published]
+    ) -> None:
+        """Add what was published and not read yet. Raises `_MasterEndedError` if that was all."""
+        while events.poll(0):
+            told_epoch, published = self._published(events)
+            if told_epoch == epoch:
+                unread.extend(published)
+        if unread and isinstance(unread[-1].event, m.MasterEvent):
+            raise _MasterEndedError
 
     def listen(self) -> int:
         """Hear all that is published from here on, for `watch_job`. Returns the master's epoch."""
@@ -208,10 +234,7 @@ class Client:
     ) -> Iterator[m.Published]:
         """What the subscription brings, until something is missing or nothing comes for a while."""
         while events.poll(int(_QUIET_S * 1000)):
-            try:
-                told_epoch, published = codec.decode_events(b"".join(events.recv_multipart()))
-            except codec.BadFrame as error:
-                raise ZmrError(f"{self._address} publishes what no master does: {error}") from None
+            told_epoch, published = self._published(events)
             if told_epoch != epoch:
                 return
             for event in published:

@@ -63,7 +63,7 @@ def test_a_second_that_is_not_stuck_waits_for_the_first_however_long() -> None:
     # Given an attempt that has leave to publish and takes its time, with progress, to do so.
     cluster = Cluster(workers=2)
     cluster.plan(Work(takes_s=12.0, publishes_s=50.0), TaskKind.REDUCE, index=1, times=1)
-    cluster.plan(Work(takes_s=3.0), TaskKind.REDUCE, index=1, times=1)
+    cluster.plan(Work(takes_s=10.0), TaskKind.REDUCE, index=1, times=1)
     job = cluster.submit(maps=2, reduces=2, task_timeout_s=20.0, backup_after_s=3.0)
     cluster.run_until_over()
     cluster.check(job)

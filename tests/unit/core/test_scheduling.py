@@ -197,14 +197,13 @@ def test_no_backup_while_more_than_a_twentieth_of_the_tasks_remains(
 
 
 def test_a_backup_is_not_put_beside_its_straggler() -> None:
-    # Given a worker that is all slow, and has a slot to spare.
-    cluster = Cluster(workers=2, slots=2)
+    # Given a worker that is slow as a whole, and has a slot to spare.
+    cluster = Cluster(workers=1, slots=2)
     cluster.plan(Work(takes_s=100.0), TaskKind.MAP, index=0, times=1)
     job = cluster.submit(maps=5, reduces=1)
     cluster.run_until_over()
     cluster.check(job)
-    first, second = [e for e in cluster.attempts("running", TaskKind.MAP) if e.index == 0]
-    assert first.worker != second.worker
+    assert set(cluster.times_begun(job).values()) == {1}
 
 
 @pytest.mark.parametrize(
@@ -227,7 +226,7 @@ def test_time_in_a_queue_does_not_make_a_straggler() -> None:
         cluster.plan(Work(takes_s=20.0), TaskKind.MAP, index)
     cluster.plan(Work(takes_s=5.0), TaskKind.MAP, index=40)
     cluster.plan(Work(takes_s=0.01))
-    job = cluster.submit(maps=41, reduces=1, backup_after_s=8.0)
+    job = cluster.submit(maps=60, reduces=1, backup_after_s=8.0)
     cluster.run(lambda: any(task.index == 40 for task in cluster.begun))
     assert cluster.now > 20.0
     cluster.add_worker(slots=3)

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from zmr.core.messages import Split
+from zmr.data.formats.arrow_types import arrow_types
 from zmr.data.formats.base import Batch, Chunk, CountUp, InputFormat
 from zmr.data.formats.blocks import line_blocks
 from zmr.data.formats.located import LocatedByLine
@@ -53,7 +54,7 @@ class Csv(LocatedByLine, InputFormat):
         self._header = header if isinstance(header, bool) else tuple(header)
         self._delimiter = delimiter
         self._quote = quote
-        self._types = types or {}
+        self._types = arrow_types(types)
         self.splittable = not (quote and quoted_newlines)
 
     def read(self, split: Split, count: CountUp) -> Iterator[Chunk]:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -11,7 +10,6 @@ from pyarrow import csv
 
 from zmr.core.messages import Split
 from zmr.data.formats.arrow_text import allocate, one_batch, valid
-from zmr.data.formats.arrow_types import arrow_types
 from zmr.data.formats.base import BadRecord
 from zmr.data.formats.blocks import (
     BYTE_ORDER_MARK,
@@ -78,7 +76,7 @@ class CsvParser:
 
 
 def open_csv(
-    path: str, rows: CsvRows, header: bool | Sequence[str], types: Mapping[str, Any]
+    path: str, rows: CsvRows, header: bool | Sequence[str], types: dict[str, pa.DataType]
 ) -> CsvParser | None:
     """The parser of a file by its first row; None if there is no row. Raises `BadRecord`."""
     begin = past_byte_order_mark(path)
@@ -96,7 +94,7 @@ def open_csv(
     unknown = ", ".join(map(repr, types.keys() - set(names)))
     if unknown:
         raise BadRecord(path, "", f"there is no column {unknown}; there are {', '.join(names)}")
-    return CsvParser(rows, begin, names, arrow_types(types))
+    return CsvParser(rows, begin, names, types)
 
 
 def row_blocks(

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from zmr.core.messages import Split
+from zmr.data.formats.arrow_types import arrow_types
 from zmr.data.formats.base import BadRecord, Batch, Chunk, CountUp, InputFormat
 from zmr.data.formats.blocks import decode, line_blocks, line_number, past_byte_order_mark
 from zmr.data.formats.located import LocatedByLine
@@ -31,7 +32,7 @@ class JsonLines(LocatedByLine, InputFormat):
     splittable = True
 
     def __init__(self, types: Mapping[str, Any] | None = None) -> None:
-        self._types = types or {}
+        self._types = arrow_types(types)
 
     def read(self, split: Split, count: CountUp) -> Iterator[Chunk]:
         for position, block in self.blocks(split):
@@ -39,10 +40,9 @@ class JsonLines(LocatedByLine, InputFormat):
 
     def read_batches(self, split: Split, count: CountUp) -> Iterator[Batch]:
         from zmr.data.formats.arrow_text import allocate, valid
-        from zmr.data.formats.arrow_types import arrow_types
         from zmr.data.formats.json_batches import JsonParser
 
-        parser = JsonParser(arrow_types(self._types))
+        parser = JsonParser(self._types)
         begin = past_byte_order_mark(split.path)
         for position, block in line_blocks(split, self.batch_bytes, begin, allocate):
             text = valid(block, count)

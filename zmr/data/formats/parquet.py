@@ -92,6 +92,8 @@ def _opened(path: str) -> Iterator[Any]:
         # Pages are read as they are needed: a row group may be larger than the memory.
         with ParquetFile(path, buffer_size=1 << 20, pre_buffer=False) as file:
             yield file
+    except MemoryError:  # Arrow's own is both
+        raise
     except (pa.ArrowException, OSError) as error:
         reason = f"this is no Parquet file, or a damaged one ({' '.join(str(error).split())})"
         raise OSError(EIO, reason, path) from error
