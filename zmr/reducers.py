@@ -63,7 +63,7 @@ class Reducer(ABC):
     ) -> pa.Array | None:
         """The partial of each group of rows, as a column; None if these values need Python.
 
-        The rows are `values` in the `order` (None: as they are), a group begins at each of `starts`.
+        The rows are `values` in the `order` (None: as they are); groups begin at `starts`.
         """
         return None
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import Any
-
-import pyarrow as pa
+from typing import TYPE_CHECKING, Any
 
 from zmr.data.text import encode_pairs
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 
 class OutputFormat(ABC):

@@ -1,7 +1,7 @@
 """Reductions of grouped columns, natively.
 
-A group is a stretch of rows: of `values` in the `order` (None: as they are), from one of `starts` to
-the next. A function returns None where its column is not of a kind that it can reduce exactly.
+A group is a stretch of rows: of `values` in the `order` (None: as they are), from one of `starts`
+to the next. A function returns None where its column is not of a kind that it can reduce exactly.
 """
 
 from __future__ import annotations

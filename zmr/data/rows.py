@@ -163,7 +163,8 @@ def opaque(keys: list[Any], values: list[Any], key_type: str) -> pa.RecordBatch:
 
 def key_type(schema: pa.Schema) -> str:
     """The name of the keys' Python type; "" if there are no rows."""
-    return (schema.metadata or {}).get(_KEY_TYPE, b"").decode()
+    name: bytes = (schema.metadata or {}).get(_KEY_TYPE, b"")
+    return name.decode()
 
 
 def is_opaque(schema: pa.Schema) -> bool:
@@ -174,7 +175,8 @@ def is_opaque(schema: pa.Schema) -> bool:
 def key_columns(batch: pa.RecordBatch) -> list[pa.Array]:
     """The key columns."""
     n_keys = sum(1 for name in batch.schema.names if name != VALUE)
-    return batch.columns[:n_keys]
+    found: list[pa.Array] = batch.columns[:n_keys]
+    return found
 
 
 def keys_of(batch: pa.RecordBatch) -> list[Any]:

@@ -152,8 +152,8 @@ class SortBuffer:
             groups = Groups(batch, None, np.arange(len(batch)))
         order = groups.order if groups.order is not None else np.arange(len(groups.batch))
         if self._n_partitions > 1:
-            if type(self._partition) is Range:
-                return groups.sorted(), self._range_ends(groups)
+            if isinstance(self._partition, Range):
+                return groups.sorted(), self._range_ends(groups, self._partition.bounds)
             of_group = self._partitions(groups, order)
             sizes = np.diff(np.append(groups.starts, len(order)))
             of_row = np.repeat(of_group, sizes)
@@ -176,11 +176,11 @@ class SortBuffer:
         chosen = [choose(self._partition, key, self._n_partitions) for key in rows.keys_of(keys)]
         return np.array(chosen, np.uint32)
 
-    def _range_ends(self, groups: Groups) -> list[int]:
+    def _range_ends(self, groups: Groups, bounds: Sequence[Any]) -> list[int]:
         """Where each partition ends in rows that are sorted, and so lie in this order already."""
         firsts = rows.key_columns(first_keys(groups))
         edges = np.append(groups.starts, len(groups.batch))
-        ends = [int(edges[first_not_below(firsts, bound)]) for bound in self._partition.bounds]
+        ends = [int(edges[first_not_below(firsts, bound)]) for bound in bounds]
         ends += [len(groups.batch)] * (self._n_partitions - len(ends))
         return ends
 

@@ -1,4 +1,4 @@
-"""Where to cut the keys of a job into ranges of about equal size: asked of a sample of its input."""
+"""Where to cut the keys of a job into ranges of about equal size, by a sample of its input."""
 
 from __future__ import annotations
 
@@ -58,5 +58,5 @@ def _records(job: Job, inputs: Sequence[InputFile]) -> Iterator[Any]:
 
 
 def _first_records(job: Job, split: Split) -> Iterator[Any]:
-    for records, _ in job.input.read(split, lambda name, n=1: None):
+    for records, _ in job.input.read(split, lambda name, n: None):
         yield from records

@@ -87,6 +87,8 @@ def _folded(
 
 def _combined(job: Job, source: MapInput) -> Iterator[pa.RecordBatch]:
     for keys, values in _chunks(job, source):
+        with users_code(lambda: "in map"):
+            type_of_keys(keys)  # a dict would take 1 and 1.0 for the same
         groups: dict[Any, list[Any]] = {}
         for key, value in zip(keys, values, strict=True):
             if key in groups:

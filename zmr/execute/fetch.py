@@ -1,7 +1,7 @@
 """Reading map outputs from other workers, piece by piece, from many at once.
 
-Each request is the credit for one reply. Every source reads ahead: as soon as it is opened its first
-pieces are on their way, and while a reduce works through one piece, the next ones of all its
+Each request is the credit for one reply. Every source reads ahead: as soon as it is opened its
+first pieces are on their way, and while a reduce works through one piece, the next ones of all its
 sources arrive. What is asked for and not used yet stays below a budget shared by all sources.
 """
 

@@ -27,7 +27,6 @@ from zmr.data.map_output import (
     open_partition,
 )
 from zmr.data.merge import merge, merge_opaque
-from zmr.data.shown import shown
 from zmr.data.sorting import are_mergeable, merged_batches
 from zmr.execute.committing import write_and_commit
 from zmr.execute.errors import TaskError, users_code, worker_error
@@ -74,7 +73,7 @@ def run_reduce(
         stored = _open_all(task, stack)
         key_type = _key_type(stored)
         runs = [
-            Run(partition.schema, _blocks(source, partition))
+            Run(partition.schema, _blocks(partition, stored))
             for source, partition in stored
             if partition.rows
         ]
@@ -167,15 +166,28 @@ def _open_all(task: Task, stack: ExitStack) -> list[tuple[MapOutput, StoredParti
             lost.append(source)
             reason = reason or str(error)
     if lost:
-        raise _lost(lost, reason)
+        lost += [source for source, partition in stored if not _is_whole(partition)]
+        raise _lost(sorted(lost, key=lambda source: source.index), reason)
     return stored
 
 
-def _blocks(source: MapOutput, partition: StoredPartition) -> Iterator[pa.RecordBatch]:
+def _blocks(
+    partition: StoredPartition, stored: Sequence[tuple[MapOutput, StoredPartition]]
+) -> Iterator[pa.RecordBatch]:
+    """The partition's blocks. If one is damaged, all others are looked at, to be told at once."""
     try:
         yield from partition.batches()
     except (OSError, CorruptMapOutput) as error:
-        raise _lost([source], str(error)) from error
+        raise _lost([s for s, other in stored if not _is_whole(other)], str(error)) from error
+
+
+def _is_whole(partition: StoredPartition) -> bool:
+    try:
+        for _ in partition.batches():
+            pass
+    except (OSError, CorruptMapOutput):
+        return False
+    return True
 
 
 def _lost(lost: Sequence[MapOutput], reason: str) -> TaskError:
@@ -199,7 +211,7 @@ def _key_type(stored: Sequence[tuple[MapOutput, StoredPartition]]) -> str:
         (one, first), (other, second), *_ = examples.items()
         with users_code(lambda: "in map"):
             raise KeyTypeError(
-                f"the keys of a job must be of one type, but there are {one} in map "
-                f"{shown(first.index)} and {other} in map {shown(second.index)}"
+                f"the keys of a job must be of one type, but map {first.index} put out {one} "
+                f"and map {second.index} {other}"
             )
     return next(iter(examples), "")

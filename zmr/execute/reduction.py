@@ -1,7 +1,7 @@
 """From merged groups to lines of output: where the job's reduce is called.
 
-Lines come in pieces, each with the number of its lines. Whatever goes wrong in the job's own code is
-raised as a `TaskError` that names the key.
+Lines come in pieces, each with the number of its lines. Whatever goes wrong in the job's own code
+is raised as a `TaskError` that names the key.
 """
 
 from __future__ import annotations

@@ -20,12 +20,12 @@ class Sort(Job):
     reduce = Identity()
     partition = Range()
 
-    @property
+    @property  # type: ignore[override]
     def input(self) -> Any:
         """Lines as bytes, or records."""
         return FixedRecords(self.record_bytes) if self.record_bytes else Lines(text=False)
 
-    @property
+    @property  # type: ignore[override]
     def output(self) -> Any:
         """As they came."""
         return Raw(end=b"") if self.record_bytes else Raw()

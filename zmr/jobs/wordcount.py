@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from zmr import Count, Job, split_words
+from zmr import Count, Job
 
 
 class WordCount(Job):
@@ -20,6 +20,8 @@ class WordCount(Job):
 
     def map_batch(self, lines: Any) -> Any:
         """Do the same for many lines at once, given as an Arrow array, at many times the speed."""
+        from zmr import split_words
+
         return split_words(lines)
 
     reduce = Count()

@@ -166,9 +166,7 @@ class Client:
                 if isinstance(published.event, m.MasterEvent):
                     return
 
-    def _take_in(
-        self, events: zmq.Socket[bytes], epoch: int, unread: list[m.Published]
-    ) -> None:
+    def _take_in(self, events: zmq.Socket[bytes], epoch: int, unread: list[m.Published]) -> None:
         """Add what was published and not read yet. Raises `_MasterEndedError` if that was all."""
         while events.poll(0):
             told_epoch, published = self._published(events)
