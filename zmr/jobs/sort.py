@@ -20,13 +20,13 @@ class Sort(Job):
     reduce = Identity()
     partition = Range()
 
-    @property  # type: ignore[override]
-    def input(self) -> Any:
+    @property
+    def input(self) -> Any:  # type: ignore[override]
         """Lines as bytes, or records."""
         return FixedRecords(self.record_bytes) if self.record_bytes else Lines(text=False)
 
-    @property  # type: ignore[override]
-    def output(self) -> Any:
+    @property
+    def output(self) -> Any:  # type: ignore[override]
         """As they came."""
         return Raw(end=b"") if self.record_bytes else Raw()
 
