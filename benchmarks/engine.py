@@ -52,5 +52,5 @@ class Engine:
     title: str
     program: Callable[[Path], tuple[str, ...]]
     commands: Mapping[str, MakeCommand]  # by the name of the work
-    version: Callable[[], str] = str
+    version: Callable[[], str] = str  # "DuckDB 1.0", or nothing to say
     usage_status: int | None = None  # the exit status that says that it can't do such a thing

@@ -23,11 +23,8 @@ def report(results: Sequence[WorkResult]) -> str:
 
 def machine(engines: Iterable[Engine]) -> str:
     """A table of the machine and of the versions of engines."""
-    versions: dict[str, str] = {}
-    for engine in engines:
-        if version := _version(engine):
-            versions.setdefault(version, engine.title)
-    rows = [*describe(), ("versions", ", ".join(f"{t} {v}" for v, t in versions.items()))]
+    versions = dict.fromkeys(_version(engine) for engine in engines)
+    rows = [*describe(), ("versions", ", ".join(filter(None, versions)))]
     return _table(("machine", ""), rows)
 
 
@@ -111,7 +108,8 @@ def _cells(row: Row, result: WorkResult, growth: bool) -> list[str]:
     ]
     if result.work.unit:
         cells.append(_rate(result.task.amount / row.median_s, result.work.unit))
-    cells += [_seconds(sum(row.cpu_s) / len(row.cpu_s)), show_size(row.peak_bytes)]
+    cells.append(_seconds(sum(row.cpu_s) / len(row.cpu_s)))
+    cells.append(show_size(row.peak_bytes) if row.peak_bytes else "")
     if growth:
         cells.append("" if row.growth_bytes is None else f"{row.growth_bytes / 2**20:.0f} MiB")
     return cells

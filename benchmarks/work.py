@@ -55,6 +55,16 @@ def faster(engine: str, peer: str, times: float) -> Goal:
     )
 
 
+def at_most(engine: str, peer: str, times: float) -> Goal:
+    """`engine` needs at most so many times the time of `peer`."""
+    return Goal(
+        f"time of {engine} / time of {peer}",
+        lambda of: of[engine].elapsed_s / of[peer].elapsed_s,
+        times,
+        at_least=False,
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Task:
     """A work at one size: the data, how much it is, and what to say about it."""

@@ -56,7 +56,9 @@ def _ray(work: str) -> MakeCommand:
 def _engine(
     name: str, title: str, program: Program, package: str, commands: dict[str, MakeCommand]
 ) -> Engine:
-    return Engine(name, title, program, commands, lambda: pinned_version(package, package))
+    return Engine(
+        name, title, program, commands, lambda: f"{package} {pinned_version(package, package)}"
+    )
 
 
 ENGINES = (
@@ -80,6 +82,7 @@ ENGINES = (
         {
             "wordcount-batch": _pyspark("words-df"),
             "sort-records": _pyspark("sort-df"),
+            "noop-tasks": _pyspark("noop-df"),
             "start-up": _pyspark("words-df"),
         },
     ),
@@ -93,7 +96,6 @@ ENGINES = (
             "wordcount-python": _pyspark("words-rdd"),
             "sort-records": _pyspark("sort-rdd"),
             "big-key": _pyspark("big-key-rdd"),
-            "noop-tasks": _pyspark("noop-rdd"),
         },
     ),
     _engine(

@@ -43,7 +43,7 @@ def _coreutils(envs: Path) -> tuple[str, ...]:
 
 def _coreutils_version() -> str:
     told = subprocess.run(("sort", "--version"), capture_output=True, text=True, check=False)
-    return told.stdout.splitlines()[0].split()[-1] if told.returncode == 0 else ""
+    return "coreutils " + told.stdout.splitlines()[0].split()[-1]
 
 
 def _words(run: Run) -> Command:

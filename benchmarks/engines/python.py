@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import platform
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -47,7 +46,6 @@ ENGINES = (
         "plain Python, one thread",
         _this_python,
         dict.fromkeys(_WORDCOUNTS, _words),
-        platform.python_version,
     ),
     Engine("echo", "bare ROUTER/DEALER echo", _this_python, {"noop-tasks": _echo}),
     Engine("stream", "bare ZeroMQ stream", _this_python, {"shuffle": _stream}),

@@ -88,7 +88,7 @@ def _ask_version(command: tuple[str, ...]) -> str:
 
 def _engine(name: str, title: str, commands: dict[str, MakeCommand]) -> Engine:
     return Engine(
-        name, title, program, commands, lambda: _ask_version(program(Path())), USAGE_ERROR
+        name, title, program, commands, lambda: f"zmr {_ask_version(program(Path()))}", USAGE_ERROR
     )
 
 

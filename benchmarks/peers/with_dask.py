@@ -19,7 +19,7 @@ import dask.dataframe as dd
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.csv as pa_csv
+from arrow_words import count_lines, read_lines, write_lines
 from dask.distributed import Client, LocalCluster, wait
 
 
@@ -38,8 +38,6 @@ def words_df(client: Client, source: str, output: str) -> None:
 
 
 def _words_of_file(path: Path) -> pd.DataFrame:
-    from arrow_words import count_lines, read_lines
-
     return count_lines(read_lines(path)).to_pandas(types_mapper=pd.ArrowDtype)
 
 
@@ -50,8 +48,6 @@ def sort_df(client: Client, source: str, output: str) -> None:
 
 
 def _records_of_file(path: Path) -> pd.DataFrame:
-    from arrow_words import read_lines
-
     records = read_lines(path)
     keys = pc.utf8_slice_codeunits(records, 0, 10)
     return pa.table({"key": keys, "record": records}).to_pandas(types_mapper=pd.ArrowDtype)
@@ -64,8 +60,8 @@ def _write_partitions(frame: dd.DataFrame, output: str, *columns: str) -> None:
 
 def _write(part: pd.DataFrame, output: str, number: int, columns: tuple[str, ...]) -> None:
     table = pa.Table.from_pandas(part[list(columns)] if columns else part, preserve_index=False)
-    options = pa_csv.WriteOptions(include_header=False, delimiter="\t", quoting_style="none")
-    pa_csv.write_csv(table, f"{output}/part-{number:05}.txt", options)
+    with open(f"{output}/part-{number:05}.txt", "wb") as file:
+        write_lines(table, file)
 
 
 def noop(client: Client, source: str, output: str) -> None:
@@ -88,7 +84,6 @@ WORKS: dict[str, Callable[[Client, str, str], None]] = {
 def main(work: str, source: str, output: str, workers: str, temporary: str) -> None:
     """Run the work on a cluster of its own."""
     Path(output).mkdir()
-    sys.path.insert(0, str(Path(__file__).parent))
     with (
         LocalCluster(
             n_workers=int(workers),

@@ -2,7 +2,7 @@
 
     python with_pyspark.py WORK INPUT_FOLDER OUTPUT_FOLDER CORES TEMPORARY_FOLDER MEMORY
 
-WORK is words-df, words-rdd, sort-df, sort-rdd, big-key-rdd or noop-rdd; the last takes the number
+WORK is words-df, words-rdd, sort-df, sort-rdd, big-key-rdd or noop-df; the last takes the number
 of tasks for its input.
 """
 
@@ -60,10 +60,10 @@ def _checksum(group: tuple[str, Iterable[str]]) -> str:
     return f"{key}\t{n} {total}"
 
 
-def noop_rdd(spark: SparkSession, source: str, output: str) -> None:
-    """As many tasks as asked for, which do nothing."""
+def noop_df(spark: SparkSession, source: str, output: str) -> None:
+    """As many tasks as asked for, which do nothing, inside the JVM."""
     n_tasks = int(source)
-    spark.sparkContext.range(n_tasks, numSlices=n_tasks).foreachPartition(lambda numbers: None)
+    spark.range(0, n_tasks, 1, n_tasks).write.format("noop").mode("overwrite").save()
 
 
 WORKS: dict[str, Callable[[SparkSession, str, str], None]] = {
@@ -72,7 +72,7 @@ WORKS: dict[str, Callable[[SparkSession, str, str], None]] = {
     "sort-df": sort_df,
     "sort-rdd": sort_rdd,
     "big-key-rdd": big_key_rdd,
-    "noop-rdd": noop_rdd,
+    "noop-df": noop_df,
 }
 
 

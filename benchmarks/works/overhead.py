@@ -7,7 +7,7 @@ from pathlib import Path
 from benchmarks.datasets import Datasets
 from benchmarks.engines.zmr import SPLIT_BYTES
 from benchmarks.places import CHECKOUT
-from benchmarks.work import Goal, Task, Work, faster, require_counter
+from benchmarks.work import Goal, Task, Work, at_most, require_counter
 from benchmarks.works.wordcount import count_task, require_counts, word_facts
 
 FULL_TASKS = 50_000
@@ -23,11 +23,7 @@ class NoopTasks(Work):
     full_size_bytes = FULL_TASKS * 10_000
     goals = (
         Goal("tasks/s of zmr", lambda of: of["zmr"].rate, 10_000),
-        Goal(
-            "time of echo / time of zmr",
-            lambda of: of["echo"].elapsed_s / of["zmr"].elapsed_s,
-            0.25,
-        ),
+        Goal("rate of zmr / rate of echo", lambda of: of["zmr"].rate / of["echo"].rate, 0.25),
     )
 
     def prepare(self, datasets: Datasets, size_bytes: int) -> Task:
@@ -47,7 +43,7 @@ class StartUp(Work):
     title = "Word count of five pages"
     full_size_bytes = 1
     unit = ""
-    goals = (faster("zmr", "imports", 1 / 2.5),)
+    goals = (at_most("zmr", "imports", 2.5),)
 
     def prepare(self, datasets: Datasets, size_bytes: int) -> Task:
         return count_task(datasets.normalised(CHECKOUT / "input"))
@@ -64,7 +60,7 @@ class SmallFiles(Work):
     title = "Word count of 1,000 files of 1 kB"
     full_size_bytes = 1_000_000
     unit = ""
-    goals = (faster("zmr", "zmr-1-file", 1 / 2),)
+    goals = (at_most("zmr", "zmr-1-file", 2.0),)
 
     def prepare(self, datasets: Datasets, size_bytes: int) -> Task:
         dataset = datasets.cut_text(FILES, self.full_size_bytes)

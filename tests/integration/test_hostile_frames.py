@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import socket
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -18,8 +18,9 @@ import zmq
 from support import Zmr, terminate
 from support.cluster import Cluster, output_of
 from support.orders import Orders
-from support.peers import FakeMaster, Peer, peer_of
-from support.process import zmr_processes
+from support.peers import FakeMaster, Peer, peer_of, zmtp_greeting, zmtp_message
+from support.process import WAIT_S, zmr_processes
+from support.programs import in_shell
 
 from zmr.cli import commands
 from zmr.core import messages as m
@@ -116,6 +117,8 @@ UNKNOWN_KIND = bytes([0x08, codec.VERSION, 0x1A, 3, 0xFA, 0x7F, 0])  # field 204
         ([WHOLE, WHOLE], "a message of 2 parts; one is expected"),
         ([b"", WHOLE], "a message of 2 parts"),
         ([b"x"] * 1000, "a message of 1000 parts"),
+        ([frame(*[pb.Message(get_snapshot=pb.GetSnapshot())] * 1001)], "more than 1,000 messages"),
+        ([WHOLE * 1_000_000], "a frame of more than 1,000 messages"),
         ([frame(pb.Message())], "a message of an unknown kind"),
         ([UNKNOWN_KIND], "a message of an unknown kind"),
         ([frame(pb.Message(register=pb.Register(slots=0)))], "slots"),
@@ -219,16 +222,32 @@ def test_other_protocols_are_none_of_ours(
     is_events_port: bool, besieged: Besieged, peer: Peer
 ) -> None:
     address = besieged.snapshot.events_address if is_events_port else besieged.cluster.address
-    host, port = address.removeprefix("tcp://").split(":")
-    with socket.create_connection((host, int(port)), timeout=10) as connection:
+    with connected(address) as connection:
         connection.sendall(b"GET / HTTP/1.1\r\nHost: master\r\n\r\n" + bytes(100_000))
-        connection.settimeout(10)
-        try:
-            while connection.recv(4096):
-                pass
-        except ConnectionResetError:
+        read_to_the_end(connection)
+
+
+def test_many_connections_leave_room_for_more(zmr: Zmr, zmq_context: Context) -> None:
+    few_files = in_shell('ulimit -Sn 64; exec "$@"')
+    master = zmr.start("master", "--port", "0", program=few_files)
+    address = master.wait_for(r"^tcp://\S+", stream="stdout").group()
+    with ExitStack() as stack:
+        for _ in range(100):
+            stack.enter_context(connected(address))
+        with peer_of(zmq_context, address) as peer:
+            assert peer.snapshot().jobs == ()
+
+
+def connected(address: str) -> socket.socket:
+    host, port = address.removeprefix("tcp://").split(":")
+    return socket.create_connection((host, int(port)), timeout=WAIT_S)
+
+
+def read_to_the_end(connection: socket.socket) -> None:
+    """Wait until the other side closes the connection."""
+    with suppress(ConnectionResetError):
+        while connection.recv(4096):
             pass
-    assert peer.snapshot().jobs == besieged.snapshot.jobs
 
 
 def test_nothing_can_be_said_at_the_events_port(
@@ -240,6 +259,12 @@ def test_nothing_can_be_said_at_the_events_port(
             subscriber.send(said)
         assert subscriber.poll(10_000)
         assert codec.decode_events(subscriber.recv()) == (besieged.epoch, ())
+
+
+def test_a_subscription_of_a_megabyte_ends_its_connection(besieged: Besieged, peer: Peer) -> None:
+    with connected(besieged.snapshot.events_address) as connection:
+        connection.sendall(zmtp_greeting("SUB") + zmtp_message(b"\x01" * 1_000_000))
+        read_to_the_end(connection)
 
 
 def test_a_worker_stands_what_a_wrong_master_sends(zmr: Zmr, zmq_context: Context) -> None:

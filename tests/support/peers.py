@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
@@ -87,3 +88,17 @@ def peer_of(context: zmq.Context[Socket], address: str) -> Iterator[Peer]:
         yield peer
     finally:
         peer.socket.close(linger=0)
+
+
+def zmtp_greeting(socket_type: str) -> bytes:
+    """What a ZeroMQ socket of this type says first, on a bare TCP connection (ZMTP 3.0)."""
+    signature, version = b"\xff" + bytes(8) + b"\x7f", b"\x03\x00"
+    ready = b"\x05READY\x0bSocket-Type" + struct.pack(">I", len(socket_type))
+    ready += socket_type.encode()
+    greeting = signature + version + b"NULL".ljust(20, b"\0") + bytes(32)
+    return greeting + b"\x04" + bytes([len(ready)]) + ready
+
+
+def zmtp_message(body: bytes) -> bytes:
+    """A message of one part, as it follows then."""
+    return b"\x02" + struct.pack(">Q", len(body)) + body

@@ -22,7 +22,12 @@ from zmr.engines.options import JobOptions, JobSettings
 from zmr.engines.submission import prepare
 from zmr.errors import AddressError
 from zmr.net.address import Address, bind, require_loopback
-from zmr.net.master import MasterServer, control_socket, events_socket
+from zmr.net.master import (
+    MasterServer,
+    allow_many_connections,
+    control_socket,
+    events_socket,
+)
 from zmr.net.reactor import Reactor
 
 _PORT = 5555
@@ -128,6 +133,7 @@ class Listening:
     """The master's two sockets, bound; `stack` closes them. Raises `AddressError`."""
 
     def __init__(self, stack: ExitStack, address: Address, events_port: int | None) -> None:
+        allow_many_connections()
         self.reactor = Reactor()
         stack.callback(self.reactor.close)
         context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()

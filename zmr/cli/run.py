@@ -19,7 +19,7 @@ from zmr.core.actions import Outcome, Totals
 from zmr.core.states import JobState
 from zmr.engines.options import JobOptions, JobSettings, SlotOptions
 from zmr.engines.submission import Prepared, prepare
-from zmr.errors import JobFailed
+from zmr.errors import JobFailed, ZmrError
 
 _COMMONEST = "sort -t \"$(printf '\\t')\" -k2,2nr | head"
 
@@ -127,6 +127,8 @@ def _run_inline(options: JobOptions) -> tuple[Prepared, Outcome]:
     spec = prepared.spec
     try:
         result = run_inline(prepared.job, prepared.inputs, spec.output, spec.n_reduce, spec.name)
+    except ZmrError:
+        raise
     except (Exception, SystemExit) as error:
         tell(users_traceback(error).rstrip("\n"))
         raise JobFailed(f"{spec.name} failed: {type(error).__name__}: {error}") from None

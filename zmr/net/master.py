@@ -10,6 +10,7 @@ import logging
 import secrets
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 
 import zmq
 
@@ -40,12 +41,23 @@ _FRAMES_A_TURN = 500
 # libzmq drops the connection of whoever sends more than this; up to it, we can answer and count.
 _LARGEST_MESSAGE_BYTES = 256 * 1024 * 1024
 
+_LONGEST_SUBSCRIPTION_BYTES = 1024
+
 _LINGER_MS = 1000
 
 
 def new_epoch() -> int:
     """A number that no earlier start of a master had, in all likelihood."""
     return 1 + secrets.randbelow(2**31 - 1)
+
+
+def allow_many_connections() -> None:
+    """Let this process have as many open files as the system allows: each connection takes one."""
+    import resource
+
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def control_socket(context: zmq.Context[zmq.Socket[bytes]]) -> zmq.Socket[bytes]:
@@ -64,6 +76,7 @@ def control_socket(context: zmq.Context[zmq.Socket[bytes]]) -> zmq.Socket[bytes]
 def events_socket(context: zmq.Context[zmq.Socket[bytes]]) -> zmq.Socket[bytes]:
     """The PUB, to be bound by the caller: an XPUB, which tells subscribers when they are heard."""
     socket = context.socket(zmq.XPUB)
+    socket.setsockopt(zmq.MAXMSGSIZE, _LONGEST_SUBSCRIPTION_BYTES)
     socket.setsockopt(zmq.SNDHWM, 100_000)
     socket.setsockopt(zmq.LINGER, _LINGER_MS)
     return socket

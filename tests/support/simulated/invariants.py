@@ -37,6 +37,8 @@ def _validate_workers(master: Master) -> None:
         assert worker.is_present == (peer in present)
         assert worker.state is not WorkerState.LEFT
         if worker.is_present:
+            assert worker.outputs.keys() <= master.active.keys()
+            assert worker.has_spec_of <= worker.knows_of <= master.active.keys()
             for id, attempt in worker.attempts.items():
                 assert attempt.id == id
                 assert attempt.is_live
@@ -85,7 +87,8 @@ def _validate_attempts(master: Master, job: JobRun) -> None:
         for attempt in (*task.attempts, *task.lost)
     }
     assert listed == job.attempts.keys()
-    assert all(attempt.is_live for attempt in job.backups_wanted.values())
+    for attempt in job.backups_wanted.values():
+        assert attempt.task.attempts == (attempt,)
     assert job.backups_wanted.keys() <= listed
 
 

@@ -83,6 +83,20 @@ def test_a_late_registration_does_not_cost_the_outputs_made_since() -> None:
     assert set(cluster.times_begun(job).values()) == {1}
 
 
+def test_a_worker_that_registers_again_without_need_is_told_of_the_job_again() -> None:
+    # Given a worker that has nothing of the job at the moment, and drops it as it registers.
+    cluster = Cluster(workers=1)
+    cluster.plan(Work(takes_s=0.5, fails="once"), TaskKind.MAP, times=1)
+    cluster.network.delay(m.TaskFailed, by_s=0.1)
+    job = cluster.submit(maps=1, reduces=1)
+    cluster.run(lambda: bool(cluster.network.messages(m.TaskFailed)))
+    cluster.workers["w1"].deliver_later(m.Frame(7, (m.RegisterAgain(),)))
+    cluster.run_until_over()
+    cluster.check(job)
+    assert cluster.worker_states("w1") == ["alive"]
+    assert not cluster.attempts("lost")
+
+
 def test_a_lost_cancel_of_a_task_that_hangs_is_repeated() -> None:
     # Given a single slot, which would hang for ever.
     cluster = Cluster(workers=1)
