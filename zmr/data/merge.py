@@ -2,9 +2,9 @@
 
 Each run comes as blocks of rows in the order of the keys. Of all blocks at hand, every row whose
 key is below the smallest of their last keys is final: no row before it can come any more. Those
-rows are joined and ordered together, which costs little, for they are a few runs already. Where a key
-goes on beyond a block, its rows are passed on run by run, so that the values of one key, however
-many, never have to be in memory together.
+rows are joined and ordered together, which costs little, for they are a few runs already. Where a
+key goes on beyond a block, its rows are passed on run by run, so that the values of one key,
+however many, never have to be in memory together.
 
 Rows of equal keys keep the order of the runs.
 """
