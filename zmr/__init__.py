@@ -18,12 +18,13 @@ if TYPE_CHECKING:
     from zmr.data.formats.text_blocks import TextBlocks
     from zmr.data.formats.whole_files import WholeFiles
     from zmr.data.output import read_output
-    from zmr.data.partition import Hash
+    from zmr.data.output_format import OutputFormat, Raw, Text
+    from zmr.data.partition import Hash, Range
     from zmr.data.words import split_words
     from zmr.engines.inline import InlineResult, run_inline
     from zmr.errors import InputError, JobError, OutputError, ZmrError
     from zmr.job import Job, find_job
-    from zmr.reducers import Count, Reducer, Sum
+    from zmr.reducers import Count, Identity, Reducer, Sum
 
 __version__ = "0.1.0"
 
@@ -33,6 +34,7 @@ __all__ = [
     "Csv",
     "FixedRecords",
     "Hash",
+    "Identity",
     "InlineResult",
     "InputError",
     "InputFormat",
@@ -41,9 +43,13 @@ __all__ = [
     "JsonLines",
     "Lines",
     "OutputError",
+    "OutputFormat",
     "Parquet",
+    "Range",
+    "Raw",
     "Reducer",
     "Sum",
+    "Text",
     "TextBlocks",
     "WholeFiles",
     "ZmrError",
@@ -60,6 +66,7 @@ _HOMES = {
     "Csv": "zmr.data.formats.csv",
     "FixedRecords": "zmr.data.formats.fixed_records",
     "Hash": "zmr.data.partition",
+    "Identity": "zmr.reducers",
     "InlineResult": "zmr.engines.inline",
     "InputError": "zmr.errors",
     "InputFormat": "zmr.data.formats",
@@ -68,9 +75,13 @@ _HOMES = {
     "JsonLines": "zmr.data.formats.json_lines",
     "Lines": "zmr.data.formats",
     "OutputError": "zmr.errors",
-    "Parquet": "zmr.data.formats.parquet",
+    "OutputFormat": "zmr.data.output_format",
+    "Range": "zmr.data.partition",
+    "Raw": "zmr.data.output_format",
     "Reducer": "zmr.reducers",
     "Sum": "zmr.reducers",
+    "Text": "zmr.data.output_format",
+    "Parquet": "zmr.data.formats.parquet",
     "TextBlocks": "zmr.data.formats.text_blocks",
     "WholeFiles": "zmr.data.formats.whole_files",
     "ZmrError": "zmr.errors",

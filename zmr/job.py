@@ -16,12 +16,13 @@ from typing import Any
 
 from zmr.core.messages import Counters, JobSpec
 from zmr.data.formats import InputFormat, Lines
-from zmr.data.partition import Hash
+from zmr.data.output_format import OutputFormat, Text
+from zmr.data.partition import Hash, Range
 from zmr.data.shown import shown
 from zmr.errors import JobError
 from zmr.jobs import BUILT_IN
 from zmr.parameters import Parameter, bind, declared
-from zmr.reducers import Reducer
+from zmr.reducers import Identity, Reducer
 from zmr.user_module import import_module, run_file
 
 
@@ -42,6 +43,13 @@ class Job:
     """A declarative reducer such as `Sum()`, or a method `reduce(self, key, values)` that yields
     (key, value) pairs; `values` is an iterator. None makes a map-only job, whose pairs are put out
     as map yields them."""
+
+    map_batch: Any = None
+    """Optionally a method `map_batch(self, batch)`, called in place of map with many records at
+    once, as Arrow data; it returns (keys, values) as Arrow arrays, or with `Count()` keys alone."""
+
+    output: OutputFormat = Text()
+    """What the output files hold: `Text()`, lines of key, tab, value; or `Raw()` bytes."""
 
     combine: Any = None
     """Optionally a method of reduce's shape, applied to what one map task has for a key. It may be
@@ -72,6 +80,11 @@ class Job:
         """Called for each record; yields (key, value) pairs, or returns them, or None."""
         raise NotImplementedError
 
+    @property
+    def takes_batches(self) -> bool:
+        """Whether records go to map_batch, many at once."""
+        return self.map_batch is not None
+
     def count(self, name: str, n: int = 1) -> None:
         """Count up. The sums over all tasks are told when the job is done."""
         if type(name) is not str or type(n) is not int:
@@ -79,7 +92,7 @@ class Job:
         self._counters[name] = self._counters.get(name, 0) + n
 
 
-RESERVED = frozenset(name for name in vars(Job) if not name.startswith("_")) | {"map_batch"}
+RESERVED = frozenset(name for name in vars(Job) if not name.startswith("_"))
 
 
 def begin_task(job: Job) -> None:
@@ -149,7 +162,12 @@ def load_job(spec: JobSpec) -> Job:
         _, job_class = _choose(run_file(path, spec.source, spec.search_path), path, class_name)
     else:
         _, job_class = _import_class(spec.reference, spec.search_path)
-    return _create(job_class, spec.params)
+    job = _create(job_class, spec.params)
+    if spec.bounds:
+        from zmr.data.rows import keys_from_bytes
+
+        job.partition = Range(keys_from_bytes(spec.bounds))
+    return job
 
 
 def _create(job_class: type[Job], params: Iterable[tuple[str, object]]) -> Job:
@@ -216,7 +234,7 @@ def _check(job_class: type[Job]) -> None:
         raise JobError(
             f"{name} has no map: write a method map(self, record) that yields (key, value) pairs"
         )
-    if not isinstance(job_class.input, InputFormat):
+    if not isinstance(job_class.input, (InputFormat, property)):  # may depend on parameters
         raise JobError(
             f"{name}.input must be an input format, such as Lines(), not {shown(job_class.input)}"
         )
@@ -236,4 +254,4 @@ def _check(job_class: type[Job]) -> None:
 
 
 def _declared(reduce: object) -> bool:
-    return isinstance(reduce, Reducer)
+    return isinstance(reduce, (Identity, Reducer))

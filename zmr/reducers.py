@@ -21,9 +21,14 @@ from collections.abc import Iterable
 from fractions import Fraction
 from math import inf, isfinite
 from operator import index
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from zmr.data.shown import shown
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from zmr.data.keybits import Index
 
 Pairs = Iterable[tuple[Any, Any]]
 
@@ -51,6 +56,23 @@ class Reducer(ABC):
         """The value that the job puts out for the state."""
         return state
 
+    partials_are_results = True  # no `result` of its own
+
+    def fold_column(
+        self, values: pa.Array | None, order: Index | None, starts: Index, n_rows: int
+    ) -> pa.Array | None:
+        """The partial of each group of rows, as a column; None if these values need Python.
+
+        The rows are `values` in the `order` (None: as they are); groups begin at `starts`.
+        """
+        return None
+
+    def merge_column(
+        self, partials: pa.Array | None, order: Index | None, starts: Index
+    ) -> pa.Array | None:
+        """The partial of each group of partials, likewise."""
+        return None
+
     @abstractmethod
     def sequential(self, values: Iterable[Any]) -> Any:
         """What the reducer means, for a key with these values, in the simplest words.
@@ -71,6 +93,10 @@ class Reducer(ABC):
             states[key] = self.merge(state, partial)
 
 
+class Identity:
+    """What came from map is put out as it is, sorted by key."""
+
+
 class Count(Reducer):
     """How many values a key has, whatever they are."""
 
@@ -85,6 +111,20 @@ class Count(Reducer):
 
     def sequential(self, values: Iterable[Any]) -> int:
         return len(list(values))
+
+    def fold_column(
+        self, values: pa.Array | None, order: Index | None, starts: Index, n_rows: int
+    ) -> pa.Array | None:
+        from zmr.data.reductions import sizes
+
+        return sizes(starts, n_rows)
+
+    def merge_column(
+        self, partials: pa.Array | None, order: Index | None, starts: Index
+    ) -> pa.Array | None:
+        from zmr.data.reductions import int_sums
+
+        return int_sums(partials, order, starts)
 
     def fold(self, states: dict[Any, int], pairs: Pairs) -> None:
         get = states.get
@@ -122,6 +162,18 @@ class Sum(Reducer):
 
     def result(self, state: int | _FloatSum) -> int | float:
         return state.rounded() if isinstance(state, _FloatSum) else state
+
+    def fold_column(
+        self, values: pa.Array | None, order: Index | None, starts: Index, n_rows: int
+    ) -> pa.Array | None:
+        from zmr.data.reductions import int_sums
+
+        return int_sums(values, order, starts)
+
+    def merge_column(
+        self, partials: pa.Array | None, order: Index | None, starts: Index
+    ) -> pa.Array | None:
+        return self.fold_column(partials, order, starts, 0)
 
     def sequential(self, values: Iterable[Any]) -> int | float:
         numbers = [v if isinstance(v, (int, float)) else _whole(v) for v in values]

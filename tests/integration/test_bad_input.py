@@ -123,7 +123,10 @@ def test_a_job_that_cannot_be_loaded(zmr: Zmr, texts: Path) -> None:
         ((jobs / "two.py:C", texts), r"two\.py has no job 'C'; it has A, B"),
         ((jobs / "no_map.py", texts), r"A has no map: write a method map\(self, record\)"),
         ((jobs / "nowhere.py", texts), r"job file .*nowhere\.py: No such file or directory"),
-        (("wordcout", texts), r"no built-in job 'wordcout' \(there are wordcount, grep, index\)"),
+        (
+            ("wordcout", texts),
+            r"no built-in job 'wordcout' \(there are wordcount, grep, index, sort\)",
+        ),
         (("no.such:Job", texts), r"no module 'no' in "),
         engine="inline",
     )

@@ -56,7 +56,7 @@ def reduce_all(
         task = Task(
             JOB_ID, TaskKind.REDUCE, index, 100 + index, n_reduce, str(folder / "out"), (), sources
         )
-        done = run_reduce(job, task, TaskProgress(), granted)
+        done = run_reduce(job, task, str(folder), TaskProgress(), granted)
         assert done is not None
         yield done
 

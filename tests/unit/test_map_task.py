@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.map_outputs import Rows, read_partition
 from support.tasks import granted
 
 from zmr import Job, Sum, WholeFiles
 from zmr.core.messages import FailureReason, MapDone, Split, Task, TaskKind
-from zmr.data.map_output import Rows, read_partition
 from zmr.execute.errors import TaskError
 from zmr.execute.map_task import run_map
 from zmr.execute.progress import TaskProgress

@@ -7,11 +7,11 @@ from typing import Any
 from zlib import crc32
 
 import pytest
+from support.map_outputs import write_map_output
 from support.tasks import granted
 
 from zmr import Count, Job, Sum
 from zmr.core.messages import FailureReason, MapOutput, ReduceDone, Task, TaskKind
-from zmr.data.map_output import write_map_output
 from zmr.execute.errors import TaskError
 from zmr.execute.progress import TaskProgress
 from zmr.execute.reduce_task import run_reduce
@@ -49,7 +49,7 @@ def task(folder: Path, *runs: Run, key_type: str = "str", attempt: int = 9) -> T
 
 
 def reduce(job: Job, the_task: Task, progress: TaskProgress | None = None) -> ReduceDone:
-    done = run_reduce(job, the_task, progress or TaskProgress(), granted)
+    done = run_reduce(job, the_task, the_task.output, progress or TaskProgress(), granted)
     assert done is not None
     return done
 
@@ -60,7 +60,7 @@ def output(folder: Path) -> str:
 
 def failure(job: Job, the_task: Task) -> TaskError:
     with pytest.raises(TaskError) as error:
-        run_reduce(job, the_task, TaskProgress(), granted)
+        run_reduce(job, the_task, the_task.output, TaskProgress(), granted)
     assert [p for p in Path(the_task.output).rglob("*") if p.is_file()] == []
     return error.value
 
@@ -135,7 +135,7 @@ def test_progress_is_seen_from_within_a_key(tmp_path: Path) -> None:
 
 def test_without_the_grant_nothing_is_left(tmp_path: Path) -> None:
     the_task = task(tmp_path, {"a": [1]})
-    assert run_reduce(Lists(), the_task, TaskProgress(), lambda: False) is None
+    assert run_reduce(Lists(), the_task, the_task.output, TaskProgress(), lambda: False) is None
     assert [path for path in (tmp_path / "out").rglob("*") if path.is_file()] == []
 
 
@@ -148,7 +148,7 @@ def test_the_file_is_complete_beside_its_place_when_the_grant_is_asked_for(tmp_p
         assert not (tmp_path / "out/mr-out-1").exists()
         return True
 
-    assert run_reduce(Lists(), the_task, TaskProgress(), commit) is not None
+    assert run_reduce(Lists(), the_task, the_task.output, TaskProgress(), commit) is not None
     assert found == ["a\t[1]\n"]
 
 
@@ -168,7 +168,7 @@ def test_an_agent_that_goes_away_meanwhile_ends_the_task_as_it_is(tmp_path: Path
 
     the_task = task(tmp_path, {"a": [1]})
     with pytest.raises(AgentGone):
-        run_reduce(Lists(), the_task, TaskProgress(), commit)
+        run_reduce(Lists(), the_task, the_task.output, TaskProgress(), commit)
 
 
 # --- what can go wrong ---
@@ -216,7 +216,7 @@ class ExplodesOnArrival:
 def test_a_value_that_can_not_be_unpickled_is_the_jobs_fault(tmp_path: Path) -> None:
     failed = failure(Lists(), task(tmp_path, {"a": [1]}, {"a": [ExplodesOnArrival()]}))
     assert failed.reason is FailureReason.USER_ERROR
-    assert failed.message == "RuntimeError: boom (in unpickling the output of map 1)"
+    assert failed.message == "RuntimeError: boom (in reduce)"
 
 
 def test_all_map_outputs_that_are_lost_are_told_at_once(tmp_path: Path) -> None:
@@ -245,5 +245,5 @@ def test_an_output_folder_that_can_not_be_written_is_the_workers_fault(tmp_path:
     the_task = task(tmp_path, {"a": [1]})
     (tmp_path / "out/.zmr-j1").touch()
     with pytest.raises(TaskError, match=f"writing the output to {tmp_path}/out") as error:
-        run_reduce(Lists(), the_task, TaskProgress(), granted)
+        run_reduce(Lists(), the_task, the_task.output, TaskProgress(), granted)
     assert error.value.reason is FailureReason.WORKER_ERROR

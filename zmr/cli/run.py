@@ -63,8 +63,8 @@ def run(
 ) -> int:
     """Run JOB over the files and folders INPUT..., on this machine.
 
-    JOB is a built-in job (wordcount, grep, index), path/to/file.py, path/to/file.py:Class or
-    package.module:Class.
+    JOB is a built-in job (wordcount, grep, index, sort), path/to/file.py, path/to/file.py:Class
+    or package.module:Class.
 
     The first SIGINT or SIGTERM lets running tasks finish, the second stops at once.
     """

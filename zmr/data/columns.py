@@ -46,6 +46,11 @@ def encode(name: str, values: Sequence[Any]) -> tuple[pa.Field, pa.Array]:
             return pa.field(name, arrow_type), pa.array(values, arrow_type, from_pandas=False)
         except (OverflowError, UnicodeEncodeError, pa.ArrowException):
             pass  # an int beyond 64 bits, a lone surrogate
+    return encode_pickled(name, values)
+
+
+def encode_pickled(name: str, values: Sequence[Any]) -> tuple[pa.Field, pa.Array]:
+    """The values as a column of pickles with its field. Raises `PickleError`."""
     array = pa.array(_pickle_all(values), pa.large_binary())
     return pa.field(name, pa.large_binary(), metadata=_PICKLED), array
 
@@ -53,7 +58,12 @@ def encode(name: str, values: Sequence[Any]) -> tuple[pa.Field, pa.Array]:
 def decode(field: pa.Field, column: pa.Array | pa.ChunkedArray) -> list[Any]:
     """The values of a column. Raises what the unpickling of a user's own class may raise."""
     values: list[Any] = column.to_pylist()
-    return list(map(pickle.loads, values)) if field.metadata == _PICKLED else values
+    return list(map(pickle.loads, values)) if is_pickled(field) else values
+
+
+def is_pickled(field: pa.Field) -> bool:
+    """Whether the column holds pickles."""
+    return bool(field.metadata == _PICKLED)
 
 
 def _beyond_arrow(moments: Sequence[datetime]) -> bool:

@@ -1,38 +1,44 @@
 """A map task: records -> map -> (combine) -> sort -> partition -> one map output file.
 
-The task's pairs are held in memory; with a declarative reducer, one state a key. The loop over the
-records is a chain of iterators that ends in the one `for` of whoever folds or collects the pairs.
+The loop over the records is a chain of iterators that ends in the one `for` of whoever folds or
+collects the pairs (`zmr.execute.collect`). What is collected goes, as Arrow columns, into a
+`SortBuffer`, which spills to the disk when it is full.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator
-from inspect import isgeneratorfunction
-from itertools import chain
+from collections.abc import Callable
 from time import perf_counter
-from typing import Any
 
 from zmr.core.messages import FailureReason, MapDone, OutputFile, Stats, Task
 from zmr.data.columns import PickleError
-from zmr.data.keys import of_one_type, type_of_keys
-from zmr.data.map_output import Rows, write_map_output
-from zmr.data.partition import Hash, choose
-from zmr.data.shown import shown
+from zmr.data.sorting import SortBuffer
+from zmr.execute.collect import collected, mapped
 from zmr.execute.committing import write_and_commit
 from zmr.execute.errors import TaskError, users_code, worker_error
 from zmr.execute.map_input import MapInput
 from zmr.execute.progress import TaskProgress
+from zmr.execute.reduction import lines_of
 from zmr.job import Job, begin_task, counters_of
 from zmr.reducers import Reducer
 
-Pair = tuple[Any, Any]
+# What a task may use where the user has set no limit.
+DEFAULT_MEMORY_BYTES = 512 * 1024 * 1024
+
+# The rows in the buffer exist up to four times while they are sorted, gathered and written.
+_BUFFER_SHARE = 4
 
 
 def run_map(
-    job: Job, task: Task, folder: str, progress: TaskProgress, commit: Callable[[], bool]
+    job: Job,
+    task: Task,
+    folder: str,
+    progress: TaskProgress,
+    commit: Callable[[], bool],
+    memory_bytes: int = 0,
 ) -> MapDone | None:
-    """Run a map task and leave its output in `folder`.
+    """Run a map task in about `memory_bytes` (0: the default) and leave its output in `folder`.
 
     With no reduces, the output is a text file of the job's, and None means that its commit was
     refused. Raises `TaskError`.
@@ -45,134 +51,52 @@ def run_map(
     file: OutputFile | None = None
     partition_bytes: tuple[int, ...] = ()
     if task.n_reduce == 0:
-        committed = write_and_commit(
-            task, _mapped(job, source), lambda: f"in map, {source.where()}", progress, commit
-        )
+        where = lambda: f"in map, {source.where()}"  # noqa: E731
+        lines = lines_of(mapped(job, source), job.output, where)
+        committed = write_and_commit(task, lines, progress, commit)
         if committed is None:
             return None
-        file, n_pairs = committed
+        file, n_rows = committed
         size_bytes = file.size_bytes
     else:
         path = os.path.join(folder, f"{task.job_id}-map-{task.index}-{task.attempt}")
-        n_pairs, partition_bytes = _write_map_output(job, task, path, source, progress)
+        memory_bytes = memory_bytes or DEFAULT_MEMORY_BYTES
+        n_rows, partition_bytes = _write_map_output(job, task, path, source, memory_bytes)
         size_bytes = sum(partition_bytes)
     elapsed_s = perf_counter() - began
-    stats = Stats(source.records, source.size_bytes, n_pairs, size_bytes, elapsed_s)
+    stats = Stats(source.records, source.size_bytes, n_rows, size_bytes, elapsed_s)
     return MapDone(
         task.job_id, task.index, task.attempt, path, partition_bytes, stats, counters_of(job), file
     )
 
 
 def _write_map_output(
-    job: Job, task: Task, path: str, source: MapInput, progress: TaskProgress
+    job: Job, task: Task, path: str, source: MapInput, memory_bytes: int
 ) -> tuple[int, tuple[int, ...]]:
-    """Run the task up to its file at `path`: the number of pairs and each partition's size."""
-    key_type, (keys, values) = _collect(job, source, progress)
-    partitions = _partitioned(job, keys, values, task.n_reduce)
+    """Run the task up to its file at `path`: the number of rows and each partition's size."""
+    reducer = job.reduce if isinstance(job.reduce, Reducer) else None
+    buffer = SortBuffer(
+        path,
+        task.n_reduce,
+        job.partition,
+        reducer,
+        # Records are folded as they come, batches are not.
+        are_partials=reducer is not None and not job.takes_batches,
+        memory_bytes=memory_bytes // _BUFFER_SHARE,
+    )
     try:
-        return len(keys), write_map_output(path, key_type, partitions)
+        for batch in collected(job, source, memory_bytes // _BUFFER_SHARE):
+            buffer.add(batch)
+        sizes = buffer.finish()
+        return buffer.n_rows, sizes
     except PickleError as error:
         raise TaskError(FailureReason.USER_ERROR, f"PickleError: {error} (in map)") from error
     except OSError as error:
         raise worker_error(error, f"writing map output to {os.path.dirname(path)}") from error
-
-
-def _mapped(job: Job, source: MapInput) -> Iterator[Pair]:
-    """The pairs that map makes of the records."""
-    if isgeneratorfunction(job.map):
-        return chain.from_iterable(chain.from_iterable(map(job.map, r) for r in source))
-    # A plain function may return None. And it may raise StopIteration by mistake, which `map`
-    # would take for the end of the records; a generator expression makes an error of it.
-    results = (job.map(record) for records in source for record in records)
-    return chain.from_iterable(result for result in results if result is not None)
-
-
-def _collect(job: Job, source: MapInput, progress: TaskProgress) -> tuple[str, Rows]:
-    """The type of the task's keys, and its rows, combined if the job combines, sorted by key."""
-    with users_code(lambda: f"in map, {source.where()}"):
-        pairs = _mapped(job, source)
-        if isinstance(job.reduce, Reducer):
-            states = _folded(job.reduce, pairs)
-        elif job.combine is not None:
-            groups = _grouped(pairs)
-        else:
-            rows = _listed(pairs)
-    if isinstance(job.reduce, Reducer):
+    except TaskError:
+        raise
+    except Exception as error:  # of the job's partitioner, or keys of several types
         with users_code(lambda: "in map"):
-            key_type = type_of_keys(states.keys())
-        keys = sorted(states)
-        return key_type, (keys, [job.reduce.partial(states[key]) for key in keys])
-    if job.combine is not None:
-        rows = _listed(_combined(job, groups, source, progress))
-    with users_code(lambda: "in map"):
-        key_type = type_of_keys(rows[0])
-    return key_type, _in_key_order(*rows)
-
-
-def _checked(pairs: Iterator[Pair]) -> Iterable[Pair]:
-    """The pairs, on their way into a dict."""
-    for key, value in pairs:
-        type_of_keys([key])
-        return of_one_type(chain([(key, value)], pairs), key)
-    return pairs
-
-
-def _folded(reducer: Reducer, pairs: Iterator[Pair]) -> dict[Any, Any]:
-    states: dict[Any, Any] = {}
-    reducer.fold(states, _checked(pairs))
-    return states
-
-
-def _grouped(pairs: Iterator[Pair]) -> dict[Any, list[Any]]:
-    groups: dict[Any, list[Any]] = {}
-    for key, value in _checked(pairs):
-        if key in groups:
-            groups[key].append(value)
-        else:
-            groups[key] = [value]
-    return groups
-
-
-def _listed(pairs: Iterable[Pair]) -> Rows:
-    keys: list[Any] = []
-    values: list[Any] = []
-    for key, value in pairs:
-        keys.append(key)
-        values.append(value)
-    return keys, values
-
-
-def _combined(
-    job: Job, groups: dict[Any, list[Any]], source: MapInput, progress: TaskProgress
-) -> Iterator[Pair]:
-    """What the job's combine makes of each group. Raises `TaskError`."""
-    keys = iter(groups)
-    progress.enter(source.records + len(groups), source.size_bytes, keys)
-    for key in keys:
-        with users_code(lambda: f"in combine, key {shown(key)}"):  # noqa: B023
-            result = job.combine(key, iter(groups[key]))
-            pairs = [] if result is None else [(k, v) for k, v in result]
-        yield from pairs
-
-
-def _in_key_order(keys: list[Any], values: list[Any]) -> Rows:
-    """The rows sorted by key; those of one key stay in their order."""
-    order = sorted(range(len(keys)), key=keys.__getitem__)
-    return [keys[i] for i in order], [values[i] for i in order]
-
-
-def _partitioned(job: Job, keys: list[Any], values: list[Any], n: int) -> list[Rows]:
-    """The rows, sorted by key, as rows of each partition."""
-    if n == 1 and isinstance(job.partition, Hash):
-        return [(keys, values)]
-    partitions: list[Rows] = [([], []) for _ in range(n)]
-    previous: Any = object()
-    into = partitions[0]
-    for key, value in zip(keys, values, strict=True):
-        if key != previous:
-            with users_code(lambda: f"in partition, key {shown(key)}"):  # noqa: B023
-                into = partitions[choose(job.partition, key, n)]
-            previous = key
-        into[0].append(key)
-        into[1].append(value)
-    return partitions
+            raise error
+    finally:
+        buffer.discard()

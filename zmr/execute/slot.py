@@ -127,9 +127,9 @@ class Slot:
                 raise job
             done: MapDone | ReduceDone | None
             if task.kind is TaskKind.MAP:
-                done = run_map(job, task, start.folder, progress, commit)
+                done = run_map(job, task, start.folder, progress, commit, start.memory_bytes)
             else:
-                done = run_reduce(job, task, progress, commit)
+                done = run_reduce(job, task, start.folder, progress, commit, start.memory_bytes)
             if done is None:
                 reason = FailureReason.WORKER_ERROR
                 raise TaskError(reason, "commit refused: another attempt had it")

@@ -110,6 +110,7 @@ def spec(spec: m.JobSpec) -> pb.JobSpec:
         max_attempts=spec.max_attempts,
         task_timeout_s=spec.task_timeout_s,
         backup_after_s=spec.backup_after_s,
+        bounds=spec.bounds,
     )
 
 
@@ -128,6 +129,7 @@ def read_spec(spec: pb.JobSpec) -> m.JobSpec:
         max_attempts=spec.max_attempts,
         task_timeout_s=spec.task_timeout_s,
         backup_after_s=spec.backup_after_s,
+        bounds=spec.bounds,
     )
 
 

@@ -69,6 +69,21 @@ def lines_of(block: memoryview) -> pa.Array:
     return string_array(offsets, text.replace(b"\n", b""))
 
 
+def byte_lines_of(block: memoryview) -> pa.Array:
+    """The lines of a block of any bytes, without the LF that ends them."""
+    ends = np.flatnonzero(np.frombuffer(block, np.uint8) == _LF)
+    text = bytes(block).replace(b"\n", b"")
+    offsets = np.empty(len(ends) + 1, np.int64)
+    offsets[0] = 0
+    np.subtract(ends, np.arange(len(ends)), out=offsets[1:])
+    if len(block) and block[-1] != _LF:
+        offsets = np.append(offsets, len(text))
+    kind = pa.large_binary()
+    return pa.Array.from_buffers(
+        kind, len(offsets) - 1, [None, pa.py_buffer(offsets), pa.py_buffer(text)]
+    )
+
+
 def without_blank_lines(block: memoryview, starts: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
     """The starts of those lines that hold more than spaces, tabs and carriage returns."""
     data = np.frombuffer(block, np.uint8)
