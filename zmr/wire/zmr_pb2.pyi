@@ -555,32 +555,6 @@ class MasterEvent(_message.Message):
     text: str
     def __init__(self, state: _Optional[str] = ..., text: _Optional[str] = ...) -> None: ...
 
-class Fetch(_message.Message):
-    __slots__ = ("version", "id", "path", "offset", "size_bytes")
-    VERSION_FIELD_NUMBER: _ClassVar[int]
-    ID_FIELD_NUMBER: _ClassVar[int]
-    PATH_FIELD_NUMBER: _ClassVar[int]
-    OFFSET_FIELD_NUMBER: _ClassVar[int]
-    SIZE_BYTES_FIELD_NUMBER: _ClassVar[int]
-    version: int
-    id: int
-    path: bytes
-    offset: int
-    size_bytes: int
-    def __init__(self, version: _Optional[int] = ..., id: _Optional[int] = ..., path: _Optional[bytes] = ..., offset: _Optional[int] = ..., size_bytes: _Optional[int] = ...) -> None: ...
-
-class Fetched(_message.Message):
-    __slots__ = ("version", "id", "file_bytes", "error")
-    VERSION_FIELD_NUMBER: _ClassVar[int]
-    ID_FIELD_NUMBER: _ClassVar[int]
-    FILE_BYTES_FIELD_NUMBER: _ClassVar[int]
-    ERROR_FIELD_NUMBER: _ClassVar[int]
-    version: int
-    id: int
-    file_bytes: int
-    error: str
-    def __init__(self, version: _Optional[int] = ..., id: _Optional[int] = ..., file_bytes: _Optional[int] = ..., error: _Optional[str] = ...) -> None: ...
-
 class StartJob(_message.Message):
     __slots__ = ("spec", "folder", "memory_bytes", "progress_interval_s")
     SPEC_FIELD_NUMBER: _ClassVar[int]
