@@ -129,11 +129,19 @@ class Client:
     ) -> Iterator[m.Published]:
         """All events from now on, or from the first that is kept, each once and in order.
 
-        Ends with the master's own last event. Raises `MasterLost` when the master does not answer
-        any more; if it was started again, its events follow from its start.
+        Whoever was there before the master gets all of its events in any case. Ends with the
+        master's own last event. Raises `MasterLost` when the master does not answer any more; if it
+        was started again, its events follow from its start.
         """
-        epoch, snapshot = self.snapshot(on_wait=on_wait)
-        seq = 0 if from_start else snapshot.seq
+        waited = False
+
+        def wait_for_master() -> None:
+            nonlocal waited
+            waited = True
+            on_wait()
+
+        epoch, snapshot = self.snapshot(on_wait=wait_for_master)
+        seq = 0 if from_start or waited else snapshot.seq
         events = self._subscribe(snapshot.events_address)
         unread: list[m.Published] = []
 
