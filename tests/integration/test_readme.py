@@ -23,6 +23,7 @@ DOCUMENTS = [
     CHECKOUT / "README.md",
     *(path for path in (CHECKOUT / "docs").glob("**/*.md") if path.name != "cli.md"),
 ]
+BLOCK_OF_SH = re.compile(r"^```sh\n(.*?)^```$", flags=re.DOTALL | re.MULTILINE)
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", flags=re.DOTALL | re.MULTILINE)
 
 SETUP = "bin/setup && .venv/bin/zmr run wordcount input/\n"
@@ -34,6 +35,10 @@ bin/tail tcp://127.0.0.1:5555
 """
 NOT_RUN = {
     "bin/setup test && .venv/bin/tox\n": "tox runs these tests",
+    **dict.fromkeys(
+        BLOCK_OF_SH.findall((CHECKOUT / "docs" / "performance.md").read_text()),
+        "benchmarks take minutes, and other engines",
+    ),
 }
 
 

@@ -23,6 +23,7 @@ from zmr.engines.submission import prepare
 from zmr.errors import AddressError
 from zmr.net.address import Address, bind, require_loopback
 from zmr.net.master import (
+    LINGER_MS,
     MasterServer,
     allow_many_connections,
     control_socket,
@@ -137,7 +138,8 @@ class Listening:
         self.reactor = Reactor()
         stack.callback(self.reactor.close)
         context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
-        stack.callback(context.term)
+        # Also what a signal has kept from being closed in its place: `term` would wait for it.
+        stack.callback(context.destroy, LINGER_MS)
         self.control = stack.enter_context(control_socket(context))
         self.events = stack.enter_context(events_socket(context))
         self.address = bind(self.control, address, "--port")

@@ -42,7 +42,7 @@ log = logging.getLogger("zmr.worker")
 _RECONNECT_AFTER_S = 3.0
 
 _FRAMES_A_TURN = 500
-_LINGER_MS = 1000
+LINGER_MS = 1000
 
 
 def master_socket(context: zmq.Context[zmq.Socket[bytes]]) -> zmq.Socket[bytes]:
@@ -52,7 +52,7 @@ def master_socket(context: zmq.Context[zmq.Socket[bytes]]) -> zmq.Socket[bytes]:
     # zero are libzmq's own.
     socket.setsockopt(zmq.ROUTING_ID, b"w" + secrets.token_bytes(15))
     socket.setsockopt(zmq.MAXMSGSIZE, codec.FRAME_LIMIT_BYTES)
-    socket.setsockopt(zmq.LINGER, _LINGER_MS)
+    socket.setsockopt(zmq.LINGER, LINGER_MS)
     return socket
 
 

@@ -43,7 +43,7 @@ _LARGEST_MESSAGE_BYTES = 256 * 1024 * 1024
 
 _LONGEST_SUBSCRIPTION_BYTES = 1024
 
-_LINGER_MS = 1000
+LINGER_MS = 1000
 
 
 def new_epoch() -> int:
@@ -69,7 +69,7 @@ def control_socket(context: zmq.Context[zmq.Socket[bytes]]) -> zmq.Socket[bytes]
     socket.setsockopt(zmq.ROUTER_HANDOVER, 1)
     socket.setsockopt(zmq.MAXMSGSIZE, _LARGEST_MESSAGE_BYTES)
     socket.setsockopt(zmq.SNDHWM, 10_000)
-    socket.setsockopt(zmq.LINGER, _LINGER_MS)
+    socket.setsockopt(zmq.LINGER, LINGER_MS)
     return socket
 
 
@@ -78,7 +78,7 @@ def events_socket(context: zmq.Context[zmq.Socket[bytes]]) -> zmq.Socket[bytes]:
     socket = context.socket(zmq.XPUB)
     socket.setsockopt(zmq.MAXMSGSIZE, _LONGEST_SUBSCRIPTION_BYTES)
     socket.setsockopt(zmq.SNDHWM, 100_000)
-    socket.setsockopt(zmq.LINGER, _LINGER_MS)
+    socket.setsockopt(zmq.LINGER, LINGER_MS)
     return socket
 
 
