@@ -18,6 +18,7 @@ or of any bytes.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,7 +29,7 @@ Words = NDArray[np.uint64]
 # A part of the name of every kept dataset: raise it with any change of what is generated.
 VERSION = 1
 
-OCTAVES = 23  # ranks 1 .. 2 ** 23 - 1
+OCTAVES = 23
 _DECAY = (91, 100)
 LONGEST_WORD = 20
 _ROW_BYTES = 24  # a word, the separator after it, and zeros up to whole 64-bit words
@@ -45,16 +46,19 @@ KEY_BYTES = 10
 _CHUNK_RECORDS = 1 << 16
 
 
-def text(seed: int, size_bytes: int, words_a_line: int = 10, part: int = 0) -> Iterator[bytes]:
+def text(
+    seed: int, size_bytes: int, words_a_line: int = 10, part: int = 0, octaves: int = OCTAVES
+) -> Iterator[bytes]:
     """Text of `size_bytes` or at most a line less, in chunks of whole lines.
 
-    Parts of one seed share a vocabulary and differ in their text.
+    Parts of one seed share a vocabulary, of `2 ** octaves - 1` words, and differ in their text.
     """
-    vocabulary = _vocabulary(seed)
+    vocabulary = _vocabulary(seed, octaves)
+    octave_of = _octave_of(octaves)
     source = np.random.PCG64((seed, 1, part))
     left = size_bytes
     while left > 0:
-        chunk = _words(vocabulary, source.random_raw(_CHUNK_WORDS), words_a_line)
+        chunk = _words(vocabulary, octave_of, source.random_raw(_CHUNK_WORDS), words_a_line)
         if len(chunk) > left:
             chunk = chunk[: chunk.rfind(b"\n", 0, left) + 1]
             left = len(chunk)
@@ -62,56 +66,47 @@ def text(seed: int, size_bytes: int, words_a_line: int = 10, part: int = 0) -> I
         yield chunk
 
 
-def records(
-    seed: int, n_records: int, *, printable: bool = True, part: int = 0
-) -> Iterator[bytes]:
-    """`n_records` records of 100 bytes, in chunks. Numbers go on from one part to the next."""
+def records(seed: int, n_records: int, *, printable: bool = True, part: int = 0) -> Iterator[bytes]:
+    """`n_records` records of 100 bytes, in chunks. Each says its part and its number in it."""
     source = np.random.PCG64((seed, 2, part))
     for first in range(0, n_records, _CHUNK_RECORDS):
         n = min(_CHUNK_RECORDS, n_records - first)
         yield _records(source, np.arange(first, first + n), printable, part).tobytes()
 
 
-def _octave_table() -> Words:
-    """The octave for each value of 12 random bits."""
-    up, down = _DECAY
-    weights = [up**octave * down ** (OCTAVES - octave) for octave in range(OCTAVES)]
-    edges = [4096 * sum(weights[: i + 1]) // sum(weights) for i in range(OCTAVES)]
-    return np.repeat(np.arange(OCTAVES, dtype=np.uint64), np.diff([0, *edges]))
-
-
-_OCTAVE_OF = _octave_table()
-
-
-def _words(vocabulary: Words, raw: Words, words_a_line: int) -> bytes:
-    """A line for about every `words_a_line` of the words that the raw numbers choose."""
-    octave = _OCTAVE_OF[(raw >> np.uint64(52)).astype(np.intp)]
+def _words(vocabulary: Words, octave_of: Words, raw: Words, words_a_line: int) -> bytes:
+    """The words that the raw numbers choose, about `words_a_line` a line."""
+    octave = octave_of[(raw >> np.uint64(52)).astype(np.intp)]
     ranks = (np.uint64(1) << octave) + (raw & ((np.uint64(1) << octave) - np.uint64(1)))
-    rows = vocabulary[(ranks - np.uint64(1)).astype(np.intp)].view(np.uint8)
+    rows: Bytes = vocabulary[(ranks - np.uint64(1)).astype(np.intp)].view(np.uint8)
     ends = (raw >> np.uint64(40) & np.uint64(1023)) < 1024 // words_a_line
     ends[-1] = True
     last = np.flatnonzero(ends)
     rows[last] = np.where(rows[last] == _SPACE, _LF, rows[last])
-    return rows[rows != 0].tobytes()
+    used: Bytes = rows[rows != 0]
+    return used.tobytes()
 
 
-def _vocabulary(seed: int) -> Words:
+def _octave_of(octaves: int) -> Words:
+    """The octave that each value of 12 random bits stands for."""
+    up, down = _DECAY
+    weights = [up**octave * down ** (octaves - octave) for octave in range(octaves)]
+    edges = [4096 * sum(weights[: i + 1]) // sum(weights) for i in range(octaves)]
+    return np.repeat(np.arange(octaves, dtype=np.uint64), np.diff([0, *edges]))
+
+
+@cache
+def _vocabulary(seed: int, octaves: int) -> Words:
     """The words by rank: an array of rows of three 64-bit words, which are copied at once."""
-    if seed not in _vocabularies:
-        source = np.random.PCG64((seed, 0))
-        octaves = [_octave(source, octave) for octave in range(OCTAVES)]
-        _vocabularies[seed] = np.concatenate(octaves).view(np.uint64)
-    return _vocabularies[seed]
-
-
-_vocabularies: dict[int, Words] = {}
+    source = np.random.PCG64((seed, 0))
+    return np.concatenate([_octave(source, octave) for octave in range(octaves)]).view(np.uint64)
 
 
 def _octave(source: np.random.PCG64, octave: int) -> Bytes:
     """The words of ranks 2 ** octave .. 2 ** (octave + 1) - 1, a row each."""
     n = 1 << octave
     letters = source.random_raw(3 * n).astype("<u8").view(np.uint8).reshape(n, _ROW_BYTES)
-    rows = _LETTERS[letters & 31]
+    rows: Bytes = _LETTERS[letters & 31]
     raw = source.random_raw(n)
     length = 1 + (octave + 3) // 5 + _below(raw, 0, 3 + octave // 3)
     length += np.where(_below(raw, 16, 100) == 0, _below(raw, 32, LONGEST_WORD), 0)
@@ -132,7 +127,8 @@ def _octave(source: np.random.PCG64, octave: int) -> Bytes:
 def _below(raw: Words, shift: int, bound: int) -> NDArray[np.intp]:
     """Numbers from 0 to bound - 1, of the 16 bits from `shift` on."""
     sixteen = raw >> np.uint64(shift) & np.uint64(0xFFFF)
-    return (sixteen * np.uint64(bound) >> np.uint64(16)).astype(np.intp)
+    scaled: Words = sixteen * np.uint64(bound) >> np.uint64(16)
+    return scaled.astype(np.intp)
 
 
 def _records(
@@ -155,4 +151,5 @@ def _records(
 
 def _hex(numbers: NDArray[np.int64]) -> Bytes:
     """The 16 hexadecimal digits of each number."""
-    return _HEX[numbers[:, None] >> np.arange(60, -4, -4) & 15]
+    digits: Bytes = _HEX[numbers[:, None] >> np.arange(60, -4, -4) & 15]
+    return digits

@@ -1,7 +1,7 @@
 """The files of the data that the works run on: made once, kept, and described.
 
-A dataset is a folder of plain files; beside it, NAME.json keeps facts that cost time to find out,
-such as what must come out of it. Its name says everything that determines it.
+A dataset is a folder of plain files, whose name says everything that determines them. Beside it,
+`.NAME.json` keeps facts that cost time to find out, such as what must come out of it.
 """
 
 from __future__ import annotations
@@ -28,13 +28,17 @@ class Dataset:
     description: str
 
     def files(self) -> list[Path]:
-        """The files, in the order of their names."""
-        return sorted(path for path in self.path.iterdir() if path.is_file())
+        """The files, in the order of their paths."""
+        return sorted(_visible(self.path))
 
     @property
     def size_bytes(self) -> int:
         """Of all files together."""
         return sum(path.stat().st_size for path in self.files())
+
+    def part(self, folder: str) -> Dataset:
+        """A folder of the dataset as one of its own."""
+        return Dataset(self.path / folder, self.description)
 
     def warm(self) -> None:
         """Read everything, so that the next command finds it in the page cache."""
@@ -45,7 +49,7 @@ class Dataset:
 
     def facts(self, name: str, find_out: Callable[[], Facts]) -> Facts:
         """The facts of this name, found out once and then remembered."""
-        path = self.path.with_name(self.path.name + ".json")
+        path = self.path.with_name(f".{self.path.name}.json")
         known: dict[str, Facts] = json.loads(path.read_text()) if path.is_file() else {}
         if name not in known:
             known[name] = find_out()
@@ -64,7 +68,7 @@ class Datasets:
     def text(self, size_bytes: int, words_a_line: int = 10) -> Dataset:
         """Generated text with a Zipf vocabulary, or the user's."""
         if self._own_text is not None:
-            return self._normalised(self._own_text)
+            return self.normalised(self._own_text)
         return self.generated_text(size_bytes, words_a_line)
 
     def generated_text(self, size_bytes: int, words_a_line: int = 10) -> Dataset:
@@ -87,12 +91,14 @@ class Datasets:
         return self._make(f"records-{size_bytes}", files, f"generated records, seed {self._seed}")
 
     def cut_text(self, n_files: int, size_bytes: int) -> Dataset:
-        """The same text of `size_bytes` whatever `n_files`, in files of whole lines."""
+        """The same text twice: in the folder `many`, cut into `n_files`, and whole in `one`."""
         lines = b"".join(data.text(self._seed, size_bytes)).splitlines(keepends=True)
         edges = [len(lines) * i // n_files for i in range(n_files + 1)]
-        files = (lines[edges[i] : edges[i + 1]] for i in range(n_files))
+        files = {
+            f"many/{_part_name(i)}": lines[edges[i] : edges[i + 1]] for i in range(n_files)
+        } | {f"one/{_part_name(0)}": lines}
         name = f"cut-{size_bytes}-{n_files}"
-        return self._make(name, files, f"generated text, seed {self._seed}")
+        return self._make_named(name, files.items(), f"generated text, seed {self._seed}")
 
     def hollow(self, size_bytes: int) -> Dataset:
         """One file of this size without any content, which takes no place on the disk."""
@@ -101,7 +107,7 @@ class Datasets:
             file.truncate(size_bytes)
         return dataset
 
-    def _normalised(self, source: Path) -> Dataset:
+    def normalised(self, source: Path) -> Dataset:
         """The text below `source` in UTF-8, one space between words and LF after each line.
 
         What engines think of as white space and as a line's end differs; this way it doesn't
@@ -113,16 +119,28 @@ class Datasets:
         return self._make(f"own-{_short_hash(repr(state))}", files, f"the text of {source.name}")
 
     def _make(self, name: str, files: Iterable[Iterable[bytes]], description: str) -> Dataset:
+        named = ((_part_name(number), chunks) for number, chunks in enumerate(files))
+        return self._make_named(name, named, description)
+
+    def _make_named(
+        self, name: str, files: Iterable[tuple[str, Iterable[bytes]]], description: str
+    ) -> Dataset:
         dataset = Dataset(self._folder / f"{name}-s{self._seed}-v{data.VERSION}", description)
         if not dataset.path.is_dir():
             unfinished = dataset.path.with_name(dataset.path.name + ".part")
             remove(unfinished)
             unfinished.mkdir()
-            for number, chunks in enumerate(files):
-                with (unfinished / f"part-{number:05}.txt").open("wb") as file:
+            for file_name, chunks in files:
+                path = unfinished / file_name
+                path.parent.mkdir(exist_ok=True)
+                with path.open("wb") as file:
                     file.writelines(chunks)
             unfinished.rename(dataset.path)
         return dataset
+
+
+def _part_name(number: int) -> str:
+    return f"part-{number:05}.txt"
 
 
 def _parts(size_bytes: int) -> list[int]:

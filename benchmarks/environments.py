@@ -12,7 +12,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from benchmarks.engines.base import NotAvailable
+from benchmarks.engine import NotAvailable
 from benchmarks.places import BENCHMARKS, remove
 
 
@@ -23,7 +23,7 @@ def requirements(name: str) -> Path:
 
 def pinned_version(name: str, package: str) -> str:
     """The version of a package that the environment has. Raises ValueError if it isn't pinned."""
-    pattern = rf"^{re.escape(package)}(?:\[\w+\])?==(\S+)"
+    pattern = rf"^{re.escape(package)}(?:\[[^]]*\])?==(\S+)"
     found = re.search(pattern, requirements(name).read_text(), re.MULTILINE)
     if found is None:
         raise ValueError(f"{requirements(name).name} pins no version of {package}")

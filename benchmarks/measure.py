@@ -10,7 +10,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.engines.base import Command
+from benchmarks.engine import Command
 from benchmarks.processes import Process, Tree, end_all
 
 SAMPLE_EVERY_S = 0.1

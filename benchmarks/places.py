@@ -1,9 +1,9 @@
 """Where the benchmarks keep things: one folder, which may be deleted at any time.
 
-    CACHE/data/<dataset>/        generated data, and what must come out of them
-    CACHE/envs/<name>-<hash>/    environments of the engines, compiled programs
-    CACHE/runs/<number>/         output and temporary files of the command that runs now
-    CACHE/results/<time>/        report.md, plot.svg and results.json of each run
+CACHE/data/<dataset>/        generated data, and what must come out of them
+CACHE/envs/<name>-<hash>/    environments of the engines, compiled programs
+CACHE/runs/<number>/         output and temporary files of the command that runs now
+CACHE/results/<time>/        report.md, plot.svg and results.json of each run
 """
 
 from __future__ import annotations

@@ -10,9 +10,17 @@ from importlib import import_module
 
 TYPE_CHECKING = False  # type checkers know better; the module `typing` takes a while to load
 if TYPE_CHECKING:
-    from zmr.data.formats import InputFormat, Lines, WholeFiles
+    from zmr.data.formats import BadRecord, InputFormat, Lines
+    from zmr.data.formats.csv import Csv
+    from zmr.data.formats.fixed_records import FixedRecords
+    from zmr.data.formats.json_lines import JsonLines
+    from zmr.data.formats.parquet import Parquet
+    from zmr.data.formats.text_blocks import TextBlocks
+    from zmr.data.formats.whole_files import WholeFiles
     from zmr.data.output import read_output
-    from zmr.data.partition import Hash
+    from zmr.data.output_format import OutputFormat, Raw, Text
+    from zmr.data.partition import Hash, Range
+    from zmr.data.words import split_words
     from zmr.engines.inline import InlineResult, run_inline
     from zmr.errors import InputError, JobError, OutputError, ZmrError
     from zmr.job import Job, find_job
@@ -21,6 +29,7 @@ if TYPE_CHECKING:
         Count,
         Distinct,
         First,
+        Identity,
         Max,
         Mean,
         Min,
@@ -32,23 +41,34 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "BadRecord",
     "Collect",
     "Count",
+    "Csv",
     "Distinct",
     "First",
+    "FixedRecords",
     "Hash",
+    "Identity",
     "InlineResult",
     "InputError",
     "InputFormat",
     "Job",
     "JobError",
+    "JsonLines",
     "Lines",
     "Max",
     "Mean",
     "Min",
     "OutputError",
+    "OutputFormat",
+    "Parquet",
+    "Range",
+    "Raw",
     "Reducer",
     "Sum",
+    "Text",
+    "TextBlocks",
     "Top",
     "WholeFiles",
     "ZmrError",
@@ -56,32 +76,45 @@ __all__ = [
     "find_job",
     "read_output",
     "run_inline",
+    "split_words",
 ]
 
 _HOMES = {
+    "BadRecord": "zmr.data.formats",
     "Collect": "zmr.reducers",
     "Count": "zmr.reducers",
+    "Csv": "zmr.data.formats.csv",
     "Distinct": "zmr.reducers",
     "First": "zmr.reducers",
+    "FixedRecords": "zmr.data.formats.fixed_records",
     "Hash": "zmr.data.partition",
+    "Identity": "zmr.reducers",
     "InlineResult": "zmr.engines.inline",
     "InputError": "zmr.errors",
     "InputFormat": "zmr.data.formats",
     "Job": "zmr.job",
     "JobError": "zmr.errors",
+    "JsonLines": "zmr.data.formats.json_lines",
     "Lines": "zmr.data.formats",
     "Max": "zmr.reducers",
     "Mean": "zmr.reducers",
     "Min": "zmr.reducers",
     "OutputError": "zmr.errors",
+    "OutputFormat": "zmr.data.output_format",
+    "Range": "zmr.data.partition",
+    "Raw": "zmr.data.output_format",
     "Reducer": "zmr.reducers",
     "Sum": "zmr.reducers",
+    "Text": "zmr.data.output_format",
+    "Parquet": "zmr.data.formats.parquet",
+    "TextBlocks": "zmr.data.formats.text_blocks",
     "Top": "zmr.reducers",
-    "WholeFiles": "zmr.data.formats",
+    "WholeFiles": "zmr.data.formats.whole_files",
     "ZmrError": "zmr.errors",
     "find_job": "zmr.job",
     "read_output": "zmr.data.output",
     "run_inline": "zmr.engines.inline",
+    "split_words": "zmr.data.words",
 }
 
 

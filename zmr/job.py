@@ -16,12 +16,13 @@ from typing import Any
 
 from zmr.core.messages import Counters, JobSpec
 from zmr.data.formats import InputFormat, Lines
-from zmr.data.partition import Hash
+from zmr.data.output_format import OutputFormat, Text
+from zmr.data.partition import Hash, Range
 from zmr.data.shown import shown
 from zmr.errors import JobError
 from zmr.jobs import BUILT_IN
 from zmr.parameters import Parameter, bind, declared
-from zmr.reducers import Reducer
+from zmr.reducers import Identity, Reducer
 from zmr.user_module import import_module, run_file
 
 
@@ -46,6 +47,9 @@ class Job:
     map_batch: Any = None
     """Optionally a method `map_batch(self, batch)`, called in place of map with many records at
     once, as Arrow data; it returns (keys, values) as Arrow arrays, or with `Count()` keys alone."""
+
+    output: OutputFormat = Text()
+    """What the output files hold: `Text()`, lines of key, tab, value; or `Raw()` bytes."""
 
     combine: Any = None
     """Optionally a method of reduce's shape, applied to what one map task has for a key. It may be
@@ -158,7 +162,12 @@ def load_job(spec: JobSpec) -> Job:
         _, job_class = _choose(run_file(path, spec.source, spec.search_path), path, class_name)
     else:
         _, job_class = _import_class(spec.reference, spec.search_path)
-    return _create(job_class, spec.params)
+    job = _create(job_class, spec.params)
+    if spec.bounds:
+        from zmr.data.rows import keys_from_bytes
+
+        job.partition = Range(keys_from_bytes(spec.bounds))
+    return job
 
 
 def _create(job_class: type[Job], params: Iterable[tuple[str, object]]) -> Job:
@@ -225,7 +234,7 @@ def _check(job_class: type[Job]) -> None:
         raise JobError(
             f"{name} has no map: write a method map(self, record) that yields (key, value) pairs"
         )
-    if not isinstance(job_class.input, InputFormat):
+    if not isinstance(job_class.input, (InputFormat, property)):  # may depend on parameters
         raise JobError(
             f"{name}.input must be an input format, such as Lines(), not {shown(job_class.input)}"
         )
@@ -245,4 +254,4 @@ def _check(job_class: type[Job]) -> None:
 
 
 def _declared(reduce: object) -> bool:
-    return isinstance(reduce, Reducer)
+    return isinstance(reduce, (Identity, Reducer))

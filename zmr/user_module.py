@@ -92,5 +92,7 @@ def _told(error: BaseException, where: str) -> str:
         step = step.tb_next
     text = str(error)
     if isinstance(error, SyntaxError):
-        place, text = f"{error.filename}, line {error.lineno}", error.msg
+        place, text = error.filename or where, error.msg
+        if error.lineno:  # without, it is the file as a whole
+            place += f", line {error.lineno}"
     return f"{place}: {type(error).__name__}: {' '.join(text.split())}"

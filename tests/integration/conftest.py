@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,15 @@ from support.orders import Orders
 from support.process import zmr_processes
 
 N_REDUCE = 3
+
+
+@pytest.fixture
+def nothing_left_behind(zmr: Zmr) -> Iterator[None]:
+    """Fail the test after which there are files or processes of a job."""
+    yield
+    assert zmr.processes() == {}
+    assert [path.name for path in zmr.temporary.iterdir()] == []
+    assert list(zmr.folder.glob("**/.zmr-*")) == []
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import socket
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -18,10 +18,13 @@ import zmq
 from support import Zmr, terminate
 from support.cluster import Cluster, output_of
 from support.orders import Orders
-from support.peers import FakeMaster, Peer, peer_of
-from support.process import zmr_processes
+from support.peers import FakeMaster, Peer, peer_of, zmtp_greeting, zmtp_message
+from support.process import WAIT_S, zmr_processes
+from support.programs import in_shell
 
+from zmr.cli import commands
 from zmr.core import messages as m
+from zmr.errors import AddressError
 from zmr.wire import codec
 from zmr.wire import zmr_pb2 as pb
 
@@ -114,6 +117,8 @@ UNKNOWN_KIND = bytes([0x08, codec.VERSION, 0x1A, 3, 0xFA, 0x7F, 0])  # field 204
         ([WHOLE, WHOLE], "a message of 2 parts; one is expected"),
         ([b"", WHOLE], "a message of 2 parts"),
         ([b"x"] * 1000, "a message of 1000 parts"),
+        ([frame(*[pb.Message(get_snapshot=pb.GetSnapshot())] * 1001)], "more than 1,000 messages"),
+        ([WHOLE * 1_000_000], "a frame of more than 1,000 messages"),
         ([frame(pb.Message())], "a message of an unknown kind"),
         ([UNKNOWN_KIND], "a message of an unknown kind"),
         ([frame(pb.Message(register=pb.Register(slots=0)))], "slots"),
@@ -163,7 +168,9 @@ def test_a_flood_of_bad_frames_is_counted(besieged: Besieged, peer: Peer) -> Non
     assert told == ["1", "10", "100", "1000", "10000"][-len(told) :]
 
 
-def test_what_only_a_worker_says_is_not_believed_from_others(besieged: Besieged, peer: Peer) -> None:
+def test_what_only_a_worker_says_is_not_believed_from_others(
+    besieged: Besieged, peer: Peer
+) -> None:
     done = m.MapDone(besieged.job_id, 1, besieged.attempt(2), "/etc/passwd", (1, 1, 1), m.Stats())
     for message in (done, m.GetTask(5), m.Heartbeat(5)):
         for peer.epoch in (besieged.epoch, 0):
@@ -215,25 +222,50 @@ def test_other_protocols_are_none_of_ours(
     is_events_port: bool, besieged: Besieged, peer: Peer
 ) -> None:
     address = besieged.snapshot.events_address if is_events_port else besieged.cluster.address
-    host, port = address.removeprefix("tcp://").split(":")
-    with socket.create_connection((host, int(port)), timeout=10) as connection:
+    with connected(address) as connection:
         connection.sendall(b"GET / HTTP/1.1\r\nHost: master\r\n\r\n" + bytes(100_000))
-        connection.settimeout(10)
-        try:
-            while connection.recv(4096):
-                pass
-        except ConnectionResetError:
+        read_to_the_end(connection)
+
+
+def test_many_connections_leave_room_for_more(zmr: Zmr, zmq_context: Context) -> None:
+    few_files = in_shell('ulimit -Sn 64; exec "$@"')
+    master = zmr.start("master", "--port", "0", program=few_files)
+    address = master.wait_for(r"^tcp://\S+", stream="stdout").group()
+    with ExitStack() as stack:
+        for _ in range(100):
+            stack.enter_context(connected(address))
+        with peer_of(zmq_context, address) as peer:
+            assert peer.snapshot().jobs == ()
+
+
+def connected(address: str) -> socket.socket:
+    host, port = address.removeprefix("tcp://").split(":")
+    return socket.create_connection((host, int(port)), timeout=WAIT_S)
+
+
+def read_to_the_end(connection: socket.socket) -> None:
+    """Wait until the other side closes the connection."""
+    with suppress(ConnectionResetError):
+        while connection.recv(4096):
             pass
-    assert peer.snapshot().jobs == besieged.snapshot.jobs
 
 
-def test_nothing_can_be_said_at_the_events_port(besieged: Besieged, zmq_context: Context, peer: Peer) -> None:
+def test_nothing_can_be_said_at_the_events_port(
+    besieged: Besieged, zmq_context: Context, peer: Peer
+) -> None:
     with zmq_context.socket(zmq.XSUB) as subscriber:
         subscriber.connect(besieged.snapshot.events_address)
         for said in (b"\x01", b"\x01" * 1000, b"\x00never subscribed", b"\x07", WHOLE):
             subscriber.send(said)
         assert subscriber.poll(10_000)
         assert codec.decode_events(subscriber.recv()) == (besieged.epoch, ())
+
+
+def test_a_subscription_of_a_megabyte_ends_its_connection(besieged: Besieged, peer: Peer) -> None:
+    with connected(besieged.snapshot.events_address) as connection:
+        with suppress(ConnectionResetError):  # while the rest of it is being sent
+            connection.sendall(zmtp_greeting("SUB") + zmtp_message(b"\x01" * 1_000_000))
+        read_to_the_end(connection)
 
 
 def test_a_worker_stands_what_a_wrong_master_sends(zmr: Zmr, zmq_context: Context) -> None:
@@ -273,7 +305,9 @@ def test_a_worker_stands_what_a_wrong_master_sends(zmr: Zmr, zmq_context: Contex
         assert "the master says to exit: enough" in worker.stderr
 
 
-def test_a_port_in_use_is_said_before_anything_starts(zmr: Zmr, texts: Path, tmp_path: Path) -> None:
+def test_a_port_in_use_is_said_before_anything_starts(
+    zmr: Zmr, texts: Path, tmp_path: Path
+) -> None:
     job = ("--job", "wordcount", texts, "-o", tmp_path / "out")
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
@@ -290,18 +324,27 @@ def test_a_port_in_use_is_said_before_anything_starts(zmr: Zmr, texts: Path, tmp
 
 def test_addresses_beyond_this_machine_need_to_be_allowed(zmr: Zmr) -> None:
     beyond = "tcp://192.0.2.1:5555"
-    commands = [
-        zmr.start("master", "--host", "192.0.2.1"),
-        zmr.start("worker", beyond),
-        zmr.start("tail", beyond),
-        zmr.start("status", beyond),
-        zmr.start("submit", "wordcount", "nothing", "-o", "out", "--master", beyond),
-    ]
-    allowed = zmr.start("tail", "tcp://localhost.localdomain:1", "--insecure", "--timeout", "0.1")
-    for command in commands:
-        assert command.wait() == 2
-        assert command.stderr == (
-            f"zmr: {beyond} is beyond this machine (loopback). --insecure allows it: then anybody "
-            "who can reach the port can run code here and read the traffic.\n"
-        )
-    assert allowed.wait() == 4
+    refusal = (
+        f"{beyond} is beyond this machine (loopback). --insecure allows it: then anybody who can "
+        "reach the port can run code here and read the traffic."
+    )
+    master = zmr.start("master", "--host", "192.0.2.1")
+    worker = zmr.start("worker", beyond)
+    for arguments in (
+        ["tail", beyond],
+        ["status", beyond],
+        ["cancel", beyond, "job"],
+        ["submit", "wordcount", "nothing", "-o", "out", "--master", beyond],
+    ):
+        with pytest.raises(AddressError, match=re.escape(refusal)):
+            commands.zmr.main(arguments, standalone_mode=False)
+    for process in (master, worker):
+        assert (process.wait(), process.stderr) == (2, f"zmr: {refusal}\n")
+
+
+def test_an_address_beyond_this_machine_can_be_allowed(cluster: Cluster) -> None:
+    cluster.start_master("--host", "0.0.0.0", "--insecure")
+    assert cluster.address.startswith("tcp://0.0.0.0:")
+    cluster.address = cluster.address.replace("0.0.0.0", "127.0.0.1")
+    cluster.start_worker("--insecure").wait_for("registered with the master")
+    cluster.stop()

@@ -27,7 +27,7 @@ def test_tails_that_are_early_late_or_interrupted_tell_the_same(
     with reserved_port() as port:
         # Given tails that are there before the master
         cluster.address = f"tcp://127.0.0.1:{port}"
-        early = cluster.zmr.start("tail", cluster.address, "--from-start")
+        early = cluster.zmr.start("tail", cluster.address)
         interrupted = cluster.zmr.start("tail", cluster.address, "--from-start", "--json")
         for tail in (early, interrupted):
             tail.wait_for(rf"waiting for a master at {cluster.address}", stream="stderr")

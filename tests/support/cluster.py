@@ -11,7 +11,6 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from support.process import WAIT_S, Argument, Command, Zmr
-
 from zmr.core.messages import TaskEvent, TaskKind
 from zmr.net.address import parse
 from zmr.net.client import Client

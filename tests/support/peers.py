@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import zmq
-from support.process import WAIT_S
 
+from support.process import WAIT_S
 from zmr.core import messages as m
 from zmr.wire import codec
 
@@ -32,7 +33,7 @@ class Peer:
 
     def answer(self) -> Sequence[m.Message]:
         """Wait for the next frame; return what it says."""
-        assert self.socket.poll(WAIT_S * 1000), f"no answer within {WAIT_S} s"
+        assert self.socket.poll(int(WAIT_S * 1000)), f"no answer within {WAIT_S} s"
         frame = codec.decode(self.socket.recv())
         self.epoch = frame.epoch
         return frame.messages
@@ -65,7 +66,7 @@ class FakeMaster:
     def heard(self, *kinds: type[m.Message]) -> m.Message:
         """Wait for a message of one of these kinds; return it."""
         while True:
-            assert self.socket.poll(WAIT_S * 1000), f"none of {kinds} within {WAIT_S} s"
+            assert self.socket.poll(int(WAIT_S * 1000)), f"none of {kinds} within {WAIT_S} s"
             self.worker, data = self.socket.recv_multipart()
             for message in codec.decode(data).messages:
                 if isinstance(message, kinds):
@@ -87,3 +88,17 @@ def peer_of(context: zmq.Context[Socket], address: str) -> Iterator[Peer]:
         yield peer
     finally:
         peer.socket.close(linger=0)
+
+
+def zmtp_greeting(socket_type: str) -> bytes:
+    """What a ZeroMQ socket of this type says first, on a bare TCP connection (ZMTP 3.0)."""
+    signature, version = b"\xff" + bytes(8) + b"\x7f", b"\x03\x00"
+    ready = b"\x05READY\x0bSocket-Type" + struct.pack(">I", len(socket_type))
+    ready += socket_type.encode()
+    greeting = signature + version + b"NULL".ljust(20, b"\0") + bytes(32)
+    return greeting + b"\x04" + bytes([len(ready)]) + ready
+
+
+def zmtp_message(body: bytes) -> bytes:
+    """A message of one part, as it follows then."""
+    return b"\x02" + struct.pack(">Q", len(body)) + body

@@ -15,9 +15,11 @@ from zmr.core import messages as m
 U32 = st.integers(0, 2**32 - 1)
 U64 = st.integers(0, 2**64 - 1)
 I64 = st.integers(-(2**63), 2**63 - 1)
+SLOTS = st.integers(1, 10_000)
+UP_TO_A_MILLION = st.integers(0, 1_000_000)
 FINITE = st.floats(allow_nan=False, allow_infinity=False)
 SECONDS = st.floats(1e-6, 1e9)
-TEXT = st.text(st.characters(exclude_categories=("Cs",)), max_size=20)
+TEXT = st.text(st.characters(codec="utf-8"), max_size=20)
 PATH = st.text(max_size=20).filter(lambda path: _is_path(path))
 NAME = st.from_regex(r"[A-Za-z0-9_-][A-Za-z0-9_.-]{0,99}", fullmatch=True)
 LABEL = TEXT.map(lambda text: "".join(c for c in text if c.isprintable()))
@@ -40,10 +42,10 @@ class Vocabulary:
     indices: st.SearchStrategy[int] = U32
     paths: st.SearchStrategy[str] = PATH
     file_names: st.SearchStrategy[str] = NAME
-    slots: st.SearchStrategy[int] = st.integers(1, 10_000)
-    reduces: st.SearchStrategy[int] = st.integers(0, 1_000_000)
+    slots: st.SearchStrategy[int] = SLOTS
+    reduces: st.SearchStrategy[int] = UP_TO_A_MILLION
     sizes: st.SearchStrategy[int] = U64
-    credits: st.SearchStrategy[int] = st.integers(0, 1_000_000)
+    credits: st.SearchStrategy[int] = UP_TO_A_MILLION
 
 
 def several(each: st.SearchStrategy[object]) -> st.SearchStrategy[tuple[object, ...]]:
@@ -51,48 +53,56 @@ def several(each: st.SearchStrategy[object]) -> st.SearchStrategy[tuple[object, 
     return st.lists(each, max_size=4).map(tuple)
 
 
-def messages(words: Vocabulary = Vocabulary()) -> dict[type, st.SearchStrategy[m.Message]]:  # noqa: B008
+class _Parts:
+    """What several kinds of messages are made of."""
+
+    def __init__(self, words: Vocabulary) -> None:
+        jobs, paths, indices, attempts = words.job_ids, words.paths, words.indices, words.attempts
+        self.kinds = st.sampled_from(m.TaskKind)
+        self.stats = st.builds(m.Stats, U64, U64, U64, U64, FINITE)
+        self.counters = several(st.tuples(TEXT, I64))
+        self.file = st.builds(m.OutputFile, words.file_names, U64, TEXT)
+        self.spec = st.builds(
+            *(m.JobSpec, jobs, TEXT, paths, st.binary(max_size=20), paths),
+            *(several(st.tuples(TEXT, TEXT)), words.reduces, paths),
+            *(st.integers(1, 2**32 - 1), SECONDS, SECONDS),
+        )
+        split = st.builds(m.Split, paths, U64, st.integers(-1, 2**63 - 1))
+        source = st.builds(m.MapOutput, indices, attempts, TEXT, paths)
+        self.task = st.builds(
+            *(m.Task, jobs, self.kinds, indices, attempts, words.reduces, paths),
+            *(several(split), several(source)),
+        )
+        self.progress = st.builds(m.Progress, attempts, U64, U64, st.booleans())
+        self.map_done = st.builds(
+            *(m.MapDone, jobs, indices, attempts, paths, several(U64), self.stats, self.counters),
+            st.none() | self.file,
+        )
+
+
+def messages(words: Vocabulary = Vocabulary()) -> dict[type, st.SearchStrategy[m.Message]]:
     """Every kind of message, by its class."""
+    parts = _Parts(words)
+    kinds, stats, counters, file = parts.kinds, parts.stats, parts.counters, parts.file
     jobs, attempts, indices, paths = words.job_ids, words.attempts, words.indices, words.paths
-    kinds = st.sampled_from(m.TaskKind)
-    stats = st.builds(m.Stats, U64, U64, U64, U64, FINITE)
-    counters = several(st.tuples(TEXT, I64))
-    file = st.builds(m.OutputFile, words.file_names, U64, TEXT)
-    spec = st.builds(
-        *(m.JobSpec, jobs, TEXT, paths, st.binary(max_size=20), paths),
-        *(several(st.tuples(TEXT, TEXT)), words.reduces, paths),
-        *(st.integers(1, 2**32 - 1), SECONDS, SECONDS),
-    )
-    split = st.builds(m.Split, paths, U64, st.integers(-1, 2**63 - 1))
-    source = st.builds(m.MapOutput, indices, attempts, TEXT, paths)
-    task = st.builds(
-        *(m.Task, jobs, kinds, indices, attempts, words.reduces, paths),
-        *(several(split), several(source)),
-    )
-    progress = st.builds(m.Progress, attempts, U64, U64, st.booleans())
-    map_done = st.builds(
-        *(m.MapDone, jobs, indices, attempts, paths, several(U64), stats, counters),
-        st.none() | file,
-    )
     failed = st.builds(
         *(m.TaskFailed, jobs, kinds, indices, attempts, st.sampled_from(m.FailureReason)),
         *(TEXT, TEXT, several(st.tuples(indices, attempts))),
     )
+    held = several(parts.map_done)
     status = st.builds(m.JobStatus, jobs, TEXT, TEXT, U32, U32, U32, U32, TEXT)
     inputs = several(st.builds(m.InputFile, paths, words.sizes, st.booleans()))
     return {
-        m.Register: st.builds(
-            *(m.Register, LABEL, LABEL, U32, words.slots, several(attempts), several(map_done)),
-        ),
+        m.Register: st.builds(m.Register, LABEL, LABEL, U32, words.slots, several(attempts), held),
         m.GetTask: st.builds(m.GetTask, words.credits),
-        m.Heartbeat: st.builds(m.Heartbeat, words.credits, several(progress)),
-        m.MapDone: map_done,
+        m.Heartbeat: st.builds(m.Heartbeat, words.credits, several(parts.progress)),
+        m.MapDone: parts.map_done,
         m.ReduceDone: st.builds(m.ReduceDone, jobs, indices, attempts, file, stats, counters),
         m.TaskFailed: failed,
         m.CommitRequest: st.builds(m.CommitRequest, jobs, kinds, indices, attempts),
         m.Leave: st.builds(m.Leave, TEXT),
         m.Registered: st.builds(m.Registered, SECONDS, SECONDS),
-        m.TaskResponse: st.builds(m.TaskResponse, several(task), several(spec)),
+        m.TaskResponse: st.builds(m.TaskResponse, several(parts.task), several(parts.spec)),
         m.Cancel: st.builds(m.Cancel, several(attempts), TEXT),
         m.CommitReply: st.builds(m.CommitReply, attempts, st.booleans()),
         m.Ack: st.builds(m.Ack, several(attempts)),
@@ -101,7 +111,7 @@ def messages(words: Vocabulary = Vocabulary()) -> dict[type, st.SearchStrategy[m
         m.ForgetJob: st.builds(m.ForgetJob, jobs),
         m.Exit: st.builds(m.Exit, TEXT),
         m.Refused: st.builds(m.Refused, TEXT),
-        m.Submit: st.builds(m.Submit, spec, inputs),
+        m.Submit: st.builds(m.Submit, parts.spec, inputs),
         m.CancelJob: st.builds(m.CancelJob, jobs, TEXT),
         m.GetSnapshot: st.builds(m.GetSnapshot, I64),
         m.Submitted: st.builds(m.Submitted, jobs),
@@ -110,9 +120,9 @@ def messages(words: Vocabulary = Vocabulary()) -> dict[type, st.SearchStrategy[m
             several(st.builds(m.WorkerStatus, TEXT, TEXT, U32, U32)),
             several(published()),
         ),
-        m.StartJob: st.builds(m.StartJob, spec, paths, U64, FINITE),
-        m.Task: task,
-        m.Progress: progress,
+        m.StartJob: st.builds(m.StartJob, parts.spec, paths, U64, FINITE),
+        m.Task: parts.task,
+        m.Progress: parts.progress,
     }
 
 

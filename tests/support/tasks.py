@@ -46,7 +46,7 @@ def map_all(
     split_bytes: int = 1 << 26,
     memory_bytes: int = 0,
 ) -> Iterator[MapDone | ReduceDone]:
-    files = list_inputs(map(str, inputs), job.input.splittable)
+    files = list_inputs(map(str, inputs), job.input)
     for index, splits in enumerate(plan(files, split_bytes)):
         task = Task(JOB_ID, TaskKind.MAP, index, index + 1, n_reduce, str(folder / "out"), splits)
         done = run_map(job, task, str(folder), TaskProgress(), granted, memory_bytes)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from contextlib import suppress
 from typing import Any, get_args
 
 import pytest
@@ -65,10 +66,8 @@ def test_what_python_can_say_and_utf8_can_not_is_made_readable() -> None:
 @given(st.binary(max_size=200))
 def test_any_bytes_are_a_frame_or_a_bad_one(data: bytes) -> None:
     for decode in (codec.decode, codec.decode_events):
-        try:
+        with suppress(codec.BadFrame):
             decode(data)
-        except codec.BadFrame as error:
-            assert str(error)
 
 
 @given(data=st.data(), message=st.one_of(*KINDS.values()))
@@ -119,7 +118,12 @@ def test_a_field_beyond_its_bounds_makes_a_bad_frame(kind: dict[str, Any], reaso
         codec.decode(frame_with(**kind))
 
 
-SPEC = {"job_id": "job", "max_attempts": 1, "task_timeout_s": 1.0, "backup_after_s": 1.0}
+SPEC: dict[str, Any] = {
+    "job_id": "job",
+    "max_attempts": 1,
+    "task_timeout_s": 1.0,
+    "backup_after_s": 1.0,
+}
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from zmr import InputError
+from zmr import Csv, InputError, Lines, Parquet
 from zmr.data.inputs import list_inputs
 
 
@@ -37,7 +37,7 @@ def test_hidden_files_and_markers_are_no_input_unless_they_are_named(tmp_path: P
 def test_rows_have_what_planning_needs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "five").write_text("12345")
     monkeypatch.chdir(tmp_path)
-    (row,) = list_inputs(["five"], splittable=True)
+    (row,) = list_inputs(["five"], Lines())
     assert (row.path, row.size_bytes, row.splittable) == (str(tmp_path / "five"), 5, True)
 
 
@@ -91,3 +91,58 @@ def test_an_unreadable_file_is_found_before_anything_starts(tmp_path: Path) -> N
     (tmp_path / "secret").chmod(0)
     with pytest.raises(InputError, match="secret: Permission denied"):
         names(tmp_path, tmp_path / "secret")
+
+
+# --- patterns ---
+
+
+def test_a_pattern_names_the_files_that_match_in_the_order_of_a_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(tmp_path, "in/b.txt", "in/a.txt", "in/c.csv", "in/.d.txt", "in/sub/e.txt", "in/_SUCCESS")
+    assert names(tmp_path, tmp_path / "in/*.txt") == ["in/a.txt", "in/b.txt"]
+    assert names(tmp_path, tmp_path / "in/?.[tc]*") == ["in/a.txt", "in/b.txt", "in/c.csv"]
+    assert names(tmp_path, tmp_path / "in/**/*.txt") == ["in/a.txt", "in/b.txt", "in/sub/e.txt"]
+    assert names(tmp_path, tmp_path / "in/.*.txt") == ["in/.d.txt"]
+    monkeypatch.chdir(tmp_path)
+    assert names(tmp_path, Path("in/[!a].txt")) == ["in/b.txt"]
+
+
+def test_a_pattern_gives_each_file_once_and_searches_folders(tmp_path: Path) -> None:
+    fill(tmp_path, "in/a", "in/sub/b", "in/sub/_SUCCESS", "in/sub/.c")
+    everything = ["in/a", "in/sub/b"]
+    for pattern in ("in*", "in/*", "in/**", "**/in/**"):
+        assert names(tmp_path, tmp_path / pattern) == everything
+    assert names(tmp_path, tmp_path / "in/*", tmp_path / "in/a") == [*everything, "in/a"]
+
+
+def test_a_file_whose_name_looks_like_a_pattern_is_that_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(tmp_path, "[x]/a*", "[x]/ab", "x/ab")
+    assert names(tmp_path, tmp_path / "[x]/a*") == ["[x]/a*"]
+    assert names(tmp_path, tmp_path / "[x]") == ["[x]/a*", "[x]/ab"]
+    monkeypatch.chdir(tmp_path / "[x]")
+    assert names(tmp_path, Path("?b")) == ["[x]/ab"]
+
+
+def test_a_pattern_without_a_match_is_an_error_that_shows_it(tmp_path: Path) -> None:
+    fill(tmp_path, "a.txt")
+    with pytest.raises(InputError) as error:
+        names(tmp_path, tmp_path / "*.csv", tmp_path / "missing", tmp_path / "*.txt")
+    assert str(error.value) == (
+        f"can't read the inputs {tmp_path}/*.csv: no file matches the pattern; "
+        f"{tmp_path}/missing: No such file or directory"
+    )
+
+
+def test_the_format_says_which_files_may_be_split_and_which_hold_nothing(tmp_path: Path) -> None:
+    fill(tmp_path, "a.csv", "b.csv.gz", "_metadata", "c.parquet")
+    for input_format, expected in [
+        (Lines(), {"a.csv", "c.parquet", "_metadata"}),
+        (Csv(), set()),
+        (Parquet(), {"a.csv", "b.csv.gz", "c.parquet"}),
+        (None, set()),
+    ]:
+        rows = list_inputs([str(tmp_path)], input_format)
+        assert {os.path.basename(row.path) for row in rows if row.splittable} == expected

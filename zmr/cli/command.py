@@ -13,7 +13,7 @@ Example = tuple[str, str]  # what to type, and what it does
 
 
 class Command(click.Command):
-    """A command whose help shows examples, each on a line of its own."""
+    """A command whose help shows examples, to be copied as they are."""
 
     def __init__(self, *args: Any, examples: Sequence[Example] = (), **attributes: Any) -> None:
         super().__init__(*args, **attributes)
@@ -29,8 +29,7 @@ class Command(click.Command):
         super().format_help_text(ctx, formatter)
         if not self.examples:
             return
-        width = max(len(typed) for typed, _ in self.examples) + 4
         with formatter.section("Examples"):
             for typed, does in self.examples:
-                # Never wrapped, so that a line can be copied.
-                formatter.write(f"  {typed:<{width}}{does}".rstrip() + "\n")
+                # Never wrapped, so that all of it can be copied.
+                formatter.write((f"  # {does}\n" if does else "") + f"  {typed}\n")

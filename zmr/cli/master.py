@@ -22,7 +22,13 @@ from zmr.engines.options import JobOptions, JobSettings
 from zmr.engines.submission import prepare
 from zmr.errors import AddressError
 from zmr.net.address import Address, bind, require_loopback
-from zmr.net.master import MasterServer, control_socket, events_socket
+from zmr.net.master import (
+    LINGER_MS,
+    MasterServer,
+    allow_many_connections,
+    control_socket,
+    events_socket,
+)
 from zmr.net.reactor import Reactor
 
 _PORT = 5555
@@ -128,20 +134,21 @@ class Listening:
     """The master's two sockets, bound; `stack` closes them. Raises `AddressError`."""
 
     def __init__(self, stack: ExitStack, address: Address, events_port: int | None) -> None:
+        allow_many_connections()
         self.reactor = Reactor()
         stack.callback(self.reactor.close)
         context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
-        stack.callback(context.term)
+        # Also what a signal has kept from being closed in its place: `term` would wait for it.
+        stack.callback(context.destroy, LINGER_MS)
         self.control = stack.enter_context(control_socket(context))
         self.events = stack.enter_context(events_socket(context))
         self.address = bind(self.control, address, "--port")
         if events_port is None:  # beside a port picked for being free, the next may be taken
-            port = address.port + 1 if address.port else 0
-        else:
-            port = events_port
-        if port > 65535:
+            events_port = address.port + 1 if address.port else 0
+        if events_port > 65535:
             raise AddressError("there is no port after 65535 for events: give --events-port")
-        self.events_address = bind(self.events, Address(address.host, port), "--events-port")
+        events_address = Address(address.host, events_port)
+        self.events_address = bind(self.events, events_address, "--events-port")
 
     def server(self, settings: MasterSettings, on_ended: Callable[[Outcome], None]) -> MasterServer:
         """Begin to serve, which a signal ends, and say so."""

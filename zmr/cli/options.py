@@ -210,7 +210,7 @@ _SLOT_OPTIONS = (
         "--local-dir",
         metavar="DIR",
         show_default="the system's folder for temporary files",
-        help="Where map outputs are kept.",
+        help="Where temporary files are kept, such as map outputs.",
     ),
 )
 

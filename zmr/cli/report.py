@@ -96,10 +96,9 @@ class Bar(Reporter):
 
         columns = ("{task.description:>6}", BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
         progress = Progress(*columns, console=Console(stderr=True), transient=True)
-        phases = _PHASES if status.n_reduce else ("map",)
-        self._rows = {
-            phase: progress.add_task(phase, total=_figures(status, phase)[1]) for phase in phases
-        }
+        for phase in _PHASES if status.n_reduce else ("map",):
+            _, total = _figures(status, phase)
+            self._rows[phase] = progress.add_task(phase, total=total)
         progress.start()
         self._progress = progress
         return progress

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import logging
+import os
 import shutil
 import sys
 import time
 from contextlib import ExitStack
-from tempfile import TemporaryDirectory
 
 import click
 
@@ -18,16 +18,18 @@ from zmr.cli.streams import set_up_logging, tell, to_stdout
 from zmr.core.actions import Outcome, Totals
 from zmr.core.states import JobState
 from zmr.engines.options import JobOptions, JobSettings, SlotOptions
-from zmr.engines.submission import Prepared
-from zmr.errors import JobFailed, OutputError
+from zmr.engines.submission import Prepared, prepare
+from zmr.errors import JobFailed, ZmrError
+
+_COMMONEST = "sort -t \"$(printf '\\t')\" -k2,2nr | head"
 
 
 @click.command(
     cls=Command,
     examples=(
-        ("zmr run wordcount input/ | sort -t \"$(printf '\\t')\" -k2,2nr | head", ""),
-        ("zmr run grep logs/ -p pattern=ERROR -o errors/", ""),
-        ("zmr run longest.py books/ --engine inline", "to debug it, with print() and breakpoint()"),
+        (f"zmr run wordcount input/ | {_COMMONEST}", "the commonest words"),
+        ("zmr run grep logs/ -p pattern=ERROR -o errors/", "a built-in job with a parameter"),
+        ("zmr run longest.py books/ --engine inline", "to debug a job: breakpoint() works"),
     ),
 )
 @click.argument("job")
@@ -43,7 +45,7 @@ from zmr.errors import JobFailed, OutputError
     "--engine",
     type=click.Choice(["local", "inline"]),
     default="local",
-    help="inline: in one process, in memory, one thing after the other; to debug a job.",
+    help="How to run it; inline is in one process, in memory, in order, to debug a job.",
 )
 @slot_options
 @job_settings
@@ -61,8 +63,8 @@ def run(
 ) -> int:
     """Run JOB over the files and folders INPUT..., on this machine.
 
-    JOB is a built-in job (wordcount, grep, index), path/to/file.py, path/to/file.py:Class or
-    package.module:Class.
+    JOB is a built-in job (wordcount, grep, index, sort), path/to/file.py, path/to/file.py:Class
+    or package.module:Class.
 
     The first SIGINT or SIGTERM lets running tasks finish, the second stops at once.
     """
@@ -73,7 +75,7 @@ def run(
         options = JobOptions(
             job,
             inputs,
-            stack.enter_context(_temporary_folder()) if output is None else output,
+            _folder_to_print(slot_options, stack) if output is None else output,
             reducers or slot_options.slots,
             job_settings,
         )
@@ -97,20 +99,18 @@ def run(
     return 0
 
 
-def _temporary_folder() -> TemporaryDirectory[str]:
-    try:
-        return TemporaryDirectory(prefix="zmr-out-", ignore_cleanup_errors=True)
-    except OSError as error:
-        raise OutputError(
-            f"no place for the result before it is printed: {error.strerror} (give -o DIR)"
-        ) from None
+def _folder_to_print(options: SlotOptions, stack: ExitStack) -> str:
+    """Where the result is until it is printed. Raises `OutputError`."""
+    from zmr.net.folders import LocalFolder
+
+    folder = LocalFolder(options.local_dir)
+    stack.callback(folder.close)
+    return os.path.join(folder.path, "result")
 
 
 def _run_local(
     options: JobOptions, slot_options: SlotOptions, quiet: bool
 ) -> tuple[Prepared, Outcome, int]:
-    from zmr.engines.submission import prepare
-
     prepared = prepare(options)
     from zmr.engines.local import run_local
 
@@ -121,13 +121,14 @@ def _run_local(
 
 def _run_inline(options: JobOptions) -> tuple[Prepared, Outcome]:
     from zmr.engines.inline import run_inline
-    from zmr.engines.submission import prepare
     from zmr.execute.errors import users_traceback
 
     prepared = prepare(options)
     spec = prepared.spec
     try:
         result = run_inline(prepared.job, prepared.inputs, spec.output, spec.n_reduce, spec.name)
+    except ZmrError:
+        raise
     except (Exception, SystemExit) as error:
         tell(users_traceback(error).rstrip("\n"))
         raise JobFailed(f"{spec.name} failed: {type(error).__name__}: {error}") from None

@@ -30,7 +30,7 @@ from zmr.net.client import Client
     cls=Command,
     examples=(
         ("zmr submit wordcount input/ -o counts/ --master tcp://127.0.0.1:5555", ""),
-        ("zmr submit job.py data/ -o out/ --master 127.0.0.1:5555 --no-wait", ""),
+        ("zmr submit job.py data/ -o out/ --master 127.0.0.1:5555 --no-wait", "ends at once"),
     ),
 )
 @click.argument("job")
@@ -75,7 +75,7 @@ def submit(
     target = parse(address, insecure)
     began = time.monotonic()
     with Client(target, timeout) as client:
-        client.snapshot()  # no output folder is touched for a master that isn't there
+        epoch = client.listen()  # no output folder is touched for a master that isn't there
         prepared = prepare(JobOptions(job, inputs, output, reducers, job_settings))
         spec = prepared.spec
         try:
@@ -84,17 +84,17 @@ def submit(
                 click.echo(spec.job_id)
             if not wait:
                 return 0
-            last = _follow(client, spec.job_id, quiet)
+            last = _follow(client, spec.job_id, epoch, quiet)
         except KeyboardInterrupt:
             tell(f"zmr: {spec.job_id} goes on; to end it: zmr cancel {target} {spec.job_id}")
             raise
     return _tell(spec, last, time.monotonic() - began, quiet)
 
 
-def _follow(client: Client, job_id: str, quiet: bool) -> JobStatus:
+def _follow(client: Client, job_id: str, epoch: int, quiet: bool) -> JobStatus:
     """Show how the job gets on, to its end. Raises `MasterLost`."""
     with reporter(quiet) as report:
-        for status in client.watch_job(job_id):
+        for status in client.watch_job(job_id, epoch):
             report.show(status)
     return status
 

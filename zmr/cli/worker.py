@@ -14,7 +14,7 @@ from zmr.cli.streams import set_up_logging
 from zmr.engines.agents import start_agent
 from zmr.engines.options import SlotOptions
 from zmr.net.address import Address, connect, parse
-from zmr.net.agent import master_socket
+from zmr.net.agent import LINGER_MS, master_socket
 from zmr.net.reactor import Reactor
 
 
@@ -52,7 +52,8 @@ def _work(address: Address, options: SlotOptions, death_timeout_s: float) -> int
         reactor = Reactor()
         stack.callback(reactor.close)  # last: until then a signal interrupts no cleaning up
         context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
-        stack.callback(context.term)
+        # Also what a signal has kept from being closed in its place: `term` would wait for it.
+        stack.callback(context.destroy, LINGER_MS)
         master = stack.enter_context(master_socket(context))
         connect(master, address)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import replace
 
 from zmr.core.actions import Outcome, Totals
 from zmr.core.liveness import WorkerTable
@@ -36,7 +35,8 @@ class JobRun:
         self.reason = ""
         self.traceback = ""
         self._sources: tuple[MapOutput, ...] | None = None
-        self._names: dict[str, str] = {}  # of counters
+        self._counters: Counter[str] = Counter()
+        self._sums = (0, 0, 0, 0)  # records and bytes in, records and bytes out
         self._last_status: JobStatus | None = None
 
     def move(self, happened: str) -> None:
@@ -93,20 +93,10 @@ class JobRun:
         if self._sources is None:
             assert not self.maps.remaining, "a reduce must not begin without all map outputs"
             self._sources = tuple(
-                MapOutput(
-                    task.index, task.result.attempt, workers.host_of(task.owner), task.result.path
-                )
+                MapOutput(task.index, task.winner, workers.host_of(task.owner), task.path)
                 for task in self.maps.tasks
-                if isinstance(task.result, MapDone)
             )
         return self._sources
-
-    def compact(self, done: MapDone | ReduceDone) -> MapDone | ReduceDone:
-        """The result as it is kept: what is the same in all of them is there once."""
-        counters = tuple((self._names.setdefault(name, name), n) for name, n in done.counters)
-        if isinstance(done, MapDone):
-            return replace(done, job_id=self.id, counters=counters, partition_bytes=())
-        return replace(done, job_id=self.id, counters=counters)
 
     def outputs_changed(self) -> None:
         self._sources = None
@@ -121,6 +111,19 @@ class JobRun:
         )
 
     # --- how it went ---
+
+    def count(self, done: MapDone | ReduceDone) -> None:
+        """Add up what a task did, when it is complete for the first time."""
+        for name, n in done.counters:
+            self._counters[name] += n
+        stats, sums = done.stats, self._sums
+        is_map, is_published = isinstance(done, MapDone), done.file is not None
+        self._sums = (
+            sums[0] + stats.records_in * is_map,
+            sums[1] + stats.bytes_in * is_map,
+            sums[2] + stats.records_out * is_published,
+            sums[3] + stats.bytes_out * is_published,
+        )
 
     def close(self) -> None:
         """Keep the status, and nothing else that takes room."""
@@ -146,35 +149,15 @@ class JobRun:
         )
 
     def outcome(self, state: JobState, out_of_workers: bool = False) -> Outcome:
-        """The job's sums over its completed tasks, each counted once."""
-        counters: Counter[str] = Counter()
-        files = []
-        records_in = bytes_in = records_out = bytes_out = 0
-        for result in (*self.maps.results(), *self.reduces.results()):
-            for name, value in result.counters:
-                counters[name] += value
-            if isinstance(result, MapDone):
-                records_in += result.stats.records_in
-                bytes_in += result.stats.bytes_in
-            if result.file is not None:
-                files.append(result.file)
-                records_out += result.stats.records_out
-                bytes_out += result.stats.bytes_out
+        """How the job ended."""
         return Outcome(
             self.spec,
             state,
             self.reason,
             self.traceback,
-            tuple(files),
-            tuple(sorted(counters.items())),
-            Totals(
-                records_in,
-                bytes_in,
-                records_out,
-                bytes_out,
-                _elapsed_s(self.maps),
-                _elapsed_s(self.reduces),
-            ),
+            (*self.maps.files(), *self.reduces.files()),
+            tuple(sorted(self._counters.items())),
+            Totals(*self._sums, _elapsed_s(self.maps), _elapsed_s(self.reduces)),
             out_of_workers,
         )
 

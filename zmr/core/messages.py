@@ -59,6 +59,7 @@ class JobSpec:
     max_attempts: int = 4
     task_timeout_s: float = 30.0
     backup_after_s: float = 10.0
+    bounds: bytes = b""  # where a `Range()` cuts the keys
 
 
 @dataclass(frozen=True, slots=True)

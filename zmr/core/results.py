@@ -67,7 +67,9 @@ class Results:
         master, task = self._master, attempt.task
         if attempt.state is AttemptState.LOST:
             master.log(Level.INFO, f"{attempt}, thought lost, is complete on {worker.name}")
-        job.table(task.kind).complete(attempt, job.compact(done), now)
+        if not task.winner:
+            job.count(done)
+        job.table(task.kind).complete(attempt, done, now)
         del job.attempts[attempt.id]
         job.backups_wanted.pop(attempt.id, None)
         master.release(attempt)
@@ -107,6 +109,7 @@ class Results:
         if task.committer is None:
             task.committer = attempt
         if task.committer is attempt:
+            attempt.was_granted = True
             master.send(worker.peer, m.CommitReply(attempt.id, granted=True))
         # Otherwise no answer yet: the other one may fail, and this one repeats its question.
 
@@ -168,8 +171,7 @@ class Results:
 
     def lose_output(self, job: JobRun, task: TaskRecord, why: str, may_return: bool) -> None:
         """A completed map's output can't be had: the map runs again, unless its worker returns."""
-        assert task.result is not None
-        attempt = Attempt(task.result.attempt, job.id, task, task.owner, 0.0)
+        attempt = Attempt(task.winner, job.id, task, task.owner, 0.0)
         attempt.state = AttemptState.SUCCEEDED
         attempt.move("output lost")
         if may_return:

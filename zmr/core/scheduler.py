@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import partial
 
 from zmr.core.jobs import JobRun
 from zmr.core.liveness import Worker
@@ -37,6 +38,7 @@ class Scheduler:
     def __init__(self) -> None:
         self._free: dict[bytes, Worker] = {}  # with a slot that has nothing to do
         self._reserve: dict[bytes, Worker] = {}  # all slots busy, but would take more
+        self._takers: dict[bytes, Worker] = {}  # alive, and willing to take tasks now or later
         self._slots: dict[bytes, int] = {}
         self._total_slots = 0
 
@@ -45,12 +47,15 @@ class Scheduler:
         peer = worker.peer
         self._free.pop(peer, None)
         self._reserve.pop(peer, None)
+        self._takers.pop(peer, None)
         slots = worker.slots if worker.is_present else 0
         self._total_slots += slots - self._slots.pop(peer, 0)
         if slots:
             self._slots[peer] = slots
         if worker.state is not WorkerState.ALIVE:
             return
+        if worker.credit:
+            self._takers[peer] = worker
         if worker.room(prefetch=False) > 0:
             self._free[peer] = worker
         elif worker.room(prefetch=True) > 0:
@@ -77,23 +82,34 @@ class Scheduler:
         table = job.ready
         if not table.idle:
             return None
-        can_wait = len(self._free) > 1
-        for worker in self._free.values():
-            task = table.next_idle(worker.peer, can_wait)
+        grant = self._fresh_task(job, table, self._free)
+        if grant is None and self._free:
+            # What is left has failed on all who are free.
+            worker = next(iter(self._free.values()))
+            task = table.next_idle(lambda task: self._may_fail_again(job, task))
+            return Grant(worker, job, task, is_backup=False) if task is not None else None
+        if grant is None and table.idle > _RESERVE_FROM_TASKS_A_SLOT * self._total_slots:
+            grant = self._fresh_task(job, table, self._reserve)
+        return grant
+
+    def _fresh_task(
+        self, job: JobRun, table: TaskTable, workers: dict[bytes, Worker]
+    ) -> Grant | None:
+        """A task for one of the workers on which it has not failed yet."""
+        for peer, worker in workers.items():
+            task = table.next_idle(partial(_is_fresh, peer))
             if task is not None:
                 return Grant(worker, job, task, is_backup=False)
-        for worker in self._free.values():  # the tasks have failed on all who are free
-            task = table.next_idle(worker.peer, can_wait=False)
-            return Grant(worker, job, task, is_backup=False) if task is not None else None
-        return self._reserved_task(job, table)
-
-    def _reserved_task(self, job: JobRun, table: TaskTable) -> Grant | None:
-        if table.idle <= _RESERVE_FROM_TASKS_A_SLOT * self._total_slots:
-            return None
-        for worker in self._reserve.values():
-            task = table.next_idle(worker.peer, can_wait=False)
-            return Grant(worker, job, task, is_backup=False) if task is not None else None
         return None
+
+    def _may_fail_again(self, job: JobRun, task: TaskRecord) -> bool:
+        """Whether the task may go where it has failed already.
+
+        Its last time, which decides over the job, it has to wait for another worker, if there is
+        one: one bad worker shall not fail a job.
+        """
+        is_last = task.failures + 1 >= job.spec.max_attempts
+        return not is_last or all(peer in task.failed_on for peer in self._takers)
 
     def _backup_task(self, job: JobRun) -> Grant | None:
         if not self._free:
@@ -106,6 +122,10 @@ class Scheduler:
                 if worker.peer != attempt.peer and worker.peer not in attempt.task.failed_on:
                     return Grant(worker, job, attempt.task, is_backup=True)
         return None
+
+
+def _is_fresh(peer: bytes, task: TaskRecord) -> bool:
+    return peer not in task.failed_on
 
 
 def is_straggler(

@@ -7,16 +7,16 @@ looking at all of them, so that a million tasks cost no more a step than ten.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import islice
 
-from zmr.core.messages import MapDone, ReduceDone, Split, TaskKind
+from zmr.core.messages import MapDone, OutputFile, ReduceDone, Split, TaskKind
 from zmr.core.states import ATTEMPT, TASK, AttemptState, TaskState
 
 # The median duration of a phase is that of its latest tasks, so many at most.
 _DURATIONS_KEPT = 501
 
-# How far the queue is searched for a task that has not failed on the worker that asks.
+# How far the queue is searched for a task that fits the worker.
 _LOOK_AHEAD = 64
 
 
@@ -33,6 +33,7 @@ class Attempt:
         "queued",
         "state",
         "task",
+        "was_granted",
     )
 
     def __init__(self, id: int, job_id: str, task: TaskRecord, peer: bytes, now: float) -> None:
@@ -45,6 +46,7 @@ class Attempt:
         self.moved_at = now  # when it last made progress, as far as its heartbeats told
         self.progress = (0, 0)
         self.queued = True
+        self.was_granted = False  # it has been told that it may publish
 
     def move(self, happened: str) -> None:
         self.state = ATTEMPT.move(self.state, happened, self)
@@ -78,14 +80,16 @@ class TaskRecord:
         "committer",
         "failed_on",
         "failures",
+        "file",
         "index",
         "kind",
         "lost",
         "lost_inputs",
         "owner",
-        "result",
+        "path",
         "splits",
         "state",
+        "winner",
     )
 
     def __init__(self, kind: TaskKind, index: int, splits: tuple[Split, ...] = ()) -> None:
@@ -99,16 +103,17 @@ class TaskRecord:
         self.lost_inputs = 0  # attempts that could not read their input
         self.failed_on: frozenset[bytes] = frozenset()  # peers that are better avoided
         self.committer: Attempt | None = None  # who may publish
-        self.result: MapDone | ReduceDone | None = None  # the last; its output may be lost since
-        self.owner = b""  # the peer that has its output
+        self.winner = 0  # the attempt that completed it last; 0: it never was complete
+        self.owner = b""  # the peer that did
+        self.path = ""  # of the map output, which may be lost since
+        self.file: OutputFile | None = None  # the published one
 
     def __str__(self) -> str:
         return f"{self.kind.label} {self.index}"
 
     def is_result(self, attempt_id: int) -> bool:
         """Whether the task is complete by this attempt."""
-        done = self.result if self.state is TaskState.COMPLETED else None
-        return done is not None and done.attempt == attempt_id
+        return self.state is TaskState.COMPLETED and self.winner == attempt_id
 
 
 class TaskTable:
@@ -135,20 +140,13 @@ class TaskTable:
     def remaining(self) -> int:
         return len(self.tasks) - self.completed
 
-    def next_idle(self, peer: bytes, can_wait: bool) -> TaskRecord | None:
-        """The idle task that `peer` should get; the caller must hand it out.
-
-        With `can_wait`, tasks that have failed on this peer are left for somebody else.
-        """
+    def next_idle(self, fits: Callable[[TaskRecord], bool]) -> TaskRecord | None:
+        """The first idle task that fits, among the next ones; the caller must hand it out."""
         queue = self._queue
         while queue and queue[0].state is not TaskState.IDLE:
             queue.popleft()
-        if not queue:
-            return None
-        if not can_wait or peer not in queue[0].failed_on:
-            return queue.popleft()
         for position, task in enumerate(islice(queue, _LOOK_AHEAD)):
-            if task.state is TaskState.IDLE and peer not in task.failed_on:
+            if task.state is TaskState.IDLE and fits(task):
                 del queue[position]
                 return task
         return None
@@ -167,6 +165,8 @@ class TaskTable:
         self._move(task, "lost attempt returns")
         task.lost = _without(task.lost, attempt)
         task.attempts += (attempt,)
+        if attempt.was_granted and task.committer is None:
+            task.committer = attempt
 
     def attempt_ended(self, attempt: Attempt, happened: str) -> None:
         """A live or lost attempt failed, was cancelled, or its worker was lost."""
@@ -180,7 +180,7 @@ class TaskTable:
         if not task.attempts and task.state is TaskState.IN_PROGRESS:
             self._move(task, "last attempt ends")
 
-    def complete(self, attempt: Attempt, result: MapDone | ReduceDone, now: float) -> None:
+    def complete(self, attempt: Attempt, done: MapDone | ReduceDone, now: float) -> None:
         """The attempt's task is complete by it. The task's other attempts are of no more use."""
         task = attempt.task
         if attempt.is_live:
@@ -189,20 +189,16 @@ class TaskTable:
         self._unlist(attempt)
         attempt.move("succeed")
         self._move(task, "complete")
-        task.result = result
-        task.owner = attempt.peer
+        task.winner, task.owner, task.file = attempt.id, attempt.peer, done.file
+        task.path = done.path if isinstance(done, MapDone) else ""
         task.committer = None
         self.completed += 1
         self.completed_at = now
 
     def output_lost(self, task: TaskRecord, may_return: Attempt | None = None) -> None:
-        """The completed task's output is gone: it must run again, unless its attempt returns.
-
-        What it counted stays, in case that the job ends without a new output of it.
-        """
+        """The completed task's output is gone: it must run again, unless its attempt returns."""
         if may_return is not None:
             task.lost += (may_return,)
-        task.owner = b""
         self.completed -= 1
         self._move(task, "output lost")
 
@@ -213,9 +209,9 @@ class TaskTable:
             self._median_s = ordered[len(ordered) // 2]
         return self._median_s
 
-    def results(self) -> Iterator[MapDone | ReduceDone]:
-        """What each task did that was ever complete, once."""
-        return (task.result for task in self.tasks if task.result is not None)
+    def files(self) -> Iterator[OutputFile]:
+        """What has been published."""
+        return (task.file for task in self.tasks if task.file is not None)
 
     def _unlist(self, attempt: Attempt) -> None:
         task = attempt.task

@@ -12,39 +12,73 @@ import stat
 from collections.abc import Iterable, Iterator
 
 from zmr.core.messages import InputFile
+from zmr.data.formats import InputFormat
 from zmr.data.output import SUCCESS
 from zmr.errors import InputError
 
 _MOST_NAMED = 10
 
 
-def list_inputs(paths: Iterable[str], splittable: bool = False) -> tuple[InputFile, ...]:
+def list_inputs(
+    paths: Iterable[str], input_format: InputFormat | None = None
+) -> tuple[InputFile, ...]:
     """The files behind the paths, folders searched to the bottom, with absolute paths.
 
-    In folders, hidden files and folders (names that begin with `.`) are passed over, and so are the
-    `_SUCCESS` markers of earlier jobs. A file named twice is read twice. `splittable` is that of
-    the job's input format. Raises `InputError`, which names everything that is missing, unreadable
-    or not a regular file.
+    A path that does not exist may be a pattern: `data/*.txt`, or `data/**/*.txt` for all folders
+    below `data`. In folders, hidden files and folders (names that begin with `.`) are passed over,
+    by patterns that don't begin with `.` too, and so are the `_SUCCESS` markers of earlier jobs. A
+    file named twice is read twice; a pattern gives each file once. `input_format` says which files
+    may be split; without it, none. Raises `InputError`, which names everything that is missing,
+    unreadable or not a regular file.
     """
     files: list[InputFile] = []
     problems: list[str] = []
+    ignored = frozenset({SUCCESS}) | (input_format.ignored_names if input_format else frozenset())
     for path in paths:
         if not path:  # of a variable that isn't set, in all likelihood: not the current folder
             problems.append("'': an empty name")
             continue
-        absolute = os.path.abspath(path)
-        found = _files_below(absolute, (), problems) if os.path.isdir(absolute) else [absolute]
-        for name in sorted(found, key=os.fsencode):
+        for name in sorted(_files_behind(path, ignored, problems), key=os.fsencode):
             size_bytes = _size(name, problems)
             if size_bytes is not None:
+                splittable = input_format is not None and input_format.can_split(name)
                 files.append(InputFile(name, size_bytes, splittable))
     if problems:
         raise InputError(_told_together(problems))
     return tuple(files)
 
 
+def _files_behind(path: str, ignored: frozenset[str], problems: list[str]) -> Iterable[str]:
+    absolute = os.path.abspath(path)
+    if os.path.isdir(absolute):
+        return _files_below(absolute, ignored, (), problems)
+    if os.path.lexists(absolute) or not any(char in path for char in "*?["):
+        return [absolute]
+    found = _matches(path, ignored, problems)
+    if not found:
+        problems.append(f"{path}: no file matches the pattern")
+    return found
+
+
+def _matches(pattern: str, ignored: frozenset[str], problems: list[str]) -> set[str]:
+    """The files that match the pattern, and those below the folders that match."""
+    from glob import iglob
+
+    found: set[str] = set()
+    for match in iglob(pattern, recursive=True):
+        absolute = os.path.abspath(match)
+        if os.path.isdir(absolute):
+            found.update(_files_below(absolute, ignored, (), problems))
+        elif os.path.basename(absolute) not in ignored:
+            found.add(absolute)
+    return found
+
+
 def _files_below(
-    folder: str, above: tuple[tuple[int, int], ...], problems: list[str]
+    folder: str,
+    ignored: frozenset[str],
+    above: tuple[tuple[int, int], ...],
+    problems: list[str],
 ) -> Iterator[str]:
     try:
         status = os.stat(folder)
@@ -54,10 +88,10 @@ def _files_below(
             return
         with os.scandir(folder) as entries:
             for entry in entries:
-                if entry.name.startswith(".") or entry.name == SUCCESS:
+                if entry.name.startswith(".") or entry.name in ignored:
                     continue
                 if entry.is_dir():
-                    yield from _files_below(entry.path, (*above, identity), problems)
+                    yield from _files_below(entry.path, ignored, (*above, identity), problems)
                 else:
                     yield entry.path
     except OSError as error:

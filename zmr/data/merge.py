@@ -12,6 +12,7 @@ Rows of equal keys keep the order of the runs.
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections import deque
 from collections.abc import Iterator, Sequence
 from heapq import heapify, heappop, heapreplace
@@ -114,7 +115,7 @@ class _Cursor:
         if block is None:
             self.is_over = True
             return False
-        self.last_key = _key_at(block, len(block) - 1)
+        self.last_key = rows.Keys(block)[len(block) - 1]
         size_bytes = block.nbytes
         self._blocks.append((block, self.last_key, size_bytes))
         self.size_bytes += size_bytes
@@ -160,17 +161,5 @@ class _Cursor:
 
     def _search(self, block: pa.RecordBatch, bound: Any, or_equal: bool) -> int:
         """The first position, from the present one on, whose key is beyond the bound."""
-        low, high = self._position, len(block)
-        while low < high:
-            middle = (low + high) // 2
-            key = _key_at(block, middle)
-            if key < bound or (or_equal and key == bound):
-                low = middle + 1
-            else:
-                high = middle
-        return low
-
-
-def _key_at(block: pa.RecordBatch, position: int) -> Any:
-    """A key, for comparison with others."""
-    return rows.keys_of(block.slice(position, 1))[0]
+        find = bisect_right if or_equal else bisect_left
+        return find(rows.Keys(block), bound, self._position)

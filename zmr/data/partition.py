@@ -20,6 +20,7 @@ operations for a whole column of keys.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime, timedelta
 from struct import Struct, unpack
@@ -56,6 +57,23 @@ class Hash:
 
     def __repr__(self) -> str:
         return "Hash()"
+
+
+class Range:
+    """Partitions that follow one another: all keys of one come before all keys of the next.
+
+    So the output is in order over all of its files. `bounds` are the first keys of the partitions
+    after the first; a job leaves them out, and they are sampled from its input before it starts.
+    """
+
+    def __init__(self, bounds: Sequence[Any] = ()) -> None:
+        self.bounds = list(bounds)
+
+    def __call__(self, key: Any, n: int) -> int:
+        return bisect_right(self.bounds, key)
+
+    def __repr__(self) -> str:
+        return "Range()"
 
 
 def choose(partition: Callable[[Any, int], int], key: Any, n: int) -> int:

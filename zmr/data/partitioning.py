@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable
 from typing import Any
 
@@ -12,7 +13,7 @@ import pyarrow as pa
 from zmr.data import rows
 from zmr.data.groups import Groups
 from zmr.data.keybits import Index
-from zmr.data.partition import Hash, choose
+from zmr.data.partition import Hash, Range, choose
 
 Partition = Callable[[Any, int], int]
 
@@ -24,6 +25,8 @@ def by_partition(groups: Groups, partition: Partition, n: int) -> tuple[Groups, 
     """
     if n == 1:
         return groups, np.zeros(len(groups), np.int64)
+    if isinstance(partition, Range):
+        return groups, _ranges(groups, partition, n)
     chosen = _partitions(groups, partition, n)
     # Narrow numbers are sorted by their digits, several times as fast.
     narrow = chosen.astype(np.uint16) if n <= 1 << 16 else chosen
@@ -39,6 +42,16 @@ def sort_opaque(
     chosen = [choose(partition, key, n) for key in keys]
     order = sorted(range(len(keys)), key=lambda i: (chosen[i], keys[i]))
     return batch.take(pa.array(order, pa.int64())), np.array(chosen, np.int64)[order]
+
+
+def _ranges(groups: Groups, partition: Range, n: int) -> Index:
+    """The partition of each group. As groups are sorted, so are partitions."""
+    keys = rows.Keys(groups.keys())
+    starts = [bisect_left(keys, bound) for bound in partition.bounds]
+    ranges = np.searchsorted(starts, np.arange(len(groups)), side="right")
+    if len(groups) and ranges[-1] >= n:
+        choose(partition, keys[len(keys) - 1], n)  # tells what is wrong
+    return ranges
 
 
 def _partitions(groups: Groups, partition: Partition, n: int) -> npt.NDArray[Any]:

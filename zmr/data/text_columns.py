@@ -25,11 +25,33 @@ def encode_columns(keys: pa.RecordBatch, values: pa.Array) -> pa.Buffer | None:
     nothing, tab, line_end = (pa.scalar(text, pa.large_string()) for text in ("", "\t", "\n"))
     ended = pc.binary_join_element_wise(value_texts, nothing, line_end)
     lines = pc.binary_join_element_wise(key_texts, ended, tab)
-    _, offsets, data = lines.buffers()
-    if data is None:
+    return _joined(lines)
+
+
+def join_binary(keys: pa.RecordBatch, values: pa.Array, end: bytes) -> pa.Buffer | None:
+    """Key, value and `end` of each row; None unless keys are binary, and values too or null."""
+    columns = rows.key_columns(keys)
+    if len(columns) != 1 or columns[0].type != pa.large_binary() or rows.is_opaque(keys.schema):
+        return None
+    parts = [columns[0]]
+    if values.type == pa.large_binary() and not values.null_count:
+        parts.append(values)
+    elif values.type != pa.null():
+        return None
+    if end:
+        parts.append(pa.repeat(pa.scalar(end, pa.large_binary()), len(values)))
+    if len(parts) == 1:
+        return _joined(parts[0])
+    return _joined(pc.binary_join_element_wise(*parts, pa.scalar(b"", pa.large_binary())))
+
+
+def _joined(texts: pa.Array) -> pa.Buffer:
+    """All texts, one after the other: that is how Arrow keeps them."""
+    _, offsets, data = texts.buffers()
+    if data is None or not len(texts):
         return pa.py_buffer(b"")
     bounds = np.frombuffer(offsets, np.int64)
-    start, end = int(bounds[lines.offset]), int(bounds[lines.offset + len(lines)])
+    start, end = int(bounds[texts.offset]), int(bounds[texts.offset + len(texts)])
     return data.slice(start, end - start)
 
 

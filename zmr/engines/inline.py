@@ -18,9 +18,8 @@ from zmr.data.keys import of_one_type, type_of_keys
 from zmr.data.output import output_name, success_manifest, write_success
 from zmr.data.output_file import describe
 from zmr.data.partition import choose
-from zmr.data.text import encode_pairs
 from zmr.job import Job, begin_task, counters_of
-from zmr.reducers import Reducer
+from zmr.reducers import Identity, Reducer
 
 Pair = tuple[Any, Any]
 
@@ -51,7 +50,7 @@ def run_inline(
     os.makedirs(output, exist_ok=True)
     map_only = job.reduce is None or n_reduce == 0
     partitions = [pairs] if map_only else _reduce_all(job, pairs, n_reduce)
-    files = tuple(_write(output, index, rows) for index, rows in enumerate(partitions))
+    files = tuple(_write(job, output, index, rows) for index, rows in enumerate(partitions))
     ended = perf_counter()
     stats = Stats(
         records_in=len(records),
@@ -94,12 +93,14 @@ def _reduce_all(job: Job, pairs: list[Pair], n_reduce: int) -> list[list[Pair]]:
 def _reduce(job: Job, key: Any, values: list[Any]) -> list[Pair]:
     if isinstance(job.reduce, Reducer):
         return [(key, job.reduce.sequential(values))]
+    if isinstance(job.reduce, Identity):
+        return [(key, value) for value in values]
     return list(job.reduce(key, iter(values)) or ())
 
 
-def _write(folder: str, index: int, pairs: list[Pair]) -> OutputFile:
+def _write(job: Job, folder: str, index: int, pairs: list[Pair]) -> OutputFile:
     path = os.path.join(folder, output_name(index))
     with open(path + ".part", "wb") as file:
-        file.write(encode_pairs(pairs))
+        file.write(job.output.encode_pairs(pairs))
     os.replace(path + ".part", path)
     return describe(folder, output_name(index))

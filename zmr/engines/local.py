@@ -20,7 +20,7 @@ from zmr.data.output import clean_temporary
 from zmr.engines.agents import start_agent
 from zmr.engines.options import SlotOptions
 from zmr.net.agent import master_socket
-from zmr.net.master import MasterServer, control_socket
+from zmr.net.master import LINGER_MS, MasterServer, control_socket
 from zmr.net.reactor import Reactor
 
 _ENDPOINT = "inproc://master"
@@ -45,7 +45,8 @@ def run_local(
         reactor = Reactor()
         stack.callback(reactor.close)  # last: until then a signal interrupts no cleaning up
         context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
-        stack.callback(context.term)
+        # Also what a signal has kept from being closed in its place: `term` would wait for it.
+        stack.callback(context.destroy, LINGER_MS)
         control = _closed_by(stack, control_socket(context))
         master = _closed_by(stack, master_socket(context))
         control.bind(_ENDPOINT)

@@ -30,7 +30,7 @@ class JobOptions:
 @dataclass(frozen=True, slots=True)
 class SlotOptions:
     """The slots of this machine: how many, what a task in one may use (0: no limit), and where
-    map outputs are kept (None: in the system's folder for temporary files).
+    temporary files are kept (None: in the system's folder for temporary files).
     """
 
     slots: int

@@ -59,7 +59,7 @@ def collected(job: Job, source: MapInput, memory_bytes: int) -> Iterator[Rows]:
 def batches(job: Job, source: MapInput) -> Iterator[pa.RecordBatch]:
     """The rows that map_batch makes of the records. Raises `TaskError`."""
     for batch in source.batches():
-        with users_code(lambda: f"in map_batch, {source.where_batch()}"):
+        with users_code(lambda: f"in map_batch, {source.where()}"):
             result = job.map_batch(batch)
             if result is None:
                 continue

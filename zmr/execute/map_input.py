@@ -1,27 +1,26 @@
-"""The records of a map task, list after list, and where among them the task is."""
+"""The input of a map task, piece after piece, and where in it the task is."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from operator import length_hint
 from typing import Any
 
-from zmr.core.messages import Split
-from zmr.data.formats import CountUp, InputFormat
-from zmr.execute.errors import worker_error
+from zmr.core.messages import FailureReason, Split
+from zmr.data.formats import BadRecord, CountUp, InputFormat
+from zmr.execute.errors import TaskError, worker_error
 from zmr.execute.progress import TaskProgress
 
 Position = tuple[Split | None, int]  # a split, and the number of a record in it
 
-_Read = Callable[[Split, CountUp], Iterator[tuple[Any, int]]]
-
 
 class MapInput:
-    """Iterates over iterators of records: one for each piece of input that was read.
+    """Iterates over iterators of records, one for each piece of input that was read; or, with
+    `batches`, over Arrow batches. One of the two, and once.
 
     Position is kept once a piece. Within it, the iterator itself knows how far it is consumed,
-    so the loop over the records does nothing but loop. Or else, `batches` gives the records as
-    Arrow data, many at a time.
+    so the loop over the records does nothing but loop.
     """
 
     def __init__(
@@ -38,68 +37,76 @@ class MapInput:
         self._count = count
         self._progress = progress
         self._split: Split | None = None
-        self._index_at_start = 0  # in the split, of the piece being consumed
-        self._index_at_end = 0
+        self._index_at_end = 0  # in the split, of the piece being consumed
         self._piece: Iterator[Any] = iter(())
+        self._batch_records = 0  # of the batch being consumed
 
     def __iter__(self) -> Iterator[Iterator[Any]]:
-        """Raises `TaskError` (worker error) if a file can't be read."""
-        for records in self._read(self._format.read):
-            self._piece = iter(records)
-            self._progress.enter(self.records, self.size_bytes, self._piece)
-            yield self._piece
+        """The records. Raises `TaskError` if a file (worker error) or a record can't be read."""
+        for split in self._splits:
+            with self._reading(split):
+                for records, size_bytes in self._format.read(split, self._count):
+                    self._enter(len(records), iter(records))
+                    yield self._piece
+                    self.size_bytes += size_bytes
 
     def batches(self) -> Iterator[Any]:
-        """Arrow arrays or record batches of records. Raises `TaskError` likewise."""
-        for records in self._read(self._format.read_batches):
-            self._progress.enter(self.records, self.size_bytes, iter(()))
-            yield records
-
-    def _read(self, read: _Read) -> Iterator[Any]:
+        """The records as Arrow arrays or record batches. Raises what iterating raises."""
         for split in self._splits:
-            self._split = split
-            self._index_at_start = self._index_at_end = 0
-            self._piece = iter(())
-            try:
-                for records, size_bytes in read(split, self._count):
-                    self._index_at_start = self._index_at_end
-                    self._index_at_end += len(records)
-                    self.records += len(records)
-                    yield records
+            with self._reading(split):
+                for batch, size_bytes in self._format.read_batches(split, self._count):
+                    self._batch_records = len(batch)
+                    self._enter(len(batch), iter(()))
+                    yield batch
                     self.size_bytes += size_bytes
-            except OSError as error:
-                raise worker_error(error, f"reading {split.path}") from error
 
     def position(self) -> Position:
         """Of the record that was consumed last."""
         return self._split, self._index_at_end - length_hint(self._piece) - 1
 
-    def where(self) -> str:
-        """The input and place of the record that was consumed last: "/data/a.txt, line 17"."""
-        return self._told(*self.position())
-
     def where_since(self, position: Position) -> str:
-        """The same for all records from this position on: "/data/a.txt, line 17 to line 95"."""
-        (split, first), (last_split, last) = position, self.position()
-        if split is not last_split or first == last:
+        """Where the records from this position to the one that was consumed last are."""
+        split, first = position
+        if split is None or (split, first) == self.position() or split is not self._split:
             return self.where()
-        place = self._place(split, max(0, first)) if split is not None else ""
-        return f"{self.where()} or before, from {place} on" if place else self.where()
+        return f"{self.where()} or before, from {self._place(split, max(0, first))} on"
 
-    def where_batch(self) -> str:
-        """The input and place of the first record of the batch."""
-        if self._index_at_start == self._index_at_end:
-            return self._told(self._split, -1)
-        return self._told(self._split, self._index_at_start)
+    def where(self) -> str:
+        """The input and place of the record that was consumed last: "/data/a.txt, line 17".
 
-    def _told(self, split: Split | None, index: int) -> str:
-        if split is None:
+        Of a batch it is the first record: "/data/a.txt, the batch from line 17 on".
+        """
+        if self._split is None:
             return "before the first record"
-        place = self._place(split, index) if index >= 0 else ""
-        return f"{split.path}, {place}" if place else split.path
+        if self._batch_records:
+            index = self._index_at_end - self._batch_records
+            return f"{self._split.path}, the batch from {self._place(self._split, index)} on"
+        _, index = self.position()
+        place = self._place(self._split, index) if index >= 0 else ""
+        return f"{self._split.path}, {place}" if place else self._split.path
+
+    def _enter(self, n_records: int, piece: Iterator[Any]) -> None:
+        self._index_at_end += n_records
+        self.records += n_records
+        self._piece = piece
+        self._progress.enter(self.records, self.size_bytes, piece)
+
+    @contextmanager
+    def _reading(self, split: Split) -> Iterator[None]:
+        self._split = split
+        self._index_at_end = self._batch_records = 0
+        self._piece = iter(())
+        try:
+            yield
+        except BadRecord as error:
+            where = f"{error.path}, {error.place}" if error.place else error.path
+            message = f"{error.reason} (reading {where})"
+            raise TaskError(FailureReason.USER_ERROR, message) from error
+        except OSError as error:
+            raise worker_error(error, f"reading {split.path}") from error
 
     def _place(self, split: Split, index: int) -> str:
         try:
             return self._format.locate(split, index)
-        except OSError:
+        except (OSError, BadRecord):
             return f"record {index + 1} from byte {split.offset}"

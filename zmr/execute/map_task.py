@@ -16,7 +16,7 @@ from typing import Any
 from zmr.core.messages import FailureReason, MapDone, OutputFile, Stats, Task
 from zmr.data.columns import PickleError
 from zmr.data.map_output import CorruptMapOutput
-from zmr.data.partition import Hash
+from zmr.data.partition import Hash, Range
 from zmr.data.partitioning import Partition
 from zmr.data.shown import shown
 from zmr.data.sorting import SortBuffer
@@ -100,7 +100,7 @@ def _write_map_output(
 def _partition_of(job: Job) -> Partition:
     """The job's partitioner, whose own errors are told as such."""
     partition = job.partition
-    if isinstance(partition, Hash):
+    if isinstance(partition, (Hash, Range)):
         return partition
 
     def guarded(key: Any, n: int) -> int:
@@ -115,5 +115,5 @@ def _partition_of(job: Job) -> Partition:
 def _lines(job: Job, source: MapInput) -> Iterator[Piece]:
     """What a job without reduce puts out."""
     if not job.takes_batches:
-        return lines_of(mapped(job, source), lambda: f"in map, {source.where()}")
-    return chain.from_iterable(lines_of_rows(batch) for batch in batches(job, source))
+        return lines_of(mapped(job, source), job.output, lambda: f"in map, {source.where()}")
+    return chain.from_iterable(lines_of_rows(batch, job.output) for batch in batches(job, source))

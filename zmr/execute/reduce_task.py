@@ -50,7 +50,7 @@ def run_reduce(
     with ExitStack() as stack:
         stored = _open_all(task, stack)
         _check_key_types(stored)
-        runs = [_run_of_map(source, partition) for source, partition in stored if partition.rows]
+        runs = [_run_of_map(partition, stored) for _, partition in stored if partition.rows]
         largest_block_bytes = max((run.largest_block_bytes for run in runs), default=0)
         most = fan_in(largest_block_bytes, memory_bytes)
         passes = _Passes(job, scratch, stack, memory_bytes)
@@ -129,23 +129,44 @@ def _open_all(task: Task, stack: ExitStack) -> list[tuple[MapOutput, StoredParti
             lost.append(source)
             reason = reason or str(error)
     if lost:
-        raise _lost(lost, reason)
+        raise _lost(lost, stored, reason)
     return stored
 
 
-def _run_of_map(source: MapOutput, stored: StoredPartition) -> Run:
+def _run_of_map(
+    partition: StoredPartition, stored: Sequence[tuple[MapOutput, StoredPartition]]
+) -> Run:
     def blocks() -> Iterator[pa.RecordBatch]:
         try:
-            yield from stored.batches()
+            yield from partition.batches()
         except (OSError, CorruptMapOutput) as error:
-            raise _lost([source], str(error)) from error
+            lost = [source for source, other in stored if other is partition]
+            raise _lost(lost, stored, str(error)) from error
         finally:
-            stored.source.close()
+            partition.source.close()
 
-    return run_of(stored, blocks())
+    return run_of(partition, blocks())
 
 
-def _lost(lost: Sequence[MapOutput], reason: str) -> TaskError:
+def _is_whole(partition: StoredPartition) -> bool:
+    try:
+        for _ in partition.batches():
+            pass
+    except (OSError, CorruptMapOutput):
+        return False
+    finally:
+        partition.source.close()
+    return True
+
+
+def _lost(
+    lost: Sequence[MapOutput],
+    others: Sequence[tuple[MapOutput, StoredPartition]],
+    reason: str,
+) -> TaskError:
+    """The error that names what is lost, and what of the others is: all are told at once."""
+    more_lost = [s for s, partition in others if s not in lost and not _is_whole(partition)]
+    lost = sorted([*lost, *more_lost], key=lambda source: source.index)
     maps = ", ".join(str(source.index) for source in lost[:10])
     more = ", ..." if len(lost) > 10 else ""
     return TaskError(

@@ -18,13 +18,12 @@ import pyarrow as pa
 from zmr.data import columns, rows
 from zmr.data.alike import joined
 from zmr.data.groups import Groups, partials_of, results_of
+from zmr.data.output_format import OutputFormat
 from zmr.data.shown import shown
-from zmr.data.text import encode_pairs
-from zmr.data.text_columns import encode_columns
 from zmr.execute.errors import users_code
 from zmr.execute.progress import TaskProgress
 from zmr.job import Job
-from zmr.reducers import Reducer
+from zmr.reducers import Identity, Reducer
 
 Pair = tuple[Any, Any]
 KeyedValues = Iterable[tuple[Any, Iterator[Any]]]
@@ -33,6 +32,7 @@ Piece = tuple[Any, int]  # bytes, number of lines
 _PAIRS_AT_ONCE = 1024
 _BYTES_AT_ONCE = 1 << 20
 _ROWS_AT_ONCE = 4096
+_WRITING = "in turning keys and values into bytes"
 
 
 class Reduction:
@@ -40,26 +40,39 @@ class Reduction:
 
     def __init__(self, job: Job, progress: TaskProgress) -> None:
         self._reduce = job.reduce
+        self._output = job.output
         self._progress = progress
         self._rows = 0
         self._at = "in reduce"
 
     def of_groups(self, merged: Iterator[Groups]) -> Iterator[Piece]:
         """The lines of rows that are merged as columns."""
+        if isinstance(self._reduce, Identity):
+            return self._as_they_are(merged)
         if isinstance(self._reduce, Reducer):
             return self._declarative(self._reduce, merged)
         return self._lines(self._reduced(self._keyed(merged)))
 
     def of_pairs(self, pairs: Iterator[tuple[Any, bytes]]) -> Iterator[Piece]:
         """The lines of rows that are merged one by one, keys with pickled values."""
-        groups = groupby(self._counted(pairs), itemgetter(0))
+        pairs = self._counted(pairs)
+        if isinstance(self._reduce, Identity):
+            return self._lines((key, pickle.loads(value)) for key, value in pairs)
+        groups = groupby(pairs, itemgetter(0))
         keyed = ((key, map(pickle.loads, map(itemgetter(1), group))) for key, group in groups)
         if isinstance(self._reduce, Reducer):
             return self._lines(self._merged(self._reduce, keyed))
         return self._lines(self._reduced(keyed))
 
     def _lines(self, pairs: Iterator[Pair]) -> Iterator[Piece]:
-        return lines_of(pairs, lambda: self._at)
+        return lines_of(pairs, self._output, lambda: self._at)
+
+    def _as_they_are(self, merged: Iterator[Groups]) -> Iterator[Piece]:
+        for groups in merged:
+            batch = groups.in_order()
+            self._enter(len(batch), iter(()))
+            del groups  # it makes room for the next
+            yield from lines_of_rows(batch, self._output)
 
     # --- the job's own reduce ---
 
@@ -111,7 +124,9 @@ class Reduction:
                 n = len(partials) - groups.goes_on
                 goes_on = partials.slice(n) if groups.goes_on else None
                 complete = partials.slice(0, n)
-                data = _text_of(reducer, complete) if n else b""
+                results = results_of(reducer, complete)
+            with users_code(lambda: _WRITING):
+                data = _bytes_of(complete, results, self._output)
             self._enter(len(groups.batch), iter(()))
             del groups, partials  # they make room for the next
             yield data, n
@@ -137,32 +152,47 @@ class Reduction:
         self._progress.enter(self._rows, 0, values)
 
 
-def lines_of(pairs: Iterator[Pair], where: Callable[[], str]) -> Iterator[Piece]:
-    """The lines of pairs that the job's own code makes while they are asked for."""
-    n = 1  # the first line tells how long they are
+def lines_of(
+    pairs: Iterator[Pair], output: OutputFormat, where: Callable[[], str]
+) -> Iterator[Piece]:
+    """The bytes of pairs that the job's own code makes while they are asked for."""
+    n = 1  # the first tells how long they are
     while True:
         with users_code(where):
             chunk = list(islice(pairs, n))
         if not chunk:
             return
-        with users_code(lambda: "in turning keys and values into text"):
-            data = encode_pairs(chunk)
+        with users_code(lambda: _WRITING):
+            data = output.encode_pairs(chunk)
         yield data, len(chunk)
         n = max(1, min(4 * n, _BYTES_AT_ONCE * n // max(1, len(data)), _PAIRS_AT_ONCE))
 
 
-def lines_of_rows(batch: pa.RecordBatch) -> Iterator[Piece]:
-    """The lines of keys and values in columns."""
-    if not len(batch):
-        return
+def lines_of_rows(batch: pa.RecordBatch, output: OutputFormat) -> Iterator[Piece]:
+    """The bytes of keys and values in columns."""
     data = None
-    if not columns.is_pickled(batch.schema.field(rows.VALUE)):
-        data = encode_columns(batch.select(rows.key_names(batch.schema)), batch.column(rows.VALUE))
+    if len(batch) and not columns.is_pickled(batch.schema.field(rows.VALUE)):
+        data = output.encode_columns(_keys_alone(batch), batch.column(rows.VALUE))
     if data is not None:
         yield data, len(batch)
         return
     pairs = zip(rows.each_key(batch), rows.each_value(batch), strict=True)
-    yield from lines_of(pairs, lambda: "in turning keys and values into text")
+    yield from lines_of(pairs, output, lambda: _WRITING)
+
+
+def _bytes_of(partials: pa.RecordBatch, results: pa.Array | list[Any], output: OutputFormat) -> Any:
+    """The bytes of the keys of these partials, and of the results that belong to them."""
+    keys = _keys_alone(partials)
+    if not isinstance(results, list):
+        data = output.encode_columns(keys, results)
+        if data is not None:
+            return data
+        results = results.to_pylist()
+    return output.encode_pairs(list(zip(rows.keys_of(keys), results, strict=True)))
+
+
+def _keys_alone(batch: pa.RecordBatch) -> pa.RecordBatch:
+    return batch.select(rows.key_names(batch.schema))
 
 
 def _continued(reducer: Reducer, begun: pa.RecordBatch, partials: pa.RecordBatch) -> pa.RecordBatch:
@@ -171,15 +201,3 @@ def _continued(reducer: Reducer, begun: pa.RecordBatch, partials: pa.RecordBatch
     one_group = Groups(both, None, np.zeros(1, np.int64))
     merged = partials_of(reducer, one_group, are_partials=True)
     return joined([merged, partials.slice(1)])
-
-
-def _text_of(reducer: Reducer, partials: pa.RecordBatch) -> Any:
-    """The lines of the results behind the partials."""
-    found = results_of(reducer, partials)
-    keys = partials.select(rows.key_names(partials.schema))
-    if not isinstance(found, list):
-        data = encode_columns(keys, found)
-        if data is not None:
-            return data
-        found = found.to_pylist()
-    return encode_pairs(list(zip(rows.keys_of(keys), found, strict=True)))

@@ -4,4 +4,5 @@ BUILT_IN = {
     "wordcount": "zmr.jobs.wordcount:WordCount",
     "grep": "zmr.jobs.grep:Grep",
     "index": "zmr.jobs.index:Index",
+    "sort": "zmr.jobs.sort:Sort",
 }

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
-from zmr import Job, Sum
+from zmr import Count, Job
 
 
 class WordCount(Job):
@@ -17,4 +18,10 @@ class WordCount(Job):
         for word in line.split():
             yield word, 1
 
-    reduce = Sum()
+    def map_batch(self, lines: Any) -> Any:
+        """Do the same for many lines at once, given as an Arrow array, at many times the speed."""
+        from zmr import split_words
+
+        return split_words(lines)
+
+    reduce = Count()

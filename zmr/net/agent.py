@@ -42,7 +42,7 @@ log = logging.getLogger("zmr.worker")
 _RECONNECT_AFTER_S = 3.0
 
 _FRAMES_A_TURN = 500
-_LINGER_MS = 1000
+LINGER_MS = 1000
 
 
 def master_socket(context: zmq.Context[zmq.Socket[bytes]]) -> zmq.Socket[bytes]:
@@ -52,7 +52,7 @@ def master_socket(context: zmq.Context[zmq.Socket[bytes]]) -> zmq.Socket[bytes]:
     # zero are libzmq's own.
     socket.setsockopt(zmq.ROUTING_ID, b"w" + secrets.token_bytes(15))
     socket.setsockopt(zmq.MAXMSGSIZE, codec.FRAME_LIMIT_BYTES)
-    socket.setsockopt(zmq.LINGER, _LINGER_MS)
+    socket.setsockopt(zmq.LINGER, LINGER_MS)
     return socket
 
 
@@ -175,16 +175,16 @@ class Agent:
             self._pool.send(slot, to_slot)
         self._to_slots.clear()
         if self._outbox:
-            frame = codec.encode(m.Frame(self.core.epoch, tuple(self._outbox)))
+            self._reconnect_if_silent(self._reactor.clock())
+            with suppress(zmq.Again):  # the master is far behind; what matters is repeated
+                for frame in codec.encode_all(self.core.epoch, self._outbox):
+                    self._master.send(frame, zmq.NOBLOCK)
             self._outbox.clear()
-            now = self._reactor.clock()
-            if now - self._silent_since > _RECONNECT_AFTER_S:
-                self._silent_since = now
-                reconnect(self._master)
-            try:
-                self._master.send(frame, zmq.NOBLOCK)
-            except zmq.Again:
-                log.debug("the master is too far behind; what matters is repeated")
+
+    def _reconnect_if_silent(self, now: float) -> None:
+        if now - self._silent_since > _RECONNECT_AFTER_S:
+            self._silent_since = now
+            reconnect(self._master)
 
 
 SlotEvents = Callable[[WorkerEvent], None]

@@ -11,7 +11,6 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 
 import zmq
 
@@ -37,6 +36,18 @@ _ENDED = {state.value for state in (JobState.DONE, JobState.FAILED, JobState.CAN
 def has_ended(job: m.JobStatus) -> bool:
     """Whether the job will not change any more."""
     return job.state in _ENDED
+
+
+class _MasterEndedError(Exception):
+    """The master will answer no more: it has said that it ends."""
+
+
+class _EndedError(Exception):
+    """The job that is watched has ended, and this is the last that there is to know of it."""
+
+    def __init__(self, status: m.JobStatus) -> None:
+        super().__init__(status)
+        self.status = status
 
 
 class Client:
@@ -118,14 +129,33 @@ class Client:
     ) -> Iterator[m.Published]:
         """All events from now on, or from the first that is kept, each once and in order.
 
-        Ends with the master's own last event. Raises `MasterLost` when the master does not answer
-        any more; if it was started again, its events follow from its start.
+        Whoever was there before the master gets all of its events in any case. Ends with the
+        master's own last event. Raises `MasterLost` when the master does not answer any more; if it
+        was started again, its events follow from its start.
         """
-        epoch, snapshot = self.snapshot(on_wait=on_wait)
-        seq = 0 if from_start else snapshot.seq
+        waited = False
+
+        def wait_for_master() -> None:
+            nonlocal waited
+            waited = True
+            on_wait()
+
+        epoch, snapshot = self.snapshot(on_wait=wait_for_master)
+        seq = 0 if from_start or waited else snapshot.seq
         events = self._subscribe(snapshot.events_address)
+        unread: list[m.Published] = []
+
+        def wait() -> None:
+            on_wait()
+            self._take_in(events, epoch, unread)
+
         while True:
-            told_epoch, snapshot = self.snapshot(seq, on_wait)
+            try:
+                told_epoch, snapshot = self.snapshot(seq, wait)
+            except _MasterEndedError:
+                yield from (published for published in unread if published.seq > seq)
+                return
+            unread.clear()
             if told_epoch != epoch:
                 epoch, seq = told_epoch, 0
                 events = self._subscribe(snapshot.events_address)
@@ -144,46 +174,73 @@ class Client:
                 if isinstance(published.event, m.MasterEvent):
                     return
 
-    def watch_job(self, job_id: str) -> Iterator[m.JobStatus]:
-        """How the job stands, now and as that changes, up to its end, which comes last.
+    def _take_in(self, events: zmq.Socket[bytes], epoch: int, unread: list[m.Published]) -> None:
+        """Add what was published and not read yet. Raises `_MasterEndedError` if that was all."""
+        while events.poll(0):
+            told_epoch, published = self._published(events)
+            if told_epoch == epoch:
+                unread.extend(published)
+        if unread and isinstance(unread[-1].event, m.MasterEvent):
+            raise _MasterEndedError
 
-        Its events say when to look, so nothing is missed that came before the first look. Raises
-        `MasterLost` when the master has ended, or no longer knows of the job.
-        """
+    def listen(self) -> int:
+        """Hear all that is published from here on, for `watch_job`. Returns the master's epoch."""
         epoch, snapshot = self.snapshot()
-        events = self._subscribe(snapshot.events_address)
-        while True:
-            told_epoch, snapshot = self.snapshot()
-            if told_epoch != epoch:
-                epoch, events = told_epoch, self._subscribe(snapshot.events_address)
-            status = next((job for job in snapshot.jobs if job.job_id == job_id), None)
-            if status is None:
-                raise MasterLost(f"the master at {self._address} knows no {job_id} any more")
-            yield status
-            if has_ended(status):
+        self._subscribe(snapshot.events_address)
+        return epoch
+
+    def watch_job(self, job_id: str, epoch: int) -> Iterator[m.JobStatus]:
+        """How a job stands that was submitted after `epoch = listen()`; its end comes last.
+
+        The events say when to look, and if nobody answers any more, how the job ended. Raises
+        `MasterLost` when the master has ended before the job, or doesn't know it.
+        """
+        try:
+            while True:
+                told_epoch, snapshot = self.snapshot(on_wait=lambda: self._last_words(job_id))
+                status = next((job for job in snapshot.jobs if job.job_id == job_id), None)
+                if status is None:
+                    raise MasterLost(f"the master at {self._address} knows no {job_id} any more")
+                if told_epoch != epoch:
+                    epoch = told_epoch
+                    self._subscribe(snapshot.events_address)
+                yield status
+                if has_ended(status):
+                    return
+                self._wait_for_news(job_id, epoch, snapshot.seq)
+        except _EndedError as ended:
+            yield ended.status
+
+    def _wait_for_news(self, job_id: str, epoch: int, seq: int) -> None:
+        """Wait until it is time to look at the job again. Raises `_EndedError`, `MasterLost`."""
+        assert self._events is not None
+        look_at = time.monotonic() + _LOOK_EVERY_S
+        for published in self._while_gapless(self._events, epoch, seq):
+            if self._is_news(job_id, published.event) or time.monotonic() >= look_at:
                 return
-            look_again_at = time.monotonic() + _LOOK_EVERY_S
-            for published in self._while_gapless(events, epoch, snapshot.seq):
-                event = published.event
-                if isinstance(event, m.JobEvent) and event.job_id == job_id:
-                    status = replace(status, state=event.state, reason=event.text)
-                    yield status
-                    if has_ended(status):
-                        return
-                elif isinstance(event, m.MasterEvent):
-                    raise MasterLost(f"the master at {self._address} has ended, before {job_id}")
-                elif time.monotonic() >= look_again_at:
-                    break
+
+    def _last_words(self, job_id: str) -> None:
+        """Take in what was published and not read yet. Raises `_EndedError`, `MasterLost`."""
+        assert self._events is not None
+        while self._events.poll(0):
+            for published in self._published(self._events)[1]:
+                self._is_news(job_id, published.event)
+
+    def _is_news(self, job_id: str, event: m.Event) -> bool:
+        if isinstance(event, m.MasterEvent):
+            raise MasterLost(f"the master at {self._address} has ended, before {job_id}")
+        if not isinstance(event, m.JobEvent) or event.job_id != job_id:
+            return False
+        if event.state in _ENDED:
+            raise _EndedError(m.JobStatus(job_id, "", event.state, 0, 0, 0, 0, event.text))
+        return True
 
     def _while_gapless(
         self, events: zmq.Socket[bytes], epoch: int, seq: int
     ) -> Iterator[m.Published]:
         """What the subscription brings, until something is missing or nothing comes for a while."""
         while events.poll(int(_QUIET_S * 1000)):
-            try:
-                told_epoch, published = codec.decode_events(b"".join(events.recv_multipart()))
-            except codec.BadFrame as error:
-                raise ZmrError(f"{self._address} publishes what no master does: {error}") from None
+            told_epoch, published = self._published(events)
             if told_epoch != epoch:
                 return
             for event in published:
@@ -192,6 +249,12 @@ class Client:
                 if event.seq == seq + 1:
                     seq += 1
                     yield event
+
+    def _published(self, events: zmq.Socket[bytes]) -> tuple[int, tuple[m.Published, ...]]:
+        try:
+            return codec.decode_events(b"".join(events.recv_multipart()))
+        except codec.BadFrame as error:
+            raise ZmrError(f"{self._address} publishes what no master does: {error}") from None
 
     def _subscribe(self, events_address: str) -> zmq.Socket[bytes]:
         """Subscribe, and wait until the master has heard of it. Ends an earlier subscription."""

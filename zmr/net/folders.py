@@ -1,6 +1,6 @@
-"""A worker's own folder for map outputs: made for one process, removed after it.
+"""A process's own folder for map outputs and the like: made for it, removed after it.
 
-The folder is locked as long as its process lives, so that the next worker in the same place can
+The folder is locked as long as its process lives, so that the next one in the same place can
 tell the leftovers of a killed one, and removes them.
 """
 
@@ -27,7 +27,7 @@ class LocalFolder:
             self.path, self._lock = _new_locked(parent)
         except OSError as error:
             raise OutputError(
-                f"can't keep map outputs{f' in {parent}' if parent else ''}: {error.strerror} "
+                f"can't keep temporary files{f' in {parent}' if parent else ''}: {error.strerror} "
                 f"(choose a folder with --local-dir)"
             ) from None
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 import logging
 import secrets
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
+from contextlib import suppress
 
 import zmq
 
@@ -40,12 +41,23 @@ _FRAMES_A_TURN = 500
 # libzmq drops the connection of whoever sends more than this; up to it, we can answer and count.
 _LARGEST_MESSAGE_BYTES = 256 * 1024 * 1024
 
-_LINGER_MS = 1000
+_LONGEST_SUBSCRIPTION_BYTES = 1024
+
+LINGER_MS = 1000
 
 
 def new_epoch() -> int:
     """A number that no earlier start of a master had, in all likelihood."""
     return 1 + secrets.randbelow(2**31 - 1)
+
+
+def allow_many_connections() -> None:
+    """Let this process have as many open files as the system allows: each connection takes one."""
+    import resource
+
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def control_socket(context: zmq.Context[zmq.Socket[bytes]]) -> zmq.Socket[bytes]:
@@ -57,15 +69,16 @@ def control_socket(context: zmq.Context[zmq.Socket[bytes]]) -> zmq.Socket[bytes]
     socket.setsockopt(zmq.ROUTER_HANDOVER, 1)
     socket.setsockopt(zmq.MAXMSGSIZE, _LARGEST_MESSAGE_BYTES)
     socket.setsockopt(zmq.SNDHWM, 10_000)
-    socket.setsockopt(zmq.LINGER, _LINGER_MS)
+    socket.setsockopt(zmq.LINGER, LINGER_MS)
     return socket
 
 
 def events_socket(context: zmq.Context[zmq.Socket[bytes]]) -> zmq.Socket[bytes]:
     """The PUB, to be bound by the caller: an XPUB, which tells subscribers when they are heard."""
     socket = context.socket(zmq.XPUB)
+    socket.setsockopt(zmq.MAXMSGSIZE, _LONGEST_SUBSCRIPTION_BYTES)
     socket.setsockopt(zmq.SNDHWM, 100_000)
-    socket.setsockopt(zmq.LINGER, _LINGER_MS)
+    socket.setsockopt(zmq.LINGER, LINGER_MS)
     return socket
 
 
@@ -96,6 +109,7 @@ class MasterServer:
         self._events_address = events_address
         self._on_ended = on_ended
         self._outbox: dict[bytes, list[m.Message]] = {}
+        self._snapshots: dict[bytes, m.Snapshot] = {}
         reactor.watch(control, self._on_readable)
         reactor.add(self)
         reactor.after_turn(self.flush)
@@ -171,15 +185,15 @@ class MasterServer:
                     self._reactor.stop()
 
     def _snapshot(self, action: SendSnapshot) -> None:
+        """Of several questions in one turn, the last is answered."""
         publisher = self.publisher
-        snapshot = m.Snapshot(
+        self._snapshots[action.peer] = m.Snapshot(
             publisher.seq,
             self._events_address,
             action.jobs,
             action.workers,
             publisher.after(action.after_seq),
         )
-        self._outbox.setdefault(action.peer, []).append(snapshot)
 
     def _complete_output(self, outcome: Outcome) -> None:
         error = ""
@@ -191,8 +205,11 @@ class MasterServer:
 
     def flush(self) -> None:
         """Send what this turn decided."""
+        for peer, snapshot in self._snapshots.items():
+            self._outbox.setdefault(peer, []).append(snapshot)
+        self._snapshots.clear()
         for peer, messages in self._outbox.items():
-            for frame in _frames(self.core.epoch, messages):
+            for frame in codec.encode_all(self.core.epoch, messages):
                 try:
                     self._control.send_multipart([peer, frame], zmq.NOBLOCK)
                 except zmq.ZMQError as error:
@@ -202,17 +219,6 @@ class MasterServer:
                     break
         self._outbox.clear()
         self.publisher.flush()
-
-
-def _frames(epoch: int, messages: Sequence[m.Message]) -> Iterator[bytes]:
-    """The messages as one frame, or as several that their receiver will look at."""
-    frame = codec.encode(m.Frame(epoch, tuple(messages)))
-    if len(frame) <= codec.FRAME_LIMIT_BYTES or len(messages) == 1:
-        yield frame
-        return
-    middle = len(messages) // 2
-    yield from _frames(epoch, messages[:middle])
-    yield from _frames(epoch, messages[middle:])
 
 
 def manifest_of(outcome: Outcome) -> dict[str, object]:

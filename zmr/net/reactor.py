@@ -14,12 +14,15 @@ import signal
 import socket
 import time
 from collections.abc import Callable, Iterable
-from typing import Protocol
+from typing import Any, Protocol
 
 import zmq
 
 # Longer waits are cut into pieces of this; it only bounds the argument of poll().
 _LONGEST_WAIT_S = 3600.0
+
+# A loop that is later than this was paused: stopped by a signal, swapped out, busy elsewhere.
+_LATE_S = 0.25
 
 
 class Timed(Protocol):
@@ -33,8 +36,11 @@ class Timed(Protocol):
 
 
 class Reactor:
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self.clock = clock
+    """The loop, and its clock. `monotonic` is a clock in seconds."""
+
+    def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._monotonic = monotonic
+        self._read_at = self._now = monotonic()
         self._poller = zmq.Poller()
         self._readers: dict[int | zmq.Socket[bytes], Callable[[], None]] = {}
         self._writers: dict[int, Callable[[], None]] = {}
@@ -42,6 +48,14 @@ class Reactor:
         self._after_turn: list[Callable[[], None]] = []
         self._running = False
         self._signals: _Signals | None = None
+
+    def clock(self) -> float:
+        """When this turn began: seconds that count only while the loop was there to listen.
+
+        Who was paused must not conclude that nobody spoke. After a pause, what has come meanwhile
+        is handled before any deadline passes that lay within it.
+        """
+        return self._now
 
     # --- what to wait for ---
 
@@ -89,19 +103,19 @@ class Reactor:
 
     def turn(self, longest_wait_s: float) -> None:
         """Wait for something to happen, at most so long, and handle all of it."""
-        for source, mask in self._poller.poll(self._wait_ms(longest_wait_s)):
+        for source, mask in self._poll(self._wait_ms(longest_wait_s)):
             # An earlier callback of this turn may have unwatched a later one's source.
             if mask & zmq.POLLOUT and (writer := self._writers.get(source)):
                 writer()
             if mask & ~zmq.POLLOUT and (reader := self._readers.get(source)):
                 reader()
-        now = self.clock()
         for timed in self._timed:
             deadline = timed.next_deadline()
-            if deadline is not None and deadline <= now:
-                timed.tick(now)
+            if deadline is not None and deadline <= self._now:
+                timed.tick(self._now)
         for callback in self._after_turn:
             callback()
+        self._advance(0.0)
 
     def close(self) -> None:
         """Give the signals back. Sockets belong to those who watch them."""
@@ -110,11 +124,22 @@ class Reactor:
             self._signals.close()
             self._signals = None
 
+    def _poll(self, wait_ms: int) -> list[tuple[Any, int]]:
+        ready = self._poller.poll(wait_ms)
+        self._advance(wait_ms / 1000)
+        return ready
+
+    def _advance(self, expected_s: float) -> None:
+        """Let the clock go on, by little more than expected."""
+        read_at = self._monotonic()
+        self._now += min(read_at - self._read_at, expected_s + _LATE_S)
+        self._read_at = read_at
+
     def _wait_ms(self, longest_wait_s: float) -> int:
         deadlines = [d for timed in self._timed if (d := timed.next_deadline()) is not None]
         if not deadlines:
             return math.ceil(longest_wait_s * 1000)
-        wait_s = min(max(min(deadlines) - self.clock(), 0.0), longest_wait_s)
+        wait_s = min(max(min(deadlines) - self._now, 0.0), longest_wait_s)
         return math.ceil(wait_s * 1000)
 
     def _register(self, source: int | zmq.Socket[bytes]) -> None:

@@ -21,7 +21,7 @@ to be larger than every other number and equal to itself, as PostgreSQL and Spar
 
 from __future__ import annotations
 
-from zmr.reducers.base import Reducer
+from zmr.reducers.base import Identity, Reducer
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -34,6 +34,7 @@ __all__ = [
     "Count",
     "Distinct",
     "First",
+    "Identity",
     "Max",
     "Mean",
     "Min",

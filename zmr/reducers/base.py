@@ -14,6 +14,13 @@ if TYPE_CHECKING:
 Pairs = Iterable[tuple[Any, Any]]
 
 
+class Identity:
+    """What came from map is put out as it is, sorted by key."""
+
+    def __repr__(self) -> str:
+        return "Identity()"
+
+
 class Reducer(ABC):
     """How the values of one key become one value, in any grouping."""
 

@@ -7,22 +7,35 @@ says is checked here so that the cores never have to ask whether a value makes s
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from google.protobuf.message import DecodeError
 
 from zmr.core import messages as m
 from zmr.wire import records as r
+from zmr.wire import scan
 from zmr.wire import zmr_pb2 as pb
 from zmr.wire.records import BadFrame
 
-__all__ = ["BadFrame", "OtherVersion", "decode", "decode_events", "encode", "encode_events"]
+__all__ = [
+    "BadFrame",
+    "OtherVersion",
+    "decode",
+    "decode_events",
+    "encode",
+    "encode_all",
+    "encode_events",
+]
 
 VERSION = 1
 
 # The largest frame that is looked at. A reduce of 100,000 maps is told of in less than half of it.
 FRAME_LIMIT_BYTES = 64 * 1024 * 1024
+
+# Millions of empty messages would fit into those bytes, each an object to make and a thing to do.
+FRAME_LIMIT_MESSAGES = 1_000
+_QUICKLY_PARSED_BYTES = 64 * 1024
 
 
 class OtherVersion(BadFrame):
@@ -41,9 +54,24 @@ def encode(frame: m.Frame) -> bytes:
     return encoded
 
 
+def encode_all(epoch: int, messages: Sequence[m.Message]) -> Iterator[bytes]:
+    """The bytes of one frame with the messages, or of as many as it takes to keep to the limits."""
+    data = encode(m.Frame(epoch, tuple(messages))) if len(messages) <= FRAME_LIMIT_MESSAGES else b""
+    if len(messages) == 1 or 0 < len(data) <= FRAME_LIMIT_BYTES:
+        yield data
+    else:
+        middle = len(messages) // 2
+        yield from encode_all(epoch, messages[:middle])
+        yield from encode_all(epoch, messages[middle:])
+
+
 def decode(data: bytes | memoryview) -> m.Frame:
     """The frame that the bytes hold. Raises `BadFrame`."""
+    if _QUICKLY_PARSED_BYTES < len(data) <= FRAME_LIMIT_BYTES:
+        scan.refuse_many(data, FRAME_LIMIT_MESSAGES)
     parsed = _parse(pb.Frame, data)
+    if len(parsed.messages) > FRAME_LIMIT_MESSAGES:
+        raise BadFrame(f"a frame of more than {FRAME_LIMIT_MESSAGES:,} messages")
     return m.Frame(parsed.epoch, tuple(_decode_message(message) for message in parsed.messages))
 
 

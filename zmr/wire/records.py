@@ -8,7 +8,6 @@ return has every field of the kind and within the bounds that the cores rely on,
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 from typing import Any
 
 from zmr.core import messages as m
@@ -17,6 +16,7 @@ from zmr.wire import zmr_pb2 as pb
 MAX_SLOTS = 10_000
 MAX_CREDIT = 1_000_000
 MAX_REDUCE = 1_000_000
+_MAX_ELEMENTS = 1_000_000
 _NAME_LENGTH = 100
 _NAME_CHARACTERS = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.")
 
@@ -63,6 +63,13 @@ def bounded(value: int, limit: int, what: str) -> int:
     return value
 
 
+def several(values: Any, what: str) -> Any:
+    """The elements, unless they are more than anybody has: each of them becomes an object."""
+    if len(values) > _MAX_ELEMENTS:
+        raise BadFrame(f"{len(values):,} {what}; at most {_MAX_ELEMENTS:,} are allowed")
+    return values
+
+
 def seconds(value: float, what: str) -> float:
     if not 0 < value < math.inf:
         raise BadFrame(f"{value} s can't be the {what}")
@@ -103,6 +110,7 @@ def spec(spec: m.JobSpec) -> pb.JobSpec:
         max_attempts=spec.max_attempts,
         task_timeout_s=spec.task_timeout_s,
         backup_after_s=spec.backup_after_s,
+        bounds=spec.bounds,
     )
 
 
@@ -121,6 +129,7 @@ def read_spec(spec: pb.JobSpec) -> m.JobSpec:
         max_attempts=spec.max_attempts,
         task_timeout_s=spec.task_timeout_s,
         backup_after_s=spec.backup_after_s,
+        bounds=spec.bounds,
     )
 
 
@@ -186,8 +195,8 @@ def counters(counters: m.Counters) -> list[pb.Counter]:
     return [pb.Counter(name=text(name), value=value) for name, value in counters]
 
 
-def read_counters(counters: Iterable[pb.Counter]) -> m.Counters:
-    return tuple((counter.name, counter.value) for counter in counters)
+def read_counters(counters: Any) -> m.Counters:
+    return tuple((counter.name, counter.value) for counter in several(counters, "counters"))
 
 
 def file(file: m.OutputFile) -> pb.OutputFile:
@@ -220,7 +229,7 @@ def read_map_done(done: pb.MapDone) -> m.MapDone:
         index=done.id,
         attempt=done.attempt,
         path=read_path(done.path),
-        partition_bytes=tuple(done.partition_bytes),
+        partition_bytes=tuple(several(done.partition_bytes, "partitions")),
         stats=read_stats(done.stats),
         counters=read_counters(done.counters),
         file=read_file(done.file) if done.HasField("file") else None,
@@ -271,7 +280,7 @@ def read_task_failed(failed: pb.TaskFailed) -> m.TaskFailed:
         reason=reason(failed.reason),
         message=failed.message,
         traceback=failed.traceback,
-        lost=tuple((lost.id, lost.attempt) for lost in failed.lost),
+        lost=tuple((lost.id, lost.attempt) for lost in several(failed.lost, "lost outputs")),
     )
 
 
@@ -310,15 +319,15 @@ def read_register(register: pb.Register) -> m.Register:
         host=label(register.host),
         pid=register.pid,
         slots=bounded(register.slots, MAX_SLOTS, "slots"),
-        running=tuple(register.running),
-        held=tuple(read_map_done(done) for done in register.held),
+        running=tuple(several(register.running, "attempts")),
+        held=tuple(read_map_done(done) for done in several(register.held, "map outputs")),
     )
 
 
 def read_heartbeat(heartbeat: pb.Heartbeat) -> m.Heartbeat:
     return m.Heartbeat(
         bounded(heartbeat.credit, MAX_CREDIT, "credits"),
-        tuple(read_progress(progress) for progress in heartbeat.progress),
+        tuple(read_progress(progress) for progress in several(heartbeat.progress, "attempts")),
     )
 
 
@@ -339,7 +348,7 @@ def read_submit(submit: pb.Submit) -> m.Submit:
         read_spec(submit.spec),
         tuple(
             m.InputFile(read_path(file.path), file.size_bytes, file.splittable)
-            for file in submit.inputs
+            for file in several(submit.inputs, "input files")
         ),
     )
 

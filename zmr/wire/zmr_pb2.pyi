@@ -120,7 +120,7 @@ class Param(_message.Message):
     def __init__(self, name: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
 
 class JobSpec(_message.Message):
-    __slots__ = ("job_id", "name", "reference", "source", "search_path", "params", "n_reduce", "output", "max_attempts", "task_timeout_s", "backup_after_s")
+    __slots__ = ("job_id", "name", "reference", "source", "search_path", "params", "n_reduce", "output", "max_attempts", "task_timeout_s", "backup_after_s", "bounds")
     JOB_ID_FIELD_NUMBER: _ClassVar[int]
     NAME_FIELD_NUMBER: _ClassVar[int]
     REFERENCE_FIELD_NUMBER: _ClassVar[int]
@@ -132,6 +132,7 @@ class JobSpec(_message.Message):
     MAX_ATTEMPTS_FIELD_NUMBER: _ClassVar[int]
     TASK_TIMEOUT_S_FIELD_NUMBER: _ClassVar[int]
     BACKUP_AFTER_S_FIELD_NUMBER: _ClassVar[int]
+    BOUNDS_FIELD_NUMBER: _ClassVar[int]
     job_id: str
     name: str
     reference: bytes
@@ -143,7 +144,8 @@ class JobSpec(_message.Message):
     max_attempts: int
     task_timeout_s: float
     backup_after_s: float
-    def __init__(self, job_id: _Optional[str] = ..., name: _Optional[str] = ..., reference: _Optional[bytes] = ..., source: _Optional[bytes] = ..., search_path: _Optional[bytes] = ..., params: _Optional[_Iterable[_Union[Param, _Mapping]]] = ..., n_reduce: _Optional[int] = ..., output: _Optional[bytes] = ..., max_attempts: _Optional[int] = ..., task_timeout_s: _Optional[float] = ..., backup_after_s: _Optional[float] = ...) -> None: ...
+    bounds: bytes
+    def __init__(self, job_id: _Optional[str] = ..., name: _Optional[str] = ..., reference: _Optional[bytes] = ..., source: _Optional[bytes] = ..., search_path: _Optional[bytes] = ..., params: _Optional[_Iterable[_Union[Param, _Mapping]]] = ..., n_reduce: _Optional[int] = ..., output: _Optional[bytes] = ..., max_attempts: _Optional[int] = ..., task_timeout_s: _Optional[float] = ..., backup_after_s: _Optional[float] = ..., bounds: _Optional[bytes] = ...) -> None: ...
 
 class MapOutput(_message.Message):
     __slots__ = ("index", "attempt", "host", "path")
@@ -552,32 +554,6 @@ class MasterEvent(_message.Message):
     state: str
     text: str
     def __init__(self, state: _Optional[str] = ..., text: _Optional[str] = ...) -> None: ...
-
-class Fetch(_message.Message):
-    __slots__ = ("version", "id", "path", "offset", "size_bytes")
-    VERSION_FIELD_NUMBER: _ClassVar[int]
-    ID_FIELD_NUMBER: _ClassVar[int]
-    PATH_FIELD_NUMBER: _ClassVar[int]
-    OFFSET_FIELD_NUMBER: _ClassVar[int]
-    SIZE_BYTES_FIELD_NUMBER: _ClassVar[int]
-    version: int
-    id: int
-    path: bytes
-    offset: int
-    size_bytes: int
-    def __init__(self, version: _Optional[int] = ..., id: _Optional[int] = ..., path: _Optional[bytes] = ..., offset: _Optional[int] = ..., size_bytes: _Optional[int] = ...) -> None: ...
-
-class Fetched(_message.Message):
-    __slots__ = ("version", "id", "file_bytes", "error")
-    VERSION_FIELD_NUMBER: _ClassVar[int]
-    ID_FIELD_NUMBER: _ClassVar[int]
-    FILE_BYTES_FIELD_NUMBER: _ClassVar[int]
-    ERROR_FIELD_NUMBER: _ClassVar[int]
-    version: int
-    id: int
-    file_bytes: int
-    error: str
-    def __init__(self, version: _Optional[int] = ..., id: _Optional[int] = ..., file_bytes: _Optional[int] = ..., error: _Optional[str] = ...) -> None: ...
 
 class StartJob(_message.Message):
     __slots__ = ("spec", "folder", "memory_bytes", "progress_interval_s")

@@ -39,6 +39,7 @@ from zmr.core.states import JobState
 from zmr.wire import codec
 
 OUT = "/out"
+MANIFEST_S = 0.005  # to write it takes longer than a frame takes to arrive
 _CLIENT = b"client"
 
 
@@ -79,9 +80,11 @@ class Cluster:
         self.log: list[str] = []
         self.published: list[m.Event] = []
         self.outcomes: dict[str, Outcome] = {}
+        self.completing: set[str] = set()  # jobs whose manifest is, or has been, written
         self.snapshots: list[SendSnapshot] = []
         self.replies: list[m.Message] = []  # to the client
         self.output: dict[str, str] = {}  # the shared output folder: whole files
+        self.granted: set[int] = set()  # attempts that were let publish, and not lost since
         self.begun: list[m.Task] = []  # every start of a task in a slot
         self._death_timeout_s = death_timeout_s
         self._plans: list[Plan] = []
@@ -207,13 +210,17 @@ class Cluster:
                     outbox.setdefault(peer, []).append(message)
                 case Publish(event):
                     self.published.append(event)
+                    if isinstance(event, m.TaskEvent) and event.state == "lost":
+                        self.granted.discard(self.master.epoch << 32 | event.attempt)
                 case Log(_, text):
                     self.note("master", text)
                 case SendSnapshot():
                     self.snapshots.append(action)
                 case CompleteOutput(outcome):
                     completed = OutputCompleted(outcome.spec.job_id)
-                    self.later(0.0, partial(self.tell_master, completed))
+                    assert completed.job_id not in self.completing
+                    self.completing.add(completed.job_id)
+                    self.later(MANIFEST_S, partial(self.tell_master, completed))
                 case JobEnded(outcome):
                     assert outcome.spec.job_id not in self.outcomes
                     self.outcomes[outcome.spec.job_id] = outcome
@@ -221,7 +228,20 @@ class Cluster:
                     assert self.quit is None
                     self.quit = action
         for peer, messages in outbox.items():
+            self._check_grants(messages)
             self._send(peer, m.Frame(self.master.epoch, tuple(messages)))
+
+    def _check_grants(self, messages: list[m.Message]) -> None:
+        """Fail if an attempt is let publish beside another one that may still do so."""
+        for message in messages:
+            if isinstance(message, m.CommitReply) and message.granted:
+                attempts = (
+                    job.attempts.get(message.attempt) for job in self.master.active.values()
+                )
+                (attempt,) = filter(None, attempts)
+                others = [a for a in attempt.task.attempts if a.id in self.granted]
+                assert others in ([], [attempt]), "two may publish at a time"
+                self.granted.add(message.attempt)
 
     def _send(self, peer: bytes, frame: m.Frame) -> None:
         if peer == _CLIENT:

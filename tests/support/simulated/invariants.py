@@ -37,6 +37,8 @@ def _validate_workers(master: Master) -> None:
         assert worker.is_present == (peer in present)
         assert worker.state is not WorkerState.LEFT
         if worker.is_present:
+            assert worker.outputs.keys() <= master.active.keys()
+            assert worker.has_spec_of <= worker.knows_of <= master.active.keys()
             for id, attempt in worker.attempts.items():
                 assert attempt.id == id
                 assert attempt.is_live
@@ -61,7 +63,7 @@ def _validate_table(master: Master, job: JobRun, table: TaskTable) -> None:
 
 
 def _validate_task(master: Master, job: JobRun, task: TaskRecord) -> None:
-    assert task.state is not TaskState.COMPLETED or task.result is not None
+    assert task.state is not TaskState.COMPLETED or task.winner
     assert (task.state is TaskState.IN_PROGRESS) == bool(task.attempts)
     assert task.committer is None or task.committer in task.attempts
     assert task.state is not TaskState.COMPLETED or not task.lost
@@ -85,16 +87,17 @@ def _validate_attempts(master: Master, job: JobRun) -> None:
         for attempt in (*task.attempts, *task.lost)
     }
     assert listed == job.attempts.keys()
-    assert all(attempt.is_live for attempt in job.backups_wanted.values())
+    for attempt in job.backups_wanted.values():
+        assert attempt.task.attempts == (attempt,)
     assert job.backups_wanted.keys() <= listed
 
 
 def _validate_outputs(master: Master, job: JobRun) -> None:
     for task in job.maps.tasks:
-        if task.result is not None and job.needs_output_of(task):
+        if job.needs_output_of(task):
             owner = master.workers.get(task.owner)
             assert owner is not None, f"the output of {task} is with nobody"
-            assert owner.outputs[job.id][task.result.attempt] == task.index
+            assert owner.outputs[job.id][task.winner] == task.index
 
 
 def _validate_scheduler(master: Master) -> None:
@@ -112,7 +115,17 @@ def _validate_scheduler(master: Master) -> None:
     if free and master._stopping is None and not master.is_exiting:
         assert not master.queued, "a job waits while a slot is free"
         for job in master.active.values():
-            assert job.is_complete or not job.ready.idle, "a task waits while a slot is free"
+            if not job.is_complete:
+                _validate_waiting(job, free, {p for p, worker in alive.items() if worker.credit})
+
+
+def _validate_waiting(job: JobRun, free: set[bytes], takers: set[bytes]) -> None:
+    """Fail if a task waits while a slot is free, but for its last time in good hands."""
+    for task in job.ready.tasks:
+        if task.state is TaskState.IDLE:
+            assert task.failures == job.spec.max_attempts - 1, f"{task} waits, a slot is free"
+            assert free <= task.failed_on
+            assert not takers <= task.failed_on
 
 
 def validate_worker(core: WorkerCore) -> None:

@@ -114,7 +114,8 @@ class SimulatedSlot:
         )
 
     def _source(self, source: m.MapOutput) -> list[str] | None:
-        return self.cluster.workers[source.host].disk.get(source.path)
+        worker = self.cluster.workers.get(source.host)
+        return worker.disk.get(source.path) if worker is not None else None
 
     def _unreadable(self, task: m.Task) -> tuple[tuple[int, int], ...]:
         return tuple((s.index, s.attempt) for s in task.sources if self._source(s) is None)

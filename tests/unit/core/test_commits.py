@@ -18,14 +18,14 @@ def grants(cluster: Cluster) -> list[int]:
 def two_reduces_ready(cluster: Cluster) -> tuple[str, str]:
     """Have one reduce done by two workers, the second of which asks right after the first.
 
-    Returns their names. The one that asks first hangs before it publishes.
+    Returns their names. The one that asks first takes long to publish.
     """
     job = cluster.submit(maps=4, reduces=4, backup_after_s=3.0)
-    slow = Work(takes_s=13.2)
+    slow = Work(takes_s=13.2, publishes_s=10.0)
     cluster.plan(slow, TaskKind.REDUCE, index=3, times=1)
     cluster.plan(Work(takes_s=10.0), TaskKind.REDUCE, index=3, times=1)
     cluster.run(lambda: len(cluster.network.messages(m.CommitRequest)) == 4)
-    first, second = [event for event in cluster.attempts("running", TaskKind.REDUCE)][3:]
+    first, second = cluster.attempts("running", TaskKind.REDUCE)[3:]
     assert first.index == second.index == 3
     assert cluster.job_states(job)[-1] == "reduce"
     return first.worker, second.worker
@@ -49,9 +49,10 @@ def test_when_the_one_that_was_let_dies_the_other_is_let() -> None:
     other = next(w for w in cluster.workers.values() if w is not holder)
     assert holder.name == first
 
-    holder.crash()
     cluster.run(lambda: bool(other.core.commits))
+    cluster.run_for(3.0)
     assert grants(cluster)[-1] == granted, "two were let at a time"
+    holder.crash()
     cluster.run_until_over()
 
     cluster.check("job-1")
@@ -62,10 +63,13 @@ def test_a_second_that_is_not_stuck_waits_for_the_first_however_long() -> None:
     # Given an attempt that has leave to publish and takes its time, with progress, to do so.
     cluster = Cluster(workers=2)
     cluster.plan(Work(takes_s=12.0, publishes_s=50.0), TaskKind.REDUCE, index=1, times=1)
-    cluster.plan(Work(takes_s=3.0), TaskKind.REDUCE, index=1, times=1)
+    cluster.plan(Work(takes_s=10.0), TaskKind.REDUCE, index=1, times=1)
     job = cluster.submit(maps=2, reduces=2, task_timeout_s=20.0, backup_after_s=3.0)
     cluster.run_until_over()
     cluster.check(job)
+    assert len(grants(cluster)) == 2
+    assert not cluster.attempts("failed")
+    assert len(cluster.attempts("cancelled")) == 1
 
 
 @pytest.mark.parametrize("kind", [m.CommitReply, m.CommitRequest])
@@ -92,6 +96,23 @@ def test_an_attempt_that_returns_with_its_leave_and_its_substitute_make_one_file
     cluster.run_until_over()
     cluster.check(job)
     assert len(cluster.attempts("succeeded", TaskKind.REDUCE)) == 1
+
+
+def test_one_that_returns_with_its_leave_keeps_it() -> None:
+    # Given the holder of the leave, lost and back before anybody else has asked.
+    cluster = Cluster(workers=2)
+    cluster.plan(Work(publishes_s=10.0), times=1)
+    cluster.plan(Work(takes_s=3.0))
+    job = cluster.submit(maps=1, reduces=0)
+    cluster.run(lambda: bool(grants(cluster)))
+    (holder,) = [w for w in cluster.workers.values() if w.core.attempts]
+    cluster.network.cut(holder.name)
+    cluster.run(lambda: cluster.worker_states(holder.name)[-1] == "lost")
+    cluster.network.heal(holder.name)
+    cluster.run_until_over()
+    cluster.check(job)
+    assert len(cluster.network.messages(m.CommitRequest)) > 1
+    assert len(grants(cluster)) == 1
 
 
 def test_maps_of_a_map_only_job_ask_as_well() -> None:

@@ -8,7 +8,6 @@ from support.simulated import Cluster, Work
 from zmr.core import messages as m
 from zmr.core.events import JobGiven, OutputCompleted
 from zmr.core.master import MasterSettings
-from zmr.core.messages import TaskKind
 from zmr.core.states import JobState
 
 ONE_JOB = MasterSettings(one_job=True)
@@ -203,17 +202,18 @@ def test_an_output_that_can_not_be_completed_fails_the_job() -> None:
 # --- what is left of ended jobs ----------------------------------------------------------------
 
 
-def test_of_ended_jobs_the_status_is_kept_and_of_many_the_last() -> None:
-    cluster = Cluster(workers=4, slots=8)
-    cluster.plan(Work(takes_s=0.01))
-    cluster.plan(Work(fails="broken"), TaskKind.REDUCE)
-    jobs = [cluster.submit(maps=2, reduces=1) for _ in range(120)]
+def test_of_ended_jobs_the_status_is_kept_and_of_many_the_last(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("zmr.core.master._ENDED_JOBS_KEPT", 10)
+    cluster = Cluster(workers=2)
+    jobs = [cluster.submit(maps=2, reduces=1) for _ in range(15)]
     cluster.run_until_over()
 
     cluster.ask(m.GetSnapshot())
     told = cluster.snapshots[-1].jobs
 
-    assert [status.job_id for status in told] == jobs[20:]
+    assert [status.job_id for status in told] == jobs[5:]
     assert {(status.state, status.maps_done, status.n_map) for status in told} == {("done", 2, 2)}
     for job in cluster.master.jobs.values():
         assert not job.maps.tasks

@@ -83,6 +83,20 @@ def test_a_late_registration_does_not_cost_the_outputs_made_since() -> None:
     assert set(cluster.times_begun(job).values()) == {1}
 
 
+def test_a_worker_that_registers_again_without_need_is_told_of_the_job_again() -> None:
+    # Given a worker that has nothing of the job at the moment, and drops it as it registers.
+    cluster = Cluster(workers=1)
+    cluster.plan(Work(takes_s=0.5, fails="once"), TaskKind.MAP, times=1)
+    cluster.network.delay(m.TaskFailed, by_s=0.1)
+    job = cluster.submit(maps=1, reduces=1)
+    cluster.run(lambda: bool(cluster.network.messages(m.TaskFailed)))
+    cluster.workers["w1"].deliver_later(m.Frame(7, (m.RegisterAgain(),)))
+    cluster.run_until_over()
+    cluster.check(job)
+    assert cluster.worker_states("w1") == ["alive"]
+    assert not cluster.attempts("lost")
+
+
 def test_a_lost_cancel_of_a_task_that_hangs_is_repeated() -> None:
     # Given a single slot, which would hang for ever.
     cluster = Cluster(workers=1)
@@ -152,6 +166,34 @@ def test_a_frame_of_another_epoch_changes_nothing_and_is_told_to_register() -> N
     cluster.run_until_over()
     cluster.check(job)
     assert set(cluster.times_begun(job).values()) == {1}
+
+
+def test_a_worker_can_not_speak_of_anothers_attempts() -> None:
+    cluster = Cluster(workers=2)
+    job = cluster.submit(maps=2, reduces=1)
+    cluster.run_for(0.5)
+    attempt = next(a for a in cluster.master.active[job].attempts.values() if a.peer == b"w1")
+    done = m.MapDone(job, attempt.task.index, attempt.id, "/somewhere", (1,), m.Stats())
+    cluster.to_master(b"w2", m.Frame(cluster.master.epoch, (done,)))
+    cluster.run_for(0.1)
+    assert attempt.is_live
+    assert cluster.master.ignored["attempt is not the sender's"] == 1
+
+
+def test_a_result_of_another_kind_of_job_is_of_no_use() -> None:
+    cluster = Cluster(workers=1)
+    job = cluster.submit(maps=1, reduces=1)
+    cluster.run_for(0.5)
+    (attempt,) = cluster.master.active[job].attempts
+    file = m.OutputFile("job-1-mr-out-0", 1, "crc32:0")
+    for done in (
+        m.MapDone(job, 0, attempt, "", (1,), m.Stats()),
+        m.MapDone(job, 0, attempt, "/somewhere", (1,), m.Stats(), file=file),
+    ):
+        cluster.to_master(b"w1", m.Frame(cluster.master.epoch, (done,)))
+    cluster.run_until_over()
+    cluster.check(job)
+    assert cluster.master.ignored["result of another kind of job"] == 2
 
 
 def test_a_worker_goes_over_to_a_master_that_was_started_again() -> None:

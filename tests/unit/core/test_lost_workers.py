@@ -162,6 +162,26 @@ def test_a_reduce_gets_no_backup_while_a_map_output_is_missing() -> None:
     assert len(backup.sources) == n_maps
 
 
+def test_a_straggler_whose_sibling_comes_back_gets_no_third_attempt() -> None:
+    # Given a map of a worker that was lost, done for so long by another one that it wants a backup.
+    cluster = Cluster(workers=2)
+    cluster.plan(Work(takes_s=60.0), TaskKind.MAP, index=2)
+    job = cluster.submit(maps=3, reduces=1, backup_after_s=2.0)
+    cluster.run(lambda: len(cluster.attempts("succeeded")) == 2)
+    cluster.run_for(0.5)
+    (first,) = [w for w in cluster.workers.values() if w.core.attempts]
+    cluster.network.cut(first.name)
+    cluster.run(lambda: bool(cluster.master.active[job].backups_wanted))
+    cluster.network.heal(first.name)
+    cluster.run(lambda: cluster.said(f"is back with worker {first.name}"))
+
+    cluster.add_worker(slots=2)
+    cluster.run_until_over()
+
+    cluster.check(job)
+    assert cluster.times_begun(job)[TaskKind.MAP, 2] == 2
+
+
 # --- a worker leaves ---------------------------------------------------------------------------
 
 
@@ -191,10 +211,11 @@ def test_a_worker_that_is_told_twice_stops_at_once() -> None:
     job = cluster.submit(maps=4, reduces=1)
     cluster.run_for(0.5)
     leaving = cluster.workers["w1"]
-    leaving.interrupt()
-    assert leaving.quit is None
-    leaving.interrupt()
-    assert leaving.quit is not None
+    is_up = []
+    for _ in range(2):
+        leaving.interrupt()
+        is_up.append(leaving.is_up)
+    assert is_up == [True, False]
     cluster.run_until_over()
     cluster.check(job)
     # Its goodbye saved the wait for its silence to be noticed.
@@ -250,3 +271,17 @@ def test_a_cut_that_heals_costs_no_work() -> None:
     cluster.check(job)
     assert set(cluster.times_begun(job).values()) == {1}
     assert cluster.worker_states("w1") == ["alive", "suspect", "lost", "alive"]
+
+
+def test_of_many_workers_that_never_come_back_the_latest_are_remembered(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("zmr.core.liveness._LOST_KEPT", 3)
+    cluster = Cluster(workers=1)
+    for _ in range(8):
+        worker = cluster.add_worker()
+        cluster.run_for(0.5)
+        worker.crash()
+        cluster.run_for(10.0)
+    assert cluster.worker_states("w9") == ["alive", "suspect", "lost"]
+    assert [*cluster.master.workers.workers] == [b"w1", b"w6", b"w7", b"w8", b"w9"]

@@ -15,7 +15,7 @@ from zmr.core import messages as m
 from zmr.core.master import MasterSettings
 
 FAULTS_S = 60.0
-SEEDS = 60
+SEEDS = 40
 
 
 class Chaos:

@@ -182,12 +182,25 @@ def test_only_the_last_straggler_gets_a_backup_on_another_worker() -> None:
     assert 12.0 < cluster.now < 20.0  # --backup-after, and not a hundred seconds
 
 
-def test_no_backup_while_more_than_a_twentieth_of_the_tasks_remains() -> None:
-    # Given 40 maps, of which three need half a minute: two are a twentieth.
-    cluster = Cluster(workers=4)
-    for index in (0, 1, 2):
+@pytest.mark.parametrize(("slow", "backups"), [(3, 0), (2, 2)])
+def test_no_backup_while_more_than_a_twentieth_of_the_tasks_remains(
+    slow: int, backups: int
+) -> None:
+    # Given 40 maps, of which two are a twentieth, and slots that have nothing else to do.
+    cluster = Cluster(workers=4, slots=2)
+    for index in range(slow):
         cluster.plan(Work(takes_s=30.0), TaskKind.MAP, index)
     job = cluster.submit(maps=40, reduces=1)
+    cluster.run_until_over()
+    cluster.check(job)
+    assert cluster.times_begun(job).total() == 40 + 1 + backups
+
+
+def test_a_backup_is_not_put_beside_its_straggler() -> None:
+    # Given a worker that is slow as a whole, and has a slot to spare.
+    cluster = Cluster(workers=1, slots=2)
+    cluster.plan(Work(takes_s=100.0), TaskKind.MAP, index=0, times=1)
+    job = cluster.submit(maps=5, reduces=1)
     cluster.run_until_over()
     cluster.check(job)
     assert set(cluster.times_begun(job).values()) == {1}
@@ -206,17 +219,20 @@ def test_without_stragglers_every_task_runs_once(maps: int, takes_s: float) -> N
 
 
 def test_time_in_a_queue_does_not_make_a_straggler() -> None:
-    # Given a map that begins late, because it waited behind a slow one of the same worker.
-    cluster = Cluster(workers=1)
-    cluster.plan(Work(takes_s=20.0), TaskKind.MAP, index=39)
+    # Given a map that begins late, because it waited behind two slow ones of the same worker, and
+    # another worker that comes when it has only just begun.
+    cluster = Cluster(workers=1, slots=2)
+    for index in (38, 39):
+        cluster.plan(Work(takes_s=20.0), TaskKind.MAP, index)
     cluster.plan(Work(takes_s=5.0), TaskKind.MAP, index=40)
     cluster.plan(Work(takes_s=0.01))
-    job = cluster.submit(maps=41, reduces=1, backup_after_s=8.0)
-    cluster.run(lambda: any(task.index == 39 for task in cluster.begun))
-    cluster.add_worker()
+    job = cluster.submit(maps=60, reduces=1, backup_after_s=8.0)
+    cluster.run(lambda: any(task.index == 40 for task in cluster.begun))
+    assert cluster.now > 20.0
+    cluster.add_worker(slots=3)
     cluster.run_until_over()
     cluster.check(job)
-    assert cluster.times_begun(job)[TaskKind.MAP, 40] == 1
+    assert set(cluster.times_begun(job).values()) == {1}
 
 
 # --- several jobs on one worker ----------------------------------------------------------------

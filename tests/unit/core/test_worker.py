@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TypeVar
 
 import pytest
@@ -335,6 +336,7 @@ def test_a_draining_worker_begins_nothing_new() -> None:
     worker.interrupted()
     assert worker.said(m.GetTask) == [m.GetTask(0)]
     worker.gets(4)  # it was on its way
+    assert worker.core.attempts == [1, 2]
     worker.slot_says(done(1))
     assert not worker.begun()
     worker.slot_says(done(2), 1)
@@ -360,6 +362,20 @@ def test_with_nothing_to_wait_for_the_first_signal_is_enough(registered: bool) -
     worker.interrupted()
     assert worker.did(Quit)
     assert bool(worker.said(m.Leave)) == registered
+
+
+def test_a_deadline_that_is_met_to_the_bit_is_met() -> None:
+    # 0.7 s after some of these moments is, in floating point, a little less than 0.7 s after.
+    for tenths in range(100):
+        worker = Worker(register=False)
+        settings = replace(worker.core.settings, death_timeout_s=0.7)
+        core = WorkerCore(settings, tenths / 10)
+        for _ in range(10):
+            deadline = core.next_deadline()
+            if deadline is None:
+                break
+            core.tick(deadline)
+        assert deadline is None, "it never gives up"
 
 
 def test_exit_is_obeyed_at_once() -> None:

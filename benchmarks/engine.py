@@ -13,10 +13,15 @@ class NotAvailable(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """What is run, without a shell, and variables to add to its environment."""
+    """What is run, without a shell, and variables to add to its environment.
+
+    `elapsed_s` finds the time that counts in what the command wrote (the ends of its standard
+    output and standard error); without it, the wall time of the whole process counts.
+    """
 
     argv: tuple[str, ...]
     env: Mapping[str, str] = field(default_factory=dict)
+    elapsed_s: Callable[[str, str], float] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +34,7 @@ class Run:
     temporary: Path  # also in the environment, as TMPDIR
     slots: int
     amount: int  # tasks, or bytes: what the work is measured in
-    memory: str = ""  # the work's memory budget for a slot, such as "256M"
+    memory_mib: int = 0  # the budget of each slot; 0: none
 
 
 MakeCommand = Callable[[Run], Command]
@@ -47,5 +52,5 @@ class Engine:
     title: str
     program: Callable[[Path], tuple[str, ...]]
     commands: Mapping[str, MakeCommand]  # by the name of the work
-    version: Callable[[], str] = str
+    version: Callable[[], str] = str  # "DuckDB 1.0", or nothing to say
     usage_status: int | None = None  # the exit status that says that it can't do such a thing

@@ -1,0 +1,97 @@
+"""The jobs that zmr runs in the benchmarks, beside the ones that are built in."""
+
+from __future__ import annotations
+
+import os
+import zlib
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from zmr import Count, InputFormat, Job, Sum
+
+BLOCK_BYTES = 256 * 1024
+
+
+class RecordWords(Job):
+    """Count words with plain Python for each word, and a declared sum."""
+
+    def map(self, line: str) -> Iterator[tuple[str, int]]:
+        for word in line.split():
+            yield word, 1
+
+    reduce = Sum()
+
+
+class PythonWords(Job):
+    """Count words with plain Python only."""
+
+    def map(self, line: str) -> Iterator[tuple[str, int]]:
+        for word in line.split():
+            yield word, 1
+
+    def combine(self, word: str, counts: Iterator[int]) -> Iterator[tuple[str, int]]:
+        yield word, sum(counts)
+
+    reduce = combine
+
+
+class BigKey(Job):
+    """Bring all lines together under one key, and go over them once."""
+
+    def map(self, line: str) -> Iterator[tuple[str, str]]:
+        yield "all", line
+
+    def reduce(self, key: str, lines: Iterator[str]) -> Iterator[tuple[str, str]]:
+        n = total = 0
+        for line in lines:
+            n += 1
+            total += zlib.crc32(line.encode())
+        yield key, f"{n} {total}"
+
+
+class Nothing(InputFormat):
+    """No records, from a file that is not even opened."""
+
+    splittable = True
+
+    def read(self, split: Any, count: Callable[[str, int], None]) -> Iterator[Any]:
+        """Count the task and read nothing."""
+        count("tasks", 1)
+        yield from ()
+
+
+class Noop(Job):
+    """Tasks that do nothing."""
+
+    input = Nothing()
+
+    def map(self, record: object) -> None:
+        """Never called."""
+
+    reduce = Count()
+
+
+class RandomBlocks(InputFormat):
+    """As many blocks of 256 KiB that no compression makes smaller as the split has room for."""
+
+    splittable = True
+
+    def read(self, split: Any, count: Callable[[str, int], None]) -> Iterator[Any]:
+        """Yield numbered blocks, without a look at the file."""
+        for number in range(
+            split.offset // BLOCK_BYTES, (split.offset + split.length) // BLOCK_BYTES
+        ):
+            yield [(number, os.urandom(BLOCK_BYTES))], BLOCK_BYTES
+
+
+class Stream(Job):
+    """Move blocks from map to reduce, and count their bytes there."""
+
+    input = RandomBlocks()
+
+    def map(self, record: tuple[int, bytes]) -> Iterator[tuple[int, bytes]]:
+        yield record
+
+    def reduce(self, number: int, blocks: Iterator[bytes]) -> None:
+        for block in blocks:
+            self.count("bytes", len(block))

@@ -1,0 +1,126 @@
+"""Every command in the documents runs, and does what the document says.
+
+A block of shell that isn't run here stands in `NOT_RUN`, with the reason.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+import shutil
+import sys
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from support import CHECKOUT, Zmr
+from support.cluster import reserved_port
+
+pytestmark = pytest.mark.usefixtures("nothing_left_behind")
+
+# The commands' own examples, which are all of those in docs/cli.md, are tested with the commands.
+DOCUMENTS = [
+    CHECKOUT / "README.md",
+    *(path for path in (CHECKOUT / "docs").glob("**/*.md") if path.name != "cli.md"),
+]
+BLOCK_OF_SH = re.compile(r"^```sh\n(.*?)^```$", flags=re.DOTALL | re.MULTILINE)
+BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", flags=re.DOTALL | re.MULTILINE)
+
+SETUP = "bin/setup && .venv/bin/zmr run wordcount input/\n"
+LONGEST = ".venv/bin/zmr run longest.py input/ -o longest -r 2\n"
+CLUSTER = """\
+bin/master --port 5555 --job wordcount input/ -o counts -r 4
+bin/worker tcp://127.0.0.1:5555
+bin/tail tcp://127.0.0.1:5555
+"""
+NOT_RUN = {
+    "bin/setup test && .venv/bin/tox\n": "tox runs these tests",
+    **dict.fromkeys(
+        BLOCK_OF_SH.findall((CHECKOUT / "docs" / "performance.md").read_text()),
+        "benchmarks take minutes, and other engines",
+    ),
+}
+
+
+def blocks(language: str) -> list[str]:
+    """Return all blocks of a language in the documents."""
+    found = [block for path in DOCUMENTS for block in BLOCK.findall(path.read_text())]
+    return [text for its_language, text in found if its_language == language]
+
+
+@pytest.fixture
+def checkout(zmr: Zmr) -> Path:
+    """Return a folder like a checkout in which `bin/setup` has been run, and does no more."""
+    folder = zmr.folder / "checkout"
+    shutil.copytree(CHECKOUT / "bin", folder / "bin")
+    shutil.copytree(CHECKOUT / "input", folder / "input")
+    (folder / "zmr").symlink_to(CHECKOUT / "zmr")
+    (folder / ".venv" / "bin").mkdir(parents=True)
+    python = shlex.quote(sys.executable)
+    for name, line in {
+        "bin/setup": "exit 0",
+        ".venv/bin/python": f'exec {python} "$@"',
+        ".venv/bin/zmr": f'exec {python} -m zmr "$@"',
+    }.items():
+        (folder / name).write_text(f"#!/bin/sh\n{line}\n")
+        (folder / name).chmod(0o755)
+    return folder
+
+
+def words(checkout: Path) -> list[str]:
+    return [word for path in (checkout / "input").iterdir() for word in path.read_text().split()]
+
+
+def pairs(text: str) -> list[tuple[str, str]]:
+    """Return the keys and values of output text."""
+    return [(key, value) for key, _, value in (line.partition("\t") for line in text.splitlines())]
+
+
+def is_sorted(text: str) -> bool:
+    keys = [key for key, _ in pairs(text)]
+    return keys == sorted(keys)
+
+
+def test_every_block_is_run_or_says_why_not() -> None:
+    assert set(blocks("sh")) == {SETUP, LONGEST, CLUSTER, *NOT_RUN}
+
+
+def test_the_first_command(zmr: Zmr, checkout: Path) -> None:
+    ended = zmr.run(program=("sh", "-c", SETUP), cwd=checkout)
+    assert ended.status == 0, ended.stderr
+    counts = pairs(ended.stdout)
+    assert {word: int(n) for word, n in counts} == Counter(words(checkout))
+    assert len(counts) == len(set(counts))
+
+
+def test_a_job_of_your_own(zmr: Zmr, checkout: Path) -> None:
+    (job,) = (block for block in blocks("python") if "class Longest" in block)
+    (checkout / "longest.py").write_text(job)
+
+    ended = zmr.run(program=("sh", "-c", LONGEST), cwd=checkout)
+
+    assert ended.status == 0, ended.stderr
+    files = sorted((checkout / "longest").glob("mr-out-*"))
+    assert [path.name for path in files] == ["mr-out-0", "mr-out-1"]
+    longest: dict[str, str] = {}
+    for word in sorted(words(checkout), key=lambda word: (len(word), word)):
+        longest[word[0].lower()] = word
+    texts = [path.read_text() for path in files]
+    assert sorted(pairs("".join(texts))) == sorted(longest.items())
+    assert all(is_sorted(text) for text in texts)
+
+
+def test_a_cluster(zmr: Zmr, checkout: Path) -> None:
+    with reserved_port() as port:
+        lines = CLUSTER.replace("5555", str(port)).splitlines()
+        # Given the three commands, the master's last
+        tail, worker, master = (
+            zmr.start(program=("sh", "-c", line), cwd=checkout) for line in reversed(lines)
+        )
+        # Then all end well, and the words are counted
+        assert [command.wait() for command in (master, worker, tail)] == [0, 0, 0]
+    files = sorted((checkout / "counts").glob("mr-out-*"))
+    assert len(files) == 4
+    counts = pairs("".join(path.read_text() for path in files))
+    assert {word: int(n) for word, n in counts} == Counter(words(checkout))
+    assert re.search(r"job wordcount-\w+: done\n", tail.stdout)

@@ -1,0 +1,89 @@
+"""From the rows of a job's input to its map tasks."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from zmr.core.messages import InputFile, Split
+from zmr.core.plan import FILES_AS_TASKS, SHARED_TASK_BYTES, SPLIT_BYTES, count_pieces, plan
+
+MIB = 1024 * 1024
+
+
+def splittable(name: str, size_bytes: int) -> InputFile:
+    return InputFile(name, size_bytes, splittable=True)
+
+
+def test_a_file_is_a_task() -> None:
+    files = [splittable("b", 10), splittable("a", 0), InputFile("c.gz", 10**12, splittable=False)]
+    assert plan(files) == [(Split("b"),), (Split("a"),), (Split("c.gz"),)]
+
+
+def test_no_files_are_no_tasks() -> None:
+    assert plan([]) == []
+
+
+def test_a_large_file_is_cut_into_even_pieces() -> None:
+    assert plan([splittable("whole", SPLIT_BYTES)]) == [(Split("whole"),)]
+    cut = plan([splittable("cut", SPLIT_BYTES + 1)])
+    assert cut == [
+        (Split("cut", 0, SPLIT_BYTES // 2),),
+        (Split("cut", SPLIT_BYTES // 2, SPLIT_BYTES // 2 + 1),),
+    ]
+
+
+def test_very_many_small_files_share_tasks_in_their_order() -> None:
+    files = [splittable(f"{n}", 1000) for n in range(1000)]
+    tasks = plan(files)
+    # 128 tasks at most, and enough of them to keep the slots of a cluster busy.
+    assert 100 <= len(tasks) <= FILES_AS_TASKS
+    assert [split.path for task in tasks for split in task] == [file.path for file in files]
+
+
+def test_neighbours_share_only_while_they_are_small_together() -> None:
+    files = [splittable(f"{n}", 300_000) for n in range(2000)]
+    sizes = [300_000 * len(task) for task in plan(files)]
+    assert max(sizes) <= SHARED_TASK_BYTES
+    assert min(sizes[:-1]) == 900_000
+
+
+def test_a_large_file_among_many_small_ones_keeps_its_own_tasks() -> None:
+    files = [splittable(f"{n}", 10) for n in range(500)]
+    files[100] = splittable("large", 3 * SPLIT_BYTES)
+    files[200] = InputFile("alone", 2 * MIB, splittable=False)
+    tasks = plan(files)
+    assert [task for task in tasks if task[0].path == "large"] == [
+        (Split("large", n * SPLIT_BYTES, SPLIT_BYTES),) for n in range(3)
+    ]
+    assert (Split("alone"),) in tasks
+
+
+ROWS = st.builds(
+    lambda size_bytes, splittable: (size_bytes, splittable), st.integers(0, 400), st.booleans()
+)
+
+
+@given(st.lists(ROWS, max_size=300), st.integers(1, 500))
+def test_every_byte_is_in_one_task_and_in_order(
+    rows: list[tuple[int, bool]], split_bytes: int
+) -> None:
+    files = [InputFile(f"{n}", *row) for n, row in enumerate(rows)]
+    tasks = plan(files, split_bytes)
+
+    flat = iter(split for task in tasks for split in task)
+    for file in files:
+        end = 0
+        while True:
+            split = next(flat)
+            assert (split.path, split.offset) == (file.path, end)
+            if split.length == -1:
+                assert not end
+                break
+            assert 0 < split.length <= split_bytes
+            end += split.length
+            if end == file.size_bytes:
+                break
+    assert next(flat, None) is None
+    assert all(tasks)
+    assert len(tasks) <= count_pieces(files, split_bytes)

@@ -1,0 +1,155 @@
+from __future__ import annotations
+
+import bz2
+import gzip
+import lzma
+import random
+import tracemalloc
+from collections.abc import Callable
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+from support.reading import in_pieces, read, read_batches
+
+from zmr import Csv, FixedRecords, InputFormat, JsonLines, Lines, Parquet, TextBlocks, WholeFiles
+from zmr.core.messages import Split
+from zmr.data.compression import is_compressed, open_input
+
+Compress = Callable[[bytes], bytes]
+CODECS: dict[str, Compress] = {
+    ".gz": gzip.compress,
+    ".bz2": bz2.compress,
+    ".xz": lzma.compress,
+    ".zst": lambda data: pa.compress(data, codec="zstd", asbytes=True),
+    ".lz4": lambda data: pa.compress(data, codec="lz4", asbytes=True),
+}
+EVERY_CODEC = pytest.mark.parametrize("suffix", CODECS)
+NOISE = random.Random(1).randbytes(100_000)
+# What the command line tools of zstd and lz4 make of b"abc\n": frames with a checksum.
+WITH_CHECKSUM = {
+    ".zst": bytes.fromhex("28b52ffd04582100006162630a 2d6e4c82"),
+    ".lz4": bytes.fromhex("04224d186440a704000080 6162630a 00000000 6c3e7b08"),
+}
+
+
+def content(path: Path) -> bytes:
+    with open_input(str(path)) as file:
+        return file.read()
+
+
+@EVERY_CODEC
+@pytest.mark.parametrize(
+    ("input_format", "text"),
+    [
+        (Lines(), "a\r\nü\n\nlast"),
+        (TextBlocks(5), "a\r\nü\n\nlast"),
+        (WholeFiles(), "a\r\nü\n\nlast"),
+        (JsonLines(), '{"a": 1}\n\n{"a": 2}'),
+        (Csv(), '\na,b\n1,"2\n"\n3,4'),
+        (Csv(quoted_newlines=False), "a,b\n1,2\n3,4\n"),
+        (FixedRecords(3), "abcdefghi"),
+    ],
+)
+def test_every_format_reads_compressed_files_as_if_they_were_not(
+    tmp_path: Path, suffix: str, input_format: InputFormat, text: str
+) -> None:
+    plain, packed = tmp_path / "in.txt", tmp_path / f"in.txt{suffix}"
+    plain.write_text(text, newline="")
+    packed.write_bytes(CODECS[suffix](text.encode()))
+    if isinstance(input_format, WholeFiles):
+        assert read(input_format, Split(str(packed))).records == [(str(packed), text)]
+        return
+    for how in (read, read_batches):
+        found = how(in_pieces(input_format, 5), Split(str(packed)))
+        assert found == how(input_format, Split(str(plain)))
+        assert found.records
+    last = len(found.records) - 1
+    assert input_format.locate(Split(str(packed)), last) == input_format.locate(
+        Split(str(plain)), last
+    )
+
+
+@EVERY_CODEC
+def test_a_compressed_file_is_not_split_and_belongs_to_its_beginning(
+    tmp_path: Path, suffix: str
+) -> None:
+    path = tmp_path / f"in{suffix.upper()}"
+    path.write_bytes(CODECS[suffix](b"abc\n" * 100))
+    assert is_compressed(str(path))
+    assert not any(each.can_split(str(path)) for each in (Lines(), FixedRecords(3)))
+    assert Lines().can_split(str(tmp_path / "gz"))
+    assert Parquet().can_split("in.parquet")
+    n = path.stat().st_size // 2
+    for input_format, expected in ((Lines(), 100), (FixedRecords(4), 100)):
+        head, tail = Split(str(path), 0, n), Split(str(path), n, n)
+        assert len(read(input_format, head).records) == expected
+        assert read(input_format, tail).records == []
+
+
+@EVERY_CODEC
+def test_members_one_after_the_other_are_one_text(tmp_path: Path, suffix: str) -> None:
+    pack = CODECS[suffix]
+    path = tmp_path / f"in{suffix}"
+    path.write_bytes(pack(b"ab\nc") + pack(b"") + pack(b"d\n" * 100_000) + pack(NOISE))
+    assert content(path) == b"ab\ncd\n" + b"d\n" * 99_999 + NOISE
+    path.write_bytes(b"")
+    assert content(path) == b""
+
+
+@pytest.mark.parametrize("suffix", [".gz", ".xz"])
+def test_zeros_after_a_member_are_padding(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"in{suffix}"
+    path.write_bytes(CODECS[suffix](b"ab\n") + bytes(300_000) + CODECS[suffix](b"c") + bytes(512))
+    assert content(path) == b"ab\nc"
+
+
+@EVERY_CODEC
+def test_what_is_damaged_or_cut_off_is_an_error_that_names_the_file(
+    tmp_path: Path, suffix: str
+) -> None:
+    path = tmp_path / f"in{suffix}"
+    packed = CODECS[suffix](NOISE)
+    for damaged in (
+        packed[:-1],
+        packed[: len(packed) // 2],
+        packed[:3],
+        b"no such data",
+        packed + b"garbage",
+        packed + packed[:-5],
+    ):
+        path.write_bytes(damaged)
+        with pytest.raises(OSError, match=r"the \w+ data is damaged or cut off") as error:
+            content(path)
+        assert error.value.filename == str(path)
+    with pytest.raises(FileNotFoundError) as missing:
+        open_input(f"/nowhere{suffix}")
+    assert (missing.value.strerror, missing.value.filename) == (
+        "No such file or directory", f"/nowhere{suffix}"
+    )  # fmt: skip
+
+
+@EVERY_CODEC
+def test_a_flipped_bit_is_noticed_where_there_is_a_checksum(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"in{suffix}"
+    packed = bytearray(WITH_CHECKSUM.get(suffix) or CODECS[suffix](b"abc\n"))
+    path.write_bytes(packed)
+    assert content(path) == b"abc\n"
+    packed[packed.index(b"abc") if b"abc" in packed else len(packed) // 2] ^= 1
+    path.write_bytes(packed)
+    with pytest.raises(OSError, match="damaged"):
+        content(path)
+
+
+@EVERY_CODEC
+def test_a_bomb_is_read_in_bounded_memory(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"bomb{suffix}"
+    n = 30_000_000
+    path.write_bytes(CODECS[suffix](bytes(n)))
+    tracemalloc.start()
+    try:
+        with open_input(str(path)) as file:
+            assert sum(map(len, iter(lambda: file.read(1 << 16), b""))) == n
+        assert tracemalloc.get_traced_memory()[1] < 12_000_000  # of which xz needs 8 for itself
+    finally:
+        tracemalloc.stop()

@@ -1,0 +1,58 @@
+"""The folders of workers: one each, also when many start at once, and none left of the dead."""
+
+from __future__ import annotations
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from zmr.errors import OutputError
+from zmr.net.folders import LocalFolder
+
+
+def test_workers_that_start_at_once_get_a_folder_each(tmp_path: Path) -> None:
+    # Each looks for abandoned folders while the others make theirs.
+    with ThreadPoolExecutor(8) as threads:
+        folders = list(threads.map(lambda _: LocalFolder(str(tmp_path)), range(64)))
+    paths = [folder.path for folder in folders]
+    assert sorted(paths) == sorted(map(str, tmp_path.iterdir()))
+    for folder in folders:
+        folder.close()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_next_worker_removes_what_a_killed_one_left(tmp_path: Path) -> None:
+    alive = LocalFolder(str(tmp_path))
+    abandoned = tmp_path / "zmr-worker-dead" / "job"
+    abandoned.mkdir(parents=True)
+    (abandoned / "job-map-0-1").write_bytes(b"data")
+    others = tmp_path / "other"
+    others.mkdir()
+
+    late = LocalFolder(str(tmp_path))
+
+    assert {str(path) for path in tmp_path.iterdir()} == {alive.path, late.path, str(others)}
+    alive.close()
+    late.close()
+
+
+def test_only_what_is_in_the_folder_can_be_discarded(tmp_path: Path) -> None:
+    folder = LocalFolder(str(tmp_path))
+    job = Path(folder.path) / "job"
+    job.mkdir()
+    inside, beside = job / "job-map-0-1", tmp_path / "precious"
+    for file in (inside, beside):
+        file.touch()
+    for path in (inside, beside, job / ".." / ".." / "precious", job / "not there"):
+        folder.discard(str(path))
+    assert not inside.exists()
+    assert beside.exists()
+    folder.close()
+
+
+def test_a_place_that_holds_no_folder_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(OutputError, match=r"can't keep temporary files in \S+file: .*--local-dir"):
+        LocalFolder(os.fspath(tmp_path / "file"))

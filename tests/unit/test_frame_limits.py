@@ -1,0 +1,56 @@
+"""How much a frame may hold: kept by whoever sends, held against whoever doesn't."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from zmr.core import messages as m
+from zmr.wire import codec, scan
+
+LIMIT = codec.FRAME_LIMIT_MESSAGES
+ONE = codec.encode(m.Frame(0, (m.HeartbeatReply(),)))[2:]  # without the version
+
+
+@pytest.mark.parametrize("n", [1, LIMIT, LIMIT + 1, 3 * LIMIT + 7])
+def test_many_messages_become_frames_that_can_be_read(n: int) -> None:
+    messages = [m.Ack((number,)) for number in range(n)]
+    frames = [codec.decode(data) for data in codec.encode_all(9, messages)]
+    assert [message for frame in frames for message in frame.messages] == messages
+    assert {frame.epoch for frame in frames} == {9}
+
+
+def test_large_messages_become_frames_that_can_be_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(codec, "FRAME_LIMIT_BYTES", 1000)
+    messages = [m.Exit(letter * 300) for letter in "abcd"]
+    frames = [codec.decode(data) for data in codec.encode_all(9, messages)]
+    assert len(frames) > 1
+    assert [message for frame in frames for message in frame.messages] == messages
+
+
+@pytest.mark.parametrize("n", [LIMIT + 1, 1_000_000])
+def test_a_frame_of_too_many_messages_is_bad(n: int) -> None:
+    with pytest.raises(codec.BadFrame, match="a frame of more than 1,000 messages"):
+        codec.decode(b"\x08\x01" + ONE * n)
+
+
+def test_a_large_frame_is_searched_only_as_far_as_needed() -> None:
+    # Without looking ahead, the parser would make an object for each of a million messages first.
+    with pytest.raises(codec.BadFrame, match="a frame of more than 3 messages"):
+        scan.refuse_many(ONE * 4 + b"\xff" * 1000, 3)
+
+
+@given(st.binary())
+def test_what_is_no_frame_is_left_to_the_parser(data: bytes) -> None:
+    scan.refuse_many(data, limit=1000)
+
+
+@given(st.lists(st.integers(0, 2**64 - 1)), st.integers(0, 2**64 - 1))
+def test_what_keeps_to_the_limit_passes(attempts: list[int], epoch: int) -> None:
+    messages = tuple(m.Ack((attempt,)) for attempt in attempts)
+    data = codec.encode(m.Frame(epoch, messages))
+    scan.refuse_many(data, limit=len(messages))
+    if messages:
+        with pytest.raises(codec.BadFrame):
+            scan.refuse_many(data, limit=len(messages) - 1)

@@ -1,0 +1,121 @@
+"""What a map task reads, as it is seen from within the task and from outside."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.reading import in_pieces
+
+from zmr import Csv, FixedRecords, InputFormat, JsonLines, Lines, Parquet, TextBlocks, WholeFiles
+from zmr.core.messages import FailureReason, Split
+from zmr.execute.errors import TaskError
+from zmr.execute.map_input import MapInput
+from zmr.execute.progress import TaskProgress
+
+
+def map_input(input_format: InputFormat, *splits: Split) -> tuple[MapInput, TaskProgress]:
+    progress = TaskProgress()
+    return MapInput(input_format, splits, lambda name, n: None, progress), progress
+
+
+def file(folder: Path, name: str, data: str | bytes) -> Split:
+    path = folder / name
+    path.write_bytes(data if isinstance(data, bytes) else data.encode())
+    return Split(str(path))
+
+
+def test_where_and_how_far_the_task_is_can_be_told_at_every_record(tmp_path: Path) -> None:
+    first, second = file(tmp_path, "a", "1\n2\n3\n4\n"), file(tmp_path, "b", "5\n6")
+    source, progress = map_input(in_pieces(Lines(), 4), first, second)
+    assert source.where() == "before the first record"
+    seen = [(record, source.where(), progress.read()) for records in source for record in records]
+    assert seen == [
+        ("1", f"{tmp_path}/a, line 1", (1, 0)),
+        ("2", f"{tmp_path}/a, line 2", (2, 0)),
+        ("3", f"{tmp_path}/a, line 3", (3, 4)),
+        ("4", f"{tmp_path}/a, line 4", (4, 4)),
+        ("5", f"{tmp_path}/b, line 1", (5, 8)),
+        ("6", f"{tmp_path}/b, line 2", (6, 8)),
+    ]
+    assert (source.records, source.size_bytes) == (6, 11)
+
+
+def test_a_batch_is_told_by_where_it_begins(tmp_path: Path) -> None:
+    first, second = file(tmp_path, "a", "1\n2\n3\n4\n"), file(tmp_path, "b", "5\n6")
+    source, progress = map_input(in_pieces(Lines(), 4), first, second)
+    seen = [(batch.to_pylist(), source.where(), progress.read()) for batch in source.batches()]
+    assert seen == [
+        (["1", "2"], f"{tmp_path}/a, the batch from line 1 on", (2, 0)),
+        (["3", "4"], f"{tmp_path}/a, the batch from line 3 on", (4, 4)),
+        (["5", "6"], f"{tmp_path}/b, the batch from line 1 on", (6, 8)),
+    ]
+    assert (source.records, source.size_bytes) == (6, 11)
+
+
+@pytest.mark.parametrize(
+    ("input_format", "data", "place"),
+    [
+        (TextBlocks(4), "1\n2\n3\n4\n", ", line 3"),
+        (JsonLines(), '{"a": 1}\n\n{"a": 2}', ", line 3"),
+        (Csv(), 'a\n"1\n"\n2\n', ", line 4"),
+        (FixedRecords(2), "1122", ", record 2"),
+        (WholeFiles(), "1", ""),
+    ],
+)
+def test_every_format_tells_where_a_record_is(
+    tmp_path: Path, input_format: InputFormat, data: str, place: str
+) -> None:
+    source, _ = map_input(input_format, file(tmp_path, "in", data))
+    for records in source:
+        for _ in records:
+            pass
+    assert source.where() == f"{tmp_path}/in{place}"
+
+
+@pytest.mark.parametrize(
+    ("input_format", "name", "data", "reason", "message"),
+    [
+        (Lines(), "a.gz", b"nothing", FailureReason.WORKER_ERROR,
+         "the gzip data is damaged or cut off (Error -3 while decompressing data: incorrect header "
+         "check) (reading {path})"),
+        (Parquet(), "a", b"PAR1 and no more", FailureReason.WORKER_ERROR, "no Parquet file"),
+        (JsonLines(), "a", b"{}\n{,}\n", FailureReason.USER_ERROR,
+         "no JSON: Expecting property name enclosed in double quotes (column 2) "
+         "(reading {path}, line 2)"),
+        (FixedRecords(2), "a", b"abc", FailureReason.USER_ERROR,
+         "has only 1 of 2 bytes; the file ends (reading {path}, record 2)"),
+        (Csv(types={"b": int}), "a", b"a\n1", FailureReason.USER_ERROR,
+         "there is no column 'b'; there are a (reading {path})"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_read_fails_the_task_in_one_line(
+    tmp_path: Path,
+    input_format: InputFormat,
+    name: str,
+    data: bytes,
+    reason: FailureReason,
+    message: str,
+) -> None:
+    split = file(tmp_path, name, data)
+    ways: list[Any] = [iter, MapInput.batches]
+    for way in ways:
+        source, _ = map_input(input_format, split)
+        with pytest.raises(TaskError) as error:
+            list(way(source))
+        assert error.value.reason is reason
+        assert message.format(path=split.path) in error.value.message
+        assert "\n" not in error.value.message
+
+
+def test_a_file_that_vanished_is_told_without_more_trouble(tmp_path: Path) -> None:
+    split = file(tmp_path, "a", "1\n2\n")
+    source, _ = map_input(Lines(), split)
+    records = next(iter(source))
+    next(records)
+    Path(split.path).unlink()
+    assert source.where() == f"{split.path}, record 1 from byte 0"
+    again, _ = map_input(Lines(), split)
+    with pytest.raises(TaskError, match=r"No such file or directory \(reading .*/a\)"):
+        list(again)

@@ -1,0 +1,20 @@
+"""Input formats: how the bytes of a split become records. One format a module.
+
+A format promises four things. The records of a file's splits, taken in order, are the records of
+the file, wherever it was cut. Records come in lists, or as Arrow data for `map_batch`, as many as
+fit a bounded piece of the file; both ways give the same records. A record can be found again:
+`locate` turns its number within a split into words for an error message. And what can't be read
+raises: OSError for the file, `BadRecord` for what stands in it.
+
+Text is UTF-8. What is not becomes U+FFFD, the replacement character, and is counted. A byte order
+mark is part of the text in `Lines`, `TextBlocks` and `WholeFiles`; `JsonLines` and `Csv` pass over
+it. Every format but `Parquet` reads files that are compressed as well.
+"""
+
+from __future__ import annotations
+
+from zmr.data.formats.base import BadRecord, Batch, Chunk, CountUp, InputFormat
+from zmr.data.formats.blocks import INVALID_UTF8
+from zmr.data.formats.lines import Lines
+
+__all__ = ["INVALID_UTF8", "BadRecord", "Batch", "Chunk", "CountUp", "InputFormat", "Lines"]

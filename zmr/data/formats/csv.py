@@ -1,0 +1,115 @@
+"""Comma-separated values."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from zmr.core.messages import Split
+from zmr.data.formats.arrow_types import arrow_types
+from zmr.data.formats.base import Batch, Chunk, CountUp, InputFormat
+from zmr.data.formats.blocks import line_blocks
+from zmr.data.formats.located import LocatedByLine
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+    import pyarrow as pa
+
+    from zmr.data.formats.csv_parser import CsvParser
+    from zmr.data.formats.csv_rows import CsvRows
+
+
+class Csv(LocatedByLine, InputFormat):
+    """Each row of a CSV file is a record: a dict of str, by the names that the header gives.
+
+    `header` may be False (the names are f0, f1, ...), or the names themselves for files without a
+    header. A name that comes twice gets a number: id, id_2. Empty rows are passed over; a row with
+    more or fewer fields than the header is an error. `quote=""` takes quotes as they are.
+
+    A quoted field may hold line ends, so a file is read in one piece, however large it is. With
+    `quoted_newlines=False` large files are read in several; then a line end within quotes is an
+    error.
+
+    For `map_batch`, a batch is an Arrow RecordBatch of string columns. `types={"price": float}`, of
+    Python's or Arrow's types, converts columns, in records too; empty fields of these are None.
+    """
+
+    def __init__(
+        self,
+        header: bool | Sequence[str] = True,
+        delimiter: str = ",",
+        *,
+        quote: str = '"',
+        quoted_newlines: bool = True,
+        types: Mapping[str, Any] | None = None,
+    ) -> None:
+        for name, char in (("delimiter", delimiter), ("quote", quote)):
+            if not (len(char) == 1 or (name == "quote" and not char)) or not char.isascii():
+                raise ValueError(f"Csv({name}) takes one ASCII character, not {char!r}")
+            if char in "\r\n" and char:
+                raise ValueError(f"Csv({name}) can't be a line end")
+        if isinstance(header, str):
+            raise ValueError("Csv(header) takes True, False or a list of names")
+        self._header = header if isinstance(header, bool) else tuple(header)
+        self._delimiter = delimiter
+        self._quote = quote
+        self._types = arrow_types(types)
+        self.splittable = not (quote and quoted_newlines)
+
+    def read(self, split: Split, count: CountUp) -> Iterator[Chunk]:
+        for batch, size_bytes in self._batches(split, count, self.chunk_bytes):
+            names = batch.schema.names
+            columns = (
+                column.to_numpy(zero_copy_only=False).tolist()
+                if column.type == "string"
+                else column.to_pylist()
+                for column in batch.columns
+            )
+            rows = zip(*columns, strict=True)
+            yield [dict(zip(names, row, strict=True)) for row in rows], size_bytes
+
+    def read_batches(self, split: Split, count: CountUp) -> Iterator[Batch]:
+        return self._batches(split, count, self.batch_bytes)
+
+    def blocks(self, split: Split) -> Iterator[tuple[int, memoryview]]:
+        parser = self._parser(split.path)
+        if parser is not None:
+            yield from self._blocks(split, parser, self.chunk_bytes)
+
+    def starts(self, block: memoryview) -> npt.NDArray[np.int64]:
+        return self._rows().starts(block)
+
+    def _batches(
+        self, split: Split, count: CountUp, block_bytes: int
+    ) -> Iterator[tuple[pa.RecordBatch, int]]:
+        from zmr.data.formats.arrow_text import valid
+
+        parser = self._parser(split.path)
+        if parser is None:
+            return
+        for position, block in self._blocks(split, parser, block_bytes):
+            batch = parser.parse(split.path, position, valid(block, count), self.splittable)
+            if batch.num_rows:
+                yield batch, len(block)
+
+    def _blocks(
+        self, split: Split, parser: CsvParser, block_bytes: int
+    ) -> Iterator[tuple[int, memoryview]]:
+        from zmr.data.formats.arrow_text import allocate
+        from zmr.data.formats.csv_parser import row_blocks
+
+        if self.splittable:
+            yield from line_blocks(split, block_bytes, parser.begin, allocate)
+        elif split.offset == 0:
+            yield from row_blocks(split.path, parser.rows, block_bytes, parser.begin)
+
+    def _parser(self, path: str) -> CsvParser | None:
+        from zmr.data.formats.csv_parser import open_csv
+
+        return open_csv(path, self._rows(), self._header, self._types)
+
+    def _rows(self) -> CsvRows:
+        from zmr.data.formats.csv_rows import CsvRows
+
+        return CsvRows(self._delimiter, self._quote)

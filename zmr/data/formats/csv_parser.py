@@ -1,0 +1,153 @@
+"""Blocks of CSV rows as Arrow record batches."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import pyarrow as pa
+from pyarrow import csv
+
+from zmr.core.messages import Split
+from zmr.data.formats.arrow_text import allocate, one_batch, valid
+from zmr.data.formats.base import BadRecord
+from zmr.data.formats.blocks import (
+    BYTE_ORDER_MARK,
+    line_blocks,
+    line_number,
+    past_byte_order_mark,
+)
+from zmr.data.formats.csv_rows import CsvRows
+from zmr.data.formats.first_bad import first_bad, line_of
+
+_HEADER_BYTES = 1 << 16
+_MOST_ROW_BYTES = 256 << 20
+
+
+class CsvParser:
+    """Parses the rows of one file, whose first one after the header begins at `begin`."""
+
+    def __init__(
+        self, rows: CsvRows, begin: int, names: Sequence[str], types: dict[str, pa.DataType]
+    ) -> None:
+        self.rows = rows
+        self.begin = begin
+        self._names = list(names)
+        self._types = dict.fromkeys(names, pa.string()) | types
+
+    def parse(
+        self, path: str, position: int, block: memoryview, one_line_rows: bool
+    ) -> pa.RecordBatch:
+        """The rows of a block of valid UTF-8. Raises `BadRecord`."""
+        self._check_quotes(path, position, block, one_line_rows)
+        try:
+            return self._read(block)
+        except pa.ArrowInvalid:
+            starts = self.rows.starts(block)
+            raise first_bad(path, position, block, starts, self._read) from None
+
+    def _check_quotes(
+        self, path: str, position: int, block: memoryview, one_line_rows: bool
+    ) -> None:
+        quoted = self.rows.quoted(block)
+        if one_line_rows:
+            line_ends = np.flatnonzero(np.frombuffer(block, np.uint8) == ord("\n"))
+            across = np.searchsorted(line_ends, quoted.starts) < np.searchsorted(
+                line_ends, quoted.ends
+            )
+            if across.any():
+                line = line_of(path, position, block, int(quoted.starts[across.argmax()]))
+                reason = "a line end within quotes, which needs Csv(quoted_newlines=True)"
+                raise BadRecord(path, line, reason)
+        if quoted.is_open:
+            line = line_of(path, position, block, int(quoted.starts[-1]))
+            raise BadRecord(path, line, "a quote that is never closed")
+
+    def _read(self, block: memoryview) -> pa.RecordBatch:
+        if block[:3] == BYTE_ORDER_MARK:  # of which Arrow would take away one
+            block = memoryview(BYTE_ORDER_MARK + bytes(block))
+        table = csv.read_csv(
+            pa.BufferReader(pa.py_buffer(block)),
+            csv.ReadOptions(use_threads=False, block_size=len(block) + 1, column_names=self._names),
+            _parse_options(self.rows),
+            csv.ConvertOptions(column_types=self._types, check_utf8=False, null_values=[""]),
+        )
+        return one_batch(table)
+
+
+def open_csv(
+    path: str, rows: CsvRows, header: bool | Sequence[str], types: dict[str, pa.DataType]
+) -> CsvParser | None:
+    """The parser of a file by its first row; None if there is no row. Raises `BadRecord`."""
+    begin = past_byte_order_mark(path)
+    position, row = _first_row(path, rows, begin)
+    if not row:
+        return None
+    if rows.quoted(memoryview(row)).is_open:
+        place = f"line {line_number(path, position)}"
+        raise BadRecord(path, place, "a quote that is never closed")
+    if header is True:
+        begin = position + len(row)
+    names = list(header) if not isinstance(header, bool) else _names(rows, row)
+    if header is False:
+        names = [f"f{i}" for i in range(len(names))]
+    unknown = ", ".join(map(repr, types.keys() - set(names)))
+    if unknown:
+        raise BadRecord(path, "", f"there is no column {unknown}; there are {', '.join(names)}")
+    return CsvParser(rows, begin, names, types)
+
+
+def row_blocks(
+    path: str, rows: CsvRows, block_bytes: int, begin: int
+) -> Iterator[tuple[int, memoryview]]:
+    """All rows of a file from `begin` on, as (position, block). Raises OSError and `BadRecord`."""
+    end = begin
+
+    def past_last(block: memoryview) -> int:
+        size = rows.past_last(block)
+        if not size and len(block) > _MOST_ROW_BYTES:
+            place = f"line {line_number(path, end)}"
+            raise BadRecord(path, place, "a row without end; is a quote never closed?")
+        return size
+
+    for position, block in line_blocks(Split(path), block_bytes, begin, allocate, past_last):
+        yield position, block
+        end = position + len(block)
+
+
+def _first_row(path: str, rows: CsvRows, begin: int) -> tuple[int, bytes]:
+    """The first row that isn't empty, and where it begins."""
+    for position, block in row_blocks(path, rows, _HEADER_BYTES, begin):
+        starts = rows.starts(block)
+        if len(starts):
+            start = int(starts[0])
+            ends = rows.ends(block)
+            after = ends[ends > start]
+            return position + start, bytes(block[start : int(after[0]) if len(after) else None])
+    return 0, b""
+
+
+def _names(rows: CsvRows, row: bytes) -> list[str]:
+    """The fields of the header; one that was there before gets a number."""
+    text = bytes(valid(memoryview(row), lambda name, n: None))
+    if text.startswith(BYTE_ORDER_MARK):
+        text = BYTE_ORDER_MARK + text
+    text += b"\n"
+    table = csv.read_csv(
+        pa.BufferReader(text),
+        csv.ReadOptions(use_threads=False, block_size=len(text) + 1),
+        _parse_options(rows),
+    )
+    names: list[str] = []
+    for name in table.column_names:
+        unique, number = name, 2
+        while unique in names:
+            unique, number = f"{name}_{number}", number + 1
+        names.append(unique)
+    return names
+
+
+def _parse_options(rows: CsvRows) -> csv.ParseOptions:
+    return csv.ParseOptions(
+        delimiter=rows.delimiter, quote_char=rows.quote or False, newlines_in_values=True
+    )

@@ -1,0 +1,102 @@
+r"""Where the rows of CSV text begin and end, quotes heeded.
+
+The grammar is that of Arrow's parser, and of nearly everyone's: a quote opens a field only where
+the field begins; within it two quotes are one; after the closing quote, and in fields that begin
+otherwise, quotes are ordinary. `\n`, `\r\n` and `\r` outside quotes end a row.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+Ints = npt.NDArray[np.int64]
+
+_LF, _CR = 10, 13
+
+
+class Quoted(NamedTuple):
+    """Where in a block quotes open and close. The last one is `open` if nothing closes it."""
+
+    starts: Ints
+    ends: Ints  # just past the closing quote
+    is_open: bool
+
+    def hide(self, positions: Ints) -> Ints:
+        """Those of the positions that no quotes enclose."""
+        if not len(self.starts):
+            return positions
+        before = np.searchsorted(self.starts, positions) - 1
+        return positions[(before < 0) | (positions >= self.ends[before])]
+
+
+class CsvRows:
+    """Finds rows in blocks that begin with one. `quote` is empty where there are no quotes."""
+
+    def __init__(self, delimiter: str, quote: str) -> None:
+        self.delimiter, self.quote = delimiter, quote
+        self._delimiter, self._quote = delimiter.encode(), quote.encode()
+        self._field = _quoted_field(self._delimiter, self._quote) if quote else None
+
+    def quoted(self, block: memoryview) -> Quoted:
+        """The quoted fields of the block."""
+        data = np.frombuffer(block, np.uint8)
+        quotes = np.flatnonzero(data == self._quote[0]) if self._quote else np.empty(0, np.int64)
+        opening, closing = quotes[0::2], quotes[1::2]
+        # Every other quote opens, if each of these stands where a field begins, or at once after
+        # a closing one, with which it is a quote within the field.
+        previous = data[opening - 1]
+        ordinary = (opening == 0) | (previous == _LF) | (previous == self._delimiter[0])
+        ordinary[1:] |= opening[1:] - 1 == closing[: max(0, len(opening) - 1)]
+        if not (ordinary | (previous == _CR)).all():
+            return self._quoted_one_by_one(block)
+        is_open = len(opening) > len(closing)
+        ends = np.append(closing + 1, len(data)) if is_open else closing + 1
+        return Quoted(opening, ends, is_open)
+
+    def past_last(self, block: memoryview) -> int:
+        """Where the last whole row of the block ends that ends in LF; 0 if none does."""
+        data = np.frombuffer(block, np.uint8)
+        quoted = self.quoted(block)
+        # The last row is short as a rule, so the line ends before it need no look.
+        reach = 1 << 16
+        while True:
+            first = max(0, len(data) - reach)
+            ends = quoted.hide(np.flatnonzero(data[first:] == _LF) + first)
+            if len(ends) or not first:
+                return int(ends[-1]) + 1 if len(ends) else 0
+            reach *= 8
+
+    def starts(self, block: memoryview) -> Ints:
+        """Where in a block of whole rows those begin that aren't empty."""
+        data = np.frombuffer(block, np.uint8)
+        starts = np.append(np.zeros(1, np.int64), self.ends(block))
+        starts = starts[starts < len(data)]
+        first = data[starts]
+        found: Ints = starts[(first != _LF) & (first != _CR)]
+        return found
+
+    def ends(self, block: memoryview) -> Ints:
+        """Just past each character of the block that ends a row."""
+        data = np.frombuffer(block, np.uint8)
+        return self.quoted(block).hide(np.flatnonzero((data == _LF) | (data == _CR))) + 1
+
+    def _quoted_one_by_one(self, block: memoryview) -> Quoted:
+        assert self._field is not None
+        fields: list[Any] = list(self._field.finditer(block))
+        starts = np.array([field.start() for field in fields], np.int64)
+        ends = np.array([field.end() for field in fields], np.int64)
+        is_open = bool(fields) and not fields[-1][1]
+        return Quoted(starts, ends, is_open)
+
+
+def _quoted_field(delimiter: bytes, quote: bytes) -> re.Pattern[bytes]:
+    """Matches a quoted field where a field begins; group 1 is the closing quote or empty."""
+    before = re.escape(delimiter + b"\r\n")
+    q = re.escape(quote)
+    return re.compile(
+        rb"(?:\A|(?<=[%b]))%b[^%b]*+(?:%b%b[^%b]*+)*+(%b?)" % (before, q, q, q, q, q, q)
+    )

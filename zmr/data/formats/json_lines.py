@@ -1,0 +1,100 @@
+"""JSON lines: one object a line."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from zmr.core.messages import Split
+from zmr.data.formats.arrow_types import arrow_types
+from zmr.data.formats.base import BadRecord, Batch, Chunk, CountUp, InputFormat
+from zmr.data.formats.blocks import decode, line_blocks, line_number, past_byte_order_mark
+from zmr.data.formats.located import LocatedByLine
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+_SPACE = " \t\r"
+_decode = json.JSONDecoder().raw_decode  # without the checks that `json.loads` makes first
+
+
+class JsonLines(LocatedByLine, InputFormat):
+    """Each line of a text file is a JSON object, and as a record a dict.
+
+    Blank lines are passed over. For `map_batch`, a batch is an Arrow RecordBatch with a column for
+    each name in it. Types are those of its values, so they may differ from batch to batch, unless
+    they are said: `JsonLines(types={"id": int, "score": float})`, of Python's or Arrow's types.
+    Columns with a type are in every batch. Strings stay strings, also those that look like dates.
+    """
+
+    splittable = True
+
+    def __init__(self, types: Mapping[str, Any] | None = None) -> None:
+        self._types = arrow_types(types)
+
+    def read(self, split: Split, count: CountUp) -> Iterator[Chunk]:
+        for position, block in self.blocks(split):
+            yield _parsed(split.path, position, decode(block, count)), len(block)
+
+    def read_batches(self, split: Split, count: CountUp) -> Iterator[Batch]:
+        from zmr.data.formats.arrow_text import allocate, valid
+        from zmr.data.formats.json_batches import JsonParser
+
+        parser = JsonParser(self._types)
+        begin = past_byte_order_mark(split.path)
+        for position, block in line_blocks(split, self.batch_bytes, begin, allocate):
+            text = valid(block, count)
+            starts = self.starts(text)
+            if not len(starts):
+                continue
+            batch = parser.parse(text, starts)
+            if batch is None:  # which line it was, or why in all
+                _parsed(split.path, position, str(text, "utf-8"))
+                batch = parser.parse_checked(split.path, position, text, starts)
+            yield batch, len(block)
+
+    def blocks(self, split: Split) -> Iterator[tuple[int, memoryview]]:
+        return line_blocks(split, self.chunk_bytes, past_byte_order_mark(split.path))
+
+    def starts(self, block: memoryview) -> npt.NDArray[np.int64]:
+        from zmr.data.formats.arrow_text import line_starts, without_blank_lines
+
+        return without_blank_lines(block, line_starts(block))
+
+
+def _parsed(path: str, position: int, text: str) -> list[dict[str, Any]]:
+    records: list[dict[str, Any]] = []
+    for number, line in enumerate(text.split("\n")):
+        try:
+            record, end = _decode(line)
+        except (ValueError, RecursionError):
+            end = -1
+        if end != len(line):
+            line = line.strip(_SPACE)
+            if not line:
+                continue
+            try:
+                record = json.loads(line)
+            except (ValueError, RecursionError) as error:
+                raise _bad(path, position, number, f"no JSON: {_in_words(error)}") from None
+        if type(record) is not dict:
+            raise _bad(path, position, number, f"a JSON {_kind(record)} and not an object")
+        records.append(record)
+    return records
+
+
+def _bad(path: str, position: int, number: int, reason: str) -> BadRecord:
+    return BadRecord(path, f"line {line_number(path, position) + number}", reason)
+
+
+def _in_words(error: Exception) -> str:
+    if isinstance(error, json.JSONDecodeError):
+        return f"{error.msg} (column {error.colno})"
+    return str(error)
+
+
+def _kind(value: object) -> str:
+    names = {list: "array", str: "string", bool: "boolean", type(None): "null"}
+    return names.get(type(value), "number")

@@ -1,0 +1,51 @@
+"""Lines of text, the default."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from zmr.core.messages import Split
+from zmr.data.formats.base import Batch, Chunk, CountUp, InputFormat
+from zmr.data.formats.blocks import decode, line_blocks
+from zmr.data.formats.located import LocatedByLine
+
+
+class Lines(LocatedByLine, InputFormat):
+    r"""Each line of a text file is a record, without the LF or CR LF that ends it.
+
+    Only `\n` ends a line. Text after the last one is a line too; an empty line is a record.
+    For `map_batch`, lines come as an Arrow string array. With `text=False` a line is bytes, with
+    nothing taken from it but the LF, and comes as an Arrow binary array.
+    """
+
+    splittable = True
+
+    def __init__(self, text: bool = True) -> None:
+        self.text = text
+
+    def read(self, split: Split, count: CountUp) -> Iterator[Chunk]:
+        for _, block in line_blocks(split, self.chunk_bytes):
+            if not self.text:
+                yield _without_last(bytes(block).split(b"\n")), len(block)
+                continue
+            text = decode(block, count)
+            if "\r" in text:
+                text = text.replace("\r\n", "\n")
+            yield _without_last(text.split("\n")), len(block)
+
+    def read_batches(self, split: Split, count: CountUp) -> Iterator[Batch]:
+        from zmr.data.formats.arrow_text import allocate, byte_lines_of, lines_of, valid
+
+        for _, block in line_blocks(split, self.batch_bytes, allocate=allocate):
+            if self.text:
+                yield lines_of(valid(block, count)), len(block)
+            else:
+                yield byte_lines_of(block), len(block)
+
+
+def _without_last(lines: list[Any]) -> list[Any]:
+    """What follows the last line end is a line only if there is something."""
+    if not lines[-1]:
+        lines.pop()
+    return lines

@@ -1,0 +1,35 @@
+"""Whole files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from zmr.core.messages import Split
+from zmr.data.compression import open_input
+from zmr.data.formats.base import Batch, Chunk, CountUp, InputFormat
+from zmr.data.formats.blocks import decode
+
+
+class WholeFiles(InputFormat):
+    """Each file is one record: (absolute path, text).
+
+    For `map_batch`, a batch is one file, with the columns `path` and `text`.
+    """
+
+    splittable = False
+
+    def read(self, split: Split, count: CountUp) -> Iterator[Chunk]:
+        with open_input(split.path) as file:
+            data = file.read()
+        yield [(split.path, decode(data, count))], len(data)
+
+    def read_batches(self, split: Split, count: CountUp) -> Iterator[Batch]:
+        import pyarrow as pa
+
+        from zmr.data.formats.arrow_text import one_string, valid
+
+        with open_input(split.path) as file:
+            data = file.read()
+        text = one_string(valid(memoryview(data), count))
+        path = pa.array([split.path], pa.string())
+        yield pa.record_batch([path, text], ["path", "text"]), len(data)

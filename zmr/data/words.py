@@ -1,0 +1,141 @@
+r"""Splitting text into words, for `map_batch`.
+
+A word is what `str.split()` makes one. In UTF-8 all of the white space that is not ASCII has two or
+three bytes and is rare, so it is made ASCII first; then the work is one comparison a byte. With the
+white space taken out, the text is the data of an Arrow array, and white space number j, at byte b,
+is an offset in it: b - j. An offset that comes twice is an empty word and is dropped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import chain
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from zmr.data.formats.arrow_text import one_string, string_array
+
+Bytes = npt.NDArray[np.uint8]
+Ints = npt.NDArray[np.int64]
+
+_SPACE = b"\t\n\v\f\r\x1c\x1d\x1e\x1f "
+_IS_SPACE = np.isin(np.arange(256), list(_SPACE))
+_WIDE_SPACE = "\x85\xa0\u1680\u2028\u2029\u202f\u205f\u3000", map(chr, range(0x2000, 0x200B))
+# By its bytes as a number: the first two or, if there are so many, three.
+_LOWEST = 0xC28000
+_IS_WIDE_SPACE = np.zeros(0xE3C000 - _LOWEST, np.bool_)
+for _char in chain(*_WIDE_SPACE):
+    _IS_WIDE_SPACE[int.from_bytes(_char.encode().ljust(3, b"\0"), "big") - _LOWEST] = True
+_PIECE_BYTES = 1 << 17  # what is made of one stays in the processor's cache
+_COUNTING = np.arange(_PIECE_BYTES)
+
+
+def split_words(text: Any) -> Any:
+    """The words of the text: what `str.split()` gives for each of its strings, one after another.
+
+    `text` is an Arrow array, chunked array or scalar of strings, a str, or bytes-like UTF-8. The
+    result is an Arrow array of type `string`, beyond 2 GiB of words of type `large_string`. Nulls
+    have no words. Raises ValueError for bytes that are not UTF-8, TypeError for what is no text.
+    """
+    data = _spaced(_joined(text))
+    packed = data.translate(None, _SPACE)
+    offsets, n_space = _offsets(data, _at_most_32)
+    if len(packed) + n_space != len(data):  # some control characters are no white space
+        offsets, _ = _offsets(data, _IS_SPACE.take)
+    return string_array(offsets, packed)
+
+
+def _joined(text: Any) -> bytes:
+    """The strings as one, with white space between them."""
+    if isinstance(text, str):
+        return text.encode()
+    if isinstance(text, (pa.ChunkedArray, pa.Array)):
+        text = text.drop_null()
+        if not len(text):
+            return b""
+        if len(text) > 1:
+            return _join(text)
+        text = text[0]
+    if isinstance(text, pa.Scalar):
+        if not _is_string(text.type):
+            raise TypeError(f"split_words takes strings, not {text.type}")
+        return text.as_buffer().to_pybytes() if text.is_valid else b""
+    data = bytes(memoryview(text))
+    if not data.isascii():
+        one_string(data).validate(full=True)
+    return data
+
+
+def _join(strings: pa.Array | pa.ChunkedArray) -> bytes:
+    if not _is_string(strings.type):
+        raise TypeError(f"split_words takes strings, not {strings.type}")
+    if isinstance(strings, pa.ChunkedArray):
+        strings = strings.combine_chunks()
+    large = strings.cast(pa.large_string())
+    lists = pa.ListArray.from_arrays(pa.array([0, len(large)], pa.int32()), large)
+    joined: bytes = pc.binary_join(lists, pa.scalar("\n", large.type))[0].as_buffer().to_pybytes()
+    return joined
+
+
+def _is_string(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
+
+
+def _spaced(data: bytes) -> bytes:
+    """UTF-8 with spaces in place of the white space that is not ASCII."""
+    if data.isascii():
+        return data
+    wide = _wide_space(data)
+    if not len(wide):
+        return data
+    spaced = np.frombuffer(data, np.uint8).copy()
+    of_three_bytes = wide[spaced[wide] != 0xC2]
+    for positions in (wide, wide + 1, of_three_bytes + 2):
+        spaced[positions] = ord(" ")
+    return spaced.tobytes()
+
+
+def _wide_space(data: bytes) -> Ints:
+    """Where in UTF-8 each white space begins that is not ASCII."""
+    array = np.frombuffer(data + bytes(2), np.uint8)
+    found = []
+    for start in range(0, len(data), _PIECE_BYTES):
+        piece = array[start : min(start + _PIECE_BYTES, len(data))]
+        leads = np.flatnonzero((piece == 0xC2) | ((piece >= 0xE1) & (piece <= 0xE3))) + start
+        if len(leads):
+            first, second, third = (array[leads + i].astype(np.int32) for i in range(3))
+            third[first == 0xC2] = 0
+            number = (first << 16) + (second << 8) + third
+            found.append(leads[_IS_WIDE_SPACE[number - _LOWEST]])
+    return np.concatenate(found) if found else np.empty(0, np.int64)
+
+
+def _offsets(data: bytes, is_space: Callable[[Bytes], Any]) -> tuple[Ints, int]:
+    """The offsets of the words in the text without its white space, and how much that is."""
+    array = np.frombuffer(data, np.uint8)
+    found = [np.zeros(1, np.int64)]
+    n_space = last = 0
+    for start in range(0, len(data), _PIECE_BYTES):
+        cuts = np.flatnonzero(is_space(array[start : start + _PIECE_BYTES]))
+        n = len(cuts)
+        if not n:
+            continue
+        cuts -= _COUNTING[:n]
+        cuts += start - n_space
+        n_space += n
+        is_new = np.empty(n, np.bool_)
+        is_new[0] = cuts[0] != last
+        np.not_equal(cuts[1:], cuts[:-1], out=is_new[1:])
+        last = int(cuts[-1])
+        found.append(cuts[is_new])
+    if len(data) - n_space > last:
+        found.append(np.array([len(data) - n_space]))
+    return np.concatenate(found), n_space
+
+
+def _at_most_32(piece: Bytes) -> npt.NDArray[np.bool_]:
+    return piece <= ord(" ")

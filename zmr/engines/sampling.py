@@ -1,0 +1,62 @@
+"""Where to cut the keys of a job into ranges of about equal size, by a sample of its input."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from typing import Any
+
+from zmr.core.messages import InputFile, Split
+from zmr.data.keys import KeyTypeError, type_of_keys
+from zmr.errors import JobError
+from zmr.job import Job, begin_task
+
+# So many places are looked at, evenly spread over the input, and so many records at each. With
+# several hundred samples a partition, partitions differ in size by some percent.
+_PLACES = 100
+_PLACE_BYTES = 64 * 1024
+_RECORDS_A_PLACE = 200
+
+
+def sample_bounds(job: Job, inputs: Sequence[InputFile], n_partitions: int) -> list[Any]:
+    """The first keys of the partitions after the first; fewer where keys are few.
+
+    The job's own map is run, here, over a sample of the records. Raises `JobError` for what goes
+    wrong with it, and OSError.
+    """
+    try:
+        begin_task(job)
+        keys = [key for record in _records(job, inputs) for key, _ in job.map(record) or ()]
+        type_of_keys(keys)
+    except (OSError, KeyTypeError):
+        raise
+    except Exception as error:
+        name = type(job).__name__
+        raise JobError(
+            f"{name} fails on a sample of its input: {type(error).__name__}: {error}"
+        ) from error
+    keys.sort()
+    bounds = [keys[len(keys) * i // n_partitions] for i in range(1, n_partitions)] if keys else []
+    return [key for i, key in enumerate(bounds) if i == 0 or key != bounds[i - 1]]
+
+
+def _records(job: Job, inputs: Sequence[InputFile]) -> Iterator[Any]:
+    total_bytes = sum(file.size_bytes for file in inputs)
+    step_bytes = max(total_bytes // _PLACES, _PLACE_BYTES)
+    begins = 0  # of the file, in all of the input
+    place = 0
+    for file in inputs:
+        while place < begins + file.size_bytes:
+            offset = place - begins
+            length = min(_PLACE_BYTES, file.size_bytes - offset)
+            split = Split(file.path, offset, length) if file.splittable else Split(file.path)
+            yield from islice(_first_records(job, split), _RECORDS_A_PLACE)
+            place += step_bytes
+            if not file.splittable:
+                place = begins + file.size_bytes
+        begins += file.size_bytes
+
+
+def _first_records(job: Job, split: Split) -> Iterator[Any]:
+    for records, _ in job.input.read(split, lambda name, n: None):
+        yield from records
