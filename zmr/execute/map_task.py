@@ -28,6 +28,7 @@ from zmr.execute.map_input import MapInput
 from zmr.execute.progress import TaskProgress
 from zmr.execute.reduction import Piece, lines_of, lines_of_rows
 from zmr.job import Job, begin_task, counters_of
+from zmr.reducers import Reducer
 
 # What a task may use where the user has set no limit.
 DEFAULT_MEMORY_BYTES = 512 * 1024 * 1024
@@ -79,9 +80,11 @@ def _write_map_output(
 ) -> tuple[int, tuple[int, ...]]:
     """Run the task up to its file at `path`: the number of rows and each partition's size."""
     buffer = SortBuffer(path, task.n_reduce, _partition_of(job), combiner_of(job), memory_bytes)
+    # What the job's own combine gives is of the kind that it takes.
+    all_partials = not isinstance(job.reduce, Reducer)
     try:
         for batch, are_partials in collected(job, source, memory_bytes // _DICT_SHARE):
-            buffer.add(batch, are_partials)
+            buffer.add(batch, are_partials or all_partials)
         sizes = buffer.finish()
         return buffer.n_rows, sizes
     except TaskError:
