@@ -230,9 +230,10 @@ def _check(job_class: type[Job]) -> None:
     """Refuse what could only fail later, and many times."""
     name, reduce = job_class.__name__, job_class.reduce
     parameters_of(job_class)
-    if job_class.map is Job.map:
+    if job_class.map is Job.map and job_class.map_batch is None:
         raise JobError(
-            f"{name} has no map: write a method map(self, record) that yields (key, value) pairs"
+            f"{name} has no map: write a method map(self, record) that yields (key, value) pairs, "
+            "or map_batch"
         )
     if not isinstance(job_class.input, (InputFormat, property)):  # may depend on parameters
         raise JobError(
@@ -245,7 +246,7 @@ def _check(job_class: type[Job]) -> None:
     if job_class.combine is not None and (reduce is None or _declared(reduce)):
         why = "there is no reduce" if reduce is None else "its reducer combines by itself"
         raise JobError(f"{name}.combine is never used: {why}")
-    for method in ("combine", "partition"):
+    for method in ("combine", "map_batch", "partition"):
         value = getattr(job_class, method)
         if isinstance(value, type) or not (value is None or callable(value)):
             raise JobError(f"{name}.{method} must be a method, not {shown(value)}")

@@ -31,6 +31,7 @@ def run_as_tasks(
     memory_bytes: int = 0,
 ) -> Counters:
     """Run the job's tasks, leave its output in `folder / "out"`, and return its counters."""
+    folder.mkdir(parents=True, exist_ok=True)
     results = [*map_all(job, inputs, folder, n_reduce, split_bytes, memory_bytes)]
     counters: Counter[str] = Counter()
     for result in [*results, *reduce_all(job, results, folder, n_reduce, memory_bytes)]:

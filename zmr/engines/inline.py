@@ -1,8 +1,9 @@
 """The inline engine: a job in this process, one thing after the other, all in memory.
 
 It says what the answer is, in as few words as possible, and so it is what every other engine is
-compared with. It uses neither combiners nor map output files, and of a declarative reducer only
-what that means for a list of values. Whatever the job's code raises comes through as it is.
+compared with. It uses neither combiners nor map output files, map_batch only where there is no map,
+and of a declarative reducer only what that means for a list of values. Whatever the job's code
+raises comes through as it is.
 """
 
 from __future__ import annotations
@@ -44,8 +45,9 @@ def run_inline(
     """
     began = perf_counter()
     begin_task(job)
-    records, size_bytes = _read(job, inputs)
-    pairs = [pair for record in records for pair in job.map(record) or ()]
+    pairs, n_records, size_bytes = (_map if type(job).map is not Job.map else _map_batches)(
+        job, inputs
+    )
     mapped = perf_counter()
     os.makedirs(output, exist_ok=True)
     map_only = job.reduce is None or n_reduce == 0
@@ -53,7 +55,7 @@ def run_inline(
     files = tuple(_write(job, output, index, rows) for index, rows in enumerate(partitions))
     ended = perf_counter()
     stats = Stats(
-        records_in=len(records),
+        records_in=n_records,
         bytes_in=size_bytes,
         records_out=sum(map(len, partitions)),
         bytes_out=sum(file.size_bytes for file in files),
@@ -68,14 +70,46 @@ def run_inline(
     return InlineResult(files, stats, counters, phase_s)
 
 
-def _read(job: Job, inputs: Iterable[InputFile]) -> tuple[list[Any], int]:
+def _map(job: Job, inputs: Iterable[InputFile]) -> tuple[list[Pair], int, int]:
+    """The pairs that map makes of all records, how many records, and of how many bytes."""
     records: list[Any] = []
     size_bytes = 0
     for file in inputs:
         for some, their_bytes in job.input.read(Split(file.path), job.count):
             records += some
             size_bytes += their_bytes
-    return records, size_bytes
+    pairs = [pair for record in records for pair in job.map(record) or ()]
+    return pairs, len(records), size_bytes
+
+
+def _map_batches(job: Job, inputs: Iterable[InputFile]) -> tuple[list[Pair], int, int]:
+    """The same with map_batch, for a job that has no map."""
+    pairs: list[Pair] = []
+    n_records = size_bytes = 0
+    for file in inputs:
+        for batch, their_bytes in job.input.read_batches(Split(file.path), job.count):
+            pairs += _pairs_of(job.map_batch(batch))
+            n_records += len(batch)
+            size_bytes += their_bytes
+    return pairs, n_records, size_bytes
+
+
+def _pairs_of(result: Any) -> list[Pair]:
+    """What map_batch gave: a table, (keys, values), keys alone, or nothing."""
+    if result is None:
+        return []
+    if hasattr(result, "to_pydict"):
+        columns = result.to_pydict()
+        values = columns.pop("value", None)
+        parts = [columns[name] for name in sorted(columns, key=lambda name: (len(name), name))]
+        is_tuple = "key" not in columns
+    else:
+        keys, of_values = result if isinstance(result, tuple) else (result, None)
+        values = None if of_values is None else of_values.to_pylist()
+        is_tuple = isinstance(keys, tuple)
+        parts = [part.to_pylist() for part in (keys if is_tuple else (keys,))]
+    of_keys = list(zip(*parts, strict=True)) if is_tuple else parts[0]
+    return list(zip(of_keys, values or [None] * len(of_keys), strict=True))
 
 
 def _reduce_all(job: Job, pairs: list[Pair], n_reduce: int) -> list[list[Pair]]:

@@ -21,12 +21,12 @@ _RECORDS_A_PLACE = 200
 def sample_bounds(job: Job, inputs: Sequence[InputFile], n_partitions: int) -> list[Any]:
     """The first keys of the partitions after the first; fewer where keys are few.
 
-    The job's own map is run, here, over a sample of the records. Raises `JobError` for what goes
-    wrong with it, and OSError.
+    The job's own map is run, here, over a sample of the records, or its map_batch if it has no map.
+    Raises `JobError` for what goes wrong with it, and OSError.
     """
     try:
         begin_task(job)
-        keys = [key for record in _records(job, inputs) for key, _ in job.map(record) or ()]
+        keys = [key for split in _places(inputs) for key in _keys(job, split)]
         type_of_keys(keys)
     except (OSError, KeyTypeError):
         raise
@@ -40,7 +40,7 @@ def sample_bounds(job: Job, inputs: Sequence[InputFile], n_partitions: int) -> l
     return [key for i, key in enumerate(bounds) if i == 0 or key != bounds[i - 1]]
 
 
-def _records(job: Job, inputs: Sequence[InputFile]) -> Iterator[Any]:
+def _places(inputs: Sequence[InputFile]) -> Iterator[Split]:
     total_bytes = sum(file.size_bytes for file in inputs)
     step_bytes = max(total_bytes // _PLACES, _PLACE_BYTES)
     begins = 0  # of the file, in all of the input
@@ -49,14 +49,30 @@ def _records(job: Job, inputs: Sequence[InputFile]) -> Iterator[Any]:
         while place < begins + file.size_bytes:
             offset = place - begins
             length = min(_PLACE_BYTES, file.size_bytes - offset)
-            split = Split(file.path, offset, length) if file.splittable else Split(file.path)
-            yield from islice(_first_records(job, split), _RECORDS_A_PLACE)
+            yield Split(file.path, offset, length) if file.splittable else Split(file.path)
             place += step_bytes
             if not file.splittable:
                 place = begins + file.size_bytes
         begins += file.size_bytes
 
 
-def _first_records(job: Job, split: Split) -> Iterator[Any]:
-    for records, _ in job.input.read(split, lambda name, n: None):
-        yield from records
+def _keys(job: Job, split: Split) -> Iterator[Any]:
+    """The keys of the first records of the split."""
+    if type(job).map is Job.map:
+        yield from _keys_of_batches(job, split)
+        return
+    pieces = job.input.read(split, lambda name, n: None)
+    records = (record for records, _ in pieces for record in records)
+    for record in islice(records, _RECORDS_A_PLACE):
+        for key, _ in job.map(record) or ():
+            yield key
+
+
+def _keys_of_batches(job: Job, split: Split) -> Iterator[Any]:
+    from zmr.data.batch_rows import from_users
+    from zmr.data.rows import keys_of
+
+    for batch, _ in islice(job.input.read_batches(split, lambda name, n: None), 1):
+        result = job.map_batch(batch.slice(0, _RECORDS_A_PLACE))
+        if result is not None:
+            yield from keys_of(from_users(result))
