@@ -93,6 +93,8 @@ class _Watch:
     def stop(self) -> None:
         self._ended.set()
         self._thread.join()
+        self.tree.find()  # what outlived a command that was too quick for a sample
+        self.tree.sample()
 
     def _watch(self) -> None:
         deadline = time.monotonic() + self._limit_s

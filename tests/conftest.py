@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +15,11 @@ from support.process import zmr_processes
 # A loaded machine is slow now and then; pytest's own timeout bounds a test.
 hypothesis.settings.register_profile("zmr", deadline=None, print_blob=True)
 hypothesis.settings.load_profile("zmr")
+
+# In the background of a script, or under nohup, signals are ignored, and children inherit that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+for _number in (signal.SIGHUP, signal.SIGTERM, signal.SIGQUIT):
+    signal.signal(_number, signal.SIG_DFL)
 
 
 @pytest.fixture

@@ -65,10 +65,8 @@ class Client:
         return self
 
     def __exit__(self, *_: object) -> None:
-        for socket in (self._socket, self._events):
-            if socket is not None:
-                socket.close(linger=0)
-        self._context.term()
+        # All sockets, also one that a signal has kept from becoming an attribute.
+        self._context.destroy(linger=0)
 
     def ask(
         self, question: m.Message, on_wait: Callable[[], None] = lambda: None
