@@ -10,7 +10,9 @@ from dataclasses import dataclass
 
 from hypothesis import strategies as st
 
+from zmr.core import journal as j
 from zmr.core import messages as m
+from zmr.core.states import JobState
 
 U32 = st.integers(0, 2**32 - 1)
 U64 = st.integers(0, 2**64 - 1)
@@ -136,3 +138,24 @@ def published() -> st.SearchStrategy[m.Published]:
         st.builds(m.MasterEvent, TEXT, TEXT),
     )
     return st.builds(m.Published, U64, FINITE, event)
+
+
+def records() -> dict[type, st.SearchStrategy[j.Record]]:
+    """Every kind of record of the journal, by its class."""
+    parts, of = _Parts(Vocabulary()), messages()
+    peers, kinds = st.binary(max_size=20), st.sampled_from(m.TaskKind)
+    states = st.sampled_from([state.value for state in JobState])
+    status = st.builds(m.JobStatus, NAME, TEXT, states, U32, U32, U32, U32, TEXT)
+    return {
+        j.EpochBegun: st.builds(j.EpochBegun, U64),
+        j.WorkerJoined: st.builds(j.WorkerJoined, peers, of[m.Register]),
+        j.WorkerGone: st.builds(j.WorkerGone, peers),
+        j.JobSubmitted: st.builds(j.JobSubmitted, of[m.Submit], U64, TEXT),
+        j.HandedOut: st.builds(j.HandedOut, NAME, kinds, U32, U64, peers),
+        j.CommitGranted: st.builds(j.CommitGranted, NAME, U64),
+        j.Completed: st.builds(j.Completed, of[m.MapDone] | of[m.ReduceDone]),
+        j.AttemptFailed: st.builds(j.AttemptFailed, NAME, U64, st.booleans()),
+        j.OutputLost: st.builds(j.OutputLost, NAME, U32, st.booleans()),
+        j.JobClosed: st.builds(j.JobClosed, parts.spec, status, TEXT, st.booleans(), TEXT),
+        j.JobForgotten: st.builds(j.JobForgotten, NAME),
+    }
