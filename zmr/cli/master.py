@@ -221,12 +221,14 @@ def _run(
     with reporter(quiet) as report:
         known = server.core.jobs.get(given.submit.spec.job_id)
         server.handle(given)
+        server.flush()  # into the journal, at once
         job = server.core.jobs[given.submit.spec.job_id]
         if known is not None and known.has_ended:
             tell(f"zmr: {job.id} has ended before; to run it again, choose another --state-dir")
             ended.append((job.outcome(job.state), began))
         listening.reactor.after_turn(lambda: report.show(job.status()))
-        listening.reactor.run()
+        if server.exit_status is None:  # nobody has to be told that it has ended
+            listening.reactor.run()
         server.flush()
     if not ended:
         return server.exit_status or 0  # stopped, and the job is in the journal
