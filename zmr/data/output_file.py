@@ -15,7 +15,7 @@ from typing import BinaryIO
 from zlib import crc32
 
 from zmr.core.messages import OutputFile
-from zmr.data.output import SUCCESS, temporary_folder
+from zmr.data.output import SUCCESS, sync_folder, temporary_folder
 from zmr.data.writeback import Writeback
 
 _NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EXDEV}
@@ -62,7 +62,7 @@ class PartitionFile:
             os.rename(self._temporary, final)
         finally:
             self.discard()
-        _sync_folder(self.folder)
+        sync_folder(self.folder)
         return OutputFile(self.name, self.size_bytes, f"crc32:{self._checksum:08x}")
 
     def discard(self) -> None:
@@ -86,14 +86,6 @@ def describe(folder: str, name: str) -> OutputFile:
             checksum = crc32(block, checksum)
             size_bytes += len(block)
     return OutputFile(name, size_bytes, f"crc32:{checksum:08x}")
-
-
-def _sync_folder(folder: str) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _ignoring_errors(remove: Callable[[str], None], path: str) -> None:
