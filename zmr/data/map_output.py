@@ -53,11 +53,6 @@ class CorruptMapOutput(Exception):
     """A map output file that is not as it was written."""
 
 
-def map_output_name(job_id: str, index: int, attempt: int) -> str:
-    """What the map output of this attempt is called, in the folder of its job."""
-    return f"{job_id}-map-{index}-{attempt}"
-
-
 class MapOutputWriter:
     """Writes the file at `path`: `write` sorted rows, partitions in ascending order, `finish`.
 

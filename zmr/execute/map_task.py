@@ -15,7 +15,8 @@ from typing import Any
 
 from zmr.core.messages import FailureReason, MapDone, OutputFile, Stats, Task
 from zmr.data.columns import PickleError
-from zmr.data.map_output import CorruptMapOutput, map_output_name
+from zmr.data.map_output import CorruptMapOutput
+from zmr.data.names import map_output_name
 from zmr.data.partition import Hash, Range
 from zmr.data.partitioning import Partition
 from zmr.data.shown import shown

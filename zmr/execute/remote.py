@@ -12,6 +12,9 @@ from __future__ import annotations
 import socket as std_socket
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
+from math import ceil
+from time import monotonic
 
 import zmq
 
@@ -30,6 +33,7 @@ _MOST_TIMES = 6
 
 # A worker whose port refuses connections may be starting again; it has this long.
 _REFUSED_S = 2.5
+_PROBE_S = 1.0
 
 # An answer is a piece and a little more; whoever sends more than that is no shuffle server.
 _LARGEST_ANSWER_BYTES = MAX_PIECE_BYTES + 4096
@@ -38,7 +42,16 @@ _LARGEST_ANSWER_BYTES = MAX_PIECE_BYTES + 4096
 class Piece:
     """Some bytes of a map output: asked for, then here (`data`), or not to be had (`error`)."""
 
-    __slots__ = ("data", "error", "file_bytes", "is_wanted", "request", "times")
+    __slots__ = (
+        "data",
+        "error",
+        "file_bytes",
+        "first_asked",
+        "is_wanted",
+        "last_asked",
+        "request",
+        "times",
+    )
 
     def __init__(self, request: FetchRequest) -> None:
         self.request = request
@@ -46,6 +59,7 @@ class Piece:
         self.file_bytes = 0
         self.error = ""
         self.times = 0  # it was asked for
+        self.first_asked = self.last_asked = 0  # in the order of all requests of its link
         self.is_wanted = True
 
 
@@ -67,7 +81,8 @@ class Link:
         self._patience_s = patience_s
         self._on_bytes = on_bytes
         self._queue: deque[Piece] = deque()  # to be asked for when others have come
-        self._asked: dict[int, Piece] = {}  # under way, in the order of the requests
+        self._asked: dict[int, Piece] = {}  # under way, in the order of the latest requests
+        self._n_asked = 0
         self._socket = context.socket(zmq.DEALER)
         self._socket.setsockopt(zmq.LINGER, 0)
         # Bounded by what is asked for; and never must a full queue hold up or drop an answer.
@@ -99,7 +114,7 @@ class Link:
         """Take in something; ask again if there is nothing. Raises OSError."""
         waited_s = 0.0
         for patience_s in self._patience_s:
-            if self._socket.poll(int(patience_s * 1000)) and self._receive():
+            if self._comes_within(patience_s):
                 return
             waited_s += patience_s
             if waited_s > _REFUSED_S and self._refuses():
@@ -107,6 +122,13 @@ class Link:
             self._ask_again(list(self._asked.values()))
         self._error = f"no answer for {waited_s:g} s"
         raise OSError(self._error)
+
+    def _comes_within(self, timeout_s: float) -> bool:
+        deadline = monotonic() + timeout_s
+        while (left_s := deadline - monotonic()) > 0:
+            if self._socket.poll(ceil(left_s * 1000)) and self._receive():
+                return True
+        return False
 
     def _receive(self) -> bool:
         """Take in all that has come. Whether any of it was of use."""
@@ -134,32 +156,67 @@ class Link:
             self._use(piece, reply, body.buffer)
         return True
 
-    def _note_lost(self, piece: Piece) -> None:
-        """See what was asked for before this piece, and hasn't come."""
+    def _note_lost(self, come: Piece) -> None:
+        """Ask again for what was asked for before this piece, which has come, and hasn't come."""
         lost = []
-        for other in self._asked.values():
-            if other.request.id == piece.request.id or other.times >= 1:
+        for piece in self._asked.values():
+            if piece.last_asked >= come.first_asked:
                 break
-        for other in lost:
-            del self._asked[other.request.id]
-        self._ask_again(lost)
+            lost.append(piece)
+        if lost:
+            self._ask_again(lost)
 
     def _use(self, piece: Piece, reply: FetchReply, data: memoryview) -> None:
-        request = piece.request
         if reply.error:
             piece.error = reply.error
-        elif not _is_answer(request, reply.file_bytes, len(data)):
+        elif len(data) != _expected_bytes(piece.request, reply.file_bytes):
             self.ignored += 1
             self._ask_again([piece])
         else:
             piece.data, piece.file_bytes = data, reply.file_bytes
             self._on_bytes(len(data))
 
-    def _ask_again(self, pieces: list[Piece]) -> None:
-        raise NotImplementedError
+    # --- asking ---
 
     def _ask_more(self) -> None:
-        raise NotImplementedError
+        while self._queue and len(self._asked) < MAX_UNDER_WAY:
+            piece = self._queue.popleft()
+            if piece.is_wanted:
+                piece.first_asked = self._n_asked
+                self._send(piece)
+
+    def _ask_again(self, pieces: list[Piece]) -> None:
+        for piece in pieces:
+            self._asked.pop(piece.request.id, None)
+            if not piece.is_wanted:
+                continue
+            if piece.times >= _MOST_TIMES:
+                piece.error = f"no good answer to {piece.times} requests"
+            else:
+                self._send(piece)
+
+    def _send(self, piece: Piece) -> None:
+        piece.times += 1
+        piece.last_asked = self._n_asked
+        self._n_asked += 1
+        self._asked[piece.request.id] = piece
+        with suppress(zmq.Again):  # as good as lost on the way
+            self._socket.send(encode_request(piece.request), zmq.NOBLOCK)
 
     def _refuses(self) -> bool:
-        raise NotImplementedError
+        """Whether nobody listens at the worker's port, though its machine is there."""
+        host, _, port = self.address.removeprefix("tcp://").rpartition(":")
+        try:
+            with std_socket.create_connection((host.strip("[]"), int(port)), _PROBE_S):
+                return False
+        except ConnectionRefusedError:
+            return True
+        except OSError:
+            return False
+
+
+def _expected_bytes(request: FetchRequest, file_bytes: int) -> int:
+    """How many bytes must come with the answer to this request, of a file of this size."""
+    if request.from_end:
+        return min(request.size_bytes, file_bytes)
+    return max(0, min(request.size_bytes, file_bytes - request.offset))

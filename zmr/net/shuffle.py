@@ -1,14 +1,14 @@
 """The shuffle server: gives out this worker's map outputs, from a thread of its own.
 
-It answers each request with one piece of a file, in the order in which they come, and keeps no state
-about who asks for what. So nothing is lost with it but time. It serves map outputs in the worker's
-own folder and nothing else: a request names job, map and attempt, never a path. Its thread has a
-ZeroMQ context of its own, so that no piece stands before a heartbeat, and shares nothing with the
-agent but a socket on which it is told to stop.
+It answers each request with one piece of a file, in the order in which they come, and keeps no
+state about who asks for what. So nothing is lost with it but time. It serves map outputs in the
+worker's own folder and nothing else: a request names job, map and attempt, never a path. Its thread
+has a ZeroMQ context of its own, so that no piece stands before a heartbeat, and shares nothing with
+the agent but a socket on which it is told to stop.
 
-Pieces are sent out of mapped files, without a copy. To touch a mapped page that can't be had, as the
-disk fails or somebody has cut the file, would kill the process; therefore the pages of a piece are
-brought in by `madvise` first, which only fails.
+Pieces are sent out of mapped files, without a copy. To touch a mapped page that can't be had, as
+the disk fails or somebody has cut the file, would kill the process; therefore the pages of a piece
+are brought in by `madvise` first, which only fails.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ import mmap
 import os
 import socket as std_socket
 import stat
-from collections import Counter, OrderedDict
+from collections import OrderedDict
 from contextlib import suppress
 from threading import Thread
 
 import zmq
 
-from zmr.data.map_output import map_output_name
+from zmr.data.names import map_output_name
 from zmr.net.address import Address, bind
 from zmr.wire.fetching import (
     MAX_UNDER_WAY,
@@ -42,10 +42,10 @@ _LARGEST_REQUEST_BYTES = 4096
 
 # Files that nobody has asked for during so long are closed: their job may have ended, and a file
 # that is mapped keeps its place on the disk.
-_IDLE_S = 2.0
+_IDLE_MS = 2000
 
-# A peer that asks on and takes nothing. Those that keep to the protocol never come near it, not even
-# when they ask for everything once more; libzmq learns with some delay of what has left.
+# Stops a peer that asks on and takes nothing. Those that keep to the protocol never come near it,
+# not even when they ask for everything again; libzmq learns with some delay of what has left.
 _MOST_QUEUED = 4 * MAX_UNDER_WAY
 
 _POPULATE_READ = 22  # MADV_POPULATE_READ, of Linux 5.14; the mmap module doesn't name it
@@ -106,7 +106,7 @@ class ShuffleServer:
         poller.register(self._socket, zmq.POLLIN)
         poller.register(self._stopped, zmq.POLLIN)
         while True:
-            ready = dict(poller.poll(_IDLE_S * 1000 if self._files else None))
+            ready = dict(poller.poll(_IDLE_MS if self._files else None))
             if self._stopped in ready:
                 break
             if not ready:
@@ -143,7 +143,7 @@ class ShuffleServer:
 
     def _piece(self, request: FetchRequest) -> tuple[memoryview, int]:
         """The bytes that are asked for, and the size of the whole file. Raises OSError."""
-        name = map_output_name(request.job_id, request.index, request.attempt)
+        name = map_output_name(request.job_id, request.map_index, request.attempt)
         path = os.path.join(self._folder, request.job_id, name)
         file = self._files.get(path)
         if file is None or not file.is_as_it_was():

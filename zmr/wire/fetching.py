@@ -33,7 +33,7 @@ MAX_UNDER_WAY = 32
 class FetchRequest(NamedTuple):
     id: int
     job_id: str
-    index: int
+    map_index: int
     attempt: int
     offset: int
     size_bytes: int
@@ -52,7 +52,7 @@ def encode_request(request: FetchRequest) -> bytes:
         version=VERSION,
         id=request.id,
         job_id=request.job_id,
-        index=request.index,
+        index=request.map_index,
         attempt=request.attempt,
         offset=request.offset,
         size_bytes=request.size_bytes,

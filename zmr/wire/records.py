@@ -19,7 +19,9 @@ MAX_CREDIT = 1_000_000
 MAX_REDUCE = 1_000_000
 _MAX_ELEMENTS = 1_000_000
 _NAME_LENGTH = 100
-_ENDPOINT = re.compile(r"tcp://([A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}(%\w{1,15})?\]):[0-9]{1,5}")
+_ENDPOINT = re.compile(
+    r"tcp://([A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}(%\w{1,15})?\]):[0-9]{1,5}"
+)
 _NAME_CHARACTERS = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.")
 
 
