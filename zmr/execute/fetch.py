@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 
+import pyarrow as pa
 import zmq
 
 from zmr.data.map_output import index_bytes
@@ -18,12 +19,13 @@ from zmr.execute.remote import Link, Piece
 from zmr.wire.fetching import MAX_PIECE_BYTES, FetchRequest
 
 _SMALLEST_PIECE_BYTES = 16 * 1024
-_LARGEST_PIECE_BYTES = 512 * 1024
 _FEWEST_PIECES = 4  # into which the share of a source is cut
-_MOST_PIECES = 16
+_MOST_PIECES = 8
 
 # How often damaged bytes are read again before the map output is taken for damaged.
 _TRIES = 2
+
+_NOTHING = memoryview(b"")
 
 # How long to wait when nothing comes: before each new request, and in the end.
 _PATIENCE = (1.0, 2.0, 4.0, 8.0)
@@ -43,7 +45,7 @@ class Fetcher:
         on_bytes: Callable[[int], None] = lambda size_bytes: None,
     ) -> None:
         self.budget_bytes = budget_bytes
-        self.piece_bytes = _LARGEST_PIECE_BYTES
+        self.piece_bytes = MAX_PIECE_BYTES
         self.window = _FEWEST_PIECES  # pieces of a source under way or waiting
         self._patience_s = tuple(part * patience_s / sum(_PATIENCE) for part in _PATIENCE)
         self._on_bytes = on_bytes
@@ -68,7 +70,7 @@ class Fetcher:
         """So many sources will be read at once from now on."""
         share_bytes = self.budget_bytes // max(1, n_sources)
         fitting = max(_SMALLEST_PIECE_BYTES, share_bytes // _FEWEST_PIECES)
-        self.piece_bytes = min(fitting, _LARGEST_PIECE_BYTES)
+        self.piece_bytes = min(fitting, MAX_PIECE_BYTES)
         self.window = max(1, min(share_bytes // self.piece_bytes, _MOST_PIECES))
 
     def open(
@@ -115,6 +117,8 @@ class RemoteSource:
         self._tries_left = _TRIES
         self._size_bytes = -1  # not known yet
         self._pieces: deque[Piece] = deque()  # one after the other, from the position on
+        self._current = _NOTHING  # the first piece, when it is here, and where it begins
+        self._current_offset = 0
         self._position = 0  # what is read next, if it is read in order
         self._next = 0  # the first byte that has not been asked for
         self._end = 0  # reading ahead stops here
@@ -132,6 +136,10 @@ class RemoteSource:
 
     def read(self, offset: int, size_bytes: int) -> memoryview:
         """So many bytes from there, or fewer where the file ends. Raises OSError."""
+        start = offset - self._current_offset
+        if offset == self._position and start + size_bytes < len(self._current):
+            self._position += size_bytes
+            return self._current[start : start + size_bytes]
         size_bytes = max(0, min(size_bytes, self.size_bytes - offset))
         if self._tail is not None and self._tail.data is not None:
             data = self._tail.data
@@ -143,11 +151,12 @@ class RemoteSource:
         self._end = max(self._end, offset + size_bytes)
         self._read_ahead()
         if not size_bytes:
-            return memoryview(b"")
+            return _NOTHING
         part = self._next_part(size_bytes)
         if len(part) == size_bytes:
             return part
-        whole = memoryview(bytearray(size_bytes))
+        # Arrow's pool keeps memory, and doesn't zero it.
+        whole = memoryview(pa.allocate_buffer(size_bytes)).cast("B")
         filled = 0
         while True:
             whole[filled : filled + len(part)] = part
@@ -190,6 +199,7 @@ class RemoteSource:
         for piece in self._pieces:
             piece.is_wanted = False
         self._pieces.clear()
+        self._current = _NOTHING
         self._position = self._next = offset
 
     def _read_ahead(self) -> None:
@@ -208,7 +218,9 @@ class RemoteSource:
         if not part:
             raise OSError(f"{self.name} is shorter than it was")
         self._position += len(part)
+        self._current, self._current_offset = data, piece.request.offset
         if start + len(part) == piece.request.size_bytes:
+            self._current = _NOTHING
             self._pieces.popleft()
             self._read_ahead()
         return part

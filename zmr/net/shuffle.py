@@ -137,9 +137,12 @@ class ShuffleServer:
             self._socket.send(encode_reply(reply), zmq.NOBLOCK | zmq.SNDMORE)
             # Below some size, libzmq's bookkeeping of foreign memory takes longer than a copy.
             self._socket.send(piece, zmq.NOBLOCK, copy=len(piece) < 64 * 1024)
+        except zmq.Again:
+            self.dropped += 1  # if it means it, it asks again
+            _warn_now_and_then(self.dropped, "pieces of map outputs for a peer that takes none")
         except zmq.ZMQError as error:
-            self.dropped += 1  # the peer is gone, or takes nothing: if it is there, it asks again
-            _warn_now_and_then(self.dropped, f"pieces of map outputs not sent: {error}")
+            if error.errno != zmq.EHOSTUNREACH:  # it has left, or lost its connection
+                raise
 
     def _piece(self, request: FetchRequest) -> tuple[memoryview, int]:
         """The bytes that are asked for, and the size of the whole file. Raises OSError."""
