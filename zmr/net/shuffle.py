@@ -93,6 +93,11 @@ class ShuffleServer:
         self._thread = Thread(target=self._serve, name="shuffle", daemon=True)
         self._thread.start()
 
+    @property
+    def is_running(self) -> bool:
+        """Whether its thread is there."""
+        return self._thread.is_alive()
+
     def close(self) -> None:
         """End the thread; close sockets and files."""
         if not self._stop.closed:
@@ -166,7 +171,10 @@ class _MappedFile:
 
     def __init__(self, path: str) -> None:
         """Raises OSError."""
-        self._descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        self._descriptor = -1
+        # O_NONBLOCK: user code may have put a pipe there, for which to wait is to wait for ever.
+        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+        self._descriptor = os.open(path, flags)
         try:
             status = os.fstat(self._descriptor)
             if not stat.S_ISREG(status.st_mode):
