@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from support import CHECKOUT, Command, Zmr
+from support import Command, Zmr
 from support.cluster import LOST_AFTER_S, Cluster, name_of, output_of
 from support.orders import Orders
 from support.process import WAIT_S, ZMR
@@ -243,4 +243,3 @@ def test_two_hosts_that_share_inputs_and_output_but_not_their_local_folders(
     assert output_of(out) == counts
     assert orders.maps == ALL_MAPS
     assert "host-b:" in master.stderr
-    assert CHECKOUT.exists()

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import zmq
 from support.process import WAIT_S
-from support.shuffling import JOB_ID, LOOPBACK, output_path, served
+from support.shuffling import JOB_ID, output_path, served
 
 from zmr.errors import AddressError
 from zmr.net.address import Address
@@ -219,4 +219,3 @@ def test_the_interface_is_the_one_towards_the_master() -> None:
     assert interface_towards(Address("0.0.0.0", 1)).startswith("127.")
     with pytest.raises(OSError, match=r"."):
         interface_towards(Address("no.such.host.invalid", 1))
-    assert LOOPBACK.is_loopback
