@@ -54,6 +54,6 @@ ENGINES = (
     ),
     Engine("echo", "bare ROUTER/DEALER echo", _this_python, {"noop-tasks": _echo}),
     Engine("stream", "bare ZeroMQ stream", _this_python, {"shuffle": _timed("stream.py")}),
-    Engine("zmr-fetch", "zmr, fetching alone", _this_python, {"shuffle": _timed("fetch.py")}),
+    Engine("fetch", "zmr, fetching alone", _this_python, {"shuffle": _timed("fetch.py")}),
     Engine("imports", "only the imports", _this_python, {"start-up": _imports}),
 )

@@ -15,6 +15,7 @@ import pyarrow as pa
 import zmq
 
 from zmr.data.map_output import index_bytes
+from zmr.execute import linux
 from zmr.execute.remote import Link, Piece
 from zmr.wire.fetching import MAX_PIECE_BYTES, FetchRequest
 
@@ -53,6 +54,8 @@ class Fetcher:
         self._links: dict[str, Link] = {}
         self._pieces = 0
         self.share_among(1)
+        # ZeroMQ takes memory for each piece that comes, and gives it back when it is used up.
+        linux.keep_freed_memory(budget_bytes)
 
     def __enter__(self) -> Fetcher:
         return self
@@ -65,6 +68,7 @@ class Fetcher:
         for link in self._links.values():
             link.close()
         self._context.term()
+        linux.return_freed_memory()
 
     def share_among(self, n_sources: int) -> None:
         """So many sources will be read at once from now on."""
