@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from support.map_outputs import Rows, lists_of
+from support.process import WAIT_S
 from support.shuffling import JOB_ID, Answer, output_path, relayed, served, write_output
 from support.tasks import granted
 
@@ -26,6 +27,7 @@ from zmr.execute.reduce_task import run_reduce
 from zmr.execute.sources import DIRECT, Reading
 from zmr.net.address import Address
 from zmr.net.shuffle import ShuffleServer
+from zmr.wire.fetching import MAX_UNDER_WAY
 
 # A small budget: pieces of 64 KiB, so that there are several.
 BUDGET_BYTES = 256 * 1024
@@ -191,6 +193,23 @@ def test_a_piece_that_never_comes_is_given_up(server: ShuffleServer) -> None:
         with pytest.raises(OSError, match=r"no answer for|no good answer to 6 requests"):
             fetched(relay.address)
         assert relay.requests < 20 * N_PIECES
+
+
+def test_lost_pieces_that_nobody_wants_any_more_hold_nothing_up(server: ShuffleServer) -> None:
+    are_lost = threading.Event()
+
+    def lose(number: int, answer: Answer) -> Sequence[Answer]:
+        if number == MAX_UNDER_WAY - 1:
+            are_lost.set()
+        return [answer] if number >= MAX_UNDER_WAY else []
+
+    with relayed(server, lose) as relay, Fetcher(1 << 30, PATIENCE_S) as fetcher:
+        # Given as many requests without an answer as there may be, for what was given up
+        for _ in range(2 * MAX_UNDER_WAY):
+            source_of(fetcher, relay.address).close()
+        assert are_lost.wait(WAIT_S)
+        # Then what is wanted comes
+        assert read(source_of(fetcher, relay.address)) == BIG
 
 
 def test_a_slow_server_is_waited_for(server: ShuffleServer) -> None:

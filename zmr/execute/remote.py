@@ -120,6 +120,7 @@ class Link:
             if waited_s > _REFUSED_S and self._refuses():
                 break
             self._ask_again(list(self._asked.values()))
+            self._ask_more()  # what is not wanted any more has made room
         self._error = f"no answer for {waited_s:g} s"
         raise OSError(self._error)
 
