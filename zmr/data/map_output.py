@@ -2,9 +2,9 @@
 
     magic        8 bytes
     blocks       partition after partition; each block: size (u32), CRC-32 (u32), then an Arrow IPC
-                 record batch message of that size, its buffers compressed with LZ4
+                 record batch message of that size, compressed with LZ4 where that helps
     index        for each partition: offset, size in bytes, rows, and the size in bytes that its
-                 largest block has in memory (u64 each)
+                 largest block takes while it is sorted (u64 each)
     schema       an Arrow IPC schema message: the columns of `zmr.data.rows`
     trailer      number of partitions, size of the schema, CRC-32 of index and schema (u32 each),
                  magic
@@ -27,6 +27,8 @@ from zlib import crc32
 
 import pyarrow as pa
 
+from zmr.data.rows import working_bytes
+
 BLOCK_ROWS = 65_536
 BLOCK_BYTES = 1 << 18
 _LARGE_BLOCK_BYTES = BLOCK_BYTES * 5 // 4
@@ -40,8 +42,9 @@ _MOST_BLOCK_BYTES = 2**32 - 1
 _END_BYTES = 8  # of an IPC stream
 _USUAL_SCHEMA_BYTES = 1200
 
-# Blocks that LZ4 shrinks by less than this are stored as they are: random payloads, mostly.
-_WORTHWHILE = 0.9
+# Blocks of which LZ4 leaves more than this are stored as they are: it makes 0.5 GB/s, and to write
+# and read what it saves, mostly in the kernel's page cache, is quicker.
+_WORTHWHILE = 0.4
 
 # Threads are for the slots; and those of a library would be lost in a process that forks.
 _COMPRESSED = pa.ipc.IpcWriteOptions(compression="lz4", use_threads=False)
@@ -80,7 +83,7 @@ class MapOutputWriter:
             self._file.write(_BLOCK.pack(data.size, crc32(data)))
             self._file.write(data)
             entry[1] += _BLOCK.size + data.size
-            entry[3] = max(entry[3], block.nbytes)
+            entry[3] = max(entry[3], working_bytes(block))
             self._offset += _BLOCK.size + data.size
         entry[2] += len(batch)
 
@@ -103,17 +106,23 @@ class MapOutputWriter:
                 os.unlink(path)
 
     def _message(self, block: pa.RecordBatch) -> pa.Buffer:
+        if self._options is _PLAIN:
+            data = block.serialize()
+        else:
+            data = self._compressed(block)
+            if data.size > _WORTHWHILE * block.nbytes:
+                self._options = _PLAIN  # for the rest of the file
+        if data.size > _MOST_BLOCK_BYTES:
+            raise OverflowError("a single key with its value takes more than 4 GiB")
+        return data
+
+    def _compressed(self, block: pa.RecordBatch) -> pa.Buffer:
         # The stream writer is the one that compresses; of its stream, only the batch is kept.
         sink = pa.BufferOutputStream()
         with pa.ipc.new_stream(sink, self._schema, options=self._options) as writer:
             writer.write_batch(block)
         stream = sink.getvalue()
-        data = stream.slice(self._schema_bytes, stream.size - self._schema_bytes - _END_BYTES)
-        if data.size > _MOST_BLOCK_BYTES:
-            raise OverflowError("a single key with its value takes more than 4 GiB")
-        if self._options is _COMPRESSED and data.size > _WORTHWHILE * block.nbytes:
-            self._options = _PLAIN  # for the rest of the file
-        return data
+        return stream.slice(self._schema_bytes, stream.size - self._schema_bytes - _END_BYTES)
 
 
 def blocks(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:

@@ -16,6 +16,7 @@ from zlib import crc32
 
 from zmr.core.messages import OutputFile
 from zmr.data.output import SUCCESS, temporary_folder
+from zmr.data.writeback import Writeback
 
 _NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EXDEV}
 
@@ -32,11 +33,13 @@ class PartitionFile:
         self._temporary_folder = temporary_folder(folder, job_id)
         self._temporary = os.path.join(self._temporary_folder, f"{name}.{attempt}")
         self._file: BinaryIO = self._open()
+        self._writeback = Writeback(self._file.fileno())
 
     def write(self, data: bytes) -> None:
         self._file.write(data)
         self._checksum = crc32(data, self._checksum)
         self.size_bytes += len(data)
+        self._writeback.reached(self.size_bytes)
 
     def finish(self) -> None:
         """Have everything on the disk, before anyone is told that it is there."""

@@ -54,7 +54,10 @@ def run_map(
     began = perf_counter()
     with users_code(lambda: "in setup"):
         begin_task(job)
-    source = MapInput(job.input, task.splits, job.count, progress)
+    memory_bytes = memory_bytes or DEFAULT_MEMORY_BYTES
+    records = job.input
+    records.fit(memory_bytes)
+    source = MapInput(records, task.splits, job.count, progress)
     path = ""
     file: OutputFile | None = None
     partition_bytes: tuple[int, ...] = ()
@@ -66,7 +69,6 @@ def run_map(
         size_bytes = file.size_bytes
     else:
         path = os.path.join(folder, map_output_name(task.job_id, task.index, task.attempt))
-        memory_bytes = memory_bytes or DEFAULT_MEMORY_BYTES
         n_rows, partition_bytes = _write_map_output(job, task, path, source, memory_bytes)
         size_bytes = sum(partition_bytes)
     elapsed_s = perf_counter() - began

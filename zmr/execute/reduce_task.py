@@ -84,7 +84,7 @@ def _pieces(
     schema, blocks = alike(runs)
     if rows.is_opaque(schema):
         return reduction.of_pairs(merge_opaque(blocks))
-    return reduction.of_groups(merge(blocks, merge_bytes(memory_bytes)))
+    return reduction.of_groups(merge(blocks, merge_bytes(memory_bytes, runs)))
 
 
 class _Passes:

@@ -69,10 +69,10 @@ class Reduction:
 
     def _as_they_are(self, merged: Iterator[Groups]) -> Iterator[Piece]:
         for groups in merged:
-            batch = groups.in_order()
-            self._enter(len(batch), iter(()))
-            del groups  # it makes room for the next
-            yield from lines_of_rows(batch, self._output)
+            self._enter(groups.n_rows, iter(()))
+            for piece in groups.pieces():
+                yield from lines_of_rows(piece, self._output)
+            del groups, piece  # they make room for the next
 
     # --- the job's own reduce ---
 
@@ -127,7 +127,7 @@ class Reduction:
                 results = results_of(reducer, complete)
             with users_code(lambda: _WRITING):
                 data = _bytes_of(complete, results, self._output)
-            self._enter(len(groups.batch), iter(()))
+            self._enter(groups.n_rows, iter(()))
             del groups, partials  # they make room for the next
             yield data, n
 

@@ -36,6 +36,7 @@ from zmr.core.messages import (
     TaskKind,
 )
 from zmr.errors import JobError
+from zmr.execute.allocator import use_one_allocator
 from zmr.execute.errors import TaskError, user_error, users_traceback
 from zmr.execute.map_task import run_map
 from zmr.execute.progress import TaskProgress
@@ -91,6 +92,7 @@ class Slot:
                 self._receive()
             start = self._start
             threading.Thread(target=self._pulse, args=(start,), name="pulse", daemon=True).start()
+            use_one_allocator(start.memory_bytes)
             job = _load(start)
             gc.freeze()
             while True:
