@@ -15,7 +15,6 @@ import pyarrow as pa
 import zmq
 
 from zmr.data.map_output import index_bytes
-from zmr.execute import linux
 from zmr.execute.remote import Link, Piece
 from zmr.wire.fetching import MAX_PIECE_BYTES, FetchRequest
 
@@ -54,8 +53,6 @@ class Fetcher:
         self._links: dict[str, Link] = {}
         self._pieces = 0
         self.share_among(1)
-        # ZeroMQ takes memory for each piece that comes, and gives it back when it is used up.
-        linux.keep_freed_memory(budget_bytes)
 
     def __enter__(self) -> Fetcher:
         return self
@@ -68,7 +65,6 @@ class Fetcher:
         for link in self._links.values():
             link.close()
         self._context.term()
-        linux.return_freed_memory()
 
     def share_among(self, n_sources: int) -> None:
         """So many sources will be read at once from now on."""
@@ -159,7 +155,7 @@ class RemoteSource:
         part = self._next_part(size_bytes)
         if len(part) == size_bytes:
             return part
-        # Arrow's pool keeps memory, and doesn't zero it.
+        # Other memory would be zeroed first.
         whole = memoryview(pa.allocate_buffer(size_bytes)).cast("B")
         filled = 0
         while True:

@@ -14,10 +14,6 @@ _PR_SET_PDEATHSIG = 1
 _PR_SET_NAME = 15
 _PR_SET_CHILD_SUBREAPER = 36
 
-_M_TRIM_THRESHOLD = -1
-_M_MMAP_THRESHOLD = -3
-_HUGE_BLOCK_BYTES = 4 * 1024 * 1024
-
 _prctl = ctypes.CDLL(None).prctl
 
 
@@ -40,23 +36,6 @@ def volunteer_for_the_oom_killer() -> None:
     """Be the first process to go when the machine runs out of memory."""
     with suppress(OSError), open("/proc/self/oom_score_adj", "w") as file:
         file.write("1000")
-
-
-def keep_freed_memory(size_bytes: int) -> None:
-    """Have malloc keep up to so much of what is freed, and take all but huge blocks from there.
-
-    Else it gives large blocks back to the kernel, which zeroes every page of the next ones.
-    """
-    with suppress(AttributeError):  # not glibc
-        mallopt = ctypes.CDLL(None).mallopt
-        mallopt(_M_MMAP_THRESHOLD, _HUGE_BLOCK_BYTES)
-        mallopt(_M_TRIM_THRESHOLD, size_bytes)
-
-
-def return_freed_memory() -> None:
-    """Give what malloc has kept back to the kernel."""
-    with suppress(AttributeError):
-        ctypes.CDLL(None).malloc_trim(0)
 
 
 def own_memory_bytes(pid: int) -> int:
