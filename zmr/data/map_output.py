@@ -40,6 +40,7 @@ _TRAILER = Struct("<III8s")
 _MOST_BLOCK_BYTES = 2**32 - 1
 
 _END_BYTES = 8  # of an IPC stream
+_USUAL_SCHEMA_BYTES = 1200
 
 # Blocks of which LZ4 leaves more than this are stored as they are: it makes 0.5 GB/s, and to write
 # and read what it saves, mostly in the kernel's page cache, is quicker.
@@ -144,7 +145,7 @@ def blocks(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
 class Source(Protocol):
     """Where the bytes of a map output file come from: a file here, or a worker elsewhere.
 
-    The size and both methods may raise OSError.
+    The size and `read` may raise OSError.
     """
 
     name: str
@@ -153,8 +154,14 @@ class Source(Protocol):
     def size_bytes(self) -> int:
         """Of the file."""
 
-    def read(self, offset: int, size_bytes: int) -> bytes | pa.Buffer:
+    def read(self, offset: int, size_bytes: int) -> bytes | memoryview | pa.Buffer:
         """So many bytes from there, or fewer where the file ends."""
+
+    def expect(self, offset: int, size_bytes: int) -> None:
+        """So many bytes from there will be read next, in order."""
+
+    def again(self) -> bool:
+        """What was read is damaged. Whether it may have been so on the way only: read again."""
 
     def close(self) -> None:
         """Nothing more will be read for now."""
@@ -177,6 +184,13 @@ class LocalSource:
             self._descriptor = os.open(self.name, os.O_RDONLY | os.O_CLOEXEC)
         return os.pread(self._descriptor, size_bytes, offset)
 
+    def expect(self, offset: int, size_bytes: int) -> None:
+        """The system reads ahead by itself."""
+
+    def again(self) -> bool:
+        """What is damaged on the disk stays so."""
+        return False
+
     def close(self) -> None:
         """Nothing more will be read for now."""
         if self._descriptor >= 0:
@@ -195,25 +209,43 @@ class StoredPartition:
     rows: int
     largest_block_bytes: int
 
+    def expect(self) -> None:
+        """All of it will be read next."""
+        self.source.expect(self.offset, self.size_bytes)
+
     def batches(self) -> Iterator[pa.RecordBatch]:
         """The rows, block by block, each verified. Raises `CorruptMapOutput`, and OSError."""
         schema_message = self.schema.serialize().to_pybytes()
-        offset, end = self.offset, self.offset + self.size_bytes
-        if end > self.source.size_bytes:
-            raise self._corrupt(offset)
         rows = 0
-        while offset < end:
-            size_bytes, checksum = _BLOCK.unpack(self._read(offset, _BLOCK.size, end))
-            offset += _BLOCK.size
-            data = self._read(offset, size_bytes, end)
-            if crc32(data) != checksum:
-                raise self._corrupt(offset)
+        for offset, data in self.messages():
             batch = self._batch(schema_message, data, offset)
-            offset += size_bytes
             rows += len(batch)
             yield batch
         if rows != self.rows:
             raise self._corrupt(self.offset)
+
+    def messages(self) -> Iterator[tuple[int, bytes | memoryview | pa.Buffer]]:
+        """The blocks as they are stored, their checksums verified, each with its place."""
+        offset, end = self.offset, self.offset + self.size_bytes
+        if end > self.source.size_bytes:
+            raise self._corrupt(offset)
+        while offset < end:
+            try:
+                data = self._message(offset, end)
+            except CorruptMapOutput:
+                if not self.source.again():
+                    raise
+                continue
+            offset += _BLOCK.size + len(data)
+            yield offset - len(data), data
+
+    def _message(self, offset: int, end: int) -> bytes | memoryview | pa.Buffer:
+        size_bytes, checksum = _BLOCK.unpack(self._read(offset, _BLOCK.size, end))
+        offset += _BLOCK.size
+        data = self._read(offset, size_bytes, end)
+        if crc32(data) != checksum:
+            raise self._corrupt(offset)
+        return data
 
     def _batch(self, schema_message: bytes, data: Any, offset: int) -> pa.RecordBatch:
         stream = pa.py_buffer(b"".join((schema_message, data)))
@@ -226,7 +258,7 @@ class StoredPartition:
             raise self._corrupt(offset)
         return batch
 
-    def _read(self, offset: int, size_bytes: int, end: int) -> bytes | pa.Buffer:
+    def _read(self, offset: int, size_bytes: int, end: int) -> bytes | memoryview | pa.Buffer:
         if offset + size_bytes > end:
             raise self._corrupt(offset)
         data = self.source.read(offset, size_bytes)
@@ -252,8 +284,22 @@ def open_partitions(source: Source) -> list[StoredPartition]:
     return [StoredPartition(source, schema, *entry) for entry in _ENTRY.iter_unpack(entries)]
 
 
+def index_bytes(n_partitions: int) -> int:
+    """About what a file has after its last block: the index, a usual schema, and the trailer."""
+    return n_partitions * _ENTRY.size + _USUAL_SCHEMA_BYTES + _TRAILER.size
+
+
 def _read_index(source: Source) -> tuple[pa.Schema, bytes]:
     """The schema, and the entries of all partitions."""
+    while True:
+        try:
+            return _read_index_once(source)
+        except CorruptMapOutput:
+            if not source.again():
+                raise
+
+
+def _read_index_once(source: Source) -> tuple[pa.Schema, bytes]:
     end = source.size_bytes - _TRAILER.size
     trailer = source.read(end, _TRAILER.size) if end >= len(_MAGIC) else b""
     if len(trailer) != _TRAILER.size:
@@ -261,8 +307,8 @@ def _read_index(source: Source) -> tuple[pa.Schema, bytes]:
     n_partitions, schema_bytes, checksum, magic = _TRAILER.unpack(trailer)
     if magic != _MAGIC:
         raise CorruptMapOutput(f"{source.name} is no map output of this version, or truncated")
-    index_bytes = n_partitions * _ENTRY.size
-    start = end - schema_bytes - index_bytes
+    entries_bytes = n_partitions * _ENTRY.size
+    start = end - schema_bytes - entries_bytes
     damaged = CorruptMapOutput(f"{source.name}: the index is damaged")
     if start < len(_MAGIC):
         raise damaged
@@ -270,6 +316,6 @@ def _read_index(source: Source) -> tuple[pa.Schema, bytes]:
     if crc32(footer) != checksum or len(footer) != end - start:
         raise damaged
     try:
-        return pa.ipc.read_schema(pa.py_buffer(footer[index_bytes:])), footer[:index_bytes]
+        return pa.ipc.read_schema(pa.py_buffer(footer[entries_bytes:])), footer[:entries_bytes]
     except (pa.ArrowException, OSError, ValueError) as error:
         raise damaged from error

@@ -41,6 +41,7 @@ from zmr.execute.errors import TaskError, user_error, users_traceback
 from zmr.execute.map_task import run_map
 from zmr.execute.progress import TaskProgress
 from zmr.execute.reduce_task import run_reduce
+from zmr.execute.sources import Reading
 from zmr.job import Job, load_job
 from zmr.wire.stream import FrameReader, pack
 
@@ -131,7 +132,10 @@ class Slot:
             if task.kind is TaskKind.MAP:
                 done = run_map(job, task, start.folder, progress, commit, start.memory_bytes)
             else:
-                done = run_reduce(job, task, start.folder, progress, commit, start.memory_bytes)
+                done = run_reduce(
+                    *(job, task, start.folder, progress, commit, start.memory_bytes),
+                    Reading.of(start),
+                )
             if done is None:
                 reason = FailureReason.WORKER_ERROR
                 raise TaskError(reason, "commit refused: another attempt had it")
