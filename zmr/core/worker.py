@@ -34,6 +34,11 @@ from zmr.core.words import counted
 _RESERVE_S = 0.1
 _MOST_RESERVED = 64
 
+# Of these a slot itself has two, and more of tasks that are hardly anything: it then never waits
+# for the agent, which hears of many of them at once.
+_IN_SLOT_S = 0.005
+_MOST_IN_SLOT = 16
+
 # How often a worker that waits for its master says so.
 _SAY_WAITING_EVERY_S = 30.0
 _LONGEST_REGISTER_WAIT_S = 5.0
@@ -169,6 +174,12 @@ class WorkerCore:
             return 1
         wanted = min(int(_RESERVE_S / max(self._task_s, 1e-6)), _MOST_RESERVED)
         return 1 << (wanted.bit_length() - 1)
+
+    def _depth_in_slot(self) -> int:
+        """How many of them a slot process has been sent."""
+        if self._task_s is None or self._depth() == 1:
+            return 1
+        return min(max(2, int(_IN_SLOT_S / max(self._task_s, 1e-6))), _MOST_IN_SLOT)
 
     # --- from the master ---
 
@@ -359,9 +370,9 @@ class WorkerCore:
 
     def _fill_slots(self, now: float) -> None:
         """Give the queued tasks to slots, one each first."""
-        for depth in (1, 2) if self._depth() > 1 else (1,):
-            while (slot := self.slots.place(depth)) is not None:
-                self._give(slot, self.slots.queue.popleft(), now)
+        most = self._depth_in_slot()
+        while (slot := self.slots.place(most)) is not None:
+            self._give(slot, self.slots.queue.popleft(), now)
         for slot in self.slots.in_the_way():
             self._kill(slot)
 

@@ -175,7 +175,7 @@ def test_what_waits_behind_a_task_that_dies_keeps_its_turn() -> None:
     worker = Worker()
     worker.make_quick()
     worker.gets(2, 3, 4)
-    assert worker.begun() == [(0, 2), (0, 3)]
+    assert worker.begun() == [(0, 2), (0, 3), (0, 4)]
 
     worker.slot_ends(signal=11)
 
