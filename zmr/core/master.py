@@ -238,7 +238,7 @@ class Master:
         for message in frame.messages:
             if isinstance(message, m.Register):
                 worker = self.membership.register(peer, message, now)
-            elif isinstance(message, m.Submit | m.CancelJob | m.GetSnapshot):
+            elif isinstance(message, _FROM_CLIENT):
                 self.clients.receive(peer, message, now)
             elif type(message) not in _FROM_WORKER:
                 self.ignored["not for a master"] += 1
@@ -443,6 +443,7 @@ class Master:
             self._actions.append(Quit("nothing left to do", self._exit_status))
 
 
+_FROM_CLIENT = (m.Submit, m.CancelJob, m.GetSnapshot)
 _FROM_WORKER: dict[type, Callable[[Master, Worker, Any, float], None]] = {
     m.GetTask: lambda master, *rest: master.membership.get_task(*rest),
     m.Heartbeat: lambda master, *rest: master.membership.heartbeat(*rest),

@@ -370,6 +370,8 @@ class WorkerCore:
 
     def _fill_slots(self, now: float) -> None:
         """Give the queued tasks to slots, one each first."""
+        if not self.slots.queue:
+            return
         most = self._depth_in_slot()
         while (slot := self.slots.place(most)) is not None:
             self._give(slot, self.slots.queue.popleft(), now)
@@ -412,14 +414,17 @@ class WorkerCore:
         if not self._has_quit:
             if self._stopping is None:
                 self._fill_slots(now)
-            is_idle = not any(slot.tasks for slot in self.slots.slots) and not self.unacknowledged
-            if self._stopping and is_idle:
+            if self._stopping and self._is_idle:
                 self._quit(f"stopped by {self._stopping.reason}", self._stopping.exit_status)
-            elif self._is_registered and self._credit() != self._credit_told:
-                self._credit_told = self._credit()
-                self._send(m.GetTask(self._credit_told))
+            elif self._is_registered and (credit := self._credit()) != self._credit_told:
+                self._credit_told = credit
+                self._send(m.GetTask(credit))
         actions, self._actions = self._actions, []
         return actions
+
+    @property
+    def _is_idle(self) -> bool:
+        return not any(slot.tasks for slot in self.slots.slots) and not self.unacknowledged
 
     def _quit(self, reason: str, exit_status: int) -> None:
         if not self._has_quit:
