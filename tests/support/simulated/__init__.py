@@ -6,7 +6,7 @@ checked by `validate`.
 """
 
 from support.simulated.cluster import Cluster
-from support.simulated.invariants import validate, validate_worker
+from simulation.invariants import validate, validate_worker
 from support.simulated.network import LATENCY_S, Network
 from support.simulated.slot import Work
 from support.simulated.worker import SimulatedWorker

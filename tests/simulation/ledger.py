@@ -1,0 +1,298 @@
+"""A witness of its own: what the master may do, judged by what went in and what came out.
+
+It shares no state with the master. It reads the frames that arrive and the actions that follow, and
+keeps its own books of workers, attempts, results and grants.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from zmr.core import messages as m
+from zmr.core.actions import JobEnded, MasterAction, Publish, Send
+from zmr.core.events import FrameReceived
+
+if TYPE_CHECKING:
+    from .worker import WorkerMachine
+    from .world import World
+
+TaskKey = tuple[str, m.TaskKind, int]
+
+_LIVE = ("running", "committing")
+_PHASES = ("queued", "map", "reduce", "done", "failed", "cancelled")
+_RESULTS = (m.MapDone, m.ReduceDone, m.TaskFailed)
+
+
+@dataclass(slots=True)
+class Seen:
+    """An attempt, as it was published."""
+
+    task: TaskKey
+    worker: str
+    state: str
+    since_s: float  # the hand-out
+    is_granted: bool = False
+
+
+@dataclass(slots=True)
+class Peer:
+    """A worker, as it spoke and as it was published."""
+
+    state: str
+    heard_at: float
+    credit: int = 0
+    live: set[int] = field(default_factory=set)  # attempts that are with it
+
+
+class Ledger:
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self.attempts: dict[int, Seen] = {}
+        self.peers: dict[str, Peer] = {}
+        self.phases: dict[str, str] = {}
+        self.winners: dict[TaskKey, int] = {}
+        self.failures: dict[TaskKey, set[int]] = {}  # attempts that count against a task
+        self.lost_inputs: dict[TaskKey, set[int]] = {}
+        self.had_backups = False
+        self._sent: set[int] = set()  # attempts that were handed out
+        self._of_task: dict[TaskKey, list[int]] = {}
+        self._failing: dict[int, m.TaskFailed] = {}  # what this frame says, by attempt
+        self._cancelled: list[int] = []  # in this turn
+
+    # --- the master ---
+
+    def master_did(self, event: Any, actions: list[MasterAction]) -> None:
+        """What followed from an event; None: from the time."""
+        is_fresh = True
+        if isinstance(event, FrameReceived) and event.peer[:1] == b"w":
+            is_fresh = self._heard(event.peer.decode(), event.frame)
+        if not is_fresh:
+            self._check_fenced(actions)
+            return
+        self._cancelled.clear()
+        for action in actions:
+            if isinstance(action, Publish):
+                self._published(action.event)
+            elif isinstance(action, Send):
+                self._check_sent(action.peer.decode(), action.message)
+            elif isinstance(action, JobEnded):
+                self._check_end(action)
+        if isinstance(event, FrameReceived):
+            self._check_answered(event, actions)
+        self._check_cancelled(actions)
+
+    def _heard(self, process: str, frame: m.Frame) -> bool:
+        """Whether the master may listen to the frame."""
+        peer, now = self.peers.get(process), self._world.master.now
+        is_present = peer is not None and peer.state in ("alive", "suspect")
+        is_registering = any(isinstance(message, m.Register) for message in frame.messages)
+        if is_registering and not is_present:
+            self.peers[process] = Peer("alive", now)
+        elif peer is None or not is_present or frame.epoch != self._world.master.epoch:
+            return is_registering
+        peer = self.peers[process]
+        peer.heard_at = now
+        peer.state = "alive"
+        self._failing.clear()
+        for message in frame.messages:
+            if isinstance(message, m.GetTask | m.Heartbeat):
+                peer.credit = message.credit
+            elif isinstance(message, m.TaskFailed):
+                self._failing[message.attempt & 0xFFFFFFFF] = message
+        return True
+
+    def _check_fenced(self, actions: list[MasterAction]) -> None:
+        """What an old epoch, or nobody, says, changes nothing."""
+        for action in actions:
+            assert isinstance(action, Send), f"a frame of another epoch led to {action}"
+            allowed = m.RegisterAgain | m.Refused
+            assert isinstance(action.message, allowed), f"an old frame led to {action.message}"
+
+    # --- what was published ---
+
+    def _published(self, event: m.Event) -> None:
+        match event:
+            case m.TaskEvent():
+                self._task_event(event)
+            case m.WorkerEvent(worker, state):
+                self._worker_event(worker, state)
+            case m.JobEvent(job_id, state):
+                before = self.phases.get(job_id)
+                order = _PHASES.index
+                assert before is None or order(before) < order(state), f"{before} to {state}"
+                assert before not in _PHASES[3:], f"{job_id} went on after its end"
+                self.phases[job_id] = state
+
+    def _worker_event(self, worker: str, state: str) -> None:
+        peer, world = self.peers[worker], self._world
+        peer.state = state
+        if state in ("suspect", "lost"):
+            silence_s = world.master.now - peer.heard_at
+            settings = world.scenario.settings
+            after_s = settings.suspect_after_s if state == "suspect" else settings.lost_after_s
+            assert silence_s >= after_s - 1e-6, f"{worker} is {state} after {silence_s:.2f} s"
+            if world.is_calm_for(settings.lost_after_s):
+                assert not world.is_running(worker), f"{worker} is {state}, but well"
+
+    def _task_event(self, event: m.TaskEvent) -> None:
+        number, task = event.attempt, (event.job_id, event.kind, event.index)
+        seen = self.attempts.get(number)
+        if seen is None:
+            assert event.state == "running", f"an attempt that began as {event.state}"
+            assert task not in self.winners, f"{task} handed out after it was complete"
+            self.had_backups |= event.text == "backup"
+            seen = self.attempts[number] = Seen(task, event.worker, "", self._world.clock.now)
+            self._of_task.setdefault(task, []).append(number)
+        assert seen.task == task
+        before, seen.state = seen.state, event.state
+        live = self.peers[seen.worker].live
+        live.add(number) if event.state in _LIVE else live.discard(number)
+        if event.state == "succeeded":
+            assert task not in self.winners, f"{task} counted twice"
+            self.winners[task] = number
+        elif event.state == "lost" and before == "succeeded":
+            assert self.winners.pop(task) == number
+            assert self._job(task).reduces_s, "published output can't be lost"
+            assert task[1] is m.TaskKind.MAP, "published output can't be lost"
+        elif event.state == "failed":
+            self._failed(number, event.text)
+        elif event.state == "cancelled":
+            self._cancelled.append(number)
+        if event.state in ("failed", "lost") and before in _LIVE:
+            self._check_calm(seen, event)
+        if event.state not in _LIVE:
+            seen.is_granted = False
+
+    def _failed(self, number: int, text: str) -> None:
+        failing, task = self._failing.get(number), self.attempts[number].task
+        by_itself = failing is not None
+        assert by_itself or text.startswith("no progress"), f"attempt {number} has not failed"
+        assert "commit refused" not in text, "an attempt was blamed for being second"
+        lost_input = failing is not None and failing.reason is m.FailureReason.LOST_INPUT
+        books = self.lost_inputs if lost_input else self.failures
+        books.setdefault(task, set()).add(number)
+
+    def _check_calm(self, seen: Seen, event: m.TaskEvent) -> None:
+        """When nothing goes wrong any more, no attempt is lost, and none fails but by itself."""
+        world = self._world
+        if not world.is_calm_for(0.0) or seen.since_s < world.settled_at:
+            return
+        job = self._job(seen.task)
+        by_user = job.poisoned == (event.kind.label, event.index) and event.state == "failed"
+        by_input = "can't read" in event.text
+        assert by_user or by_input, f"{event} although nothing goes wrong"
+
+    # --- what was sent ---
+
+    def _check_sent(self, process: str, message: m.Message) -> None:
+        if isinstance(message, m.TaskResponse):
+            peer = self.peers[process]
+            assert peer.state == "alive", f"a task for {process}, which is {peer.state}"
+            for task in message.tasks:
+                self._check_hand_out(process, task)
+            assert len(peer.live) <= peer.credit, f"{process} has more tasks than credit"
+        elif isinstance(message, m.CommitReply) and message.granted:
+            self._check_grant(process, message.attempt & 0xFFFFFFFF)
+
+    def _check_hand_out(self, process: str, task: m.Task) -> None:
+        number = task.attempt & 0xFFFFFFFF
+        assert number not in self._sent, "an attempt was handed out twice"
+        self._sent.add(number)
+        seen = self.attempts[number]
+        assert seen.worker == process
+        assert seen.task == (task.job_id, task.kind, task.index)
+        job = self._job(seen.task)
+        assert task.n_reduce == len(job.reduces_s)
+        if task.kind is m.TaskKind.REDUCE:
+            winners = [
+                self.winners.get((task.job_id, m.TaskKind.MAP, index))
+                for index in range(len(job.maps_s))
+            ]
+            assert None not in winners, f"{task.index} was handed out without all its inputs"
+            given = [source.attempt & 0xFFFFFFFF for source in task.sources]
+            assert given == winners, "a reduce was given other inputs than there are"
+
+    def _check_grant(self, process: str, number: int) -> None:
+        seen = self.attempts[number]
+        assert seen.worker == process, "somebody else may publish"
+        assert seen.state in _LIVE, f"an attempt that is {seen.state} may publish"
+        assert seen.task not in self.winners, "published once more"
+        others = self._of_task[seen.task]
+        granted = [n for n in others if n != number and self.attempts[n].is_granted]
+        assert not granted, "two may publish at a time"
+        seen.is_granted = True
+
+    def _check_answered(self, event: FrameReceived, actions: list[MasterAction]) -> None:
+        """Whoever speaks gets the answer that it waits for."""
+        sent = [
+            a.message for a in actions if isinstance(a, Send) and a.peer == event.peer
+        ]
+        acks = {id for message in sent if isinstance(message, m.Ack) for id in message.attempts}
+        again = any(isinstance(message, m.RegisterAgain) for message in sent)
+        kinds = {type(message) for message in sent}
+        for message in event.frame.messages:
+            if isinstance(message, m.Heartbeat):
+                assert again or m.HeartbeatReply in kinds, "a heartbeat without an answer"
+            elif isinstance(message, m.Register):
+                assert m.Registered in kinds, "a registration without an answer"
+            elif isinstance(message, _RESULTS):
+                assert again or message.attempt in acks, "a result without an answer"
+
+    def _check_cancelled(self, actions: list[MasterAction]) -> None:
+        """Who works for nothing is told."""
+        for number in self._cancelled:
+            worker = self.attempts[number].worker
+            told = {
+                id & 0xFFFFFFFF
+                for a in actions
+                if isinstance(a, Send) and isinstance(a.message, m.Cancel)
+                if a.peer.decode() == worker
+                for id in a.message.attempts
+            }
+            is_present = self.peers[worker].state in ("alive", "suspect")
+            assert number in told or not is_present, f"attempt {number} was cancelled in silence"
+
+    # --- the end ---
+
+    def _check_end(self, ended: JobEnded) -> None:
+        outcome, world = ended.outcome, self._world
+        job = world.answers[outcome.spec.job_id].job
+        state = outcome.state.value
+        if state == "failed":
+            allowed = self._may_fail(job.id, job.max_attempts) or self._may_give_up(ended)
+            assert allowed, f"{job.id} failed without reason: {outcome.reason}"
+        elif state == "cancelled":
+            asked = job.id in world.cancelled or world.is_interrupted
+            assert asked, f"{job.id} was cancelled by nobody: {outcome.reason}"
+        else:
+            assert job.poisoned is None, f"{job.id} is done, although a task always fails"
+
+    def _may_fail(self, job_id: str, max_attempts: int) -> bool:
+        return any(
+            len(failed) == max_attempts for key, failed in self.failures.items() if key[0] == job_id
+        ) or any(len(lost) >= 20 for key, lost in self.lost_inputs.items() if key[0] == job_id)
+
+    def _may_give_up(self, ended: JobEnded) -> bool:
+        is_alone = all(peer.state in ("lost", "left") for peer in self.peers.values())
+        limited = self._world.scenario.settings.worker_timeout_s is not None
+        return ended.outcome.out_of_workers and limited and is_alone
+
+    def _job(self, task: TaskKey) -> Any:
+        return self._world.answers[task[0]].job
+
+    # --- the workers ---
+
+    def worker_heard(self, worker: WorkerMachine, frame: m.Frame) -> None:
+        """A worker has handled a frame."""
+        core = worker.core
+        if frame.epoch != core.epoch:
+            return
+        for message in frame.messages:
+            if isinstance(message, m.Cancel):
+                left = set(message.attempts) & set(core.attempts)
+                assert not left, f"attempts {left} go on after they were cancelled"
+                held = set(message.attempts) & core.held.keys()
+                assert not held, f"the outputs of attempts {held} are kept after a cancel"
+            elif isinstance(message, m.Ack):
+                assert not set(message.attempts) & core.unacknowledged.keys()

@@ -1,0 +1,226 @@
+"""The whole of a simulation: machines, network, disks, clients, and time."""
+
+from __future__ import annotations
+
+from random import Random
+
+from zmr.core import messages as m
+from zmr.core.actions import Outcome
+from zmr.core.states import JobState
+
+from .client import Client
+from .clock import Clock
+from .disk import OutputFolder
+from .draw import JobDraw, Scenario
+from .faults import Faults
+from .ledger import Ledger
+from .master import MasterMachine
+from .network import Network
+from .oracle import Answer, Pairs
+from .pending import leftovers, pending
+from .trace import Trace, task_text
+from .worker import WorkerMachine
+
+# A simulation of more steps than this runs in circles.
+_MOST_STEPS = 400_000
+
+OUT = "/out"
+
+
+class Stuck(AssertionError):
+    """Nothing goes wrong any more, and still it does not end."""
+
+
+class World:
+    def __init__(self, scenario: Scenario, trace: Trace) -> None:
+        self.scenario = scenario
+        self.trace = trace
+        self.clock = Clock()
+        self.network = Network(self.clock, scenario.network, Random(f"network {scenario.seed}"))
+        self.output = OutputFolder(scenario.has_links)
+        self.answers = {job.id: Answer(job) for job in scenario.jobs}
+        self.quiet_since: float | None = None
+        self.is_interrupted = False
+        self.cancelled: set[str] = set()  # jobs that a client wants to end
+        self.begun: dict[int, str] = {}  # attempts, and where
+        self.times_begun: dict[tuple[str, m.TaskKind, int], int] = {}
+        self.outcomes: dict[str, Outcome] = {}
+        self.ended_at: dict[str, float] = {}
+        self.faults = Faults(self, scenario)
+        self.ledger = Ledger(self)
+        self.master = MasterMachine(self)
+        self.clients = [Client(self, number) for number in range(1, 2 * len(scenario.jobs) + 1)]
+        self.workers: list[WorkerMachine] = []
+        self.receivers: dict[str, Client | WorkerMachine] = {c.name: c for c in self.clients}
+
+    # --- from the beginning to the end ---
+
+    def run(self) -> None:
+        """Let it happen. Raises AssertionError if anything is wrong."""
+        scenario = self.scenario
+        for job in scenario.jobs:
+            self.clock.at(job.submitted_at_s, self._submit, job)
+        if scenario.interrupted_at_s is not None:
+            self.clock.at(scenario.interrupted_at_s, self._interrupt)
+        while self.clock.step() and self.clock.now <= 0.0:
+            pass  # a master's own job is there before its workers
+        for number, draw in enumerate(scenario.workers, 1):
+            worker = WorkerMachine(self, number, draw)
+            self.workers.append(worker)
+            self.receivers[worker.name] = worker
+        self.faults.begin()
+        self._run_until(self._are_over, "jobs do not end")
+        self._check_pace()
+        self.faults.quiet()
+        self._run_until(self._is_settled, "the cluster does not come to rest")
+
+    def _run_until(self, is_so: object, what: str) -> None:
+        assert callable(is_so)
+        clock = self.clock
+        while not is_so():
+            if not clock.step() or clock.steps > _MOST_STEPS or self._is_late():
+                raise Stuck(f"{what}:\n{pending(self)}")
+
+    def _is_late(self) -> bool:
+        return self.quiet_since is not None and self.clock.now > self.quiet_since + self.limit_s
+
+    @property
+    def limit_s(self) -> float:
+        """So long after the faults everything must have ended."""
+        scenario = self.scenario
+        settings = scenario.settings
+        timeout_s = max(job.task_timeout_s for job in scenario.jobs)
+        work_s = sum(job.work_s for job in scenario.jobs)
+        work_s += max(job.submitted_at_s for job in scenario.jobs)
+        waits_s = scenario.death_timeout_s + 10 * settings.lost_after_s + 60.0
+        return 4 * work_s + 4 * timeout_s + waits_s
+
+    def _are_over(self) -> bool:
+        return len(self.outcomes) == len(self.answers) or (
+            not self.master.is_up or any(client.refused for client in self.clients)
+        )
+
+    def _is_settled(self) -> bool:
+        return not leftovers(self)
+
+    def _check_pace(self) -> None:
+        """Without faults, each task is begun once, and slots do not wait."""
+        if not self.scenario.is_calm or self.ledger.had_backups:
+            return
+        twice = [task for task, times in self.times_begun.items() if times != 1]
+        assert not twice, f"begun more than once, without need: {twice}"
+
+    # --- time ---
+
+    def is_calm_for(self, duration_s: float) -> bool:
+        """Whether nothing has gone wrong, or been late, for so long."""
+        return self.quiet_since is not None and self.clock.now >= self.settled_at + duration_s
+
+    @property
+    def settled_at(self) -> float:
+        """When the consequences of the last fault are over."""
+        if self.quiet_since is None:
+            return float("inf")
+        settings = self.scenario.settings
+        return self.quiet_since + self.scenario.network.latest_s + 2 * settings.lost_after_s + 10.0
+
+    def is_running(self, process: str) -> bool:
+        """Whether this process of a worker is up."""
+        worker = self.receivers[process.split(".")[0]]
+        assert isinstance(worker, WorkerMachine)
+        return worker.is_up and worker.process == process
+
+    # --- jobs ---
+
+    def _submit(self, job: JobDraw) -> None:
+        submit = _submission(job)
+        number = self.scenario.jobs.index(job)
+        if job.by_client:
+            self.clients[2 * number].ask(submit)
+        else:
+            self.master.give(submit)
+        if job.cancelled_after_s is not None:
+            self.clock.later(job.cancelled_after_s, self._cancel, job, self.clients[2 * number + 1])
+
+    def _cancel(self, job: JobDraw, client: Client) -> None:
+        self.cancelled.add(job.id)
+        client.ask(m.CancelJob(job.id, "cancelled by a client"))
+
+    def _interrupt(self) -> None:
+        self.is_interrupted = True
+        self.master.interrupt()
+
+    def complete_output(self, outcome: Outcome) -> None:
+        """The manifest is about to be written: all of the output has to be there, and right."""
+        answer = self.answers[outcome.spec.job_id]
+        names = [f"{answer.job.id}-mr-out-{index}" for index in range(answer.n_files)]
+        assert [file.name for file in outcome.files] == names, "the manifest is not complete"
+        for index, name in enumerate(names):
+            assert self.output.files.get(name) == answer.text(index), f"{name} is wrong"
+            assert outcome.files[index].size_bytes == len(answer.text(index))
+        counters = tuple((name, n) for name, n in outcome.counters if n)
+        expected = tuple((name, n) for name, n in answer.counters() if n)
+        assert counters == expected, f"counted {counters}, not {expected}"
+        assert outcome.totals.records_in == answer.records_in
+
+    def job_ended(self, outcome: Outcome) -> None:
+        job_id = outcome.spec.job_id
+        assert job_id not in self.outcomes, f"{job_id} ended twice"
+        self.outcomes[job_id] = outcome
+        self.ended_at[job_id] = self.clock.now
+        self.trace.say(self.clock.now, "job", f"{job_id} {outcome.state.value} {outcome.reason}")
+        if outcome.state is JobState.DONE:
+            answer = self.answers[job_id]
+            for index in range(answer.n_files):
+                assert f"{job_id}-mr-out-{index}" in self.output.files
+
+    # --- tasks ---
+
+    def begins(self, task: m.Task, worker: WorkerMachine, text: str) -> None:
+        """An attempt begins in a slot."""
+        assert task.attempt not in self.begun, f"{task_text(task)} begins twice"
+        self.begun[task.attempt] = worker.name
+        key = task.job_id, task.kind, task.index
+        self.times_begun[key] = self.times_begun.get(key, 0) + 1
+        if self.trace.is_on:
+            worker.say(f"begins {task_text(task)}: {text}")
+
+    def read_map_output(
+        self, source: m.MapOutput, reader: WorkerMachine
+    ) -> tuple[Pairs, ...] | None:
+        """A map's output, if the reader can get it."""
+        process = source.path.split("/")[1]
+        owner = self.receivers[process.split(".")[0]]
+        assert isinstance(owner, WorkerMachine)
+        assert owner.name == source.host, "a reduce was sent to the wrong host"
+        if owner is not reader and not self.scenario.shared_disk:
+            is_there = owner.serves and owner.process == process
+            if not is_there or not self.network.is_open(owner.name, reader.name):
+                return None
+        return owner.disk.read(source.path)
+
+    def publish(self, task: m.Task, worker: WorkerMachine, name: str, content: str) -> str:
+        """Give an output file its name. What has the name afterwards must be right."""
+        expected = self.answers[task.job_id].text(task.index)
+        assert content == expected, f"{task_text(task)} publishes {content}, not {expected}"
+        content, is_first = self.output.publish(name, content)
+        worker.say(f"publishes {name}" + ("" if is_first else ", which was there"))
+        return content
+
+
+def _submission(job: JobDraw) -> m.Submit:
+    spec = m.JobSpec(
+        job.id,
+        job.id,
+        "job",
+        b"",
+        "",
+        (),
+        len(job.reduces_s),
+        OUT,
+        job.max_attempts,
+        job.task_timeout_s,
+        job.backup_after_s,
+    )
+    inputs = tuple(m.InputFile(f"/in/{job.id}/{n}", 10, True) for n in range(len(job.maps_s)))
+    return m.Submit(spec, inputs)
