@@ -168,10 +168,11 @@ class Faults:
         self._for_a_while(lambda: network.cut.difference_update(links))
 
     def _leave(self, worker: WorkerMachine) -> None:
-        self._leaving.add(worker.process)
+        process = worker.process
+        self._leaving.add(process)
         worker.interrupt()
         if self.rng.random() < 0.3:
-            self._for_a_while(worker.interrupt)
+            self._for_a_while(lambda: worker.interrupt() if worker.process == process else None)
 
     def _fill_disk(self, worker: WorkerMachine) -> None:
         worker.say("its disk is full")

@@ -260,7 +260,11 @@ class Ledger:
         job = world.answers[outcome.spec.job_id].job
         state = outcome.state.value
         if state == "failed":
-            allowed = self._may_fail(job.id, job.max_attempts) or self._may_give_up(ended)
+            allowed = (
+                self._may_fail(job.id, job.max_attempts)
+                or self._may_give_up(ended)
+                or (world.is_interrupted and "no more jobs" in outcome.reason)
+            )
             assert allowed, f"{job.id} failed without reason: {outcome.reason}"
         elif state == "cancelled":
             asked = job.id in world.cancelled or world.is_interrupted

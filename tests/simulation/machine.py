@@ -32,6 +32,7 @@ class Machine:
         self._behind_s = 0.0  # how far its clock is behind the world's
         self._stopped_at = 0.0
         self._busy_until = 0.0
+        self._ticked_for: float | None = None
         self._wakes_at: float | None = None  # when it is going to look at its deadlines
         self._starts = 0  # of its process
 
@@ -119,10 +120,14 @@ class Machine:
             self._set_alarm()
 
     def _is_due(self) -> bool:
+        """Whether a deadline has passed. Asked again after each tick, which has to clear it."""
         deadline = self._next_deadline()
         if deadline is not None and self.now < deadline <= self.now + _ROUNDING_S:
             self._read = deadline
-        return deadline is not None and deadline <= self.now
+        is_due = deadline is not None and deadline <= self.now
+        assert not is_due or deadline != self._ticked_for, "the tick does not clear its deadline"
+        self._ticked_for = deadline if is_due else None
+        return is_due
 
     def _next_deadline(self) -> float | None:
         raise NotImplementedError

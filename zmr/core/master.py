@@ -194,9 +194,11 @@ class Master:
 
     def _receive(self, peer: bytes, frame: m.Frame, now: float) -> None:
         worker = self.workers.get(peer)
+        is_stranger = registers = False
         for message in frame.messages:
             if isinstance(message, m.Register):
                 worker = self.membership.register(peer, message, now)
+                registers = True
             elif isinstance(message, m.Submit | m.CancelJob | m.GetSnapshot):
                 _FROM_CLIENT[type(message)](self, peer, message, now)
             elif type(message) not in _FROM_WORKER:
@@ -204,17 +206,15 @@ class Master:
                 self.send(peer, m.Refused(f"a master takes no {type(message).__name__}"))
                 return
             elif worker is None or frame.epoch != self.epoch:
-                self._not_registered(peer, message)
-                return
+                # From before this master's time, or from a worker that was given up. A Register
+                # may follow in the same frame.
+                self.ignored["not registered"] += 1
+                is_stranger |= not isinstance(message, m.Leave)
             else:
                 self.membership.sign_of_life(worker, now)
                 _FROM_WORKER[type(message)](self, worker, message, now)
                 worker = self.workers.get(peer)
-
-    def _not_registered(self, peer: bytes, message: m.Message) -> None:
-        """From before this master's time, or from a worker that was given up."""
-        self.ignored["not registered"] += 1
-        if not isinstance(message, m.Leave):
+        if is_stranger and not registers:
             self.send(peer, m.RegisterAgain())
 
     # --- clients ---

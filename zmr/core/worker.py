@@ -154,7 +154,7 @@ class WorkerCore:
             told = self.progress.get(attempt, none)
             rows.append(m.Progress(attempt, told.records, told.bytes, attempt not in running))
         self._credit_told = self._credit()
-        self._send(m.Heartbeat(self._credit_told, tuple(rows)))
+        self._send(m.Heartbeat(self._credit_told, tuple(rows), tuple(self.jobs)))
         self._next_send_at = now + self._heartbeat_interval_s
 
     def _credit(self) -> int:
@@ -269,7 +269,7 @@ class WorkerCore:
         """Drop jobs of which nothing is here: perhaps they ended while the master was away."""
         used = {task.job_id for task in self.slots.tasks}
         used |= {done.job_id for done in self.held.values()}
-        for job_id in self.jobs.keys() - used:
+        for job_id in sorted(self.jobs.keys() - used):
             self._forget(job_id)
 
     def _forget(self, job_id: str) -> None:
