@@ -53,6 +53,7 @@ class FaultsDraw:
     accidents: int
     failing: float  # the probability that an attempt raises, dies, hangs
     slow: float  # ... that it takes much longer
+    slow_disk: float  # ... that a file takes long to be published
     busy: float  # ... that a machine is busy after a turn
     longest_s: float  # of a stop, a cut, ...
 
@@ -121,7 +122,7 @@ def _settings(rng: Random) -> MasterSettings:
         backup_fraction=rng.choice([0.05, 0.05, 0.5]),
         take_back_after_s=beat_s * rng.choice([0.5, 2.0]),
         leave_grace_s=rng.choice([1.0, 3.0]),
-        worker_timeout_s=rng.choice([None, None, None, lost_after_s + 20.0]),
+        worker_timeout_s=lost_after_s + 20.0 if rng.random() < 0.08 else None,
         one_job=rng.random() < 0.3,
         split_bytes=100,
     )
@@ -165,7 +166,7 @@ def _network(rng: Random, beat_s: float, is_calm: bool) -> NetworkDraw:
     return NetworkDraw(
         latency_s,
         latency_s * rng.choice([0.0, 0.5, 3.0]),
-        in_order=rng.random() < 0.5,
+        in_order=is_calm or rng.random() < 0.5,  # as ZeroMQ does on one connection
         loss=loss,
         doubling=doubling,
         lateness=lateness,
@@ -175,13 +176,14 @@ def _network(rng: Random, beat_s: float, is_calm: bool) -> NetworkDraw:
 
 def _faults(rng: Random, beat_s: float, n_workers: int, is_calm: bool) -> FaultsDraw:
     if is_calm:
-        return FaultsDraw(0.0, 0, 0.0, 0.0, 0.0, 0.0)
+        return FaultsDraw(0.0, 0, 0.0, 0.0, 0.0, 0.0, 0.0)
     accidents = rng.choice([0, 1, 1, 2, 3, 6, 12])
     return FaultsDraw(
         beat_s * rng.uniform(2.0, 15.0),
         accidents + (n_workers // 5 if accidents else 0),
         failing=rng.choice([0.0, 0.0, 0.05, 0.2]),
         slow=rng.choice([0.0, 0.0, 0.1]),
+        slow_disk=rng.choice([0.0, 0.2]),
         busy=rng.choice([0.0, 0.0, 0.2]),
         longest_s=beat_s * rng.choice([2.0, 6.0, 15.0]),
     )

@@ -114,6 +114,11 @@ class Faults:
             return 0.0
         return self.rng.choice([0.001, 0.01, 0.3])
 
+    def publish_s(self, longest_s: float) -> float:
+        """How long it takes to publish a file; some disks are very slow."""
+        slow = not self.is_quiet and self._fates.random() < self.draw.slow_disk
+        return self._fates.random() * (self._longest_s / 3 if slow else longest_s)
+
     # --- accidents ---
 
     def _accident(self) -> None:

@@ -20,7 +20,10 @@ if TYPE_CHECKING:
 TaskKey = tuple[str, m.TaskKind, int]
 
 _LIVE = ("running", "committing")
+_PRESENT = ("alive", "suspect")
 _PHASES = ("queued", "map", "reduce", "done", "failed", "cancelled")
+# After so many reports that a map output can't be read, no reduce is sent for it again.
+_REPORTS = 3
 _RESULTS = (m.MapDone, m.ReduceDone, m.TaskFailed)
 
 
@@ -55,6 +58,7 @@ class Ledger:
         self.failures: dict[TaskKey, set[int]] = {}  # attempts that count against a task
         self.lost_inputs: dict[TaskKey, set[int]] = {}
         self.had_backups = False
+        self._unreadable: dict[int, int] = {}  # how often a map's output was reported as lost
         self._sent: set[int] = set()  # attempts that were handed out
         self._of_task: dict[TaskKey, list[int]] = {}
         self._failing: dict[int, m.TaskFailed] = {}  # what this frame says, by attempt
@@ -85,7 +89,7 @@ class Ledger:
     def _heard(self, process: str, frame: m.Frame) -> bool:
         """Whether the master may listen to the frame."""
         peer, now = self.peers.get(process), self._world.master.now
-        is_present = peer is not None and peer.state in ("alive", "suspect")
+        is_present = peer is not None and peer.state in _PRESENT
         is_registering = any(isinstance(message, m.Register) for message in frame.messages)
         if is_registering and not is_present:
             self.peers[process] = Peer("alive", now)
@@ -123,6 +127,11 @@ class Ledger:
                 assert before is None or order(before) < order(state), f"{before} to {state}"
                 assert before not in _PHASES[3:], f"{job_id} went on after its end"
                 self.phases[job_id] = state
+                assert state != "reduce" or self._all_maps_done(job_id), "the maps are not complete"
+
+    def _all_maps_done(self, job_id: str) -> bool:
+        maps = range(len(self._world.answers[job_id].job.maps_s))
+        return all((job_id, m.TaskKind.MAP, index) in self.winners for index in maps)
 
     def _worker_event(self, worker: str, state: str) -> None:
         peer, world = self.peers[worker], self._world
@@ -170,6 +179,9 @@ class Ledger:
         assert by_itself or text.startswith("no progress"), f"attempt {number} has not failed"
         assert "commit refused" not in text, "an attempt was blamed for being second"
         lost_input = failing is not None and failing.reason is m.FailureReason.LOST_INPUT
+        for _, lost in failing.lost if failing is not None else ():
+            lost &= 0xFFFFFFFF
+            self._unreadable[lost] = self._unreadable.get(lost, 0) + 1
         books = self.lost_inputs if lost_input else self.failures
         books.setdefault(task, set()).add(number)
 
@@ -211,7 +223,11 @@ class Ledger:
             ]
             assert None not in winners, f"{task.index} was handed out without all its inputs"
             given = [source.attempt & 0xFFFFFFFF for source in task.sources]
+            assert all(self._unreadable.get(n, 0) < _REPORTS for n in given), "known to be lost"
             assert given == winners, "a reduce was given other inputs than there are"
+            for owner in {self.attempts[number].worker for number in given}:
+                state = self.peers[owner].state
+                assert state in _PRESENT, f"a reduce needs the outputs of {owner}, which is {state}"
 
     def _check_grant(self, process: str, number: int) -> None:
         seen = self.attempts[number]
@@ -231,13 +247,21 @@ class Ledger:
         acks = {id for message in sent if isinstance(message, m.Ack) for id in message.attempts}
         again = any(isinstance(message, m.RegisterAgain) for message in sent)
         kinds = {type(message) for message in sent}
+        cancelled = {n for msg in sent if isinstance(msg, m.Cancel) for n in msg.attempts}
         for message in event.frame.messages:
             if isinstance(message, m.Heartbeat):
                 assert again or m.HeartbeatReply in kinds, "a heartbeat without an answer"
+                for row in message.progress:
+                    useful = again or self._is_useful(row.attempt) or row.attempt in cancelled
+                    assert useful, f"attempt {row.attempt & 0xFFFFFFFF} goes on in vain"
             elif isinstance(message, m.Register):
                 assert m.Registered in kinds, "a registration without an answer"
             elif isinstance(message, _RESULTS):
                 assert again or message.attempt in acks, "a result without an answer"
+
+    def _is_useful(self, attempt: int) -> bool:
+        seen = self.attempts.get(attempt & 0xFFFFFFFF)
+        return seen is not None and seen.state in (*_LIVE, "succeeded")
 
     def _check_cancelled(self, actions: list[MasterAction]) -> None:
         """Who works for nothing is told."""
@@ -250,7 +274,7 @@ class Ledger:
                 if a.peer.decode() == worker
                 for id in a.message.attempts
             }
-            is_present = self.peers[worker].state in ("alive", "suspect")
+            is_present = self.peers[worker].state in _PRESENT
             assert number in told or not is_present, f"attempt {number} was cancelled in silence"
 
     # --- the end ---

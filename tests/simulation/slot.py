@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 # Between the order to kill a slot and its end, at most; between the leave to publish and the file.
 _KILL_S = 0.02
-_PUBLISH_S = 0.005
+PUBLISH_S = 0.005
 
 # Code that never yields, a system that swaps: so often at most is told how far a task is.
 _MOST_PULSES = 40
@@ -158,7 +158,7 @@ class SimulatedSlot:
             return
         self._asking = False
         if reply.granted:
-            delay_s = _PUBLISH_S * self.world.faults.rng.random()
+            delay_s = self.world.faults.publish_s(PUBLISH_S)
             self._later(delay_s, self._publish, task, self._content, self._fate)
         else:
             self._fail(task, m.FailureReason.WORKER_ERROR, "commit refused")

@@ -165,13 +165,15 @@ class WorkerMachine(Machine):
                 case SendMaster(message):
                     outbox.append(message)
                 case SendSlot(number, message):
-                    self.slots[number].receive(message)
+                    if number in self.slots:  # its end may be on the way
+                        self.slots[number].receive(message)
                 case StartSlot(number, job):
                     assert number not in self.slots, "two processes in one slot"
                     assert number < self.draw.slots, "more processes than slots"
                     self.slots[number] = SimulatedSlot(self, number, job)
                 case KillSlot(number):
-                    self.slots[number].kill()
+                    if number in self.slots:
+                        self.slots[number].kill()
                 case DiscardFiles(paths):
                     for path in paths:
                         self.disk.remove(path)

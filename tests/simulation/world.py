@@ -11,20 +11,24 @@ from zmr.core.states import JobState
 from .client import Client
 from .clock import Clock
 from .disk import OutputFolder
-from .draw import JobDraw, Scenario
+from .draw import JobDraw, Scenario, WorkerDraw
 from .faults import Faults
 from .ledger import Ledger
 from .master import MasterMachine
 from .network import Network
 from .oracle import Answer, Pairs
 from .pending import leftovers, pending
+from .slot import PUBLISH_S
 from .trace import Trace, task_text
 from .worker import WorkerMachine
 
 # A simulation of more steps than this runs in circles.
-_MOST_STEPS = 400_000
+_MOST_STEPS = 60_000
 
 OUT = "/out"
+
+# Until the workers are registered; what quick tasks wait in a worker's queue.
+_START_S, _RESERVE_S = 1.0, 0.3
 
 
 class Stuck(AssertionError):
@@ -62,17 +66,18 @@ class World:
             self.clock.at(job.submitted_at_s, self._submit, job)
         if scenario.interrupted_at_s is not None:
             self.clock.at(scenario.interrupted_at_s, self._interrupt)
-        while self.clock.step() and self.clock.now <= 0.0:
-            pass  # a master's own job is there before its workers
-        for number, draw in enumerate(scenario.workers, 1):
-            worker = WorkerMachine(self, number, draw)
-            self.workers.append(worker)
-            self.receivers[worker.name] = worker
+        # A master's own job is there before its workers.
+        for number, worker_draw in enumerate(scenario.workers, 1):
+            self.clock.at(0.0, self._add_worker, number, worker_draw)
         self.faults.begin()
         self._run_until(self._are_over, "jobs do not end")
         self._check_pace()
         self.faults.quiet()
         self._run_until(self._is_settled, "the cluster does not come to rest")
+
+    def _add_worker(self, number: int, draw: WorkerDraw) -> None:
+        worker = self.receivers[f"w{number}"] = WorkerMachine(self, number, draw)
+        self.workers.append(worker)
 
     def _run_until(self, is_so: object, what: str) -> None:
         assert callable(is_so)
@@ -109,6 +114,20 @@ class World:
             return
         twice = [task for task, times in self.times_begun.items() if times != 1]
         assert not twice, f"begun more than once, without need: {twice}"
+        assert self.clock.now <= self._fair_s(), f"took {self.clock.now} s, not {self._fair_s()} s"
+
+    def _fair_s(self) -> float:
+        """What the jobs may take, one after another, if slots never wait for more than frames."""
+        scenario, network = self.scenario, self.scenario.network
+        n_slots = sum(worker.slots for worker in scenario.workers)
+        frame_s = network.latency_s + network.jitter_s
+        fair_s = _START_S
+        for job in scenario.jobs:
+            for durations_s in (job.maps_s, job.reduces_s):
+                rounds = -(-len(durations_s) // n_slots)
+                fair_s += sum(durations_s) / n_slots + max(durations_s, default=0.0)
+                fair_s += rounds * (6 * frame_s + PUBLISH_S) + _RESERVE_S
+        return fair_s + max(job.submitted_at_s for job in scenario.jobs)
 
     # --- time ---
 

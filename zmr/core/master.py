@@ -194,7 +194,8 @@ class Master:
 
     def _receive(self, peer: bytes, frame: m.Frame, now: float) -> None:
         worker = self.workers.get(peer)
-        is_stranger = registers = False
+        unknown: list[m.Message] = []  # from before this master's time, or of a worker given up
+        registers = False
         for message in frame.messages:
             if isinstance(message, m.Register):
                 worker = self.membership.register(peer, message, now)
@@ -206,16 +207,15 @@ class Master:
                 self.send(peer, m.Refused(f"a master takes no {type(message).__name__}"))
                 return
             elif worker is None or frame.epoch != self.epoch:
-                # From before this master's time, or from a worker that was given up. A Register
-                # may follow in the same frame.
-                self.ignored["not registered"] += 1
-                is_stranger |= not isinstance(message, m.Leave)
+                unknown.append(message)
             else:
                 self.membership.sign_of_life(worker, now)
                 _FROM_WORKER[type(message)](self, worker, message, now)
                 worker = self.workers.get(peer)
-        if is_stranger and not registers:
-            self.send(peer, m.RegisterAgain())
+        if unknown:
+            self.ignored["not registered"] += 1
+            if not registers and not isinstance(unknown[-1], m.Leave):
+                self.send(peer, m.RegisterAgain())
 
     # --- clients ---
 
