@@ -36,6 +36,7 @@ class Seen:
     state: str
     since_s: float  # the hand-out
     is_granted: bool = False
+    has_succeeded: bool = False  # once, at least
 
 
 @dataclass(slots=True)
@@ -160,6 +161,7 @@ class Ledger:
         if event.state == "succeeded":
             assert task not in self.winners, f"{task} counted twice"
             self.winners[task] = number
+            seen.has_succeeded = True
         elif event.state == "lost" and before == "succeeded":
             assert self.winners.pop(task) == number
             assert self._job(task).reduces_s, "published output can't be lost"
@@ -245,7 +247,8 @@ class Ledger:
             a.message for a in actions if isinstance(a, Send) and a.peer == event.peer
         ]
         acks = {id for message in sent if isinstance(message, m.Ack) for id in message.attempts}
-        again = any(isinstance(message, m.RegisterAgain) for message in sent)
+        # Who is not registered repeats everything when it is.
+        again = any(isinstance(message, m.RegisterAgain | m.Registered) for message in sent)
         kinds = {type(message) for message in sent}
         cancelled = {n for msg in sent if isinstance(msg, m.Cancel) for n in msg.attempts}
         for message in event.frame.messages:
@@ -261,7 +264,7 @@ class Ledger:
 
     def _is_useful(self, attempt: int) -> bool:
         seen = self.attempts.get(attempt & 0xFFFFFFFF)
-        return seen is not None and seen.state in (*_LIVE, "succeeded")
+        return seen is not None and (seen.has_succeeded or seen.state in _LIVE)
 
     def _check_cancelled(self, actions: list[MasterAction]) -> None:
         """Who works for nothing is told."""
