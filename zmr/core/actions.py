@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import IntEnum
 
+from zmr.core.journal import Record
 from zmr.core.messages import (
     Counters,
     Event,
@@ -38,6 +39,16 @@ class Log:
 
 
 # --- of the master -----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Append:
+    """Write these to the journal, before any other action of this turn has an effect.
+
+    At most one a turn, and the first of its actions.
+    """
+
+    records: tuple[Record, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,5 +161,5 @@ class DiscardJob:
     job_id: str
 
 
-MasterAction = Log | Send | Publish | SendSnapshot | CompleteOutput | JobEnded | Quit
+MasterAction = Append | Log | Send | Publish | SendSnapshot | CompleteOutput | JobEnded | Quit
 WorkerAction = Log | SendMaster | StartSlot | SendSlot | KillSlot | DiscardFiles | DiscardJob | Quit

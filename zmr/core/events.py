@@ -25,9 +25,13 @@ class StopRequested:
 
 @dataclass(frozen=True, slots=True)
 class JobGiven:
-    """The master's own process hands it a job (`zmr run`, `zmr master --job`)."""
+    """The master's own process hands it a job (`zmr run`, `zmr master --job`).
+
+    Given a job that it knows from its journal, the master goes on with that.
+    """
 
     submit: Submit
+    words: str = ""  # how the person asked for it, to recognise it by
 
 
 @dataclass(frozen=True, slots=True)

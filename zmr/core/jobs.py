@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 
 from zmr.core.actions import Outcome, Totals
+from zmr.core.journal import JobClosed
 from zmr.core.liveness import WorkerTable
 from zmr.core.messages import (
     JobSpec,
@@ -16,15 +18,16 @@ from zmr.core.messages import (
     Task,
     TaskKind,
 )
-from zmr.core.states import JOB, JobState, TaskState
+from zmr.core.states import JOB, AttemptState, JobState, TaskState
 from zmr.core.tasks import Attempt, TaskRecord, TaskTable
 
 
 class JobRun:
     """A job; once it has ended, no more than its status."""
 
-    def __init__(self, spec: JobSpec, splits: list[tuple[Split, ...]]) -> None:
+    def __init__(self, spec: JobSpec, splits: list[tuple[Split, ...]], words: str = "") -> None:
         self.spec = spec
+        self.words = words  # see `JobGiven`
         self.id = spec.job_id
         self.state = JOB.initial
         self.maps = TaskTable(TaskKind.MAP, splits)
@@ -34,13 +37,32 @@ class JobRun:
         self.backups_wanted: dict[int, Attempt] = {}  # stragglers, by attempt id
         self.reason = ""
         self.traceback = ""
+        self.out_of_workers = False
         self._sources: tuple[MapOutput, ...] | None = None
         self._counters: Counter[str] = Counter()
         self._sums = (0, 0, 0, 0)  # records and bytes in, records and bytes out
         self._last_status: JobStatus | None = None
 
+    @classmethod
+    def closed(cls, record: JobClosed) -> JobRun:
+        """One that had ended before the master was started again."""
+        job = cls(record.spec, [], record.words)
+        job.state = JobState(record.status.state)
+        job.reason, job.traceback = record.status.reason, record.traceback
+        job.out_of_workers = record.out_of_workers
+        job.close()
+        job._last_status = record.status
+        return job
+
     def move(self, happened: str) -> None:
         self.state = JOB.move(self.state, happened, self.id)
+
+    def advance(self) -> bool:
+        """Go on to the reduces if all maps are complete. Returns whether it did."""
+        if self.state is not JobState.MAP or self.maps.remaining or self.is_map_only:
+            return False
+        self.move("all maps completed")
+        return True
 
     @property
     def is_active(self) -> bool:
@@ -101,6 +123,17 @@ class JobRun:
     def outputs_changed(self) -> None:
         self._sources = None
 
+    def lose_output(self, task: TaskRecord, may_return: bool) -> Attempt:
+        """A completed map must run again. Returns the attempt that is lost with its output."""
+        attempt = Attempt(task.winner, self.id, task, task.owner, 0.0)
+        attempt.state = AttemptState.SUCCEEDED
+        attempt.move("output lost")
+        if may_return:
+            self.attempts[attempt.id] = attempt
+        self.maps.output_lost(task, attempt if may_return else None)
+        self.outputs_changed()
+        return attempt
+
     def needs_output_of(self, task: TaskRecord) -> bool:
         """Whether the completed map's output will still be read."""
         return (
@@ -112,7 +145,17 @@ class JobRun:
 
     # --- how it went ---
 
-    def count(self, done: MapDone | ReduceDone) -> None:
+    def complete(self, attempt: Attempt, done: MapDone | ReduceDone, now: float) -> None:
+        """The attempt's task is complete by it."""
+        if not attempt.task.winner:
+            self._count(done)
+        self.table(attempt.task.kind).complete(attempt, done, now)
+        del self.attempts[attempt.id]
+        self.backups_wanted.pop(attempt.id, None)
+        if isinstance(done, MapDone):
+            self.outputs_changed()
+
+    def _count(self, done: MapDone | ReduceDone) -> None:
         """Add up what a task did, when it is complete for the first time."""
         for name, n in done.counters:
             self._counters[name] += n
@@ -124,6 +167,11 @@ class JobRun:
             sums[2] + stats.records_out * is_published,
             sums[3] + stats.bytes_out * is_published,
         )
+
+    def closing(self) -> JobClosed:
+        """How it ended, for the journal."""
+        spec = replace(self.spec, source=b"", bounds=b"")
+        return JobClosed(spec, self.status(), self.traceback, self.out_of_workers, self.words)
 
     def close(self) -> None:
         """Keep the status, and nothing else that takes room."""
@@ -148,7 +196,7 @@ class JobRun:
             self.reason,
         )
 
-    def outcome(self, state: JobState, out_of_workers: bool = False) -> Outcome:
+    def outcome(self, state: JobState) -> Outcome:
         """How the job ended."""
         return Outcome(
             self.spec,
@@ -158,7 +206,7 @@ class JobRun:
             (*self.maps.files(), *self.reduces.files()),
             tuple(sorted(self._counters.items())),
             Totals(*self._sums, _elapsed_s(self.maps), _elapsed_s(self.reduces)),
-            out_of_workers,
+            self.out_of_workers,
         )
 
 

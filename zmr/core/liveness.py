@@ -9,6 +9,8 @@ A lost worker is remembered, since it may come back; of many lost ones the lates
 
 from __future__ import annotations
 
+from itertools import islice
+
 from zmr.core.messages import Register, WorkerStatus
 from zmr.core.states import WORKER, WorkerState
 from zmr.core.tasks import Attempt
@@ -53,6 +55,11 @@ class Worker:
     @property
     def is_present(self) -> bool:
         return self.state in (WorkerState.ALIVE, WorkerState.SUSPECT)
+
+    def takes_output(self, job_id: str, attempt_id: int, index: int) -> None:
+        """It holds the map output of this attempt, which is the one that counts."""
+        self.outputs.setdefault(job_id, {})[attempt_id] = index
+        self.knows_of.add(job_id)
 
     def holds(self, attempt_id: int) -> bool:
         """Whether it has the map output of this attempt, as the result that counts."""
@@ -103,6 +110,13 @@ class WorkerTable:
         self._alive[peer] = worker
         return worker
 
+    def expect(self, peer: bytes, register: Register, now: float) -> Worker:
+        """A worker from before this master's time: it has not been heard yet."""
+        worker = Worker(peer, register, now)
+        worker.move("silence")
+        self.workers[peer] = self._suspect[peer] = worker
+        return worker
+
     def seen(self, worker: Worker, now: float) -> bool:
         """A sign of life. True if it was suspect until now."""
         was_suspect = worker.state is WorkerState.SUSPECT
@@ -121,6 +135,11 @@ class WorkerTable:
         """It has left for good, or has been lost for too long."""
         del self.workers[worker.peer]
         self._lost.pop(worker.peer, None)
+
+    def lost_for_long(self) -> list[Worker]:
+        """Those of the lost who are too many to be remembered."""
+        too_many = max(0, len(self._lost) - _LOST_KEPT)
+        return list(islice(self._lost.values(), too_many))
 
     def next_deadline(self) -> float | None:
         """When the next worker falls suspect or is lost, if none of them says a word."""
@@ -147,8 +166,6 @@ class WorkerTable:
 
     def newly_lost(self, now: float) -> list[Worker]:
         """Those who are lost from now on."""
-        while len(self._lost) > _LOST_KEPT:
-            self.forget(next(iter(self._lost.values())))
         lost = []
         for worker in self._suspect.values():
             if worker.last_seen + self.lost_after_s > now:

@@ -15,6 +15,7 @@ from typing import Any
 
 from zmr.core import messages as m
 from zmr.core.actions import (
+    Append,
     CompleteOutput,
     JobEnded,
     Level,
@@ -25,6 +26,7 @@ from zmr.core.actions import (
     Send,
     SendSnapshot,
 )
+from zmr.core.clients import Clients
 from zmr.core.events import (
     FrameReceived,
     JobGiven,
@@ -33,9 +35,16 @@ from zmr.core.events import (
     StopRequested,
 )
 from zmr.core.jobs import JobRun
+from zmr.core.journal import (
+    EpochBegun,
+    HandedOut,
+    JobForgotten,
+    Record,
+)
 from zmr.core.liveness import Worker, WorkerTable
 from zmr.core.membership import Membership
-from zmr.core.plan import SPLIT_BYTES, count_pieces, plan
+from zmr.core.plan import SPLIT_BYTES
+from zmr.core.restore import Restoration
 from zmr.core.results import Results
 from zmr.core.scheduler import Grant, Scheduler
 from zmr.core.states import JobState
@@ -44,9 +53,6 @@ from zmr.core.words import counted
 
 # Jobs that have ended are kept for `zmr status`, so many at most.
 _ENDED_JOBS_KEPT = 100
-
-# A job of more map tasks is refused before it fills the memory.
-_MOST_MAPS = 10_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +65,7 @@ class MasterSettings:
     leave_grace_s: float = 3.0  # how long workers that were told to exit are waited for
     worker_timeout_s: float | None = None  # a job fails when it has no worker for so long
     one_job: bool = False  # end when the first job has ended
+    keeps_jobs: bool = False  # StopRequested ends the master, not its jobs
     split_bytes: int = SPLIT_BYTES
 
 
@@ -77,10 +84,13 @@ class Master:
         self.scheduler = Scheduler()
         self.running = 0  # live attempts
         self.ignored: Counter[str] = Counter()  # messages that changed nothing, by why
+        self.clients = Clients(self)
         self.membership = Membership(self)
         self.results = Results(self)
+        self.ended: deque[str] = deque()  # jobs, in the order of their ends
         self._actions: list[MasterAction] = []
-        self._ended: deque[str] = deque()
+        self._has_journal = False
+        self._records: list[Record] = []  # of this turn
         self._attempts_granted = 0
         self._without_workers_since: float | None = None
         self._stopping: StopRequested | None = None  # draining: nothing new is handed out
@@ -90,13 +100,24 @@ class Master:
 
     # --- the interface of the shell ---
 
+    def restore(self, records: Iterable[Record], now: float) -> list[MasterAction]:
+        """Go on where the journal with these records ends, and keep it up from now on.
+
+        Comes before anything else, if at all: also for a journal that is empty yet. Raises
+        ValueError if this epoch has been before.
+        """
+        self._has_journal = True
+        Restoration(self, now).replay(records)
+        self.record(EpochBegun(self.epoch))
+        return self._settle(now)
+
     def handle(self, event: MasterEvent, now: float) -> list[MasterAction]:
         """What to do about an event."""
         match event:
             case FrameReceived(peer, frame):
                 self._receive(peer, frame, now)
-            case JobGiven(submit):
-                self._given(submit, now)
+            case JobGiven():
+                self.clients.given(event, now)
             case OutputCompleted(job_id, error):
                 self._output_completed(job_id, error, now)
             case StopRequested():
@@ -127,11 +148,31 @@ class Master:
     def send(self, peer: bytes, message: m.Message) -> None:
         self._actions.append(Send(peer, message))
 
+    def send_snapshot(self, peer: bytes, after_seq: int) -> None:
+        jobs = tuple(job.status() for job in self.jobs.values())
+        workers = tuple(worker.status() for worker in self.workers.present)
+        self._actions.append(SendSnapshot(peer, after_seq, jobs, workers))
+
     def publish(self, event: m.Event) -> None:
         self._actions.append(Publish(event))
 
     def log(self, level: Level, text: str) -> None:
         self._actions.append(Log(level, text))
+
+    def record(self, record: Record) -> None:
+        """Have it in the journal before anything that this turn decides leaves the master."""
+        if self._has_journal:
+            self._records.append(record)
+
+    def number_attempts_from(self, number: int) -> None:
+        """Give the attempts of this epoch higher numbers than that."""
+        self._attempts_granted = max(self._attempts_granted, number)
+
+    @property
+    def takes_jobs(self) -> bool:
+        """Whether there may be more jobs."""
+        is_taken = self.settings.one_job and bool(self.active or self.queued)
+        return not (self._stopping or self.is_exiting or is_taken)
 
     @property
     def is_exiting(self) -> bool:
@@ -201,7 +242,7 @@ class Master:
                 worker = self.membership.register(peer, message, now)
                 registers = True
             elif isinstance(message, m.Submit | m.CancelJob | m.GetSnapshot):
-                _FROM_CLIENT[type(message)](self, peer, message, now)
+                self.clients.receive(peer, message, now)
             elif type(message) not in _FROM_WORKER:
                 self.ignored["not for a master"] += 1
                 self.send(peer, m.Refused(f"a master takes no {type(message).__name__}"))
@@ -217,56 +258,19 @@ class Master:
             if not registers and not isinstance(unknown[-1], m.Leave):
                 self.send(peer, m.RegisterAgain())
 
-    # --- clients ---
-
-    def _given(self, submit: m.Submit, now: float) -> None:
-        """A job of this process: what can't be taken ends at once, with the reason."""
-        refusal = self._submit(submit)
-        if refusal:
-            job = self.jobs[submit.spec.job_id] = JobRun(submit.spec, [])
-            self.end_job(job, "fail", refusal, now)
-
-    def _submit(self, submit: m.Submit) -> str:
-        """Queue the job. Returns why not, or an empty string."""
-        spec, split_bytes = submit.spec, self.settings.split_bytes
-        if spec.job_id in self.jobs:
-            return ""
-        if self._stopping or self.is_exiting or (self.jobs and self.settings.one_job):
-            return "this master takes no more jobs"
-        if count_pieces(submit.inputs, split_bytes) > _MOST_MAPS:
-            return f"the inputs make more than {_MOST_MAPS:,} map tasks"
-        job = JobRun(spec, plan(submit.inputs, split_bytes))
-        self.jobs[spec.job_id] = job
-        self.queued[job.id] = job
-        maps, reduces = len(job.maps), len(job.reduces)
-        text = f"{spec.name}: {counted(maps, 'map task')}, {counted(reduces, 'reduce task')}"
-        self.log(Level.INFO, f"job {job.id} queued; {text}")
-        self.publish(m.JobEvent(job.id, job.state.value, text))
-        return ""
-
-    def _submitted(self, peer: bytes, submit: m.Submit, now: float) -> None:
-        refusal = self._submit(submit)
-        self.send(peer, m.Refused(refusal) if refusal else m.Submitted(submit.spec.job_id))
-
-    def _cancel_job(self, peer: bytes, cancel: m.CancelJob, now: float) -> None:
-        job = self.jobs.get(cancel.job_id)
-        if job is None:
-            known = ", ".join(self.jobs) or "none"
-            self.send(peer, m.Refused(f"there is no job {cancel.job_id!r}; there are: {known}"))
-            return
-        if not job.has_ended and not job.is_complete:
-            self.end_job(job, "cancel", cancel.reason, now)
-        self.send(peer, m.Submitted(job.id))
-
-    def _get_snapshot(self, peer: bytes, message: m.GetSnapshot, now: float) -> None:
-        jobs = tuple(job.status() for job in self.jobs.values())
-        workers = tuple(worker.status() for worker in self.workers.present)
-        self._actions.append(SendSnapshot(peer, message.after_seq, jobs, workers))
-
     # --- phases ---
 
     def _settle(self, now: float) -> list[MasterAction]:
         """Follow up on what changed: phases, hand-outs, the end. Returns the turn's actions."""
+        if not self._has_quit:
+            self._follow_up(now)
+        actions, self._actions = self._actions, []
+        if self._records:
+            actions.insert(0, Append(tuple(self._records)))
+            self._records.clear()
+        return actions
+
+    def _follow_up(self, now: float) -> None:
         for job in self.active.values():
             self._advance(job)
         if self._stopping is None and not self.is_exiting:
@@ -276,12 +280,9 @@ class Master:
         self._watch_attendance(now)
         self._complete_outputs()
         self._quit_if_over(now)
-        actions, self._actions = self._actions, []
-        return actions
 
     def _advance(self, job: JobRun) -> None:
-        if job.state is JobState.MAP and not job.maps.remaining and not job.is_map_only:
-            job.move("all maps completed")
+        if job.advance():
             maps = counted(len(job.maps), "map task")
             self.log(Level.INFO, f"job {job.id}: all of {maps} complete")
             self.publish(m.JobEvent(job.id, job.state.value))
@@ -333,6 +334,7 @@ class Master:
             for straggler in task.attempts:
                 job.backups_wanted.pop(straggler.id, None)
             self.log(Level.INFO, f"backup task for {task} on {worker.name}")
+        self.record(HandedOut(job.id, task.kind, task.index, id, worker.peer))
         job.table(task.kind).hand_out(attempt, now)
         job.attempts[id] = attempt
         self.occupy(worker, attempt)
@@ -347,7 +349,7 @@ class Master:
         self, job: JobRun, happened: str, reason: str, now: float, out_of_workers: bool = False
     ) -> None:
         """Done, failed or cancelled: nothing of it runs on, and everybody is told."""
-        job.reason = reason
+        job.reason, job.out_of_workers = reason, out_of_workers
         job.move(happened)
         self.cancel_attempts(job.attempts.values(), f"the job is {job.state.value}")
         for worker in self.workers.present:
@@ -360,16 +362,18 @@ class Master:
         is_told = job.state is JobState.DONE or self.settings.one_job
         level = Level.INFO if is_told else Level.ERROR
         self.log(level, f"job {job.id} {job.state.value}" + (f": {reason}" if reason else ""))
-        self._actions.append(JobEnded(job.outcome(job.state, out_of_workers)))
+        self._actions.append(JobEnded(job.outcome(job.state)))
         self.publish(m.JobEvent(job.id, job.state.value, reason))
+        self.record(job.closing())
         job.close()
         self.active.pop(job.id, None)
         self.queued.pop(job.id, None)
-        self._ended.append(job.id)
-        if len(self._ended) > _ENDED_JOBS_KEPT:
-            del self.jobs[self._ended.popleft()]
+        self.ended.append(job.id)
+        if len(self.ended) > _ENDED_JOBS_KEPT:
+            self.record(JobForgotten(self.ended[0]))
+            del self.jobs[self.ended.popleft()]
         if self.settings.one_job:
-            self._exit_workers(f"job {job.id} {job.state.value}", now)
+            self.exit_workers(f"job {job.id} {job.state.value}", now)
 
     # --- the end ---
 
@@ -398,7 +402,9 @@ class Master:
         return self.running > 0 or any(job.is_complete for job in self.active.values())
 
     def _stop(self, stop: StopRequested, now: float) -> None:
-        if self._stopping is None and self._is_busy:
+        if self.settings.keeps_jobs and not self.is_exiting:
+            self._pause(stop)
+        elif self._stopping is None and self._is_busy:
             self._stopping = stop
             what = counted(self.running, "running task") if self.running else "the output"
             text = f"{stop.reason}: waiting for {what}; once more stops at once"
@@ -407,14 +413,21 @@ class Master:
             self._stopping = stop
             self._cut_short(stop, now)
 
+    def _pause(self, stop: StopRequested) -> None:
+        """End without a word to anybody: the next start goes on, and workers wait for it."""
+        jobs = counted(len(self.active) + len(self.queued), "unfinished job")
+        self.log(Level.WARNING, f"{stop.reason}: ends; the next start goes on with {jobs}")
+        self._has_quit = True
+        self._actions.append(Quit(f"stopped by {stop.reason}", stop.exit_status))
+
     def _cut_short(self, stop: StopRequested, now: float) -> None:
         if not self.is_exiting:
             self._exit_status = stop.exit_status
         for job in (*self.active.values(), *self.queued.values()):
             self.end_job(job, "cancel", f"stopped by {stop.reason}", now)
-        self._exit_workers(f"the master was stopped by {stop.reason}", now)
+        self.exit_workers(f"the master was stopped by {stop.reason}", now)
 
-    def _exit_workers(self, reason: str, now: float) -> None:
+    def exit_workers(self, reason: str, now: float) -> None:
         if self._exiting_since is None:
             self._exiting_since = now
             for worker in self.workers.present:
@@ -429,12 +442,6 @@ class Master:
             self.publish(m.MasterEvent("ended"))
             self._actions.append(Quit("nothing left to do", self._exit_status))
 
-
-_FROM_CLIENT: dict[type, Callable[[Master, bytes, Any, float], None]] = {
-    m.Submit: Master._submitted,
-    m.CancelJob: Master._cancel_job,
-    m.GetSnapshot: Master._get_snapshot,
-}
 
 _FROM_WORKER: dict[type, Callable[[Master, Worker, Any, float], None]] = {
     m.GetTask: lambda master, *rest: master.membership.get_task(*rest),

@@ -7,11 +7,13 @@ it, and those that it should not have are cancelled, again if need be.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from zmr.core import messages as m
 from zmr.core.actions import Level
 from zmr.core.jobs import JobRun
+from zmr.core.journal import WorkerGone, WorkerJoined
 from zmr.core.liveness import Worker
 from zmr.core.scheduler import is_straggler
 from zmr.core.states import AttemptState, WorkerState
@@ -39,6 +41,7 @@ class Membership:
         worker = master.workers.get(peer)
         if worker is None:
             worker = master.workers.register(peer, register, now)
+            master.record(WorkerJoined(peer, replace(register, running=(), held=())))
             master.scheduler.update(worker)
             slots = counted(worker.slots, "slot")
             master.log(Level.INFO, f"worker {worker.name} registered, with {slots}")
@@ -96,14 +99,17 @@ class Membership:
                 self._progress(worker, attempt, progress, now)
 
     def _missing(self, worker: Worker, attempt: Attempt, now: float) -> None:
-        """The worker doesn't have it. If it was not sent just now, it never arrived."""
+        """The worker doesn't have it. If it was not sent just now, it never will."""
         master = self._master
         arrives_in_s = _HEARTBEATS_TO_ARRIVE * master.settings.heartbeat_interval_s
-        if now - attempt.began_at > arrives_in_s:
+        # What an earlier start of the master sent is too late to arrive.
+        is_of_this_start = attempt.epoch == master.epoch
+        if not is_of_this_start or now - attempt.began_at > arrives_in_s:
+            what = "never reached" if is_of_this_start else "is no longer with"
             worker.has_spec_of.discard(attempt.job_id)
             master.close_attempt(attempt, "worker lost")
-            master.publish_attempt(attempt, "it never reached the worker")
-            master.log(Level.WARNING, f"{attempt} never reached {worker.name}")
+            master.publish_attempt(attempt, f"it {what} the worker")
+            master.log(Level.WARNING, f"{attempt} {what} {worker.name}")
 
     def _progress(self, worker: Worker, attempt: Attempt, progress: m.Progress, now: float) -> None:
         master = self._master
@@ -136,6 +142,8 @@ class Membership:
             master.scheduler.update(worker)
             master.log(Level.WARNING, f"worker {worker.name} is silent")
             master.publish(m.WorkerEvent(worker.name, worker.state.value))
+        for worker in master.workers.lost_for_long():
+            self._forget(worker)
         for worker in master.workers.newly_lost(now):
             self._gone(worker, f"silent for {master.settings.lost_after_s:g} s")
 
@@ -144,7 +152,11 @@ class Membership:
         self._master.log(Level.INFO, f"worker {worker.name} left: {message.reason}")
         self._master.workers.left(worker)
         self._gone(worker, message.reason)
+        self._forget(worker)
+
+    def _forget(self, worker: Worker) -> None:
         self._master.workers.forget(worker)
+        self._master.record(WorkerGone(worker.peer))
 
     def _gone(self, worker: Worker, why: str) -> None:
         """It is lost, and may come back, or has left for good."""

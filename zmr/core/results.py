@@ -11,11 +11,13 @@ Here it is decided whose result counts. The rules, for every task of a job:
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from zmr.core import messages as m
 from zmr.core.actions import Level
 from zmr.core.jobs import JobRun
+from zmr.core.journal import AttemptFailed, CommitGranted, Completed, OutputLost
 from zmr.core.liveness import Worker
 from zmr.core.states import AttemptState
 from zmr.core.tasks import Attempt, TaskRecord
@@ -67,16 +69,13 @@ class Results:
         master, task = self._master, attempt.task
         if attempt.state is AttemptState.LOST:
             master.log(Level.INFO, f"{attempt}, thought lost, is complete on {worker.name}")
-        if not task.winner:
-            job.count(done)
-        job.table(task.kind).complete(attempt, done, now)
-        del job.attempts[attempt.id]
-        job.backups_wanted.pop(attempt.id, None)
+        if isinstance(done, m.MapDone):
+            done = replace(done, partition_bytes=())  # nobody asks for them
+        master.record(Completed(done))
+        job.complete(attempt, done, now)
         master.release(attempt)
         if isinstance(done, m.MapDone) and not job.is_map_only:
-            worker.outputs.setdefault(job.id, {})[attempt.id] = task.index
-            worker.knows_of.add(job.id)
-            job.outputs_changed()
+            worker.takes_output(job.id, attempt.id, task.index)
         master.publish_attempt(attempt)
         master.cancel_attempts((*task.attempts, *task.lost), "another attempt was first")
 
@@ -108,6 +107,7 @@ class Results:
             master.publish_attempt(attempt)
         if task.committer is None:
             task.committer = attempt
+            master.record(CommitGranted(job.id, attempt.id))
         if task.committer is attempt:
             attempt.was_granted = True
             master.send(worker.peer, m.CommitReply(attempt.id, granted=True))
@@ -141,13 +141,14 @@ class Results:
         name = master.name_of(attempt.peer)
         master.close_attempt(attempt, "fail")
         master.publish_attempt(attempt, failed.message)
-        if failed.reason is m.FailureReason.LOST_INPUT and task.kind is m.TaskKind.REDUCE:
+        lost_input = failed.reason is m.FailureReason.LOST_INPUT and task.kind is m.TaskKind.REDUCE
+        master.record(AttemptFailed(job.id, attempt.id, lost_input))
+        task.count_failure(attempt.peer, lost_input)
+        if lost_input:
             self._inputs_lost(job, task, failed)
             times, limit = task.lost_inputs, _LOST_INPUTS_ALLOWED
             what = "could not read its input"
         else:
-            task.failures += 1
-            task.failed_on |= {attempt.peer}
             times, limit = task.failures, job.spec.max_attempts
             what = "failed"
         count = f"{times} of {limit}"
@@ -159,7 +160,6 @@ class Results:
 
     def _inputs_lost(self, job: JobRun, task: TaskRecord, failed: m.TaskFailed) -> None:
         """Have the maps whose outputs can't be read run again."""
-        task.lost_inputs += 1
         for index, attempt_id in failed.lost:
             if index >= len(job.maps):
                 continue
@@ -171,13 +171,8 @@ class Results:
 
     def lose_output(self, job: JobRun, task: TaskRecord, why: str, may_return: bool) -> None:
         """A completed map's output can't be had: the map runs again, unless its worker returns."""
-        attempt = Attempt(task.winner, job.id, task, task.owner, 0.0)
-        attempt.state = AttemptState.SUCCEEDED
-        attempt.move("output lost")
-        if may_return:
-            job.attempts[attempt.id] = attempt
-        job.maps.output_lost(task, attempt if may_return else None)
-        job.outputs_changed()
+        self._master.record(OutputLost(job.id, task.index, may_return))
+        attempt = job.lose_output(task, may_return)
         self._master.publish_attempt(attempt, f"its output: {why}")
 
     def take_back(self, worker: Worker, register: m.Register, now: float) -> None:
@@ -209,6 +204,8 @@ class Results:
     def _return(self, job: JobRun, attempt: Attempt, worker: Worker, now: float) -> None:
         master = self._master
         job.table(attempt.task.kind).attempt_returned(attempt, now)
+        if attempt.task.committer is attempt:
+            master.record(CommitGranted(job.id, attempt.id))
         for other in attempt.task.attempts:
             job.backups_wanted.pop(other.id, None)
         master.occupy(worker, attempt)

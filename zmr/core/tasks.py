@@ -68,8 +68,13 @@ class Attempt:
 
     @property
     def number(self) -> int:
-        """The attempt's number for people: 1, 2, 3, ... in this epoch."""
+        """The attempt's number for people: 1, 2, 3, ..."""
         return self.id & 0xFFFFFFFF
+
+    @property
+    def epoch(self) -> int:
+        """That of the start of the master which handed it out."""
+        return self.id >> 32
 
 
 class TaskRecord:
@@ -111,6 +116,14 @@ class TaskRecord:
     def __str__(self) -> str:
         return f"{self.kind.label} {self.index}"
 
+    def count_failure(self, peer: bytes, lost_input: bool) -> None:
+        """An attempt failed there."""
+        if lost_input:
+            self.lost_inputs += 1
+        else:
+            self.failures += 1
+            self.failed_on |= {peer}
+
     def is_result(self, attempt_id: int) -> bool:
         """Whether the task is complete by this attempt."""
         return self.state is TaskState.COMPLETED and self.winner == attempt_id
@@ -150,6 +163,10 @@ class TaskTable:
                 del queue[position]
                 return task
         return None
+
+    def requeue(self) -> None:
+        """Queue the idle tasks anew, in their order."""
+        self._queue = deque(task for task in self.tasks if task.state is TaskState.IDLE)
 
     def hand_out(self, attempt: Attempt, now: float) -> None:
         self._move(attempt.task, "hand out")

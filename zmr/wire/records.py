@@ -345,12 +345,38 @@ def submit(submit: m.Submit) -> pb.Submit:
 
 
 def read_submit(submit: pb.Submit) -> m.Submit:
-    return m.Submit(
-        read_spec(submit.spec),
-        tuple(
-            m.InputFile(read_path(file.path), file.size_bytes, file.splittable)
-            for file in several(submit.inputs, "input files")
-        ),
+    return m.Submit(read_spec(submit.spec), read_inputs(several(submit.inputs, "input files")))
+
+
+def read_inputs(inputs: Any) -> tuple[m.InputFile, ...]:
+    return tuple(
+        m.InputFile(read_path(file.path), file.size_bytes, file.splittable) for file in inputs
+    )
+
+
+def job_status(status: m.JobStatus) -> pb.JobStatus:
+    return pb.JobStatus(
+        job_id=status.job_id,
+        name=text(status.name),
+        state=status.state,
+        maps_done=status.maps_done,
+        n_map=status.n_map,
+        reduces_done=status.reduces_done,
+        n_reduce=status.n_reduce,
+        reason=text(status.reason),
+    )
+
+
+def read_job_status(status: pb.JobStatus) -> m.JobStatus:
+    return m.JobStatus(
+        status.job_id,
+        status.name,
+        status.state,
+        status.maps_done,
+        status.n_map,
+        status.reduces_done,
+        status.n_reduce,
+        status.reason,
     )
 
 
@@ -358,19 +384,7 @@ def snapshot(snapshot: m.Snapshot) -> pb.Snapshot:
     return pb.Snapshot(
         seq=snapshot.seq,
         events_address=snapshot.events_address,
-        jobs=[
-            pb.JobStatus(
-                job_id=job.job_id,
-                name=text(job.name),
-                state=job.state,
-                maps_done=job.maps_done,
-                n_map=job.n_map,
-                reduces_done=job.reduces_done,
-                n_reduce=job.n_reduce,
-                reason=text(job.reason),
-            )
-            for job in snapshot.jobs
-        ],
+        jobs=[job_status(job) for job in snapshot.jobs],
         workers=[
             pb.WorkerStatus(
                 name=worker.name, state=worker.state, slots=worker.slots, running=worker.running
@@ -385,19 +399,7 @@ def read_snapshot(snapshot: pb.Snapshot) -> m.Snapshot:
     return m.Snapshot(
         seq=snapshot.seq,
         events_address=snapshot.events_address,
-        jobs=tuple(
-            m.JobStatus(
-                job.job_id,
-                job.name,
-                job.state,
-                job.maps_done,
-                job.n_map,
-                job.reduces_done,
-                job.n_reduce,
-                job.reason,
-            )
-            for job in snapshot.jobs
-        ),
+        jobs=tuple(read_job_status(job) for job in snapshot.jobs),
         workers=tuple(
             m.WorkerStatus(worker.name, worker.state, worker.slots, worker.running)
             for worker in snapshot.workers

@@ -568,3 +568,123 @@ class StartJob(_message.Message):
     memory_bytes: int
     progress_interval_s: float
     def __init__(self, spec: _Optional[_Union[JobSpec, _Mapping]] = ..., folder: _Optional[bytes] = ..., memory_bytes: _Optional[int] = ..., progress_interval_s: _Optional[float] = ...) -> None: ...
+
+class JournalRecord(_message.Message):
+    __slots__ = ("epoch_begun", "worker_joined", "worker_gone", "job_submitted", "handed_out", "commit_granted", "map_completed", "reduce_completed", "attempt_failed", "output_lost", "job_closed", "job_forgotten")
+    EPOCH_BEGUN_FIELD_NUMBER: _ClassVar[int]
+    WORKER_JOINED_FIELD_NUMBER: _ClassVar[int]
+    WORKER_GONE_FIELD_NUMBER: _ClassVar[int]
+    JOB_SUBMITTED_FIELD_NUMBER: _ClassVar[int]
+    HANDED_OUT_FIELD_NUMBER: _ClassVar[int]
+    COMMIT_GRANTED_FIELD_NUMBER: _ClassVar[int]
+    MAP_COMPLETED_FIELD_NUMBER: _ClassVar[int]
+    REDUCE_COMPLETED_FIELD_NUMBER: _ClassVar[int]
+    ATTEMPT_FAILED_FIELD_NUMBER: _ClassVar[int]
+    OUTPUT_LOST_FIELD_NUMBER: _ClassVar[int]
+    JOB_CLOSED_FIELD_NUMBER: _ClassVar[int]
+    JOB_FORGOTTEN_FIELD_NUMBER: _ClassVar[int]
+    epoch_begun: EpochBegun
+    worker_joined: WorkerJoined
+    worker_gone: WorkerGone
+    job_submitted: JobSubmitted
+    handed_out: HandedOut
+    commit_granted: CommitGranted
+    map_completed: MapDone
+    reduce_completed: ReduceDone
+    attempt_failed: AttemptFailed
+    output_lost: OutputLost
+    job_closed: JobClosed
+    job_forgotten: JobForgotten
+    def __init__(self, epoch_begun: _Optional[_Union[EpochBegun, _Mapping]] = ..., worker_joined: _Optional[_Union[WorkerJoined, _Mapping]] = ..., worker_gone: _Optional[_Union[WorkerGone, _Mapping]] = ..., job_submitted: _Optional[_Union[JobSubmitted, _Mapping]] = ..., handed_out: _Optional[_Union[HandedOut, _Mapping]] = ..., commit_granted: _Optional[_Union[CommitGranted, _Mapping]] = ..., map_completed: _Optional[_Union[MapDone, _Mapping]] = ..., reduce_completed: _Optional[_Union[ReduceDone, _Mapping]] = ..., attempt_failed: _Optional[_Union[AttemptFailed, _Mapping]] = ..., output_lost: _Optional[_Union[OutputLost, _Mapping]] = ..., job_closed: _Optional[_Union[JobClosed, _Mapping]] = ..., job_forgotten: _Optional[_Union[JobForgotten, _Mapping]] = ...) -> None: ...
+
+class EpochBegun(_message.Message):
+    __slots__ = ("epoch",)
+    EPOCH_FIELD_NUMBER: _ClassVar[int]
+    epoch: int
+    def __init__(self, epoch: _Optional[int] = ...) -> None: ...
+
+class WorkerJoined(_message.Message):
+    __slots__ = ("peer", "register")
+    PEER_FIELD_NUMBER: _ClassVar[int]
+    REGISTER_FIELD_NUMBER: _ClassVar[int]
+    peer: bytes
+    register: Register
+    def __init__(self, peer: _Optional[bytes] = ..., register: _Optional[_Union[Register, _Mapping]] = ...) -> None: ...
+
+class WorkerGone(_message.Message):
+    __slots__ = ("peer",)
+    PEER_FIELD_NUMBER: _ClassVar[int]
+    peer: bytes
+    def __init__(self, peer: _Optional[bytes] = ...) -> None: ...
+
+class JobSubmitted(_message.Message):
+    __slots__ = ("submit", "split_bytes", "words")
+    SUBMIT_FIELD_NUMBER: _ClassVar[int]
+    SPLIT_BYTES_FIELD_NUMBER: _ClassVar[int]
+    WORDS_FIELD_NUMBER: _ClassVar[int]
+    submit: Submit
+    split_bytes: int
+    words: str
+    def __init__(self, submit: _Optional[_Union[Submit, _Mapping]] = ..., split_bytes: _Optional[int] = ..., words: _Optional[str] = ...) -> None: ...
+
+class HandedOut(_message.Message):
+    __slots__ = ("job_id", "type", "id", "attempt", "peer")
+    JOB_ID_FIELD_NUMBER: _ClassVar[int]
+    TYPE_FIELD_NUMBER: _ClassVar[int]
+    ID_FIELD_NUMBER: _ClassVar[int]
+    ATTEMPT_FIELD_NUMBER: _ClassVar[int]
+    PEER_FIELD_NUMBER: _ClassVar[int]
+    job_id: str
+    type: TaskKind
+    id: int
+    attempt: int
+    peer: bytes
+    def __init__(self, job_id: _Optional[str] = ..., type: _Optional[_Union[TaskKind, str]] = ..., id: _Optional[int] = ..., attempt: _Optional[int] = ..., peer: _Optional[bytes] = ...) -> None: ...
+
+class CommitGranted(_message.Message):
+    __slots__ = ("job_id", "attempt")
+    JOB_ID_FIELD_NUMBER: _ClassVar[int]
+    ATTEMPT_FIELD_NUMBER: _ClassVar[int]
+    job_id: str
+    attempt: int
+    def __init__(self, job_id: _Optional[str] = ..., attempt: _Optional[int] = ...) -> None: ...
+
+class AttemptFailed(_message.Message):
+    __slots__ = ("job_id", "attempt", "lost_input")
+    JOB_ID_FIELD_NUMBER: _ClassVar[int]
+    ATTEMPT_FIELD_NUMBER: _ClassVar[int]
+    LOST_INPUT_FIELD_NUMBER: _ClassVar[int]
+    job_id: str
+    attempt: int
+    lost_input: bool
+    def __init__(self, job_id: _Optional[str] = ..., attempt: _Optional[int] = ..., lost_input: _Optional[bool] = ...) -> None: ...
+
+class OutputLost(_message.Message):
+    __slots__ = ("job_id", "id", "may_return")
+    JOB_ID_FIELD_NUMBER: _ClassVar[int]
+    ID_FIELD_NUMBER: _ClassVar[int]
+    MAY_RETURN_FIELD_NUMBER: _ClassVar[int]
+    job_id: str
+    id: int
+    may_return: bool
+    def __init__(self, job_id: _Optional[str] = ..., id: _Optional[int] = ..., may_return: _Optional[bool] = ...) -> None: ...
+
+class JobClosed(_message.Message):
+    __slots__ = ("spec", "status", "traceback", "out_of_workers", "words")
+    SPEC_FIELD_NUMBER: _ClassVar[int]
+    STATUS_FIELD_NUMBER: _ClassVar[int]
+    TRACEBACK_FIELD_NUMBER: _ClassVar[int]
+    OUT_OF_WORKERS_FIELD_NUMBER: _ClassVar[int]
+    WORDS_FIELD_NUMBER: _ClassVar[int]
+    spec: JobSpec
+    status: JobStatus
+    traceback: str
+    out_of_workers: bool
+    words: str
+    def __init__(self, spec: _Optional[_Union[JobSpec, _Mapping]] = ..., status: _Optional[_Union[JobStatus, _Mapping]] = ..., traceback: _Optional[str] = ..., out_of_workers: _Optional[bool] = ..., words: _Optional[str] = ...) -> None: ...
+
+class JobForgotten(_message.Message):
+    __slots__ = ("job_id",)
+    JOB_ID_FIELD_NUMBER: _ClassVar[int]
+    job_id: str
+    def __init__(self, job_id: _Optional[str] = ...) -> None: ...

@@ -5,6 +5,7 @@ milliseconds. Every frame is encoded and decoded on its way. After every step al
 checked by `validate`.
 """
 
+from support.simulated.chaos import Chaos
 from support.simulated.cluster import Cluster
 from simulation.invariants import validate, validate_worker
 from support.simulated.network import LATENCY_S, Network
@@ -13,6 +14,7 @@ from support.simulated.worker import SimulatedWorker
 
 __all__ = [
     "LATENCY_S",
+    "Chaos",
     "Cluster",
     "Network",
     "SimulatedWorker",

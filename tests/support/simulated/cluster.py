@@ -23,6 +23,7 @@ from support.simulated.slot import Work, file_of, records_of
 from support.simulated.worker import SimulatedWorker
 from zmr.core import messages as m
 from zmr.core.actions import (
+    Append,
     CompleteOutput,
     JobEnded,
     Log,
@@ -34,9 +35,10 @@ from zmr.core.actions import (
     SendSnapshot,
 )
 from zmr.core.events import FrameReceived, JobGiven, MasterEvent, OutputCompleted, StopRequested
+from zmr.core.journal import Record, about
 from zmr.core.master import Master, MasterSettings
 from zmr.core.states import JobState
-from zmr.wire import codec
+from zmr.wire import codec, journal
 
 OUT = "/out"
 MANIFEST_S = 0.005  # to write it takes longer than a frame takes to arrive
@@ -70,10 +72,14 @@ class Cluster:
         settings: MasterSettings | None = None,
         *,
         death_timeout_s: float = 60.0,
+        journal: bool = False,
     ) -> None:
         self.now = 0.0
         self.network = Network()
-        self.master = Master(7, settings or MasterSettings())
+        self.settings = settings or MasterSettings()
+        self.master = Master(7, self.settings)
+        self.journal: list[bytes] = []
+        self.master_is_up = True
         self.workers: dict[str, SimulatedWorker] = {}
         self.quit: Quit | None = None
         # What came of it.
@@ -84,13 +90,15 @@ class Cluster:
         self.snapshots: list[SendSnapshot] = []
         self.replies: list[m.Message] = []  # to the client
         self.output: dict[str, str] = {}  # the shared output folder: whole files
-        self.granted: set[int] = set()  # attempts that were let publish, and not lost since
+        self.granted: set[int] = set()  # numbers of attempts let publish, and not lost since
         self.begun: list[m.Task] = []  # every start of a task in a slot
         self._death_timeout_s = death_timeout_s
         self._plans: list[Plan] = []
         self._job_numbers = count(1)
         self._order = count()
         self._heap: list[tuple[float, int, Callable[[], object]]] = []
+        if journal:
+            self.keep_journal()
         for _ in range(workers):
             self.add_worker(slots)
 
@@ -138,6 +146,35 @@ class Cluster:
         """Send the master a signal."""
         self.tell_master(StopRequested("SIGINT", 130))
 
+    def keep_journal(self) -> None:
+        """Give the master, which has seen nothing yet, a journal."""
+        self._perform(self.master.restore((), self.now))
+
+    def journal_holds(self, job_id: str) -> bool:
+        """Whether the job is in there."""
+        return any(about(record) == f"job {job_id}" for record in self.records)
+
+    def crash_master(self) -> None:
+        """End its process; what was sent is under way, what is sent to it is lost."""
+        self.master_is_up = False
+        self.completing.clear()
+
+    def restart_master(self) -> None:
+        """Start it again, on its journal."""
+        if not self.master_is_up and self.quit is None:
+            self.master_is_up = True
+            self.master = Master(self.master.epoch + 1, self.settings)
+            self._perform(self.master.restore(self.records, self.now))
+
+    @property
+    def records(self) -> list[Record]:
+        """What the journal holds."""
+        return [journal.decode(record) for record in self.journal]
+
+    def dies_after_writing(self) -> bool:
+        """Whether the master dies in this turn, after its records are in the journal."""
+        return False
+
     def later(self, delay_s: float, action: Callable[[], object]) -> None:
         """Have something happen when so much time has passed."""
         heapq.heappush(self._heap, (self.now + delay_s, next(self._order), action))
@@ -177,7 +214,8 @@ class Cluster:
         self.run(lambda: all(job.has_ended for job in self.master.jobs.values()), limit_s)
 
     def _master_deadline(self) -> float | None:
-        return self.master.next_deadline() if self.quit is None else None
+        is_there = self.quit is None and self.master_is_up
+        return self.master.next_deadline() if is_there else None
 
     def _tick(self) -> None:
         deadline = self._master_deadline()
@@ -198,11 +236,24 @@ class Cluster:
         self.tell_master(FrameReceived(peer, codec.decode(data)))
 
     def tell_master(self, event: MasterEvent) -> None:
-        if self.quit is None:
+        if self.quit is None and self.master_is_up:
             self._perform(self.master.handle(event, self.now))
 
     def _perform(self, actions: list[MasterAction]) -> None:
         validate(self.master)
+        for action in actions:
+            if isinstance(action, Append):
+                assert action is actions[0], "something happens before it is in the journal"
+                self.journal += (journal.encode(record) for record in action.records)
+        if self.dies_after_writing():
+            for action in actions:
+                if isinstance(action, JobEnded):  # nobody hears of it, but it has
+                    self.outcomes[action.outcome.spec.job_id] = action.outcome
+            self.crash_master()
+        else:
+            self._act(actions)
+
+    def _act(self, actions: list[MasterAction]) -> None:
         outbox: dict[bytes, list[m.Message]] = {}
         for action in actions:
             match action:
@@ -211,7 +262,7 @@ class Cluster:
                 case Publish(event):
                     self.published.append(event)
                     if isinstance(event, m.TaskEvent) and event.state == "lost":
-                        self.granted.discard(self.master.epoch << 32 | event.attempt)
+                        self.granted.discard(event.attempt)
                 case Log(_, text):
                     self.note("master", text)
                 case SendSnapshot():
@@ -239,9 +290,9 @@ class Cluster:
                     job.attempts.get(message.attempt) for job in self.master.active.values()
                 )
                 (attempt,) = filter(None, attempts)
-                others = [a for a in attempt.task.attempts if a.id in self.granted]
+                others = [a for a in attempt.task.attempts if a.number in self.granted]
                 assert others in ([], [attempt]), "two may publish at a time"
-                self.granted.add(message.attempt)
+                self.granted.add(attempt.number)
 
     def _send(self, peer: bytes, frame: m.Frame) -> None:
         if peer == _CLIENT:

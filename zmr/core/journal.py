@@ -1,0 +1,140 @@
+"""What a master must not forget: the records of its journal.
+
+A journal is the records of all turns, in order. A turn's records are written before anything that
+the turn decided leaves the master (write-ahead), all of them or none. `zmr.core.restore` makes a
+master out of them that goes on where that one was.
+
+The law of what is recorded: whatever somebody else acts upon because the master said it. That a
+job was taken on, that a task was handed out, that an attempt may publish, that a result counts
+and may be forgotten by its worker, how a job ended. What workers tell again by themselves after a
+restart is not: whether they are there, how far their attempts are, which are queued. Nor is what
+becomes of attempts that a worker drops, since its next heartbeat shows it; only failures are, as
+they count.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from zmr.core import messages as m
+
+
+class EpochBegun(NamedTuple):
+    """A master has started. Its epoch is that of no other start."""
+
+    epoch: int
+
+
+class WorkerJoined(NamedTuple):
+    """A worker is new. `register` is without what it runs and holds."""
+
+    peer: bytes
+    register: m.Register
+
+
+class WorkerGone(NamedTuple):
+    """It has left, or was lost for too long: nothing of it is waited for."""
+
+    peer: bytes
+
+
+class JobSubmitted(NamedTuple):
+    """A job is queued. Its tasks follow from its inputs and the split size."""
+
+    submit: m.Submit
+    split_bytes: int
+    words: str  # see `JobGiven`
+
+
+class HandedOut(NamedTuple):
+    """An attempt began; with the first one, its job. `peer` is the worker's."""
+
+    job_id: str
+    kind: m.TaskKind
+    task: int  # its index
+    attempt: int
+    peer: bytes
+
+
+class CommitGranted(NamedTuple):
+    """The attempt may publish. If another one might until now, its worker has been lost."""
+
+    job_id: str
+    attempt: int
+
+
+class Completed(NamedTuple):
+    """The task is complete by this attempt; its other attempts are over."""
+
+    done: m.MapDone | m.ReduceDone  # without the sizes of the partitions
+
+
+class AttemptFailed(NamedTuple):
+    """The attempt is over, and counts as one of the task's failures."""
+
+    job_id: str
+    attempt: int
+    lost_input: bool  # it could not read its input, which counts apart
+
+
+class OutputLost(NamedTuple):
+    """The output of a complete map can't be had: the map runs again."""
+
+    job_id: str
+    task: int  # the map's index
+    may_return: bool  # with its worker
+
+
+class JobClosed(NamedTuple):
+    """A job is done, failed or cancelled. All that is known of it from now on."""
+
+    spec: m.JobSpec  # without source and bounds
+    status: m.JobStatus
+    traceback: str
+    out_of_workers: bool
+    words: str
+
+
+class JobForgotten(NamedTuple):
+    """So many jobs have ended since that nobody asks for this one."""
+
+    job_id: str
+
+
+Record = (
+    EpochBegun
+    | WorkerJoined
+    | WorkerGone
+    | JobSubmitted
+    | HandedOut
+    | CommitGranted
+    | Completed
+    | AttemptFailed
+    | OutputLost
+    | JobClosed
+    | JobForgotten
+)
+
+# Records after which all earlier ones about the same thing are of no more use ...
+CLEARS = (EpochBegun, WorkerGone, JobClosed, JobForgotten)
+# ... and those of them that are of no use themselves then.
+CLEARS_ITSELF = (WorkerGone, JobForgotten)
+
+
+def about(record: Record) -> str:
+    """What the record is about: a job, a worker, or the epoch."""
+    match record:
+        case EpochBegun():
+            return "epoch"
+        case WorkerJoined(peer) | WorkerGone(peer):
+            return f"worker {peer.hex()}"
+        case JobSubmitted(submit):
+            return f"job {submit.spec.job_id}"
+        case Completed(done):
+            return f"job {done.job_id}"
+        case JobClosed(spec):
+            return f"job {spec.job_id}"
+        case HandedOut(job_id) | CommitGranted(job_id) | AttemptFailed(job_id):
+            return f"job {job_id}"
+        case OutputLost(job_id) | JobForgotten(job_id):
+            return f"job {job_id}"
