@@ -30,7 +30,7 @@ class Client:
 
     def _repeat(self, question: m.Submit | m.CancelJob) -> None:
         world = self.world
-        if self._question is not question or not world.master.is_up:
+        if self._question is not question or world.has_ended:
             return
         frame = m.Frame(0, (question,))
         world.trace.frame(world.clock.now, self.name, "says", frame)

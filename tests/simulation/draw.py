@@ -70,13 +70,15 @@ class Scenario:
     shared_disk: bool  # map outputs can be read without their worker
     has_links: bool  # of the file system with the output
     interrupted_at_s: float | None  # a signal to the master
+    has_journal: bool
     is_calm: bool  # nothing goes wrong at all
 
 
 def draw(seed: int) -> Scenario:
     """The scenario of the seed."""
     rng = Random(f"scenario {seed}")
-    settings = _settings(rng)
+    has_journal = rng.random() < 0.6
+    settings = _settings(rng, has_journal)
     beat_s = settings.heartbeat_interval_s
     is_calm = rng.random() < 0.1
     n_workers = _size(rng, 4, 10, 50)
@@ -101,6 +103,7 @@ def draw(seed: int) -> Scenario:
         shared_disk=rng.random() < 0.5,
         has_links=rng.random() < 0.8,
         interrupted_at_s=rng.uniform(0.0, 10.0) if interrupted else None,
+        has_journal=has_journal,
         is_calm=is_calm,
     )
 
@@ -112,7 +115,7 @@ def _size(rng: Random, small: int, medium: int, large: int) -> int:
     return rng.randint(1, medium) if kind < 0.96 else rng.randint(medium, large)
 
 
-def _settings(rng: Random) -> MasterSettings:
+def _settings(rng: Random, has_journal: bool) -> MasterSettings:
     beat_s = rng.choice([0.5, 1.0, 1.0, 2.0])
     lost_after_s = beat_s * rng.choice([3.0, 5.0, 5.0, 10.0])
     return MasterSettings(
@@ -124,6 +127,7 @@ def _settings(rng: Random) -> MasterSettings:
         leave_grace_s=rng.choice([1.0, 3.0]),
         worker_timeout_s=lost_after_s + 20.0 if rng.random() < 0.08 else None,
         one_job=rng.random() < 0.3,
+        keeps_jobs=has_journal and rng.random() < 0.5,
         split_bytes=100,
     )
 

@@ -76,7 +76,9 @@ class Faults:
             worker.disk.is_full = False
             worker.disk.room_records = 1_000_000_000
             worker.resume()
-        world.master.resume()
+        world.master.calm()
+        if not world.master.is_up and not world.has_ended:
+            self._start_master()
         self._have_a_worker()
 
     def _have_a_worker(self) -> None:
@@ -128,12 +130,26 @@ class Faults:
         if rng.random() < 0.08:
             self._stop_master()
             return
+        if world.scenario.has_journal and rng.random() < 0.3:
+            world.master.die_after(rng.choice([0, rng.randint(0, 10), rng.randint(0, 60)]))
+            return
         up = [worker for worker in world.workers if worker.is_up]
         if up:
             rng.choice(self._kinds)(rng.choice(up))
 
     def _for_a_while(self, undo: Callable[[], None]) -> None:
         self.world.clock.later(self.draw.longest_s * self.rng.random(), undo)
+
+    def master_is_down(self) -> None:
+        """Somebody starts it again."""
+        world = self.world
+        if not world.has_ended:
+            delay_s = 0.1 if self.is_quiet else self.draw.longest_s * self.rng.random() ** 2
+            world.clock.later(delay_s, self._start_master)
+
+    def _start_master(self) -> None:
+        if not self.world.master.is_up:
+            self.world.master.start()
 
     def _stop_master(self) -> None:
         self.world.master.stop()
@@ -177,7 +193,11 @@ class Faults:
         self._leaving.add(process)
         worker.interrupt()
         if self.rng.random() < 0.3:
-            self._for_a_while(lambda: worker.interrupt() if worker.process == process else None)
+            self._for_a_while(lambda: self._leave_at_once(worker, process))
+
+    def _leave_at_once(self, worker: WorkerMachine, process: str) -> None:
+        if worker.process == process and not self.is_quiet:
+            worker.interrupt()
 
     def _fill_disk(self, worker: WorkerMachine) -> None:
         worker.say("its disk is full")

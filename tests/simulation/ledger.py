@@ -12,14 +12,20 @@ from typing import TYPE_CHECKING, Any
 from zmr.core import messages as m
 from zmr.core.actions import JobEnded, MasterAction, Publish, Send
 from zmr.core.events import FrameReceived
+from zmr.core.jobs import JobRun
+from zmr.core.states import TaskState
 
 if TYPE_CHECKING:
+    from zmr.core.master import Master
+
     from .worker import WorkerMachine
     from .world import World
 
 TaskKey = tuple[str, m.TaskKind, int]
 
+_NUMBER = 0xFFFFFFFF  # of an attempt, in its id
 _LIVE = ("running", "committing")
+_ENDED = ("done", "failed", "cancelled")
 _PRESENT = ("alive", "suspect")
 _PHASES = ("queued", "map", "reduce", "done", "failed", "cancelled")
 # After so many reports that a map output can't be read, no reduce is sent for it again.
@@ -59,6 +65,7 @@ class Ledger:
         self.failures: dict[TaskKey, set[int]] = {}  # attempts that count against a task
         self.lost_inputs: dict[TaskKey, set[int]] = {}
         self.had_backups = False
+        self._ids: dict[tuple[str, int], int] = {}  # by job and the number for people
         self._unreadable: dict[int, int] = {}  # how often a map's output was reported as lost
         self._sent: set[int] = set()  # attempts that were handed out
         self._of_task: dict[TaskKey, list[int]] = {}
@@ -104,7 +111,7 @@ class Ledger:
             if isinstance(message, m.GetTask | m.Heartbeat):
                 peer.credit = message.credit
             elif isinstance(message, m.TaskFailed):
-                self._failing[message.attempt & 0xFFFFFFFF] = message
+                self._failing[message.attempt] = message
         return True
 
     def _check_fenced(self, actions: list[MasterAction]) -> None:
@@ -114,6 +121,40 @@ class Ledger:
             allowed = m.RegisterAgain | m.Refused
             assert isinstance(action.message, allowed), f"an old frame led to {action.message}"
 
+    def master_restarted(self, core: Master) -> None:
+        """A new master has read the journal: it knows all that anybody may rely on."""
+        known = core.workers.workers
+        for name, peer in self.peers.items():
+            peer.credit, peer.heard_at = 0, self._world.master.now
+            peer.live.clear()
+            is_expected = name.encode() in known
+            assert is_expected or peer.state in ("lost", "left"), f"{name} is forgotten"
+            peer.state = "suspect" if is_expected else peer.state
+        for job_id, phase in self.phases.items():
+            assert job_id in core.jobs, f"{job_id} is forgotten"
+            state = core.jobs[job_id].state.value
+            assert (phase in _ENDED) == (state in _ENDED), f"{job_id} was {phase}, and is {state}"
+        for job in core.active.values():
+            self._compare(job)
+
+    def _compare(self, job: JobRun) -> None:
+        """The restored job is the one that was."""
+        for task in (*job.maps.tasks, *job.reduces.tasks):
+            key = job.id, task.kind, task.index
+            winner = task.winner if task.state is TaskState.COMPLETED else None
+            assert self.winners.get(key) == winner, f"{task}: the result is not what it was"
+            failures = len(self.failures.get(key, ())), len(self.lost_inputs.get(key, ()))
+            assert failures == (task.failures, task.lost_inputs), f"{task}: failures are forgotten"
+            for id in self._of_task.get(key, ()):
+                seen = self.attempts[id]
+                is_committer = task.committer is not None and task.committer.id == id
+                assert not seen.is_granted or is_committer, f"{task}: a grant is forgotten"
+                known = any(a.id == id for a in (*task.attempts, *task.lost))
+                assert known or seen.state not in _LIVE, f"attempt {id & _NUMBER} is forgotten"
+            for attempt in task.attempts:  # also some that had been given up
+                self.attempts[attempt.id].state = "running"
+                self.peers[attempt.peer.decode()].live.add(attempt.id)
+
     # --- what was published ---
 
     def _published(self, event: m.Event) -> None:
@@ -122,13 +163,15 @@ class Ledger:
                 self._task_event(event)
             case m.WorkerEvent(worker, state):
                 self._worker_event(worker, state)
-            case m.JobEvent(job_id, state):
+            case m.JobEvent(job_id, state, text):
                 before = self.phases.get(job_id)
+                again = before == state and "started again" in text
                 order = _PHASES.index
-                assert before is None or order(before) < order(state), f"{before} to {state}"
-                assert before not in _PHASES[3:], f"{job_id} went on after its end"
+                assert before is None or again or order(before) < order(state), f"{before}: {state}"
+                assert before not in _ENDED, f"{job_id} went on after its end"
                 self.phases[job_id] = state
-                assert state != "reduce" or self._all_maps_done(job_id), "the maps are not complete"
+                is_right = state != "reduce" or again or self._all_maps_done(job_id)
+                assert is_right, "the maps are not complete"
 
     def _all_maps_done(self, job_id: str) -> bool:
         maps = range(len(self._world.answers[job_id].job.maps_s))
@@ -146,46 +189,48 @@ class Ledger:
                 assert not world.is_running(worker), f"{worker} is {state}, but well"
 
     def _task_event(self, event: m.TaskEvent) -> None:
-        number, task = event.attempt, (event.job_id, event.kind, event.index)
-        seen = self.attempts.get(number)
+        task = event.job_id, event.kind, event.index
+        # Numbers are of a job: masters that are started again count on from what it had.
+        new_id = self._world.master.epoch << 32 | event.attempt
+        id = self._ids.setdefault((event.job_id, event.attempt), new_id)
+        seen = self.attempts.get(id)
         if seen is None:
             assert event.state == "running", f"an attempt that began as {event.state}"
             assert task not in self.winners, f"{task} handed out after it was complete"
             self.had_backups |= event.text == "backup"
-            seen = self.attempts[number] = Seen(task, event.worker, "", self._world.clock.now)
-            self._of_task.setdefault(task, []).append(number)
+            seen = self.attempts[id] = Seen(task, event.worker, "", self._world.clock.now)
+            self._of_task.setdefault(task, []).append(id)
         assert seen.task == task
         before, seen.state = seen.state, event.state
         live = self.peers[seen.worker].live
-        live.add(number) if event.state in _LIVE else live.discard(number)
+        live.add(id) if event.state in _LIVE else live.discard(id)
         if event.state == "succeeded":
             assert task not in self.winners, f"{task} counted twice"
-            self.winners[task] = number
+            self.winners[task] = id
             seen.has_succeeded = True
         elif event.state == "lost" and before == "succeeded":
-            assert self.winners.pop(task) == number
+            assert self.winners.pop(task) == id
             assert self._job(task).reduces_s, "published output can't be lost"
             assert task[1] is m.TaskKind.MAP, "published output can't be lost"
         elif event.state == "failed":
-            self._failed(number, event.text)
+            self._failed(id, event.text)
         elif event.state == "cancelled":
-            self._cancelled.append(number)
+            self._cancelled.append(id)
         if event.state in ("failed", "lost") and before in _LIVE:
             self._check_calm(seen, event)
         if event.state not in _LIVE:
             seen.is_granted = False
 
-    def _failed(self, number: int, text: str) -> None:
-        failing, task = self._failing.get(number), self.attempts[number].task
+    def _failed(self, id: int, text: str) -> None:
+        failing, task = self._failing.get(id), self.attempts[id].task
         by_itself = failing is not None
-        assert by_itself or text.startswith("no progress"), f"attempt {number} has not failed"
+        assert by_itself or text.startswith("no progress"), f"attempt {id & _NUMBER} has not failed"
         assert "commit refused" not in text, "an attempt was blamed for being second"
         lost_input = failing is not None and failing.reason is m.FailureReason.LOST_INPUT
         for _, lost in failing.lost if failing is not None else ():
-            lost &= 0xFFFFFFFF
             self._unreadable[lost] = self._unreadable.get(lost, 0) + 1
         books = self.lost_inputs if lost_input else self.failures
-        books.setdefault(task, set()).add(number)
+        books.setdefault(task, set()).add(id)
 
     def _check_calm(self, seen: Seen, event: m.TaskEvent) -> None:
         """When nothing goes wrong any more, no attempt is lost, and none fails but by itself."""
@@ -207,13 +252,13 @@ class Ledger:
                 self._check_hand_out(process, task)
             assert len(peer.live) <= peer.credit, f"{process} has more tasks than credit"
         elif isinstance(message, m.CommitReply) and message.granted:
-            self._check_grant(process, message.attempt & 0xFFFFFFFF)
+            self._check_grant(process, message.attempt)
 
     def _check_hand_out(self, process: str, task: m.Task) -> None:
-        number = task.attempt & 0xFFFFFFFF
-        assert number not in self._sent, "an attempt was handed out twice"
-        self._sent.add(number)
-        seen = self.attempts[number]
+        id = task.attempt
+        assert id not in self._sent, "an attempt was handed out twice"
+        self._sent.add(id)
+        seen = self.attempts[id]
         assert seen.worker == process
         assert seen.task == (task.job_id, task.kind, task.index)
         job = self._job(seen.task)
@@ -224,20 +269,20 @@ class Ledger:
                 for index in range(len(job.maps_s))
             ]
             assert None not in winners, f"{task.index} was handed out without all its inputs"
-            given = [source.attempt & 0xFFFFFFFF for source in task.sources]
+            given = [source.attempt for source in task.sources]
             assert all(self._unreadable.get(n, 0) < _REPORTS for n in given), "known to be lost"
             assert given == winners, "a reduce was given other inputs than there are"
-            for owner in {self.attempts[number].worker for number in given}:
+            for owner in {self.attempts[id].worker for id in given}:
                 state = self.peers[owner].state
                 assert state in _PRESENT, f"a reduce needs the outputs of {owner}, which is {state}"
 
-    def _check_grant(self, process: str, number: int) -> None:
-        seen = self.attempts[number]
+    def _check_grant(self, process: str, id: int) -> None:
+        seen = self.attempts[id]
         assert seen.worker == process, "somebody else may publish"
         assert seen.state in _LIVE, f"an attempt that is {seen.state} may publish"
         assert seen.task not in self.winners, "published once more"
         others = self._of_task[seen.task]
-        granted = [n for n in others if n != number and self.attempts[n].is_granted]
+        granted = [n for n in others if n != id and self.attempts[n].is_granted]
         assert not granted, "two may publish at a time"
         seen.is_granted = True
 
@@ -256,29 +301,29 @@ class Ledger:
                 assert again or m.HeartbeatReply in kinds, "a heartbeat without an answer"
                 for row in message.progress:
                     useful = again or self._is_useful(row.attempt) or row.attempt in cancelled
-                    assert useful, f"attempt {row.attempt & 0xFFFFFFFF} goes on in vain"
+                    assert useful, f"attempt {row.attempt & _NUMBER} goes on in vain"
             elif isinstance(message, m.Register):
                 assert m.Registered in kinds, "a registration without an answer"
             elif isinstance(message, _RESULTS):
                 assert again or message.attempt in acks, "a result without an answer"
 
     def _is_useful(self, attempt: int) -> bool:
-        seen = self.attempts.get(attempt & 0xFFFFFFFF)
+        seen = self.attempts.get(attempt)
         return seen is not None and (seen.has_succeeded or seen.state in _LIVE)
 
     def _check_cancelled(self, actions: list[MasterAction]) -> None:
         """Who works for nothing is told."""
-        for number in self._cancelled:
-            worker = self.attempts[number].worker
+        for id in self._cancelled:
+            worker = self.attempts[id].worker
             told = {
-                id & 0xFFFFFFFF
+                id
                 for a in actions
                 if isinstance(a, Send) and isinstance(a.message, m.Cancel)
                 if a.peer.decode() == worker
                 for id in a.message.attempts
             }
             is_present = self.peers[worker].state in _PRESENT
-            assert number in told or not is_present, f"attempt {number} was cancelled in silence"
+            assert id in told or not is_present, f"attempt {id & _NUMBER} was cancelled in silence"
 
     # --- the end ---
 

@@ -24,13 +24,16 @@ def leftovers(world: World) -> list[str]:
     """What is left in the cluster, when there should be nothing."""
     master = world.master
     found = []
+    if not master.is_up and not world.has_ended:
+        found.append("the master is down")
     if master.is_up and master.core.running:
         found.append(f"the master has {master.core.running} running attempts")
     if master.is_up and master.core.is_exiting:
         found.append("the master waits for its workers to leave")
     for worker in world.workers:
         if worker.is_up:
-            found += [f"{worker.process}: {what}" for what in _of_worker(worker, master.is_up)]
+            has_ended = world.has_ended
+            found += [f"{worker.process}: {what}" for what in _of_worker(worker, not has_ended)]
     return found
 
 

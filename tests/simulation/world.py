@@ -6,6 +6,7 @@ from random import Random
 
 from zmr.core import messages as m
 from zmr.core.actions import Outcome
+from zmr.core.journal import JobClosed, Record
 from zmr.core.states import JobState
 
 from .client import Client
@@ -49,10 +50,11 @@ class World:
         self.begun: dict[int, str] = {}  # attempts, and where
         self.times_begun: dict[tuple[str, m.TaskKind, int], int] = {}
         self.outcomes: dict[str, Outcome] = {}
-        self.ended_at: dict[str, float] = {}
+        self.closed: set[str] = set()  # jobs that have ended, whoever knows it
         self.faults = Faults(self, scenario)
         self.ledger = Ledger(self)
         self.master = MasterMachine(self)
+        self.given: list[m.Submit] = []  # jobs of the master's own command line
         self.clients = [Client(self, number) for number in range(1, 2 * len(scenario.jobs) + 1)]
         self.workers: list[WorkerMachine] = []
         self.receivers: dict[str, Client | WorkerMachine] = {c.name: c for c in self.clients}
@@ -66,6 +68,7 @@ class World:
             self.clock.at(job.submitted_at_s, self._submit, job)
         if scenario.interrupted_at_s is not None:
             self.clock.at(scenario.interrupted_at_s, self._interrupt)
+        self.master.start()
         # A master's own job is there before its workers.
         for number, worker_draw in enumerate(scenario.workers, 1):
             self.clock.at(0.0, self._add_worker, number, worker_draw)
@@ -101,9 +104,20 @@ class World:
         return 4 * work_s + 4 * timeout_s + waits_s
 
     def _are_over(self) -> bool:
-        return len(self.outcomes) == len(self.answers) or (
-            not self.master.is_up or any(client.refused for client in self.clients)
-        )
+        return self.has_ended or len(self.closed) == len(self.answers) - self._refused()
+
+    def _refused(self) -> int:
+        return sum(bool(client.refused) for client in self.clients[::2])
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether the master has quit for good."""
+        return self.master.quit is not None and not self.restarts
+
+    @property
+    def restarts(self) -> bool:
+        """Whether a master that ended is started again."""
+        return self.scenario.settings.keeps_jobs and len(self.closed) < len(self.answers)
 
     def _is_settled(self) -> bool:
         return not leftovers(self)
@@ -157,6 +171,7 @@ class World:
         if job.by_client:
             self.clients[2 * number].ask(submit)
         else:
+            self.given.append(submit)
             self.master.give(submit)
         if job.cancelled_after_s is not None:
             self.clock.later(job.cancelled_after_s, self._cancel, job, self.clients[2 * number + 1])
@@ -184,14 +199,21 @@ class World:
 
     def job_ended(self, outcome: Outcome) -> None:
         job_id = outcome.spec.job_id
-        assert job_id not in self.outcomes, f"{job_id} ended twice"
+        before = self.outcomes.get(job_id)
+        assert before is None, f"{job_id} ended twice"
         self.outcomes[job_id] = outcome
-        self.ended_at[job_id] = self.clock.now
+        self.closed.add(job_id)
         self.trace.say(self.clock.now, "job", f"{job_id} {outcome.state.value} {outcome.reason}")
         if outcome.state is JobState.DONE:
             answer = self.answers[job_id]
             for index in range(answer.n_files):
                 assert f"{job_id}-mr-out-{index}" in self.output.files
+
+    def recorded(self, records: list[Record]) -> None:
+        """This is in the journal now."""
+        for record in records:
+            if isinstance(record, JobClosed):
+                self.closed.add(record.spec.job_id)
 
     # --- tasks ---
 
