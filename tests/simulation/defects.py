@@ -12,6 +12,17 @@ from typing import Any
 
 from zmr.core import jobs, liveness, master, membership, results, scheduler, tasks, worker
 from zmr.core import messages as m
+from zmr.core.actions import Append, MasterAction
+from zmr.core.journal import (
+    AttemptFailed,
+    CommitGranted,
+    Completed,
+    HandedOut,
+    JobClosed,
+    JobSubmitted,
+    OutputLost,
+    Record,
+)
 from zmr.core.states import JobState, WorkerState
 
 
@@ -118,11 +129,12 @@ def _(self: Any, job: jobs.JobRun, attempt: tasks.Attempt, now: float) -> None:
 # --- phases and counting -----------------------------------------------------------------------
 
 
-@defect("the reduces begin while a map runs", master.Master, "_advance")
-def _(self: master.Master, job: jobs.JobRun) -> None:
-    if job.state is JobState.MAP and job.maps.remaining <= 1 and not job.is_map_only:
-        job.move("all maps completed")
-        self.publish(m.JobEvent(job.id, job.state.value))
+@defect("the reduces begin while a map runs", jobs.JobRun, "advance")
+def _(job: jobs.JobRun) -> bool:
+    if job.state is not JobState.MAP or job.maps.remaining > 1 or job.is_map_only:
+        return False
+    job.move("all maps completed")
+    return True
 
 
 @defect("a job is done before its last task", jobs.JobRun, "is_complete")
@@ -239,3 +251,37 @@ def _(core: worker.WorkerCore, message: Any, right: Any = worker.WorkerCore._sen
 def _(core: worker.WorkerCore, result: Any, right: Any = worker.WorkerCore._report) -> None:
     if not (isinstance(result, m.TaskFailed) and result.reason is m.FailureReason.SLOT_DIED):
         right(core, result)
+
+
+# --- restarts ----------------------------------------------------------------------------------
+
+
+@defect("a frame of another epoch is listened to", master.Master, "_receive")
+def _(self: master.Master, peer: bytes, frame: m.Frame, now: float, right: Any = master.Master._receive) -> None:
+    right(self, peer, replace(frame, epoch=self.epoch), now)
+
+
+@defect("a worker obeys its last master", worker.WorkerCore, "_receive")
+def _(core: worker.WorkerCore, frame: m.Frame, now: float, right: Any = worker.WorkerCore._receive) -> None:
+    is_new = any(isinstance(message, m.Registered) for message in frame.messages)
+    right(core, frame if is_new else replace(frame, epoch=core.epoch), now)
+
+
+@defect("an Ack leaves before its record is written", master.Master, "_settle")
+def _(self: master.Master, now: float, right: Any = master.Master._settle) -> list[MasterAction]:
+    actions: list[MasterAction] = right(self, now)
+    return sorted(actions, key=lambda action: isinstance(action, Append))
+
+
+def _unwritten(kind: type) -> None:
+    """Register a master that does not write such records."""
+    right = master.Master.record
+
+    @defect(f"{kind.__name__} is not written to the journal", master.Master, "record")
+    def _(self: master.Master, record: Record) -> None:
+        if not isinstance(record, kind):
+            right(self, record)
+
+
+for _kind in (JobSubmitted, HandedOut, CommitGranted, Completed, AttemptFailed, OutputLost, JobClosed):
+    _unwritten(_kind)
