@@ -85,13 +85,15 @@ def _(table: liveness.WorkerTable, worker: liveness.Worker, now: float) -> bool:
 
 @defect("a silent worker is never given up", liveness.WorkerTable, "newly_lost")
 def _(table: liveness.WorkerTable, now: float) -> list[liveness.Worker]:
-    for worker in table._suspect.values():
-        worker.last_seen = max(worker.last_seen, now)
+    for silent in table._suspect.values():
+        silent.last_seen = max(silent.last_seen, now)
     return []
 
 
 @defect("a suspect worker gets tasks", scheduler.Scheduler, "update")
-def _(self: scheduler.Scheduler, worker: liveness.Worker, right: Any = scheduler.Scheduler.update) -> None:
+def _(
+    self: scheduler.Scheduler, worker: liveness.Worker, right: Any = scheduler.Scheduler.update
+) -> None:
     state = worker.state
     if state is WorkerState.SUSPECT:
         worker.state = WorkerState.ALIVE
@@ -105,7 +107,13 @@ def _(worker: liveness.Worker, prefetch: bool) -> int:
 
 
 @defect("a worker's new credit is forgotten", membership.Membership, "get_task")
-def _(self: Any, worker: liveness.Worker, message: m.GetTask, now: float, right: Any = membership.Membership.get_task) -> None:
+def _(
+    self: Any,
+    worker: liveness.Worker,
+    message: m.GetTask,
+    now: float,
+    right: Any = membership.Membership.get_task,
+) -> None:
     if not worker.credit:
         right(self, worker, message, now)
 
@@ -116,7 +124,13 @@ def _(self: Any, worker: liveness.Worker, attempt: tasks.Attempt, now: float) ->
 
 
 @defect("what a worker runs in vain goes on", results.Results, "goes_on")
-def _(self: Any, worker: liveness.Worker, attempt_id: int, now: float, right: Any = results.Results.goes_on) -> bool:
+def _(
+    self: Any,
+    worker: liveness.Worker,
+    attempt_id: int,
+    now: float,
+    right: Any = results.Results.goes_on,
+) -> bool:
     right(self, worker, attempt_id, now)
     return True
 
@@ -152,7 +166,14 @@ def _(job: jobs.JobRun) -> None:
 
 
 @defect("a failure does not count against its task", results.Results, "_fail")
-def _(self: Any, job: Any, attempt: tasks.Attempt, failed: m.TaskFailed, now: float, right: Any = results.Results._fail) -> None:
+def _(
+    self: Any,
+    job: Any,
+    attempt: tasks.Attempt,
+    failed: m.TaskFailed,
+    now: float,
+    right: Any = results.Results._fail,
+) -> None:
     failures = attempt.task.failures
     attempt.task.failures = 0
     right(self, job, attempt, failed, now)
@@ -178,7 +199,9 @@ def _(self: Any, job: Any, task: tasks.TaskRecord, failed: m.TaskFailed) -> None
 
 
 @defect("a partition is off by one", jobs.JobRun, "task_message")
-def _(job: jobs.JobRun, task: Any, attempt: int, workers: Any, right: Any = jobs.JobRun.task_message) -> m.Task:
+def _(
+    job: jobs.JobRun, task: Any, attempt: int, workers: Any, right: Any = jobs.JobRun.task_message
+) -> m.Task:
     message: m.Task = right(job, task, attempt, workers)
     if message.kind is m.TaskKind.REDUCE:
         message = replace(message, index=(message.index + 1) % message.n_reduce)
@@ -194,7 +217,13 @@ def _(job: jobs.JobRun, workers: Any, right: Any = jobs.JobRun._all_sources) -> 
 
 
 @defect("everybody who asks may publish", results.Results, "commit_requested")
-def _(self: Any, worker: Any, request: m.CommitRequest, now: float, right: Any = results.Results.commit_requested) -> None:
+def _(
+    self: Any,
+    worker: Any,
+    request: m.CommitRequest,
+    now: float,
+    right: Any = results.Results.commit_requested,
+) -> None:
     found = self._attempt(worker, request.job_id, request.kind, request.index, request.attempt)
     if found is not None:
         found[1].task.committer = None
@@ -257,12 +286,20 @@ def _(core: worker.WorkerCore, result: Any, right: Any = worker.WorkerCore._repo
 
 
 @defect("a frame of another epoch is listened to", master.Master, "_receive")
-def _(self: master.Master, peer: bytes, frame: m.Frame, now: float, right: Any = master.Master._receive) -> None:
+def _(
+    self: master.Master,
+    peer: bytes,
+    frame: m.Frame,
+    now: float,
+    right: Any = master.Master._receive,
+) -> None:
     right(self, peer, replace(frame, epoch=self.epoch), now)
 
 
 @defect("a worker obeys its last master", worker.WorkerCore, "_receive")
-def _(core: worker.WorkerCore, frame: m.Frame, now: float, right: Any = worker.WorkerCore._receive) -> None:
+def _(
+    core: worker.WorkerCore, frame: m.Frame, now: float, right: Any = worker.WorkerCore._receive
+) -> None:
     is_new = any(isinstance(message, m.Registered) for message in frame.messages)
     right(core, frame if is_new else replace(frame, epoch=core.epoch), now)
 
@@ -283,5 +320,13 @@ def _unwritten(kind: type) -> None:
             right(self, record)
 
 
-for _kind in (JobSubmitted, HandedOut, CommitGranted, Completed, AttemptFailed, OutputLost, JobClosed):
+for _kind in (
+    JobSubmitted,
+    HandedOut,
+    CommitGranted,
+    Completed,
+    AttemptFailed,
+    OutputLost,
+    JobClosed,
+):
     _unwritten(_kind)

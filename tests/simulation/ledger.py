@@ -165,7 +165,8 @@ class Ledger:
                 self._worker_event(worker, state)
             case m.JobEvent(job_id, state, text):
                 before = self.phases.get(job_id)
-                again = before == state and "started again" in text
+                # It is in the journal from its first attempt on, and may have been further then.
+                again = "started again" in text
                 order = _PHASES.index
                 assert before is None or again or order(before) < order(state), f"{before}: {state}"
                 assert before not in _ENDED, f"{job_id} went on after its end"
@@ -288,9 +289,7 @@ class Ledger:
 
     def _check_answered(self, event: FrameReceived, actions: list[MasterAction]) -> None:
         """Whoever speaks gets the answer that it waits for."""
-        sent = [
-            a.message for a in actions if isinstance(a, Send) and a.peer == event.peer
-        ]
+        sent = [a.message for a in actions if isinstance(a, Send) and a.peer == event.peer]
         acks = {id for message in sent if isinstance(message, m.Ack) for id in message.attempts}
         # Who is not registered repeats everything when it is.
         again = any(isinstance(message, m.RegisterAgain | m.Registered) for message in sent)
@@ -309,7 +308,8 @@ class Ledger:
 
     def _is_useful(self, attempt: int) -> bool:
         seen = self.attempts.get(attempt)
-        return seen is not None and (seen.has_succeeded or seen.state in _LIVE)
+        has_ended_now = attempt in self._failing
+        return seen is not None and (seen.has_succeeded or has_ended_now or seen.state in _LIVE)
 
     def _check_cancelled(self, actions: list[MasterAction]) -> None:
         """Who works for nothing is told."""

@@ -21,7 +21,9 @@ class Network:
         self._clock, self._draw, self._rng = clock, draw, rng
         self._arrives_at: dict[tuple[str, str], float] = {}
 
-    def send(self, sender: str, receiver: str, deliver: Callable[[bytes], None], data: bytes) -> str:
+    def send(
+        self, sender: str, receiver: str, deliver: Callable[[bytes], None], data: bytes
+    ) -> str:
         """Let the data arrive, once, never, or twice. Returns what becomes of it, for the trace."""
         clock, draw, rng = self._clock, self._draw, self._rng
         if (sender, receiver) in self.cut:

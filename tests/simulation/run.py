@@ -24,17 +24,16 @@ class Failure:
     def command(self) -> str:
         return replay(self.seed)
 
+    @property
+    def verdict(self) -> str:
+        """For a person: where it was seen, what is wrong, and how to see it again."""
+        where = f"{self.where}\nseed {self.seed}: {self.error}"
+        return f"{where}\nreplay it with: {self.command}"
+
     def text(self) -> str:
-        """For a person: what went wrong, the end of what happened, and how to see all of it."""
+        """The verdict, after the end of what happened."""
         _, lines = traced(self.seed)
-        return "\n".join(
-            [
-                *lines[-_LAST_LINES:],
-                self.where,
-                f"seed {self.seed}: {self.error}",
-                f"replay it with: {self.command}",
-            ]
-        )
+        return "\n".join([*lines[-_LAST_LINES:], self.verdict])
 
 
 def replay(seed: int) -> str:

@@ -25,7 +25,7 @@ _KILL_S = 0.02
 PUBLISH_S = 0.005
 
 # Code that never yields, a system that swaps: so often at most is told how far a task is.
-_MOST_PULSES = 40
+_MOST_PULSES = 100
 
 
 class SimulatedSlot:
@@ -34,6 +34,7 @@ class SimulatedSlot:
         self.world = worker.world
         self.is_dead = False
         self.hangs = False
+        self.was_killed = False
         self.tasks: deque[m.Task] = deque()
         self._asking = False
         self._process = worker.process
@@ -54,6 +55,7 @@ class SimulatedSlot:
 
     def kill(self) -> None:
         """By its agent. What it does until that takes effect, it does."""
+        self.was_killed = True
         delay_s = _KILL_S * self.world.faults.rng.random()
         self.world.clock.later(delay_s, self.end, None, 9)
 
@@ -69,7 +71,7 @@ class SimulatedSlot:
         task = self.tasks[0]
         world = self.world
         fate = world.faults.fate(task, self.worker)
-        world.begins(task, self.worker, fate.text)
+        world.begins(task, self, fate.text)
         self.hangs = fate.end == "hang"
         if self.hangs:
             return
@@ -176,9 +178,7 @@ class SimulatedSlot:
             records = answer.job.records[task.index]
             stats = m.Stats(records, task.index, records, len(content), 1.0)
             counters = map_counters(answer.job, task.index)
-            done = m.MapDone(
-                task.job_id, task.index, task.attempt, "", (), stats, counters, file
-            )
+            done = m.MapDone(task.job_id, task.index, task.attempt, "", (), stats, counters, file)
         else:
             stats = m.Stats(len(task.sources), 1, 1, len(content), 1.0)
             counters = (("reduces", 1),)

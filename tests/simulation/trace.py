@@ -54,6 +54,12 @@ def shown(message: Any) -> str:
             return f"{kind}, {_one(attempt)}: {'granted' if granted else 'refused'}"
         case m.Progress():
             return f"{kind}, {_one(message.attempt)}: {message.records} records"
+    return _event(message)
+
+
+def _event(message: Any) -> str:
+    """What is published, and all else."""
+    match message:
         case m.TaskEvent():
             text = f" ({message.text})" if message.text else ""
             what = f"{message.kind.label} {message.index} of {message.job_id}"
@@ -62,8 +68,8 @@ def shown(message: Any) -> str:
             return f"job {message.job_id}: {message.state} {message.text}"
         case m.WorkerEvent():
             return f"worker {message.worker}: {message.state} {message.text}"
-        case m.JobSpec() | m.Submit() | m.StartJob():
-            return kind
+        case m.Submit(spec):
+            return f"Submit of {spec.job_id}"
     return repr(message)
 
 

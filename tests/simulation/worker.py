@@ -164,16 +164,8 @@ class WorkerMachine(Machine):
             match action:
                 case SendMaster(message):
                     outbox.append(message)
-                case SendSlot(number, message):
-                    if number in self.slots:  # its end may be on the way
-                        self.slots[number].receive(message)
-                case StartSlot(number, job):
-                    assert number not in self.slots, "two processes in one slot"
-                    assert number < self.draw.slots, "more processes than slots"
-                    self.slots[number] = SimulatedSlot(self, number, job)
-                case KillSlot(number):
-                    if number in self.slots:
-                        self.slots[number].kill()
+                case StartSlot() | SendSlot() | KillSlot():
+                    self._act_on_slot(action)
                 case DiscardFiles(paths):
                     for path in paths:
                         self.disk.remove(path)
@@ -186,3 +178,16 @@ class WorkerMachine(Machine):
                 case Quit():
                     assert self.quit is None
                     self.quit = action
+
+    def _act_on_slot(self, action: StartSlot | SendSlot | KillSlot) -> None:
+        slot = self.slots.get(action.slot)
+        if isinstance(action, StartSlot):
+            assert slot is None, "two processes in one slot"
+            assert action.slot < self.draw.slots, "more processes than slots"
+            self.slots[action.slot] = SimulatedSlot(self, action.slot, action.job)
+        elif slot is None:
+            pass  # its end is on the way
+        elif isinstance(action, SendSlot):
+            slot.receive(action.message)
+        else:
+            slot.kill()

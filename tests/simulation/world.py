@@ -19,7 +19,7 @@ from .master import MasterMachine
 from .network import Network
 from .oracle import Answer, Pairs
 from .pending import leftovers, pending
-from .slot import PUBLISH_S
+from .slot import PUBLISH_S, SimulatedSlot
 from .trace import Trace, task_text
 from .worker import WorkerMachine
 
@@ -47,7 +47,7 @@ class World:
         self.quiet_since: float | None = None
         self.is_interrupted = False
         self.cancelled: set[str] = set()  # jobs that a client wants to end
-        self.begun: dict[int, str] = {}  # attempts, and where
+        self.begun: dict[int, SimulatedSlot] = {}  # attempts, and where
         self.times_begun: dict[tuple[str, m.TaskKind, int], int] = {}
         self.outcomes: dict[str, Outcome] = {}
         self.closed: set[str] = set()  # jobs that have ended, whoever knows it
@@ -217,14 +217,17 @@ class World:
 
     # --- tasks ---
 
-    def begins(self, task: m.Task, worker: WorkerMachine, text: str) -> None:
+    def begins(self, task: m.Task, slot: SimulatedSlot, text: str) -> None:
         """An attempt begins in a slot."""
-        assert task.attempt not in self.begun, f"{task_text(task)} begins twice"
-        self.begun[task.attempt] = worker.name
+        before = self.begun.get(task.attempt)
+        # A slot that is being killed may get to the task that waits in it, for the next one to do.
+        may_begin = before is None or (before.was_killed and before.is_dead)
+        assert may_begin, f"{task_text(task)} begins twice"
+        self.begun[task.attempt] = slot
         key = task.job_id, task.kind, task.index
         self.times_begun[key] = self.times_begun.get(key, 0) + 1
         if self.trace.is_on:
-            worker.say(f"begins {task_text(task)}: {text}")
+            slot.worker.say(f"begins {task_text(task)}: {text}")
 
     def read_map_output(
         self, source: m.MapOutput, reader: WorkerMachine
