@@ -27,6 +27,7 @@ from zmr.core.actions import CompleteOutput, MasterAction, Send
 from zmr.core.events import FrameReceived, JobGiven, MasterEvent, OutputCompleted
 from zmr.core.master import Master
 from zmr.core.states import JobState
+from zmr.net.master import collect_garbage_rarely
 from zmr.wire import codec
 
 SLOTS = 4
@@ -183,6 +184,7 @@ def resident_bytes() -> int:
 
 def measure(workers: int, tasks: int) -> Row:
     """One job from its submission to its end. In a fresh process, because of the memory."""
+    collect_garbage_rarely()  # as `zmr master` does
     driver = Driver(workers)
     driver.heartbeats()
     before_bytes = resident_bytes()
