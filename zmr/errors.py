@@ -41,6 +41,16 @@ class AddressError(UsageError):
     """An address can't be understood, bound, or used without `--insecure`."""
 
 
+class StateError(UsageError):
+    """The folder of `--state-dir` can't be used: damaged, of another version, or in use."""
+
+
+class JournalError(ZmrError):
+    """The journal can't be written, so nothing more may be promised."""
+
+    exit_status = 1
+
+
 class NotEnoughWorkers(ZmrError):
     """No worker, or too few, came in time."""
 

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks.engine import Command, Engine, Run
+from benchmarks.engine import Command, Engine, MakeCommand, Run
 from benchmarks.places import BENCHMARKS
 
 _IMPORTS = "import zmq, pyarrow, numpy, click, google.protobuf"
@@ -29,9 +29,14 @@ def _echo(run: Run) -> Command:
     return _script("echo.py", str(run.amount), str(run.slots))(run)
 
 
-def _stream(run: Run) -> Command:
-    argv = _script("stream.py", str(run.amount))(run).argv
-    return Command(argv, elapsed_s=lambda stdout, stderr: float(stdout))
+def _timed(name: str) -> MakeCommand:
+    """A script that measures itself, and prints the seconds."""
+
+    def make(run: Run) -> Command:
+        argv = _script(name, str(run.amount))(run).argv
+        return Command(argv, elapsed_s=lambda stdout, stderr: float(stdout))
+
+    return make
 
 
 def _imports(run: Run) -> Command:
@@ -48,6 +53,7 @@ ENGINES = (
         dict.fromkeys(_WORDCOUNTS, _words),
     ),
     Engine("echo", "bare ROUTER/DEALER echo", _this_python, {"noop-tasks": _echo}),
-    Engine("stream", "bare ZeroMQ stream", _this_python, {"shuffle": _stream}),
+    Engine("stream", "bare ZeroMQ stream", _this_python, {"shuffle": _timed("stream.py")}),
+    Engine("fetch", "zmr, fetching alone", _this_python, {"shuffle": _timed("fetch.py")}),
     Engine("imports", "only the imports", _this_python, {"start-up": _imports}),
 )

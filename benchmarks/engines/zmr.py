@@ -19,7 +19,7 @@ from benchmarks.places import BENCHMARKS, CHECKOUT
 
 USAGE_ERROR = 2
 SPLIT_BYTES = 64 * 1024 * 1024  # a file of n times as many bytes is n tasks
-OVER_TCP = ("--no-direct-reads",)  # map outputs on the same host too
+OVER_TCP = ("--no-direct-read",)  # map outputs on the same host too
 
 
 def _run(job: str, *options: str, slots: int | None = None, folder: str = "") -> MakeCommand:

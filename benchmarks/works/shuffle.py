@@ -16,7 +16,7 @@ class Shuffle(Work):
     name = "shuffle"
     title = "Shuffle over loopback TCP"
     full_size_bytes = 4_000_000_000
-    goals = (faster("zmr", "stream", 0.6),)
+    goals = (faster("fetch", "stream", 0.6),)
 
     def prepare(self, datasets: Datasets, size_bytes: int) -> Task:
         n_splits = max(2, size_bytes // SPLIT_BYTES)

@@ -10,7 +10,9 @@ from dataclasses import dataclass
 
 from hypothesis import strategies as st
 
+from zmr.core import journal as j
 from zmr.core import messages as m
+from zmr.core.states import JobState
 
 U32 = st.integers(0, 2**32 - 1)
 U64 = st.integers(0, 2**64 - 1)
@@ -22,6 +24,9 @@ SECONDS = st.floats(1e-6, 1e9)
 TEXT = st.text(st.characters(codec="utf-8"), max_size=20)
 PATH = st.text(max_size=20).filter(lambda path: _is_path(path))
 NAME = st.from_regex(r"[A-Za-z0-9_-][A-Za-z0-9_.-]{0,99}", fullmatch=True)
+ENDPOINT = st.sampled_from(
+    ["", "tcp://127.0.0.1:1", "tcp://[::1]:65535", "tcp://[fe80::1%eth0]:5", "tcp://a-host.b:5557"]
+)
 LABEL = TEXT.map(lambda text: "".join(c for c in text if c.isprintable()))
 
 
@@ -68,7 +73,7 @@ class _Parts:
             *(st.integers(1, 2**32 - 1), SECONDS, SECONDS),
         )
         split = st.builds(m.Split, paths, U64, st.integers(-1, 2**63 - 1))
-        source = st.builds(m.MapOutput, indices, attempts, TEXT, paths)
+        source = st.builds(m.MapOutput, indices, attempts, TEXT, paths, ENDPOINT)
         self.task = st.builds(
             *(m.Task, jobs, self.kinds, indices, attempts, words.reduces, paths),
             *(several(split), several(source)),
@@ -93,7 +98,9 @@ def messages(words: Vocabulary = Vocabulary()) -> dict[type, st.SearchStrategy[m
     status = st.builds(m.JobStatus, jobs, TEXT, TEXT, U32, U32, U32, U32, TEXT)
     inputs = several(st.builds(m.InputFile, paths, words.sizes, st.booleans()))
     return {
-        m.Register: st.builds(m.Register, LABEL, LABEL, U32, words.slots, several(attempts), held),
+        m.Register: st.builds(
+            *(m.Register, LABEL, LABEL, U32, words.slots, several(attempts), held), ENDPOINT
+        ),
         m.GetTask: st.builds(m.GetTask, words.credits),
         m.Heartbeat: st.builds(m.Heartbeat, words.credits, several(parts.progress)),
         m.MapDone: parts.map_done,
@@ -120,7 +127,7 @@ def messages(words: Vocabulary = Vocabulary()) -> dict[type, st.SearchStrategy[m
             several(st.builds(m.WorkerStatus, TEXT, TEXT, U32, U32)),
             several(published()),
         ),
-        m.StartJob: st.builds(m.StartJob, parts.spec, paths, U64, FINITE),
+        m.StartJob: st.builds(m.StartJob, parts.spec, paths, U64, FINITE, st.booleans()),
         m.Task: parts.task,
         m.Progress: parts.progress,
     }
@@ -136,3 +143,24 @@ def published() -> st.SearchStrategy[m.Published]:
         st.builds(m.MasterEvent, TEXT, TEXT),
     )
     return st.builds(m.Published, U64, FINITE, event)
+
+
+def records() -> dict[type, st.SearchStrategy[j.Record]]:
+    """Every kind of record of the journal, by its class."""
+    parts, of = _Parts(Vocabulary()), messages()
+    peers, kinds = st.binary(max_size=20), st.sampled_from(m.TaskKind)
+    states = st.sampled_from([state.value for state in JobState])
+    status = st.builds(m.JobStatus, NAME, TEXT, states, U32, U32, U32, U32, TEXT)
+    return {
+        j.EpochBegun: st.builds(j.EpochBegun, U64),
+        j.WorkerJoined: st.builds(j.WorkerJoined, peers, of[m.Register]),
+        j.WorkerGone: st.builds(j.WorkerGone, peers),
+        j.JobSubmitted: st.builds(j.JobSubmitted, of[m.Submit], U64, TEXT),
+        j.HandedOut: st.builds(j.HandedOut, NAME, kinds, U32, U64, peers),
+        j.CommitGranted: st.builds(j.CommitGranted, NAME, U64),
+        j.Completed: st.builds(j.Completed, of[m.MapDone] | of[m.ReduceDone]),
+        j.AttemptFailed: st.builds(j.AttemptFailed, NAME, U64, st.booleans()),
+        j.OutputLost: st.builds(j.OutputLost, NAME, U32, st.booleans()),
+        j.JobClosed: st.builds(j.JobClosed, parts.spec, status, TEXT, st.booleans(), TEXT),
+        j.JobForgotten: st.builds(j.JobForgotten, NAME),
+    }

@@ -105,6 +105,9 @@ def test_a_frame_of_100_mb_is_not_even_looked_at() -> None:
         ({"heartbeat": pb.Heartbeat(credit=2**32 - 1)}, "credits"),
         ({"register": pb.Register(slots=10_001)}, "10001 slots"),
         ({"register": pb.Register(slots=0)}, "without slots"),
+        ({"register": pb.Register(slots=1, shuffle_address="ipc:///tmp/x")}, "no address"),
+        ({"register": pb.Register(slots=1, shuffle_address="tcp://h:5;tcp://x:6")}, "no address"),
+        ({"register": pb.Register(slots=1, shuffle_address="tcp://h:5\n")}, "no address"),
         ({"commit_request": pb.CommitRequest(type=0)}, "no type of task"),  # type: ignore[arg-type]
         ({"commit_request": pb.CommitRequest(type=9)}, "no type of task"),  # type: ignore[arg-type]
         ({"task_failed": pb.TaskFailed(type=1, reason=0)}, "no reason"),  # type: ignore[arg-type]

@@ -6,6 +6,7 @@ import signal
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
+from typing import TYPE_CHECKING
 
 import click
 import zmq
@@ -15,11 +16,10 @@ from zmr.cli.options import SECONDS, insecure, job_settings, n_reduce, option, v
 from zmr.cli.report import exit_status, reporter, sum_up, tell_failure
 from zmr.cli.streams import set_up_logging, tell, to_stdout
 from zmr.core.actions import Outcome
-from zmr.core.events import JobGiven
 from zmr.core.master import MasterSettings
 from zmr.core.states import JobState
 from zmr.engines.options import JobOptions, JobSettings
-from zmr.engines.submission import prepare
+from zmr.engines.resumption import give
 from zmr.errors import AddressError
 from zmr.net.address import Address, bind, require_loopback
 from zmr.net.master import (
@@ -32,6 +32,9 @@ from zmr.net.master import (
 )
 from zmr.net.reactor import Reactor
 
+if TYPE_CHECKING:
+    from zmr.net.journal import Journal
+
 _PORT = 5555
 
 
@@ -39,7 +42,7 @@ _PORT = 5555
     cls=Command,
     examples=(
         ("zmr master --job wordcount input/ -o counts/ -r 4", "one job, then the end"),
-        ("zmr master --port 0", "serve the jobs of `zmr submit`"),
+        ("zmr master --state-dir state/", "serve the jobs of `zmr submit`, and forget none"),
         ("zmr worker tcp://127.0.0.1:5555", "and then, as often as you like"),
     ),
 )
@@ -77,6 +80,12 @@ _PORT = 5555
     metavar="S",
     help="Give a worker's tasks to others when it has been silent for S seconds.",
 )
+@option(
+    "--state-dir",
+    metavar="DIR",
+    show_default="none: a killed master's jobs are gone",
+    help="Keep a journal there: started again, the master goes on with its jobs.",
+)
 @insecure
 @verbosity
 def master(
@@ -90,6 +99,7 @@ def master(
     job_settings: JobSettings,
     worker_timeout: float | None,
     lost_after: float,
+    state_dir: str | None,
     insecure: bool,
     verbose: bool,
     quiet: bool,
@@ -99,7 +109,9 @@ def master(
     With --job, run that job over INPUT... when workers come; they are told to exit when it is done.
     Without, serve the jobs of `zmr submit` until stopped.
 
-    The first SIGINT or SIGTERM lets running tasks finish, the second stops at once.
+    The first SIGINT or SIGTERM lets running tasks finish and ends the jobs, the second stops at
+    once. With --state-dir, a signal ends the master alone: jobs and workers wait for its next
+    start.
     """
     set_up_logging(verbose, quiet)
     require_loopback(Address(host, port), insecure)
@@ -115,12 +127,19 @@ def master(
         heartbeat_interval_s=min(1.0, lost_after / 5),
         worker_timeout_s=worker_timeout,
         one_job=job is not None,
+        keeps_jobs=state_dir is not None,
     )
     with ExitStack() as stack:
+        journal = None
+        if state_dir is not None:
+            from zmr.net.journal import Journal
+
+            journal = Journal(state_dir)
+            stack.callback(journal.close)
         listening = Listening(stack, Address(host, port), events_port)
         if options is None:
-            return _serve(listening, settings)
-        return _run(listening, settings, options, quiet)
+            return _serve(listening, settings, journal)
+        return _run(listening, settings, options, journal, quiet)
 
 
 def _required_output(output: str | None, inputs: tuple[str, ...]) -> str:
@@ -152,10 +171,16 @@ class Listening:
         events_address = Address(address.host, events_port)
         self.events_address = bind(self.events, events_address, "--events-port")
 
-    def server(self, settings: MasterSettings, on_ended: Callable[[Outcome], None]) -> MasterServer:
+    def server(
+        self,
+        settings: MasterSettings,
+        on_ended: Callable[[Outcome], None],
+        journal: Journal | None,
+    ) -> MasterServer:
         """Begin to serve, which a signal ends, and say so."""
         server = MasterServer(
-            self.reactor, self.control, self.events, str(self.events_address), settings, on_ended
+            *(self.reactor, self.control, self.events, str(self.events_address)),
+            *(settings, on_ended, journal),
         )
         self.reactor.on_signals(
             (signal.SIGINT, signal.SIGTERM),
@@ -167,35 +192,51 @@ class Listening:
         return server
 
 
-def _serve(listening: Listening, settings: MasterSettings) -> int:
+def _serve(listening: Listening, settings: MasterSettings, journal: Journal | None) -> int:
     """Serve jobs until stopped."""
 
     def on_ended(outcome: Outcome) -> None:
         if outcome.traceback:
             tell(outcome.traceback.rstrip("\n"))
 
-    server = listening.server(settings, on_ended)
+    server = listening.server(settings, on_ended, journal)
     listening.reactor.run()
     server.flush()
     return server.exit_status or 0
 
 
-def _run(listening: Listening, settings: MasterSettings, options: JobOptions, quiet: bool) -> int:
-    """Serve one job."""
+def _run(
+    listening: Listening,
+    settings: MasterSettings,
+    options: JobOptions,
+    journal: Journal | None,
+    quiet: bool,
+) -> int:
+    """Serve one job: a new one, or the one of the journal that was asked for in the same words."""
     # Only when the ports are ours: a job's output folder is emptied for nothing otherwise.
-    prepared = prepare(options)
+    given = give(options, journal)
     ended: list[tuple[Outcome, float]] = []
-    server = listening.server(settings, lambda outcome: ended.append((outcome, time.monotonic())))
+    server = listening.server(
+        settings, lambda outcome: ended.append((outcome, time.monotonic())), journal
+    )
     began = time.monotonic()
     with reporter(quiet) as report:
-        server.handle(JobGiven(prepared.submit))
-        job = server.core.jobs[prepared.spec.job_id]
+        known = server.core.jobs.get(given.submit.spec.job_id)
+        server.handle(given)
+        server.flush()  # into the journal, at once
+        job = server.core.jobs[given.submit.spec.job_id]
+        if known is not None and known.has_ended:
+            tell(f"zmr: {job.id} has ended before; to run it again, choose another --state-dir")
+            ended.append((job.outcome(job.state), began))
         listening.reactor.after_turn(lambda: report.show(job.status()))
-        listening.reactor.run()
+        if server.exit_status is None:  # nobody has to be told that it has ended
+            listening.reactor.run()
         server.flush()
+    if not ended:
+        return server.exit_status or 0  # stopped, and the job is in the journal
     outcome, at = ended[-1]
     if outcome.state is not JobState.DONE:
         tell_failure(outcome)
-    elif not quiet:
-        sum_up(outcome, at - began, len(prepared.inputs), prepared.spec.output)
+    elif not quiet and at > began:
+        sum_up(outcome, at - began, len(given.submit.inputs), outcome.spec.output)
     return exit_status(outcome, server.exit_status or 0)

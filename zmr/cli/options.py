@@ -143,9 +143,14 @@ def slot_options(function: Callable[..., int]) -> Callable[..., int]:
 
     @wraps(function)
     def with_options(
-        *, slots: int | None, memory: int, local_dir: str | None, **others: Any
+        *,
+        slots: int | None,
+        memory: int,
+        local_dir: str | None,
+        no_direct_read: bool,
+        **others: Any,
     ) -> int:
-        options = SlotOptions(slots or default_slots(), memory, local_dir)
+        options = SlotOptions(slots or default_slots(), memory, local_dir, no_direct_read)
         return function(slot_options=options, **others)
 
     return _all_of(_SLOT_OPTIONS, with_options)
@@ -211,6 +216,11 @@ _SLOT_OPTIONS = (
         metavar="DIR",
         show_default="the system's folder for temporary files",
         help="Where temporary files are kept, such as map outputs.",
+    ),
+    option(
+        "--no-direct-read",
+        is_flag=True,
+        help="Fetch map outputs over TCP from this machine, too, rather than read the files.",
     ),
 )
 

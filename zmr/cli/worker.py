@@ -11,7 +11,7 @@ import zmq
 from zmr.cli.command import Command
 from zmr.cli.options import SECONDS, insecure, option, slot_options, verbosity
 from zmr.cli.streams import set_up_logging
-from zmr.engines.agents import start_agent
+from zmr.engines.agents import shuffle_address, start_agent
 from zmr.engines.options import SlotOptions
 from zmr.net.address import Address, connect, parse
 from zmr.net.agent import LINGER_MS, master_socket
@@ -28,12 +28,21 @@ from zmr.net.reactor import Reactor
     metavar="S",
     help="Give up when the master has been silent for S seconds (exit status 4).",
 )
+@option(
+    "--shuffle-port",
+    type=click.IntRange(0, 65535),
+    default=0,
+    metavar="PORT",
+    show_default="a free one",
+    help="Where other workers fetch map outputs, on the interface towards the master.",
+)
 @insecure
 @verbosity
 def worker(
     address: str,
     slot_options: SlotOptions,
     death_timeout: float,
+    shuffle_port: int,
     insecure: bool,
     verbose: bool,
     quiet: bool,
@@ -43,10 +52,10 @@ def worker(
     The first SIGINT or SIGTERM lets running tasks finish, the second stops at once.
     """
     set_up_logging(verbose, quiet)
-    return _work(parse(address, insecure), slot_options, death_timeout)
+    return _work(parse(address, insecure), slot_options, death_timeout, shuffle_port)
 
 
-def _work(address: Address, options: SlotOptions, death_timeout_s: float) -> int:
+def _work(address: Address, options: SlotOptions, death_timeout_s: float, shuffle_port: int) -> int:
     statuses: list[int] = []
     with ExitStack() as stack:
         reactor = Reactor()
@@ -61,7 +70,10 @@ def _work(address: Address, options: SlotOptions, death_timeout_s: float) -> int
             statuses.append(exit_status)
             reactor.stop()
 
-        agent = start_agent(reactor, master, str(address), options, death_timeout_s, on_quit)
+        agent = start_agent(
+            *(reactor, master, str(address), options, death_timeout_s, on_quit),
+            shuffle_at=shuffle_address(address, shuffle_port),
+        )
         stack.callback(agent.close)
         reactor.on_signals(
             (signal.SIGINT, signal.SIGTERM),

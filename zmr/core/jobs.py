@@ -114,9 +114,13 @@ class JobRun:
         # The same for every reduce, so it is made once for all of them.
         if self._sources is None:
             assert not self.maps.remaining, "a reduce must not begin without all map outputs"
+            places = {
+                owner: workers.place_of(owner) for owner in {t.owner for t in self.maps.tasks}
+            }
             self._sources = tuple(
-                MapOutput(task.index, task.winner, workers.host_of(task.owner), task.path)
+                MapOutput(task.index, task.winner, host, task.path, shuffle_address)
                 for task in self.maps.tasks
+                for host, shuffle_address in (places[task.owner],)
             )
         return self._sources
 

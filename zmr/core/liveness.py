@@ -31,6 +31,7 @@ class Worker:
         "name",
         "outputs",
         "peer",
+        "shuffle_address",
         "slots",
         "state",
     )
@@ -39,6 +40,7 @@ class Worker:
         self.peer = peer
         self.name = register.name
         self.host = register.host
+        self.shuffle_address = register.shuffle_address
         self.slots = register.slots
         self.state = WORKER.initial
         self.last_seen = now
@@ -96,9 +98,10 @@ class WorkerTable:
         """The worker with that routing id, if it is registered and not given up."""
         return self._alive.get(peer) or self._suspect.get(peer)
 
-    def host_of(self, peer: bytes) -> str:
+    def place_of(self, peer: bytes) -> tuple[str, str]:
+        """The worker's host, and where it serves its map outputs."""
         worker = self.workers.get(peer)
-        return worker.host if worker is not None else ""
+        return (worker.host, worker.shuffle_address) if worker is not None else ("", "")
 
     def register(self, peer: bytes, register: Register, now: float) -> Worker:
         """A worker is new, or back after it was lost."""

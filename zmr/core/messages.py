@@ -68,8 +68,9 @@ class MapOutput:
 
     index: int  # of the map task
     attempt: int
-    host: str
-    path: str
+    host: str  # of the worker that has it
+    path: str  # on that host
+    shuffle_address: str = ""  # where that worker serves it; empty: nowhere
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +131,7 @@ class Register:
     slots: int
     running: tuple[int, ...] = ()  # attempts that it holds, of the epoch that it last knew
     held: tuple[MapDone, ...] = ()  # finished maps whose outputs it still has
+    shuffle_address: str = ""  # where it serves its map outputs: "tcp://host:port", or nowhere
 
 
 @dataclass(frozen=True, slots=True)
@@ -382,6 +384,7 @@ class StartJob:
     folder: str  # where its map outputs go
     memory_bytes: int  # what one task may use; 0: no limit
     progress_interval_s: float
+    no_direct_read: bool = False  # fetch map outputs of this host, too, from its workers
 
 
 FromWorker = (

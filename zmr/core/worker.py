@@ -49,6 +49,8 @@ class WorkerSettings:
     master: str  # its address, for people
     memory_bytes: int = 0  # what one task may use; 0: no limit
     death_timeout_s: float = 300.0  # the worker ends when its master is silent for so long
+    shuffle_address: str = ""  # where its map outputs are served
+    no_direct_read: bool = False  # its reduces fetch all map outputs, also those of this host
 
 
 class WorkerCore:
@@ -137,6 +139,7 @@ class WorkerCore:
                 settings.slots,
                 tuple(self.attempts),
                 tuple(self.held.values()),
+                settings.shuffle_address,
             )
         )
         self._next_send_at = now + self._register_wait_s
@@ -370,6 +373,7 @@ class WorkerCore:
                 f"{self.settings.folder}/{task.job_id}",
                 self.settings.memory_bytes,
                 self._heartbeat_interval_s / 2,
+                self.settings.no_direct_read,
             )
             self._actions.append(StartSlot(slot.number, start))
         if not slot.tasks:

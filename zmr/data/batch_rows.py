@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 
 from zmr.data import rows
+from zmr.data.gather import as_variable
 from zmr.data.keys import KeyTypeError
 
 _TYPE_NAMES = {
@@ -115,6 +116,12 @@ def _canonical(column: pa.Array) -> pa.Array:
         return column.cast(pa.float64())
     if pa.types.is_string(kind) or pa.types.is_string_view(kind):
         return column.cast(pa.large_string())
+    if pa.types.is_fixed_size_binary(kind) and kind.byte_width:
+        return (
+            column.cast(pa.large_binary())
+            if column.null_count
+            else as_variable(column, pa.large_binary())
+        )
     if _is_binary(kind):
         return column.cast(pa.large_binary())
     if pa.types.is_date64(kind):

@@ -33,7 +33,7 @@ class Folding:
         self._reducer = reducer
 
     def combine(self, groups: Groups, are_partials: bool) -> Groups:
-        if are_partials and len(groups) == len(groups.batch):
+        if are_partials and len(groups) == groups.n_rows:
             return groups
         batch = partials_of(self._reducer, groups, are_partials)
         return Groups(batch, None, np.arange(len(batch)), groups.goes_on)

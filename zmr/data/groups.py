@@ -6,7 +6,7 @@ the same.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
@@ -14,17 +14,20 @@ from typing import Any
 import pyarrow as pa
 
 from zmr.data import columns, rows
+from zmr.data.gather import Gather
 from zmr.data.keybits import Index, sort_order
 from zmr.data.reductions import GroupedColumn
 from zmr.reducers import Reducer
+
+_PIECE_BYTES = 1 << 18
 
 
 @dataclass(frozen=True, slots=True)
 class Groups:
     """Rows sorted by key, and where in them each key starts.
 
-    The rows are those of `batch` in the `order`; None means as they are. With `goes_on`, the last
-    key goes on in the next groups, as their first.
+    The rows are those of `batch` in the `order`, which may leave some out; None means as they are.
+    With `goes_on`, the last key goes on in the next groups, as their first.
     """
 
     batch: pa.RecordBatch
@@ -35,9 +38,24 @@ class Groups:
     def __len__(self) -> int:
         return len(self.starts)
 
+    @property
+    def n_rows(self) -> int:
+        return len(self.batch if self.order is None else self.order)
+
     def in_order(self) -> pa.RecordBatch:
         """The batch with its rows in order."""
         return self.batch if self.order is None else self.batch.take(pa.array(self.order))
+
+    def pieces(self, start: int = 0, end: int | None = None) -> Iterator[pa.RecordBatch]:
+        """The rows from `start` to `end`, in order, in pieces of the size of a block."""
+        if self.order is None:
+            yield self.batch.slice(start, (self.n_rows if end is None else end) - start)
+            return
+        order = self.order[start:end]
+        n = max(1, _PIECE_BYTES * len(self.batch) // max(1, self.batch.nbytes))
+        gather = Gather(self.batch)
+        for first in range(0, len(order), n):
+            yield gather.take(pa.array(order[first : first + n]))
 
     def keys(self) -> pa.RecordBatch:
         """The first key of each group, as rows without values."""
@@ -49,7 +67,7 @@ class Groups:
         """The values of each group."""
         has_values = rows.has_values(self.batch.schema)
         values = self.batch.column(rows.VALUE) if has_values else None
-        return GroupedColumn(values, self.order, self.starts, len(self.batch))
+        return GroupedColumn(values, self.order, self.starts, self.n_rows)
 
 
 def group(batch: pa.RecordBatch) -> Groups:

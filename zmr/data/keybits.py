@@ -48,9 +48,20 @@ def _order_column(
     """Order rows by this column, within the groups of the order that there is already."""
     if column.type in _BYTE_TYPES:
         view = BytesView(column)
-        order, is_start = _refine(view.words(0), order, is_start)
-        return _order_longer(view, order, is_start)
+        depth, words = _differing(view)
+        order, is_start = _refine(words, order, is_start)
+        return _order_longer(view, order, is_start, depth + 8)
     return _refine(sortable_word(column), order, is_start)
+
+
+def _differing(view: BytesView) -> tuple[int, Words]:
+    """The first 8 bytes in which not all keys are the same, and where they are."""
+    depth, words = 0, view.words(0)
+    shortest = int(view.lengths.min(initial=0))
+    while depth + 8 <= shortest and (words == words[0]).all():
+        depth += 8
+        words = view.words(depth)
+    return depth, words
 
 
 def _refine(
@@ -67,10 +78,9 @@ def _refine(
 
 
 def _order_longer(
-    view: BytesView, order: Index, is_start: npt.NDArray[np.bool_]
+    view: BytesView, order: Index, is_start: npt.NDArray[np.bool_], depth: int
 ) -> tuple[Index, npt.NDArray[np.bool_]]:
-    """Look at the bytes after the first 8 of rows that tie and have any."""
-    depth = 8
+    """Look at the bytes from `depth` on of rows that tie and have any."""
     tied = _tied(is_start, np.arange(len(order)))
     while tied.size:
         rows = order[tied]
@@ -78,7 +88,7 @@ def _order_longer(
         group = np.cumsum(is_start[tied], dtype=np.int64)
         alive = _any_in_group(view.lengths[rows] > depth, group)
         ends = tied[~alive]
-        if ends.size:
+        if ends.size and view.may_end_in_zero:
             _order_by_length(view, order, is_start, ends)
         tied, rows, group = tied[alive], rows[alive], group[alive]
         _order_within(view.words(depth, rows), group, order, is_start, tied)
@@ -229,6 +239,12 @@ class BytesView:
         self.ends = all_offsets[1:]
         self.lengths: Index = self.ends - self.starts
         self._data = np.frombuffer(data, np.uint8) if data is not None else np.zeros(0, np.uint8)
+
+    @property
+    def may_end_in_zero(self) -> bool:
+        """Whether a key may have a zero byte, which can't be told from the padding."""
+        used = self._data[self.starts[0] : self.ends[-1]] if len(self.starts) else self._data[:0]
+        return bool(used.min(initial=1) == 0)
 
     def words(self, depth: int, rows: Index | None = None, big_endian: bool = True) -> Words:
         """The 8 bytes from byte `depth` on, of all rows or of some, padded with zeros."""

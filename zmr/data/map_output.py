@@ -2,9 +2,9 @@
 
     magic        8 bytes
     blocks       partition after partition; each block: size (u32), CRC-32 (u32), then an Arrow IPC
-                 record batch message of that size, its buffers compressed with LZ4
+                 record batch message of that size, compressed with LZ4 where that helps
     index        for each partition: offset, size in bytes, rows, and the size in bytes that its
-                 largest block has in memory (u64 each)
+                 largest block takes while it is sorted (u64 each)
     schema       an Arrow IPC schema message: the columns of `zmr.data.rows`
     trailer      number of partitions, size of the schema, CRC-32 of index and schema (u32 each),
                  magic
@@ -27,6 +27,8 @@ from zlib import crc32
 
 import pyarrow as pa
 
+from zmr.data.rows import working_bytes
+
 BLOCK_ROWS = 65_536
 BLOCK_BYTES = 1 << 18
 _LARGE_BLOCK_BYTES = BLOCK_BYTES * 5 // 4
@@ -38,9 +40,11 @@ _TRAILER = Struct("<III8s")
 _MOST_BLOCK_BYTES = 2**32 - 1
 
 _END_BYTES = 8  # of an IPC stream
+_USUAL_SCHEMA_BYTES = 1200
 
-# Blocks that LZ4 shrinks by less than this are stored as they are: random payloads, mostly.
-_WORTHWHILE = 0.9
+# Blocks of which LZ4 leaves more than this are stored as they are: it makes 0.5 GB/s, and to write
+# and read what it saves, mostly in the kernel's page cache, is quicker.
+_WORTHWHILE = 0.4
 
 # Threads are for the slots; and those of a library would be lost in a process that forks.
 _COMPRESSED = pa.ipc.IpcWriteOptions(compression="lz4", use_threads=False)
@@ -79,7 +83,7 @@ class MapOutputWriter:
             self._file.write(_BLOCK.pack(data.size, crc32(data)))
             self._file.write(data)
             entry[1] += _BLOCK.size + data.size
-            entry[3] = max(entry[3], block.nbytes)
+            entry[3] = max(entry[3], working_bytes(block))
             self._offset += _BLOCK.size + data.size
         entry[2] += len(batch)
 
@@ -102,17 +106,23 @@ class MapOutputWriter:
                 os.unlink(path)
 
     def _message(self, block: pa.RecordBatch) -> pa.Buffer:
+        if self._options is _PLAIN:
+            data = block.serialize()
+        else:
+            data = self._compressed(block)
+            if data.size > _WORTHWHILE * block.nbytes:
+                self._options = _PLAIN  # for the rest of the file
+        if data.size > _MOST_BLOCK_BYTES:
+            raise OverflowError("a single key with its value takes more than 4 GiB")
+        return data
+
+    def _compressed(self, block: pa.RecordBatch) -> pa.Buffer:
         # The stream writer is the one that compresses; of its stream, only the batch is kept.
         sink = pa.BufferOutputStream()
         with pa.ipc.new_stream(sink, self._schema, options=self._options) as writer:
             writer.write_batch(block)
         stream = sink.getvalue()
-        data = stream.slice(self._schema_bytes, stream.size - self._schema_bytes - _END_BYTES)
-        if data.size > _MOST_BLOCK_BYTES:
-            raise OverflowError("a single key with its value takes more than 4 GiB")
-        if self._options is _COMPRESSED and data.size > _WORTHWHILE * block.nbytes:
-            self._options = _PLAIN  # for the rest of the file
-        return data
+        return stream.slice(self._schema_bytes, stream.size - self._schema_bytes - _END_BYTES)
 
 
 def blocks(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
@@ -135,7 +145,7 @@ def blocks(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
 class Source(Protocol):
     """Where the bytes of a map output file come from: a file here, or a worker elsewhere.
 
-    The size and both methods may raise OSError.
+    The size and `read` may raise OSError.
     """
 
     name: str
@@ -144,8 +154,14 @@ class Source(Protocol):
     def size_bytes(self) -> int:
         """Of the file."""
 
-    def read(self, offset: int, size_bytes: int) -> bytes | pa.Buffer:
+    def read(self, offset: int, size_bytes: int) -> bytes | memoryview | pa.Buffer:
         """So many bytes from there, or fewer where the file ends."""
+
+    def expect(self, offset: int, size_bytes: int) -> None:
+        """So many bytes from there will be read next, in order."""
+
+    def again(self) -> bool:
+        """What was read is damaged. Whether it may have been so on the way only: read again."""
 
     def close(self) -> None:
         """Nothing more will be read for now."""
@@ -168,6 +184,13 @@ class LocalSource:
             self._descriptor = os.open(self.name, os.O_RDONLY | os.O_CLOEXEC)
         return os.pread(self._descriptor, size_bytes, offset)
 
+    def expect(self, offset: int, size_bytes: int) -> None:
+        """The system reads ahead by itself."""
+
+    def again(self) -> bool:
+        """What is damaged on the disk stays so."""
+        return False
+
     def close(self) -> None:
         """Nothing more will be read for now."""
         if self._descriptor >= 0:
@@ -186,25 +209,43 @@ class StoredPartition:
     rows: int
     largest_block_bytes: int
 
+    def expect(self) -> None:
+        """All of it will be read next."""
+        self.source.expect(self.offset, self.size_bytes)
+
     def batches(self) -> Iterator[pa.RecordBatch]:
         """The rows, block by block, each verified. Raises `CorruptMapOutput`, and OSError."""
         schema_message = self.schema.serialize().to_pybytes()
-        offset, end = self.offset, self.offset + self.size_bytes
-        if end > self.source.size_bytes:
-            raise self._corrupt(offset)
         rows = 0
-        while offset < end:
-            size_bytes, checksum = _BLOCK.unpack(self._read(offset, _BLOCK.size, end))
-            offset += _BLOCK.size
-            data = self._read(offset, size_bytes, end)
-            if crc32(data) != checksum:
-                raise self._corrupt(offset)
+        for offset, data in self.messages():
             batch = self._batch(schema_message, data, offset)
-            offset += size_bytes
             rows += len(batch)
             yield batch
         if rows != self.rows:
             raise self._corrupt(self.offset)
+
+    def messages(self) -> Iterator[tuple[int, bytes | memoryview | pa.Buffer]]:
+        """The blocks as they are stored, their checksums verified, each with its place."""
+        offset, end = self.offset, self.offset + self.size_bytes
+        if end > self.source.size_bytes:
+            raise self._corrupt(offset)
+        while offset < end:
+            try:
+                data = self._message(offset, end)
+            except CorruptMapOutput:
+                if not self.source.again():
+                    raise
+                continue
+            offset += _BLOCK.size + len(data)
+            yield offset - len(data), data
+
+    def _message(self, offset: int, end: int) -> bytes | memoryview | pa.Buffer:
+        size_bytes, checksum = _BLOCK.unpack(self._read(offset, _BLOCK.size, end))
+        offset += _BLOCK.size
+        data = self._read(offset, size_bytes, end)
+        if crc32(data) != checksum:
+            raise self._corrupt(offset)
+        return data
 
     def _batch(self, schema_message: bytes, data: Any, offset: int) -> pa.RecordBatch:
         stream = pa.py_buffer(b"".join((schema_message, data)))
@@ -217,7 +258,7 @@ class StoredPartition:
             raise self._corrupt(offset)
         return batch
 
-    def _read(self, offset: int, size_bytes: int, end: int) -> bytes | pa.Buffer:
+    def _read(self, offset: int, size_bytes: int, end: int) -> bytes | memoryview | pa.Buffer:
         if offset + size_bytes > end:
             raise self._corrupt(offset)
         data = self.source.read(offset, size_bytes)
@@ -243,8 +284,22 @@ def open_partitions(source: Source) -> list[StoredPartition]:
     return [StoredPartition(source, schema, *entry) for entry in _ENTRY.iter_unpack(entries)]
 
 
+def index_bytes(n_partitions: int) -> int:
+    """About what a file has after its last block: the index, a usual schema, and the trailer."""
+    return n_partitions * _ENTRY.size + _USUAL_SCHEMA_BYTES + _TRAILER.size
+
+
 def _read_index(source: Source) -> tuple[pa.Schema, bytes]:
     """The schema, and the entries of all partitions."""
+    while True:
+        try:
+            return _read_index_once(source)
+        except CorruptMapOutput:
+            if not source.again():
+                raise
+
+
+def _read_index_once(source: Source) -> tuple[pa.Schema, bytes]:
     end = source.size_bytes - _TRAILER.size
     trailer = source.read(end, _TRAILER.size) if end >= len(_MAGIC) else b""
     if len(trailer) != _TRAILER.size:
@@ -252,8 +307,8 @@ def _read_index(source: Source) -> tuple[pa.Schema, bytes]:
     n_partitions, schema_bytes, checksum, magic = _TRAILER.unpack(trailer)
     if magic != _MAGIC:
         raise CorruptMapOutput(f"{source.name} is no map output of this version, or truncated")
-    index_bytes = n_partitions * _ENTRY.size
-    start = end - schema_bytes - index_bytes
+    entries_bytes = n_partitions * _ENTRY.size
+    start = end - schema_bytes - entries_bytes
     damaged = CorruptMapOutput(f"{source.name}: the index is damaged")
     if start < len(_MAGIC):
         raise damaged
@@ -261,6 +316,6 @@ def _read_index(source: Source) -> tuple[pa.Schema, bytes]:
     if crc32(footer) != checksum or len(footer) != end - start:
         raise damaged
     try:
-        return pa.ipc.read_schema(pa.py_buffer(footer[index_bytes:])), footer[:index_bytes]
+        return pa.ipc.read_schema(pa.py_buffer(footer[entries_bytes:])), footer[:entries_bytes]
     except (pa.ArrowException, OSError, ValueError) as error:
         raise damaged from error

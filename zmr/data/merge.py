@@ -116,7 +116,7 @@ class _Cursor:
             self.is_over = True
             return False
         self.last_key = rows.Keys(block)[len(block) - 1]
-        size_bytes = block.nbytes
+        size_bytes = rows.working_bytes(block)
         self._blocks.append((block, self.last_key, size_bytes))
         self.size_bytes += size_bytes
         return True

@@ -93,6 +93,16 @@ def write_success(folder: str, manifest: Mapping[str, Any]) -> None:
         file.flush()
         os.fsync(file.fileno())
     os.replace(path + ".part", path)
+    sync_folder(folder)
+
+
+def sync_folder(folder: str) -> None:
+    """Have the names in the folder on the disk. Raises OSError."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def clean_temporary(folder: str, job_id: str) -> None:

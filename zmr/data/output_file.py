@@ -15,7 +15,8 @@ from typing import BinaryIO
 from zlib import crc32
 
 from zmr.core.messages import OutputFile
-from zmr.data.output import SUCCESS, temporary_folder
+from zmr.data.output import SUCCESS, sync_folder, temporary_folder
+from zmr.data.writeback import Writeback
 
 _NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EXDEV}
 
@@ -32,11 +33,13 @@ class PartitionFile:
         self._temporary_folder = temporary_folder(folder, job_id)
         self._temporary = os.path.join(self._temporary_folder, f"{name}.{attempt}")
         self._file: BinaryIO = self._open()
+        self._writeback = Writeback(self._file.fileno())
 
     def write(self, data: bytes) -> None:
         self._file.write(data)
         self._checksum = crc32(data, self._checksum)
         self.size_bytes += len(data)
+        self._writeback.reached(self.size_bytes)
 
     def finish(self) -> None:
         """Have everything on the disk, before anyone is told that it is there."""
@@ -59,7 +62,7 @@ class PartitionFile:
             os.rename(self._temporary, final)
         finally:
             self.discard()
-        _sync_folder(self.folder)
+        sync_folder(self.folder)
         return OutputFile(self.name, self.size_bytes, f"crc32:{self._checksum:08x}")
 
     def discard(self) -> None:
@@ -83,14 +86,6 @@ def describe(folder: str, name: str) -> OutputFile:
             checksum = crc32(block, checksum)
             size_bytes += len(block)
     return OutputFile(name, size_bytes, f"crc32:{checksum:08x}")
-
-
-def _sync_folder(folder: str) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _ignoring_errors(remove: Callable[[str], None], path: str) -> None:

@@ -17,6 +17,7 @@ from zmr.data.merge import merge, merge_opaque
 
 # What is loaded for merging is also there joined, in order, and as what is made of it.
 _MEMORY_SHARE = 8
+_CACHED_BYTES = 16 << 20  # more would not stay in the processor's cache
 _FEWEST_RUNS, _MOST_RUNS = 2, 256
 _OPAQUE_ROWS = 1024
 
@@ -37,14 +38,15 @@ def run_of(stored: StoredPartition, blocks: Iterator[pa.RecordBatch] | None = No
     return Run(stored.schema, blocks or stored.batches(), stored.largest_block_bytes)
 
 
-def merge_bytes(memory_bytes: int) -> int:
-    """How much to load at a time, for a merge in so much memory."""
-    return memory_bytes // _MEMORY_SHARE
+def merge_bytes(memory_bytes: int, runs: Sequence[Run]) -> int:
+    """How much to load at a time, to merge these runs in so much memory."""
+    several_blocks_each = 4 * sum(run.largest_block_bytes for run in runs)
+    return min(memory_bytes // _MEMORY_SHARE, max(_CACHED_BYTES, several_blocks_each))
 
 
 def fan_in(largest_block_bytes: int, memory_bytes: int) -> int:
     """How many runs with blocks up to this size can be merged at once in so much memory."""
-    fitting = merge_bytes(memory_bytes) // max(1, largest_block_bytes)
+    fitting = memory_bytes // _MEMORY_SHARE // max(1, largest_block_bytes)
     return min(max(_FEWEST_RUNS, fitting), _MOST_RUNS)
 
 
@@ -89,8 +91,9 @@ def write_merged(
     n_rows = 0
     try:
         for partition, runs in enumerate(partitions):
+            at_a_time = merge_bytes(memory_bytes, runs)
             blocks = [(with_schema(block, schema) for block in run.blocks) for run in runs]
-            for batch in _merged(blocks, schema, combiner, merge_bytes(memory_bytes)):
+            for batch in _merged(blocks, schema, combiner, at_a_time):
                 writer.write(partition, batch)
                 n_rows += len(batch)
         return n_rows, writer.finish()
@@ -109,13 +112,13 @@ def _merged(
         yield from _merged_opaque(runs, schema)
         return
     for groups in merge(runs, memory_bytes):
-        if combiner is not None and len(groups) < len(groups.batch):
+        if combiner is not None and len(groups) < groups.n_rows:
             combined = combiner.combine(groups, are_partials=True).in_order()
             # A run has one schema. Sums that outgrow its column stay apart here.
             if combined.schema.equals(schema, check_metadata=True):
                 yield combined
                 continue
-        yield groups.in_order()
+        yield from groups.pieces()
 
 
 def _merged_opaque(

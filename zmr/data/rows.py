@@ -24,6 +24,7 @@ from zmr.data.shown import shown
 KEY, VALUE = "key", "value"
 _KEY_TYPE = b"zmr.key"
 _ROWS_AT_ONCE = 4096
+_ROW_BYTES = 40
 
 
 def from_lists(
@@ -115,6 +116,11 @@ def key_names(schema: pa.Schema) -> list[str]:
 def key_columns(batch: pa.RecordBatch) -> list[pa.Array]:
     """The key columns."""
     return [batch.column(name) for name in key_names(batch.schema)]
+
+
+def working_bytes(batch: pa.RecordBatch) -> int:
+    """About what the rows take while they are sorted, divided by how often they are there then."""
+    return batch.nbytes + _ROW_BYTES * len(batch)  # type: ignore[no-any-return]
 
 
 def keys_of(batch: pa.RecordBatch) -> list[Any]:

@@ -18,7 +18,8 @@ import pyarrow as pa
 from zmr.data import rows
 from zmr.data.alike import joined
 from zmr.data.combining import Combiner
-from zmr.data.groups import group
+from zmr.data.groups import Groups, group
+from zmr.data.hot_keys import HotKeys
 from zmr.data.keybits import Index
 from zmr.data.keys import KeyTypeError
 from zmr.data.map_output import LocalSource, MapOutputWriter, StoredPartition, open_partitions
@@ -32,7 +33,8 @@ _ROOM_SHARE = 4
 
 # Values are combined when there are so many bytes of them, even with room for more: what fits the
 # processor's cache is grouped in less time.
-_FOLD_BYTES = 32 << 20
+_FOLD_BYTES = 64 << 20
+_FIRST_FOLD_BYTES = 8 << 20
 
 # Opaque rows are sorted as Python objects, which take so many times the room.
 _OPAQUE_FACTOR = 4
@@ -65,6 +67,7 @@ class SortBuffer:
         self._room_bytes = memory_bytes // _ROOM_SHARE
         self._values = _Pile()  # to be combined
         self._partials = _Pile()  # combined before; without a combiner, everything
+        self._hot_keys = HotKeys()
         self._spills: list[str] = []
         self._key_type = ""
 
@@ -78,7 +81,8 @@ class SortBuffer:
             self._partials.add(batch)
         else:
             self._values.add(batch)
-            if self._values.size_bytes > min(_FOLD_BYTES, self._room_bytes // 2):
+            most = _FOLD_BYTES if self._hot_keys.has_learned else _FIRST_FOLD_BYTES
+            if self._values.size_bytes > min(most, self._room_bytes // 2):
                 self._combine_values()
         if self._values.size_bytes + self._partials.size_bytes > self._room_bytes:
             self._make_room()
@@ -118,8 +122,9 @@ class SortBuffer:
         if rows.is_opaque(batch.schema):
             self._partials.add(self._combiner.combine_opaque(batch))
         else:
-            combined = self._combiner.combine(group(batch), are_partials=False)
-            self._partials.add(combined.in_order())
+            for groups in self._hot_keys.grouped(batch):
+                combined = self._combiner.combine(groups, are_partials=False)
+                self._partials.add(combined.in_order())
 
     def _make_room(self) -> None:
         """Combine if that helps enough, else spill."""
@@ -139,27 +144,28 @@ class SortBuffer:
         """Write all rows at hand, and forget them. The number of rows, the partitions' sizes."""
         self._combine_values()
         if not self._partials.batches:
-            nothing = rows.from_lists([], [])
+            nothing = Groups(rows.from_lists([], []), None, np.zeros(0, np.int64))
             return 0, self._write(path, nothing, np.zeros(0, np.int64))
-        batch, partitions = self._sorted(self._partials.take())
-        return len(batch), self._write(path, batch, partitions)
+        groups, partitions = self._sorted(self._partials.take())
+        return groups.n_rows, self._write(path, groups, partitions)
 
-    def _sorted(self, batch: pa.RecordBatch) -> tuple[pa.RecordBatch, Index]:
+    def _sorted(self, batch: pa.RecordBatch) -> tuple[Groups, Index]:
         """The rows by partition, and by key in each, combined; and each row's partition."""
         if rows.is_opaque(batch.schema):
-            return sort_opaque(batch, self._partition, self._n_partitions)
+            batch, partitions = sort_opaque(batch, self._partition, self._n_partitions)
+            return Groups(batch, None, np.arange(len(batch))), partitions
         groups, partitions = by_partition(group(batch), self._partition, self._n_partitions)
         if self._combiner is not None:
             groups = self._combiner.combine(groups, are_partials=True)
-        return groups.in_order(), np.repeat(partitions, groups.values().sizes())
+        return groups, np.repeat(partitions, groups.values().sizes())
 
-    def _write(self, path: str, batch: pa.RecordBatch, partitions: Index) -> tuple[int, ...]:
-        writer = MapOutputWriter(path, batch.schema, self._n_partitions)
+    def _write(self, path: str, groups: Groups, partitions: Index) -> tuple[int, ...]:
+        writer = MapOutputWriter(path, groups.batch.schema, self._n_partitions)
         try:
             bounds = np.searchsorted(partitions, np.arange(self._n_partitions + 1)).tolist()
             for partition in range(self._n_partitions):
-                start, end = bounds[partition], bounds[partition + 1]
-                writer.write(partition, batch.slice(start, end - start))
+                for piece in groups.pieces(bounds[partition], bounds[partition + 1]):
+                    writer.write(partition, piece)
             return writer.finish()
         except BaseException:
             writer.discard()
@@ -212,7 +218,7 @@ class _Pile:
             return
         self.batches.append(batch)
         factor = _OPAQUE_FACTOR if rows.is_opaque(batch.schema) else 1
-        self.size_bytes += factor * batch.nbytes
+        self.size_bytes += factor * rows.working_bytes(batch)
 
     def take(self) -> pa.RecordBatch:
         """All of the rows with one schema; the pile is empty then."""

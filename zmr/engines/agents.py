@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
+from contextlib import ExitStack
 
 import zmq
 
 from zmr.engines.options import SlotOptions
 from zmr.execute.pool import SlotPool
-from zmr.net.agent import Agent
+from zmr.net.address import Address
+from zmr.net.agent import Agent, AgentSettings
 from zmr.net.folders import LocalFolder
 from zmr.net.reactor import Reactor
+
+log = logging.getLogger("zmr.worker")
 
 
 def start_agent(
@@ -20,25 +25,52 @@ def start_agent(
     options: SlotOptions,
     death_timeout_s: float,
     on_quit: Callable[[str, int], None],
+    shuffle_at: Address | None = None,
 ) -> Agent:
     """An agent on a connected socket; closing it ends the slots and removes the folder.
 
-    `on_quit` is called with the reason and the exit status when it is about to end. Raises
-    `OutputError` if there is no place for the folder.
+    `on_quit` is called with the reason and the exit status when it is about to end. With
+    `shuffle_at`, others can fetch its map outputs there. Raises `OutputError` if there is no place
+    for the folder, and `AddressError`.
     """
-    folder = LocalFolder(options.local_dir)
-    try:
-        return Agent(
+    with ExitStack() as undo:
+        folder = LocalFolder(options.local_dir)
+        undo.callback(folder.close)
+        shuffle = None
+        if shuffle_at is not None:
+            from zmr.net.shuffle import ShuffleServer
+
+            shuffle = ShuffleServer(shuffle_at, folder.path)
+            undo.callback(shuffle.close)
+        agent = Agent(
             reactor,
             master,
-            master_name,
+            AgentSettings(
+                master_name,
+                options.slots,
+                options.memory_bytes,
+                death_timeout_s,
+                options.no_direct_read,
+            ),
             lambda on_event: SlotPool(options.slots, reactor, on_event, options.memory_bytes),
             folder,
-            options.slots,
-            options.memory_bytes,
-            death_timeout_s,
+            shuffle,
             on_quit,
         )
-    except BaseException:
-        folder.close()
-        raise
+        undo.pop_all()
+    return agent
+
+
+def shuffle_address(master: Address, port: int) -> Address | None:
+    """Where to serve map outputs to other workers of this master, as far as that is known."""
+    from zmr.net.shuffle import interface_towards
+
+    try:
+        return Address(interface_towards(master), port)
+    except OSError as error:
+        log.warning(
+            "no way to %s is known (%s): others can read map outputs from a shared disk only",
+            master,
+            error.strerror,
+        )
+        return None

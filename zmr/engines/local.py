@@ -19,6 +19,7 @@ from zmr.core.messages import JobStatus, Submit
 from zmr.data.output import clean_temporary
 from zmr.engines.agents import start_agent
 from zmr.engines.options import SlotOptions
+from zmr.net.address import Address
 from zmr.net.agent import master_socket
 from zmr.net.master import LINGER_MS, MasterServer, control_socket
 from zmr.net.reactor import Reactor
@@ -59,6 +60,7 @@ def run_local(
             options,
             death_timeout_s=_NEVER_S,
             on_quit=lambda reason, status: None,  # the master ends the loop
+            shuffle_at=Address("127.0.0.1", 0) if options.no_direct_read else None,
         )
         stack.callback(agent.close)
         reactor.on_signals(

@@ -29,10 +29,12 @@ class JobOptions:
 
 @dataclass(frozen=True, slots=True)
 class SlotOptions:
-    """The slots of this machine: how many, what a task in one may use (0: no limit), and where
-    temporary files are kept (None: in the system's folder for temporary files).
+    """The slots of this machine: how many, what a task in one may use (0: no limit), where
+    temporary files are kept (None: in the system's folder for temporary files), and whether their
+    reduces fetch map outputs over the network even from this machine.
     """
 
     slots: int
     memory_bytes: int = 0
     local_dir: str | None = None
+    no_direct_read: bool = False

@@ -16,6 +16,7 @@ from typing import Any
 from zmr.core.messages import FailureReason, MapDone, OutputFile, Stats, Task
 from zmr.data.columns import PickleError
 from zmr.data.map_output import CorruptMapOutput
+from zmr.data.names import map_output_name
 from zmr.data.partition import Hash, Range
 from zmr.data.partitioning import Partition
 from zmr.data.shown import shown
@@ -53,7 +54,10 @@ def run_map(
     began = perf_counter()
     with users_code(lambda: "in setup"):
         begin_task(job)
-    source = MapInput(job.input, task.splits, job.count, progress)
+    memory_bytes = memory_bytes or DEFAULT_MEMORY_BYTES
+    records = job.input
+    records.fit(memory_bytes)
+    source = MapInput(records, task.splits, job.count, progress)
     path = ""
     file: OutputFile | None = None
     partition_bytes: tuple[int, ...] = ()
@@ -64,8 +68,7 @@ def run_map(
         file, n_rows = committed
         size_bytes = file.size_bytes
     else:
-        path = os.path.join(folder, f"{task.job_id}-map-{task.index}-{task.attempt}")
-        memory_bytes = memory_bytes or DEFAULT_MEMORY_BYTES
+        path = os.path.join(folder, map_output_name(task.job_id, task.index, task.attempt))
         n_rows, partition_bytes = _write_map_output(job, task, path, source, memory_bytes)
         size_bytes = sum(partition_bytes)
     elapsed_s = perf_counter() - began

@@ -32,6 +32,7 @@ Piece = tuple[Any, int]  # bytes, number of lines
 _PAIRS_AT_ONCE = 1024
 _BYTES_AT_ONCE = 1 << 20
 _ROWS_AT_ONCE = 4096
+_NO_KEY = object()
 _WRITING = "in turning keys and values into bytes"
 
 
@@ -43,7 +44,7 @@ class Reduction:
         self._output = job.output
         self._progress = progress
         self._rows = 0
-        self._at = "in reduce"
+        self._key: Any = _NO_KEY  # the one that is being reduced
 
     def of_groups(self, merged: Iterator[Groups]) -> Iterator[Piece]:
         """The lines of rows that are merged as columns."""
@@ -65,20 +66,20 @@ class Reduction:
         return self._lines(self._reduced(keyed))
 
     def _lines(self, pairs: Iterator[Pair]) -> Iterator[Piece]:
-        return lines_of(pairs, self._output, lambda: self._at)
+        return lines_of(pairs, self._output, self._where)
 
     def _as_they_are(self, merged: Iterator[Groups]) -> Iterator[Piece]:
         for groups in merged:
-            batch = groups.in_order()
-            self._enter(len(batch), iter(()))
-            del groups  # it makes room for the next
-            yield from lines_of_rows(batch, self._output)
+            self._enter(groups.n_rows, iter(()))
+            for piece in groups.pieces():
+                yield from lines_of_rows(piece, self._output)
+            del groups, piece  # they make room for the next
 
     # --- the job's own reduce ---
 
     def _reduced(self, groups: KeyedValues) -> Iterator[Pair]:
         for key, values in groups:
-            self._at = f"in reduce, key {shown(key)}"
+            self._key = key
             result = self._reduce(key, values)
             if result is not None:
                 yield from result
@@ -117,7 +118,7 @@ class Reduction:
     def _declarative(self, reducer: Reducer, merged: Iterator[Groups]) -> Iterator[Piece]:
         goes_on: pa.RecordBatch | None = None  # the partial of a key that isn't complete
         for groups in merged:
-            with users_code(lambda: self._at):
+            with users_code(self._where):
                 partials = partials_of(reducer, groups, are_partials=True)
                 if goes_on is not None:
                     partials = _continued(reducer, goes_on, partials)
@@ -127,17 +128,20 @@ class Reduction:
                 results = results_of(reducer, complete)
             with users_code(lambda: _WRITING):
                 data = _bytes_of(complete, results, self._output)
-            self._enter(len(groups.batch), iter(()))
+            self._enter(groups.n_rows, iter(()))
             del groups, partials  # they make room for the next
             yield data, n
 
     def _merged(self, reducer: Reducer, groups: KeyedValues) -> Iterator[Pair]:
         for key, partials in groups:
-            self._at = f"in reduce, key {shown(key)}"
+            self._key = key
             state = reducer.initial()
             for partial in partials:
                 state = reducer.merge(state, partial)
             yield key, reducer.result(state)
+
+    def _where(self) -> str:
+        return "in reduce" if self._key is _NO_KEY else f"in reduce, key {shown(self._key)}"
 
     # --- progress ---
 

@@ -36,10 +36,12 @@ from zmr.core.messages import (
     TaskKind,
 )
 from zmr.errors import JobError
+from zmr.execute.allocator import use_one_allocator
 from zmr.execute.errors import TaskError, user_error, users_traceback
 from zmr.execute.map_task import run_map
 from zmr.execute.progress import TaskProgress
 from zmr.execute.reduce_task import run_reduce
+from zmr.execute.sources import Reading
 from zmr.job import Job, load_job
 from zmr.wire.stream import FrameReader, pack
 
@@ -90,6 +92,7 @@ class Slot:
                 self._receive()
             start = self._start
             threading.Thread(target=self._pulse, args=(start,), name="pulse", daemon=True).start()
+            use_one_allocator(start.memory_bytes)
             job = _load(start)
             gc.freeze()
             while True:
@@ -129,7 +132,10 @@ class Slot:
             if task.kind is TaskKind.MAP:
                 done = run_map(job, task, start.folder, progress, commit, start.memory_bytes)
             else:
-                done = run_reduce(job, task, start.folder, progress, commit, start.memory_bytes)
+                done = run_reduce(
+                    *(job, task, start.folder, progress, commit, start.memory_bytes),
+                    Reading.of(start),
+                )
             if done is None:
                 reason = FailureReason.WORKER_ERROR
                 raise TaskError(reason, "commit refused: another attempt had it")

@@ -11,6 +11,8 @@ import secrets
 import socket as std_socket
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import zmq
 
@@ -35,6 +37,9 @@ from zmr.net.folders import LocalFolder
 from zmr.net.reactor import Reactor
 from zmr.wire import codec
 
+if TYPE_CHECKING:
+    from zmr.net.shuffle import ShuffleServer
+
 log = logging.getLogger("zmr.worker")
 
 # A connection on which nothing has come for so long is made anew. Most need that never, but libzmq
@@ -56,42 +61,54 @@ def master_socket(context: zmq.Context[zmq.Socket[bytes]]) -> zmq.Socket[bytes]:
     return socket
 
 
+@dataclass(frozen=True, slots=True)
+class AgentSettings:
+    """How one worker works."""
+
+    master_name: str
+    slots: int
+    memory_bytes: int
+    death_timeout_s: float
+    no_direct_read: bool = False
+
+
 class Agent:
     """One worker on a connected socket, until its core says to quit.
 
     `on_quit` is called then, once, with the reason and the exit status. The socket belongs to the
-    caller; the slots and the folder are the agent's.
+    caller; the slots, the folder and its server are the agent's.
     """
 
     def __init__(
         self,
         reactor: Reactor,
         master: zmq.Socket[bytes],
-        master_name: str,
+        settings: AgentSettings,
         pool: Callable[[SlotEvents], SlotPool],
         folder: LocalFolder,
-        slots: int,
-        memory_bytes: int,
-        death_timeout_s: float,
+        shuffle: ShuffleServer | None,
         on_quit: Callable[[str, int], None],
     ) -> None:
         host = std_socket.gethostname()
-        settings = WorkerSettings(
+        worker = WorkerSettings(
             name=f"{host}:{os.getpid()}",
             host=host,
             pid=os.getpid(),
-            slots=slots,
+            slots=settings.slots,
             folder=folder.path,
-            master=master_name,
-            memory_bytes=memory_bytes,
-            death_timeout_s=death_timeout_s,
+            master=settings.master_name,
+            memory_bytes=settings.memory_bytes,
+            death_timeout_s=settings.death_timeout_s,
+            shuffle_address=str(shuffle.address) if shuffle is not None else "",
+            no_direct_read=settings.no_direct_read,
         )
-        self.core = WorkerCore(settings, reactor.clock())
+        self.core = WorkerCore(worker, reactor.clock())
         self.bad_frames = 0
         self._silent_since = reactor.clock()  # or connected since
         self._reactor = reactor
         self._master = master
         self._folder = folder
+        self._shuffle = shuffle
         self._on_quit = on_quit
         self._outbox: list[m.Message] = []
         self._to_slots: dict[int, list[m.ToSlot]] = {}
@@ -117,8 +134,10 @@ class Agent:
         self.handle(StopRequested(signal_name, exit_status))
 
     def close(self) -> None:
-        """Kill the slots and remove the folder."""
+        """Kill the slots, end the server and remove the folder."""
         self._pool.close()
+        if self._shuffle is not None:
+            self._shuffle.close()
         self._folder.close()
 
     def _on_readable(self) -> None:

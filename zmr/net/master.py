@@ -1,7 +1,8 @@
 """The master's shell: sockets and files around `zmr.core.master`.
 
-It receives frames, feeds the core, and performs what the core decides. All that one turn of the
-reactor has to say to one peer leaves in one frame at the end of the turn.
+It receives frames, feeds the core, and performs what the core decides. At the end of a turn of the
+reactor its records are written to the journal, if there is one; only then does anything leave: to
+each peer all that there is to say in one frame.
 """
 
 from __future__ import annotations
@@ -11,11 +12,13 @@ import secrets
 from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
+from typing import TYPE_CHECKING
 
 import zmq
 
 from zmr.core import messages as m
 from zmr.core.actions import (
+    Append,
     CompleteOutput,
     JobEnded,
     Log,
@@ -33,6 +36,9 @@ from zmr.net.publisher import Publisher
 from zmr.net.reactor import Reactor
 from zmr.wire import codec
 
+if TYPE_CHECKING:
+    from zmr.net.journal import Journal  # loads SQLite: for those who have one
+
 log = logging.getLogger("zmr.master")
 
 # Frames taken in one go, so that timers get their turn in between.
@@ -47,7 +53,9 @@ LINGER_MS = 1000
 
 
 def new_epoch() -> int:
-    """A number that no earlier start of a master had, in all likelihood."""
+    """A number that no earlier start of a master had, in all likelihood; for the first start on a
+    journal. Later ones count on from there.
+    """
     return 1 + secrets.randbelow(2**31 - 1)
 
 
@@ -93,7 +101,8 @@ def events_socket(context: zmq.Context[zmq.Socket[bytes]]) -> zmq.Socket[bytes]:
 class MasterServer:
     """Serves one master core on bound sockets until the core says to quit.
 
-    `on_ended` is called with the outcome of each job. The sockets belong to the caller.
+    With a journal, it goes on where that ends. `on_ended` is called with the outcome of each job.
+    The sockets and the journal belong to the caller. `flush` raises `JournalError`.
     """
 
     def __init__(
@@ -104,8 +113,10 @@ class MasterServer:
         events_address: str,
         settings: MasterSettings,
         on_ended: Callable[[Outcome], None],
+        journal: Journal | None = None,
     ) -> None:
-        epoch = new_epoch()
+        last_epoch = journal.last_epoch() if journal is not None else 0
+        epoch = last_epoch + 1 if last_epoch else new_epoch()
         self.core = Master(epoch, settings)
         self.publisher = Publisher(events, epoch)
         if events is not None:
@@ -116,11 +127,23 @@ class MasterServer:
         self._control = control
         self._events_address = events_address
         self._on_ended = on_ended
+        self._journal = journal
+        self._effects: list[CompleteOutput | JobEnded] = []  # of this turn, beyond this process
         self._outbox: dict[bytes, list[m.Message]] = {}
         self._snapshots: dict[bytes, m.Snapshot] = {}
         reactor.watch(control, self._on_readable)
         reactor.add(self)
         reactor.after_turn(self.flush)
+        if journal is not None:
+            self._restore(journal)
+
+    def _restore(self, journal: Journal) -> None:
+        self._perform(self.core.restore(journal.records, self._reactor.clock()))
+        journal.records.clear()
+        for job in self.core.jobs.values():
+            if job.has_ended:  # perhaps just before the end of the last start
+                clean_temporary(job.spec.output, job.id)
+        self.flush()
 
     # --- in ---
 
@@ -175,6 +198,9 @@ class MasterServer:
     def _perform(self, actions: list[MasterAction]) -> None:
         for action in actions:
             match action:
+                case Append(records):
+                    if self._journal is not None:
+                        self._journal.append(records)
                 case Send(peer, message):
                     self._outbox.setdefault(peer, []).append(message)
                 case Publish(event):
@@ -183,11 +209,8 @@ class MasterServer:
                     log.log(level, "%s", text)
                 case SendSnapshot():
                     self._snapshot(action)
-                case CompleteOutput(outcome):
-                    self._complete_output(outcome)
-                case JobEnded(outcome):
-                    clean_temporary(outcome.spec.output, outcome.spec.job_id)
-                    self._on_ended(outcome)
+                case CompleteOutput() | JobEnded():
+                    self._effects.append(action)
                 case Quit(_, exit_status):
                     self.exit_status = exit_status
                     self._reactor.stop()
@@ -211,8 +234,25 @@ class MasterServer:
             error = f"can't complete the output in {outcome.spec.output}: {failure.strerror}"
         self.handle(OutputCompleted(outcome.spec.job_id, error))
 
+    def _carry_out(self) -> None:
+        """Write what this turn decided to the journal, then do it; and what follows from that."""
+        while True:
+            if self._journal is not None:
+                self._journal.commit()
+            if not self._effects:
+                return
+            effects, self._effects = self._effects, []
+            for effect in effects:
+                outcome = effect.outcome
+                if isinstance(effect, CompleteOutput):
+                    self._complete_output(outcome)
+                else:
+                    clean_temporary(outcome.spec.output, outcome.spec.job_id)
+                    self._on_ended(outcome)
+
     def flush(self) -> None:
-        """Send what this turn decided."""
+        """Carry out and send what this turn decided."""
+        self._carry_out()
         for peer, snapshot in self._snapshots.items():
             self._outbox.setdefault(peer, []).append(snapshot)
         self._snapshots.clear()

@@ -165,6 +165,7 @@ _ENCODERS: dict[type, Callable[[Any], pb.Message]] = {
             folder=r.path(v.folder),
             memory_bytes=v.memory_bytes,
             progress_interval_s=v.progress_interval_s,
+            no_direct_read=v.no_direct_read,
         )
     ),
     m.Task: lambda v: pb.Message(task=r.task(v)),
@@ -201,7 +202,8 @@ _DECODERS: dict[str, Callable[[Any], m.Message]] = {
     "submitted": lambda v: m.Submitted(v.job_id),
     "snapshot": r.read_snapshot,
     "start_job": lambda v: m.StartJob(
-        r.read_spec(v.spec), r.read_path(v.folder), v.memory_bytes, v.progress_interval_s
+        *(r.read_spec(v.spec), r.read_path(v.folder), v.memory_bytes, v.progress_interval_s),
+        v.no_direct_read,
     ),
     "task": r.read_task,
     "progress": r.read_progress,

@@ -8,6 +8,7 @@ return has every field of the kind and within the bounds that the cores rely on,
 from __future__ import annotations
 
 import math
+import re
 from typing import Any
 
 from zmr.core import messages as m
@@ -18,6 +19,9 @@ MAX_CREDIT = 1_000_000
 MAX_REDUCE = 1_000_000
 _MAX_ELEMENTS = 1_000_000
 _NAME_LENGTH = 100
+_ENDPOINT = re.compile(
+    r"tcp://([A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}(%\w{1,15})?\]):[0-9]{1,5}"
+)
 _NAME_CHARACTERS = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.")
 
 
@@ -55,6 +59,13 @@ def name(text: str, what: str) -> str:
 def label(text: str) -> str:
     """A name for people, on one line of a log."""
     return "".join(c if c.isprintable() else "?" for c in text[:_NAME_LENGTH])
+
+
+def endpoint(text: str) -> str:
+    """Where others are to connect to, or nothing. It must not lead elsewhere than to a TCP port."""
+    if text and not _ENDPOINT.fullmatch(text):
+        raise BadFrame(f"{label(text)} is no address of a worker")
+    return text
 
 
 def bounded(value: int, limit: int, what: str) -> int:
@@ -151,6 +162,7 @@ def task(task: m.Task) -> pb.Task:
                 attempt=source.attempt,
                 host=source.host,
                 path=path(source.path),
+                shuffle_address=source.shuffle_address,
             )
             for source in task.sources
         ],
@@ -169,7 +181,13 @@ def read_task(task: pb.Task) -> m.Task:
             m.Split(read_path(split.path), split.offset, split.length) for split in task.inputs
         ),
         sources=tuple(
-            m.MapOutput(source.index, source.attempt, source.host, read_path(source.path))
+            m.MapOutput(
+                source.index,
+                source.attempt,
+                source.host,
+                read_path(source.path),
+                source.shuffle_address,
+            )
             for source in task.sources
         ),
     )
@@ -308,6 +326,7 @@ def register(register: m.Register) -> pb.Register:
         slots=register.slots,
         running=register.running,
         held=[map_done(done) for done in register.held],
+        shuffle_address=register.shuffle_address,
     )
 
 
@@ -321,6 +340,7 @@ def read_register(register: pb.Register) -> m.Register:
         slots=bounded(register.slots, MAX_SLOTS, "slots"),
         running=tuple(several(register.running, "attempts")),
         held=tuple(read_map_done(done) for done in several(register.held, "map outputs")),
+        shuffle_address=endpoint(register.shuffle_address),
     )
 
 

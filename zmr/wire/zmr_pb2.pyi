@@ -148,16 +148,18 @@ class JobSpec(_message.Message):
     def __init__(self, job_id: _Optional[str] = ..., name: _Optional[str] = ..., reference: _Optional[bytes] = ..., source: _Optional[bytes] = ..., search_path: _Optional[bytes] = ..., params: _Optional[_Iterable[_Union[Param, _Mapping]]] = ..., n_reduce: _Optional[int] = ..., output: _Optional[bytes] = ..., max_attempts: _Optional[int] = ..., task_timeout_s: _Optional[float] = ..., backup_after_s: _Optional[float] = ..., bounds: _Optional[bytes] = ...) -> None: ...
 
 class MapOutput(_message.Message):
-    __slots__ = ("index", "attempt", "host", "path")
+    __slots__ = ("index", "attempt", "host", "path", "shuffle_address")
     INDEX_FIELD_NUMBER: _ClassVar[int]
     ATTEMPT_FIELD_NUMBER: _ClassVar[int]
     HOST_FIELD_NUMBER: _ClassVar[int]
     PATH_FIELD_NUMBER: _ClassVar[int]
+    SHUFFLE_ADDRESS_FIELD_NUMBER: _ClassVar[int]
     index: int
     attempt: int
     host: str
     path: bytes
-    def __init__(self, index: _Optional[int] = ..., attempt: _Optional[int] = ..., host: _Optional[str] = ..., path: _Optional[bytes] = ...) -> None: ...
+    shuffle_address: str
+    def __init__(self, index: _Optional[int] = ..., attempt: _Optional[int] = ..., host: _Optional[str] = ..., path: _Optional[bytes] = ..., shuffle_address: _Optional[str] = ...) -> None: ...
 
 class Task(_message.Message):
     __slots__ = ("job_id", "type", "id", "attempt", "n_reduce", "output", "inputs", "sources")
@@ -212,20 +214,22 @@ class OutputFile(_message.Message):
     def __init__(self, name: _Optional[str] = ..., size_bytes: _Optional[int] = ..., checksum: _Optional[str] = ...) -> None: ...
 
 class Register(_message.Message):
-    __slots__ = ("name", "host", "pid", "slots", "running", "held")
+    __slots__ = ("name", "host", "pid", "slots", "running", "held", "shuffle_address")
     NAME_FIELD_NUMBER: _ClassVar[int]
     HOST_FIELD_NUMBER: _ClassVar[int]
     PID_FIELD_NUMBER: _ClassVar[int]
     SLOTS_FIELD_NUMBER: _ClassVar[int]
     RUNNING_FIELD_NUMBER: _ClassVar[int]
     HELD_FIELD_NUMBER: _ClassVar[int]
+    SHUFFLE_ADDRESS_FIELD_NUMBER: _ClassVar[int]
     name: str
     host: str
     pid: int
     slots: int
     running: _containers.RepeatedScalarFieldContainer[int]
     held: _containers.RepeatedCompositeFieldContainer[MapDone]
-    def __init__(self, name: _Optional[str] = ..., host: _Optional[str] = ..., pid: _Optional[int] = ..., slots: _Optional[int] = ..., running: _Optional[_Iterable[int]] = ..., held: _Optional[_Iterable[_Union[MapDone, _Mapping]]] = ...) -> None: ...
+    shuffle_address: str
+    def __init__(self, name: _Optional[str] = ..., host: _Optional[str] = ..., pid: _Optional[int] = ..., slots: _Optional[int] = ..., running: _Optional[_Iterable[int]] = ..., held: _Optional[_Iterable[_Union[MapDone, _Mapping]]] = ..., shuffle_address: _Optional[str] = ...) -> None: ...
 
 class GetTask(_message.Message):
     __slots__ = ("credit",)
@@ -557,17 +561,51 @@ class MasterEvent(_message.Message):
     text: str
     def __init__(self, state: _Optional[str] = ..., text: _Optional[str] = ...) -> None: ...
 
+class Fetch(_message.Message):
+    __slots__ = ("version", "id", "job_id", "index", "attempt", "offset", "size_bytes", "from_end")
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    ID_FIELD_NUMBER: _ClassVar[int]
+    JOB_ID_FIELD_NUMBER: _ClassVar[int]
+    INDEX_FIELD_NUMBER: _ClassVar[int]
+    ATTEMPT_FIELD_NUMBER: _ClassVar[int]
+    OFFSET_FIELD_NUMBER: _ClassVar[int]
+    SIZE_BYTES_FIELD_NUMBER: _ClassVar[int]
+    FROM_END_FIELD_NUMBER: _ClassVar[int]
+    version: int
+    id: int
+    job_id: str
+    index: int
+    attempt: int
+    offset: int
+    size_bytes: int
+    from_end: bool
+    def __init__(self, version: _Optional[int] = ..., id: _Optional[int] = ..., job_id: _Optional[str] = ..., index: _Optional[int] = ..., attempt: _Optional[int] = ..., offset: _Optional[int] = ..., size_bytes: _Optional[int] = ..., from_end: _Optional[bool] = ...) -> None: ...
+
+class Fetched(_message.Message):
+    __slots__ = ("version", "id", "file_bytes", "error")
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    ID_FIELD_NUMBER: _ClassVar[int]
+    FILE_BYTES_FIELD_NUMBER: _ClassVar[int]
+    ERROR_FIELD_NUMBER: _ClassVar[int]
+    version: int
+    id: int
+    file_bytes: int
+    error: str
+    def __init__(self, version: _Optional[int] = ..., id: _Optional[int] = ..., file_bytes: _Optional[int] = ..., error: _Optional[str] = ...) -> None: ...
+
 class StartJob(_message.Message):
-    __slots__ = ("spec", "folder", "memory_bytes", "progress_interval_s")
+    __slots__ = ("spec", "folder", "memory_bytes", "progress_interval_s", "no_direct_read")
     SPEC_FIELD_NUMBER: _ClassVar[int]
     FOLDER_FIELD_NUMBER: _ClassVar[int]
     MEMORY_BYTES_FIELD_NUMBER: _ClassVar[int]
     PROGRESS_INTERVAL_S_FIELD_NUMBER: _ClassVar[int]
+    NO_DIRECT_READ_FIELD_NUMBER: _ClassVar[int]
     spec: JobSpec
     folder: bytes
     memory_bytes: int
     progress_interval_s: float
-    def __init__(self, spec: _Optional[_Union[JobSpec, _Mapping]] = ..., folder: _Optional[bytes] = ..., memory_bytes: _Optional[int] = ..., progress_interval_s: _Optional[float] = ...) -> None: ...
+    no_direct_read: bool
+    def __init__(self, spec: _Optional[_Union[JobSpec, _Mapping]] = ..., folder: _Optional[bytes] = ..., memory_bytes: _Optional[int] = ..., progress_interval_s: _Optional[float] = ..., no_direct_read: _Optional[bool] = ...) -> None: ...
 
 class JournalRecord(_message.Message):
     __slots__ = ("epoch_begun", "worker_joined", "worker_gone", "job_submitted", "handed_out", "commit_granted", "map_completed", "reduce_completed", "attempt_failed", "output_lost", "job_closed", "job_forgotten")

@@ -25,6 +25,10 @@ class BadRecord(ZmrError):
         self.reason = reason
 
 
+# Of a task's memory, a batch of input takes at most this part: map_batch makes more of it.
+_BATCH_SHARE = 32
+
+
 class InputFormat(ABC):
     """What a record is, and how to read them."""
 
@@ -32,6 +36,11 @@ class InputFormat(ABC):
     ignored_names: frozenset[str] = frozenset()  # files in folders that hold no records
     chunk_bytes = 1 << 20  # about how much of a file is read for a list of records ...
     batch_bytes = 8 << 20  # ... and for a batch
+    batch_share = _BATCH_SHARE
+
+    def fit(self, memory_bytes: int) -> None:
+        """Make batches of a size that suits a task with so much memory."""
+        self.batch_bytes = min(self.batch_bytes, max(1 << 20, memory_bytes // self.batch_share))
 
     def can_split(self, path: str) -> bool:
         """Whether this file may be read in several pieces."""

@@ -20,6 +20,8 @@ class FixedRecords(InputFormat):
     """
 
     splittable = True
+    batch_bytes = 64 << 20  # a whole split: what is in one piece needn't be joined to be sorted
+    batch_share = 8
 
     def __init__(self, size_bytes: int) -> None:
         if size_bytes < 1:

@@ -25,6 +25,9 @@ class TextBlocks(LocatedByLine, InputFormat):
 
     splittable = True
 
+    def fit(self, memory_bytes: int) -> None:
+        """The size is the user's choice."""
+
     def __init__(self, size_bytes: int = InputFormat.batch_bytes) -> None:
         if size_bytes < 1:
             raise ValueError(f"TextBlocks(size_bytes) takes a positive number, not {size_bytes}")

@@ -1,0 +1,219 @@
+"""The shuffle server: gives out this worker's map outputs, from a thread of its own.
+
+It answers each request with one piece of a file, in the order in which they come, and keeps no
+state about who asks for what. So nothing is lost with it but time. It serves map outputs in the
+worker's own folder and nothing else: a request names job, map and attempt, never a path. Its thread
+has a ZeroMQ context of its own, so that no piece stands before a heartbeat, and shares nothing with
+the agent but a socket on which it is told to stop.
+
+Pieces are sent out of mapped files, without a copy. To touch a mapped page that can't be had, as
+the disk fails or somebody has cut the file, would kill the process; therefore the pages of a piece
+are brought in by `madvise` first, which only fails.
+"""
+
+from __future__ import annotations
+
+import logging
+import mmap
+import os
+import socket as std_socket
+import stat
+from collections import OrderedDict
+from contextlib import suppress
+from threading import Thread
+
+import zmq
+
+from zmr.data.names import map_output_name
+from zmr.net.address import Address, bind
+from zmr.wire.fetching import (
+    MAX_UNDER_WAY,
+    BadFrame,
+    FetchReply,
+    FetchRequest,
+    decode_request,
+    encode_reply,
+)
+
+log = logging.getLogger("zmr.shuffle")
+
+_MOST_OPEN_FILES = 128
+_LARGEST_REQUEST_BYTES = 4096
+
+# Files that nobody has asked for during so long are closed: their job may have ended, and a file
+# that is mapped keeps its place on the disk.
+_IDLE_MS = 2000
+
+# Stops a peer that asks on and takes nothing. Those that keep to the protocol never come near it,
+# not even when they ask for everything again; libzmq learns with some delay of what has left.
+_MOST_QUEUED = 4 * MAX_UNDER_WAY
+
+_POPULATE_READ = 22  # MADV_POPULATE_READ, of Linux 5.14; the mmap module doesn't name it
+
+
+def interface_towards(master: Address) -> str:
+    """The IP address of the interface by which this machine reaches the master. Raises OSError."""
+    if master.is_loopback:
+        return "::1" if ":" in master.host else "127.0.0.1"
+    found = std_socket.getaddrinfo(master.host, master.port, type=std_socket.SOCK_DGRAM)
+    family, kind, protocol, _, address = found[0]
+    with std_socket.socket(family, kind, protocol) as probe:
+        probe.connect(address)  # of a datagram socket: nothing is sent
+        host: str = probe.getsockname()[0]
+    return host
+
+
+class ShuffleServer:
+    """Serves the map outputs in the job folders of `folder` at `address` until closed.
+
+    Port 0 picks a free one; `self.address` is the real one. Raises `AddressError`.
+    """
+
+    def __init__(self, address: Address, folder: str) -> None:
+        self.bad_frames = 0  # requests that made no sense
+        self.dropped = 0  # answers to peers that take none
+        self._folder = folder
+        self._files: OrderedDict[str, _MappedFile] = OrderedDict()
+        self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+        try:
+            self._socket = self._context.socket(zmq.ROUTER)
+            # A piece for a peer whose queue is full is refused, rather than dropped in silence.
+            self._socket.setsockopt(zmq.ROUTER_MANDATORY, 1)
+            self._socket.setsockopt(zmq.SNDHWM, _MOST_QUEUED)
+            self._socket.setsockopt(zmq.MAXMSGSIZE, _LARGEST_REQUEST_BYTES)
+            self._socket.setsockopt(zmq.LINGER, 0)
+            self.address = bind(self._socket, address, "--shuffle-port")
+            self._stop = self._context.socket(zmq.PAIR)
+            self._stop.bind("inproc://stop")
+            self._stopped = self._context.socket(zmq.PAIR)
+            self._stopped.connect("inproc://stop")
+        except BaseException:
+            self._context.destroy(linger=0)
+            raise
+        self._thread = Thread(target=self._serve, name="shuffle", daemon=True)
+        self._thread.start()
+
+    @property
+    def is_running(self) -> bool:
+        """Whether its thread is there."""
+        return self._thread.is_alive()
+
+    def close(self) -> None:
+        """End the thread; close sockets and files."""
+        if not self._stop.closed:
+            self._stop.send(b"")
+            self._thread.join()
+            self._stop.close()
+            self._context.term()
+
+    def _serve(self) -> None:
+        poller = zmq.Poller()
+        poller.register(self._socket, zmq.POLLIN)
+        poller.register(self._stopped, zmq.POLLIN)
+        while True:
+            ready = dict(poller.poll(_IDLE_MS if self._files else None))
+            if self._stopped in ready:
+                break
+            if not ready:
+                self._files.clear()
+            with suppress(zmq.Again):
+                for _ in range(_MOST_QUEUED):  # then see whether to stop
+                    self._answer(self._socket.recv_multipart(zmq.NOBLOCK))
+        self._socket.close()
+        self._stopped.close()
+        self._files.clear()
+
+    def _answer(self, parts: list[bytes]) -> None:
+        try:
+            if len(parts) != 2:
+                raise BadFrame(f"a message of {len(parts) - 1} parts; one is expected")
+            request = decode_request(parts[1])
+        except BadFrame as error:
+            self.bad_frames += 1
+            _warn_now_and_then(self.bad_frames, f"bad requests for map outputs: {error}")
+            return
+        try:
+            piece, file_bytes = self._piece(request)
+            reply = FetchReply(request.id, file_bytes)
+        except OSError as error:
+            piece, reply = memoryview(b""), FetchReply(request.id, 0, error.strerror or str(error))
+        try:
+            self._socket.send(parts[0], zmq.NOBLOCK | zmq.SNDMORE)
+            self._socket.send(encode_reply(reply), zmq.NOBLOCK | zmq.SNDMORE)
+            # Below some size, libzmq's bookkeeping of foreign memory takes longer than a copy.
+            self._socket.send(piece, zmq.NOBLOCK, copy=len(piece) < 64 * 1024)
+        except zmq.Again:
+            self.dropped += 1  # if it means it, it asks again
+            _warn_now_and_then(self.dropped, "pieces of map outputs for a peer that takes none")
+        except zmq.ZMQError as error:
+            if error.errno != zmq.EHOSTUNREACH:  # it has left, or lost its connection
+                raise
+
+    def _piece(self, request: FetchRequest) -> tuple[memoryview, int]:
+        """The bytes that are asked for, and the size of the whole file. Raises OSError."""
+        name = map_output_name(request.job_id, request.map_index, request.attempt)
+        path = os.path.join(self._folder, request.job_id, name)
+        file = self._files.get(path)
+        if file is None or not file.is_as_it_was():
+            self._files.pop(path, None)
+            file = _MappedFile(path)
+            self._files[path] = file
+            if len(self._files) > _MOST_OPEN_FILES:
+                self._files.popitem(last=False)
+        self._files.move_to_end(path)
+        size_bytes = min(request.size_bytes, file.size_bytes)
+        offset = file.size_bytes - size_bytes if request.from_end else request.offset
+        return file.piece(offset, size_bytes), file.size_bytes
+
+
+class _MappedFile:
+    """A file that is open and mapped until nobody uses it, nor a piece of it, any more."""
+
+    def __init__(self, path: str) -> None:
+        """Raises OSError."""
+        self._descriptor = -1
+        # O_NONBLOCK: user code may have put a pipe there, for which to wait is to wait for ever.
+        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+        self._descriptor = os.open(path, flags)
+        try:
+            status = os.fstat(self._descriptor)
+            if not stat.S_ISREG(status.st_mode):
+                raise OSError("not a map output")
+            self.size_bytes = status.st_size
+            self._map: mmap.mmap | None = None
+            if self.size_bytes:
+                self._map = mmap.mmap(self._descriptor, 0, access=mmap.ACCESS_READ)
+        except BaseException:
+            os.close(self._descriptor)
+            self._descriptor = -1
+            raise
+
+    def __del__(self) -> None:
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+
+    def is_as_it_was(self) -> bool:
+        """Whether it still has its size, and its name."""
+        status = os.fstat(self._descriptor)
+        return status.st_size == self.size_bytes and status.st_nlink > 0
+
+    def piece(self, offset: int, size_bytes: int) -> memoryview:
+        """So many bytes, or fewer at the end, all of them in memory. Raises OSError."""
+        end = min(offset + size_bytes, self.size_bytes)
+        if self._map is None or offset >= end:
+            return memoryview(b"")
+        start = offset - offset % mmap.PAGESIZE
+        try:
+            self._map.madvise(_POPULATE_READ, start, end - start)
+        except OSError as error:
+            if error.errno != 22:  # EINVAL: the kernel is older
+                raise
+        except AttributeError:
+            pass  # no madvise on this system
+        return memoryview(self._map)[offset:end]
+
+
+def _warn_now_and_then(count: int, text: str) -> None:
+    """Log the first, tenth, hundredth, ... time."""
+    if str(count).strip("0") == "1":
+        log.warning("%d %s", count, text)
