@@ -70,7 +70,8 @@ def allow_many_connections() -> None:
 
 def collect_garbage_rarely() -> None:
     """Have Python look for cycles now and then only: with a million tasks, each look takes a second
-    in which no heartbeat is answered, and the core leaves no cycles behind."""
+    in which no heartbeat is answered, and the core leaves no cycles behind.
+    """
     import gc
 
     gc.set_threshold(100_000, 1_000, 1_000)

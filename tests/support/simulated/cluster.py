@@ -18,6 +18,7 @@ from itertools import count
 from typing import Any
 
 from simulation.invariants import validate
+
 from support.simulated.network import Network
 from support.simulated.slot import Work, file_of, records_of
 from support.simulated.worker import SimulatedWorker
