@@ -80,9 +80,13 @@ class Faults:
         if not world.master.is_up and not world.has_ended:
             self._start_master()
         self._have_a_worker()
+        # Who was cut off for long may be about to give up.
+        world.clock.later(world.scenario.death_timeout_s + 1.0, self._have_a_worker)
 
     def _have_a_worker(self) -> None:
         """There is somebody to do the work."""
+        if self.world.is_over:
+            return
         if all(not w.is_up or w.process in self._leaving for w in self.world.workers):
             worker = self.world.workers[0]
             if worker.is_up:

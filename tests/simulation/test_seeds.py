@@ -14,8 +14,8 @@ from simulation.run import check, traced
 FRESH = 320
 PARTS = 4
 
-# Each was wrong once.
-ONCE_WRONG = [230, 512, 1159, 1702, 2310, 2329, 4288, 5010, 6404]
+# Each was wrong once. (When draw.py changes, their stories do, too.)
+ONCE_WRONG = [2329, 2587, 4288, 5010, 6404]
 
 
 @pytest.mark.parametrize("part", range(PARTS))

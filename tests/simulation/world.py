@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from random import Random
 
 from zmr.core import messages as m
@@ -73,7 +74,7 @@ class World:
         for number, worker_draw in enumerate(scenario.workers, 1):
             self.clock.at(0.0, self._add_worker, number, worker_draw)
         self.faults.begin()
-        self._run_until(self._are_over, "jobs do not end")
+        self._run_until(lambda: self.is_over, "jobs do not end")
         self._check_pace()
         self.faults.quiet()
         self._run_until(self._is_settled, "the cluster does not come to rest")
@@ -82,8 +83,7 @@ class World:
         worker = self.receivers[f"w{number}"] = WorkerMachine(self, number, draw)
         self.workers.append(worker)
 
-    def _run_until(self, is_so: object, what: str) -> None:
-        assert callable(is_so)
+    def _run_until(self, is_so: Callable[[], bool], what: str) -> None:
         clock = self.clock
         while not is_so():
             if not clock.step() or clock.steps > _MOST_STEPS or self._is_late():
@@ -103,7 +103,9 @@ class World:
         waits_s = scenario.death_timeout_s + 10 * settings.lost_after_s + 60.0
         return 4 * work_s + 4 * timeout_s + waits_s
 
-    def _are_over(self) -> bool:
+    @property
+    def is_over(self) -> bool:
+        """Whether all jobs have ended, or nobody is there to run them."""
         return self.has_ended or len(self.closed) == len(self.answers) - self._refused()
 
     def _refused(self) -> int:
