@@ -57,6 +57,7 @@ class WorkerCore:
     def __init__(self, settings: WorkerSettings, now: float) -> None:
         self.settings = settings
         self.epoch = 0
+        self._past_epochs: set[int] = set()
         self.slots = SlotTable(settings.slots)
         self.jobs: dict[str, m.JobSpec] = {}
         self.held: dict[int, m.MapDone] = {}  # map outputs, by attempt
@@ -173,6 +174,9 @@ class WorkerCore:
     # --- from the master ---
 
     def _receive(self, frame: m.Frame, now: float) -> None:
+        if frame.epoch in self._past_epochs:  # late: no master has the epoch of another start
+            self.ignored["of a past epoch"] += 1
+            return
         for message in frame.messages:
             if isinstance(message, m.Registered):
                 self._registered(frame.epoch, message, now)
@@ -194,6 +198,7 @@ class WorkerCore:
         self._log(Level.INFO, f"registered with the master at {self.settings.master}")
         if epoch != self.epoch:
             self._newest_attempt = 0
+            self._past_epochs.add(self.epoch)
         self.epoch = epoch
         self._is_registered = True
         self._register_wait_s = 0.5
