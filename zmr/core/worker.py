@@ -62,6 +62,7 @@ class WorkerCore:
     def __init__(self, settings: WorkerSettings, now: float) -> None:
         self.settings = settings
         self.epoch = 0
+        self._past_epochs: set[int] = set()
         self.slots = SlotTable(settings.slots)
         self.jobs: dict[str, m.JobSpec] = {}
         self.held: dict[int, m.MapDone] = {}  # map outputs, by attempt
@@ -162,7 +163,7 @@ class WorkerCore:
             told = self.progress.get(attempt, none)
             rows.append(m.Progress(attempt, told.records, told.bytes, attempt not in running))
         self._credit_told = self._credit()
-        self._send(m.Heartbeat(self._credit_told, tuple(rows)))
+        self._send(m.Heartbeat(self._credit_told, tuple(rows), tuple(self.jobs)))
         self._next_send_at = now + self._heartbeat_interval_s
 
     def _credit(self) -> int:
@@ -184,6 +185,9 @@ class WorkerCore:
     # --- from the master ---
 
     def _receive(self, frame: m.Frame, now: float) -> None:
+        if frame.epoch in self._past_epochs:  # late: no master has the epoch of another start
+            self.ignored["of a past epoch"] += 1
+            return
         for message in frame.messages:
             if isinstance(message, m.Registered):
                 self._registered(frame.epoch, message, now)
@@ -205,6 +209,7 @@ class WorkerCore:
         self._log(Level.INFO, f"registered with the master at {self.settings.master}")
         if epoch != self.epoch:
             self._newest_attempt = 0
+            self._past_epochs.add(self.epoch)
         self.epoch = epoch
         self._is_registered = True
         self._register_wait_s = 0.5
@@ -283,7 +288,7 @@ class WorkerCore:
         """Drop jobs of which nothing is here: perhaps they ended while the master was away."""
         used = {task.job_id for task in self.slots.tasks}
         used |= {done.job_id for done in self.held.values()}
-        for job_id in self.jobs.keys() - used:
+        for job_id in sorted(self.jobs.keys() - used):
             self._forget(job_id)
 
     def _forget(self, job_id: str) -> None:
