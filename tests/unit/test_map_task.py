@@ -106,6 +106,7 @@ def test_every_key_goes_to_the_partition_that_the_job_chooses(tmp_path: Path) ->
 def test_no_rows_make_no_output(tmp_path: Path) -> None:
     for job in (Words(), Summed(), Combined()):
         done = run(job, task(tmp_path, "", n_reduce=2), tmp_path)
+        assert done is not None
         assert (done.path, done.stats.records_out) == ("", 0)
         assert not list(tmp_path.glob("*-map-*"))
 
