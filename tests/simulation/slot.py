@@ -134,7 +134,7 @@ class SimulatedSlot:
         try:
             self.worker.disk.write(path, output)
         except DiskFull:
-            self._fail(task, m.FailureReason.WORKER_ERROR, "No space left on device")
+            self._fail(task, m.FailureReason.DISK_FULL, "No space left on device")
             return
         if fate.end == "die late":
             self.end(1, None)

@@ -161,5 +161,23 @@ class DiscardJob:
     job_id: str
 
 
+@dataclass(frozen=True, slots=True)
+class CheckFiles:
+    """Find out whether these map outputs are whole; `FilesChecked` answers, once or bit by bit."""
+
+    job_id: str
+    files: tuple[tuple[int, str], ...]  # attempt, path
+
+
 MasterAction = Append | Log | Send | Publish | SendSnapshot | CompleteOutput | JobEnded | Quit
-WorkerAction = Log | SendMaster | StartSlot | SendSlot | KillSlot | DiscardFiles | DiscardJob | Quit
+WorkerAction = (
+    Log
+    | SendMaster
+    | StartSlot
+    | SendSlot
+    | KillSlot
+    | DiscardFiles
+    | DiscardJob
+    | CheckFiles
+    | Quit
+)

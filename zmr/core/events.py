@@ -61,5 +61,14 @@ class SlotEnded:
     over_memory: bool  # it was killed for outgrowing its memory
 
 
+@dataclass(frozen=True, slots=True)
+class FilesChecked:
+    """What came of `CheckFiles`, or of a part of it."""
+
+    job_id: str
+    whole: tuple[int, ...]  # attempts
+    damaged: tuple[int, ...]
+
+
 MasterEvent = FrameReceived | StopRequested | JobGiven | OutputCompleted
-WorkerEvent = FrameReceived | StopRequested | SlotSaid | SlotEnded
+WorkerEvent = FrameReceived | StopRequested | SlotSaid | SlotEnded | FilesChecked

@@ -35,6 +35,7 @@ class JobRun:
         self.attempts: dict[int, Attempt] = {}  # live and lost ones
         self.output_is_completing = False  # the shell is writing the manifest
         self.backups_wanted: dict[int, Attempt] = {}  # stragglers, by attempt id
+        self.in_doubt: set[bytes] = set()  # workers who were asked whether map outputs are whole
         self.reason = ""
         self.traceback = ""
         self.out_of_workers = False
@@ -89,6 +90,11 @@ class JobRun:
     def ready(self) -> TaskTable:
         """The table whose idle tasks can run now: the maps until all are complete, also again."""
         return self.maps if self.maps.remaining else self.reduces
+
+    @property
+    def is_held(self) -> bool:
+        """Whether reduces wait until it is clear which map outputs can be read."""
+        return bool(self.in_doubt) and not self.maps.remaining
 
     def commits(self, kind: TaskKind) -> bool:
         """Whether tasks of this kind publish a file of the job's output."""

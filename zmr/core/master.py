@@ -26,7 +26,9 @@ from zmr.core.actions import (
     Send,
     SendSnapshot,
 )
+from zmr.core.care import Care
 from zmr.core.clients import Clients
+from zmr.core.doubts import Doubts
 from zmr.core.events import (
     FrameReceived,
     JobGiven,
@@ -90,6 +92,8 @@ class Master:
         self.clients = Clients(self)
         self.membership = Membership(self)
         self.results = Results(self)
+        self.doubts = Doubts(self)
+        self.care = Care(self)
         self.ended: deque[str] = deque()  # jobs, in the order of their ends
         self._actions: list[MasterAction] = []
         self._has_journal = False
@@ -132,6 +136,8 @@ class Master:
         """What to do about the deadlines that have passed."""
         self._hands_out_at = None
         self.membership.tick(now)
+        self.doubts.tick(now)
+        self.care.tick(now)
         give_up_at = self._give_up_at()
         if give_up_at is not None and now >= give_up_at:
             reason = f"no worker for {self.settings.worker_timeout_s:g} s (--worker-timeout)"
@@ -144,6 +150,7 @@ class Master:
         if self._has_quit:
             return None
         deadlines = [self.workers.next_deadline(), self._give_up_at(), self._hands_out_at]
+        deadlines += [self.doubts.next_deadline(), self.care.next_deadline()]
         if self._exiting_since is not None:
             deadlines.append(self._exiting_since + self.settings.leave_grace_s)
         return min((d for d in deadlines if d is not None), default=None)
@@ -172,6 +179,11 @@ class Master:
     def number_attempts_from(self, number: int) -> None:
         """Give the attempts of this epoch higher numbers than that."""
         self._attempts_granted = max(self._attempts_granted, number)
+
+    @property
+    def newest_attempt(self) -> int:
+        """The id of the attempt that was handed out last; later ones have higher ids."""
+        return self.epoch << 32 | self._attempts_granted
 
     @property
     def takes_jobs(self) -> bool:
@@ -278,6 +290,7 @@ class Master:
     def _follow_up(self, now: float) -> None:
         for job in self.active.values():
             self._advance(job)
+        self.care.go_on_with_somebody()
         if self._stopping is None and not self.is_exiting:
             if self._hands_out_at is None:
                 self._hand_out(now)
@@ -374,6 +387,7 @@ class Master:
         is_told = job.state is JobState.DONE or self.settings.one_job
         level = Level.INFO if is_told else Level.ERROR
         self.log(level, f"job {job.id} {job.state.value}" + (f": {reason}" if reason else ""))
+        self.doubts.job_ended(job)
         self._actions.append(JobEnded(job.outcome(job.state)))
         self.publish(m.JobEvent(job.id, job.state.value, reason))
         self.record(job.closing())
@@ -463,5 +477,6 @@ _FROM_WORKER: dict[type, Callable[[Master, Worker, Any, float], None]] = {
     m.ReduceDone: lambda master, *rest: master.results.completed(*rest),
     m.TaskFailed: lambda master, *rest: master.results.failed(*rest),
     m.CommitRequest: lambda master, *rest: master.results.commit_requested(*rest),
+    m.OutputsChecked: lambda master, *rest: master.doubts.answered(*rest),
     m.Leave: lambda master, *rest: master.membership.leave(*rest),
 }

@@ -28,8 +28,9 @@ class FailureReason(IntEnum):
     NO_PROGRESS = 3  # nothing happened for the task timeout
     OVER_MEMORY = 4  # the slot was killed because it outgrew its memory
     LOST_INPUT = 5  # a reduce could not read map outputs, listed in `lost`
-    WORKER_ERROR = 6  # the worker could not do its part: full disk, unreadable input, ...
+    WORKER_ERROR = 6  # the worker could not do its part: unreadable input, a failing disk, ...
     BAD_JOB = 7  # the job can't be loaded on the worker
+    DISK_FULL = 8  # there was no room to write
 
 
 # --- what a job and its tasks are --------------------------------------------------------------
@@ -191,6 +192,15 @@ class CommitRequest:
 
 
 @dataclass(frozen=True, slots=True)
+class OutputsChecked:
+    """What came of `CheckOutputs`, or of a part of it."""
+
+    job_id: str
+    whole: tuple[int, ...] = ()  # attempts
+    damaged: tuple[int, ...] = ()  # ... or gone
+
+
+@dataclass(frozen=True, slots=True)
 class Leave:
     """The last thing a worker says: it will answer nothing more."""
 
@@ -246,6 +256,14 @@ class ForgetJob:
     """The job has ended: drop its map outputs and its slots."""
 
     job_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class CheckOutputs:
+    """Are the map outputs of these attempts as they were written? Somebody can't read them."""
+
+    job_id: str
+    attempts: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -351,7 +369,7 @@ class TaskEvent:
 @dataclass(frozen=True, slots=True)
 class WorkerEvent:
     worker: str
-    state: str  # "alive", "suspect", "lost", "left"
+    state: str  # "alive", "paused", "suspect", "lost", "left"
     text: str = ""
 
 
@@ -388,7 +406,15 @@ class StartJob:
 
 
 FromWorker = (
-    Register | GetTask | Heartbeat | MapDone | ReduceDone | TaskFailed | CommitRequest | Leave
+    Register
+    | GetTask
+    | Heartbeat
+    | MapDone
+    | ReduceDone
+    | TaskFailed
+    | CommitRequest
+    | OutputsChecked
+    | Leave
 )
 FromClient = Submit | CancelJob | GetSnapshot
 FromMaster = (
@@ -400,6 +426,7 @@ FromMaster = (
     | HeartbeatReply
     | RegisterAgain
     | ForgetJob
+    | CheckOutputs
     | Exit
     | Refused
     | Submitted

@@ -73,6 +73,7 @@ class Results:
             done = replace(done, partition_bytes=())  # nobody asks for them
         master.record(Completed(done))
         job.complete(attempt, done, now)
+        master.care.succeeded(worker, now)
         master.release(attempt)
         if isinstance(done, m.MapDone) and done.path:
             worker.takes_output(job.id, attempt.id, task.index)
@@ -145,27 +146,19 @@ class Results:
         master.record(AttemptFailed(job.id, attempt.id, lost_input))
         task.count_failure(attempt.peer, lost_input)
         if lost_input:
-            self._inputs_lost(job, task, failed)
+            master.doubts.reported(job, attempt, failed.lost, now)
             times, limit = task.lost_inputs, _LOST_INPUTS_ALLOWED
             what = "could not read its input"
         else:
             times, limit = task.failures, job.spec.max_attempts
             what = "failed"
+        master.care.failed(attempt, failed, now)
         count = f"{times} of {limit}"
         master.log(Level.WARNING, f"{attempt} {what} on {name} ({count}): {failed.message}")
         if times >= limit:
             job.traceback = failed.traceback
             reason = f"{task} {what} {counted(times, 'time')}, the last on {name}: {failed.message}"
             master.end_job(job, "fail", reason, now)
-
-    def _inputs_lost(self, job: JobRun, task: TaskRecord, failed: m.TaskFailed) -> None:
-        """Have the maps whose outputs can't be read run again."""
-        for index, attempt_id in failed.lost:
-            if index >= len(job.maps):
-                continue
-            source = job.maps.tasks[index]
-            if source.is_result(attempt_id):
-                self.lose_output(job, source, f"{task} can't read it", may_return=False)
 
     # --- loss and return ---
 

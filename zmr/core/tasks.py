@@ -122,7 +122,7 @@ class TaskRecord:
             self.lost_inputs += 1
         else:
             self.failures += 1
-            self.failed_on |= {peer}
+        self.failed_on |= {peer}
 
     def is_result(self, attempt_id: int) -> bool:
         """Whether the task is complete by this attempt."""

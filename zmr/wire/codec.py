@@ -131,6 +131,9 @@ _ENCODERS: dict[type, Callable[[Any], pb.Message]] = {
             job_id=v.job_id, type=r.enum(v.kind), id=v.index, attempt=v.attempt
         )
     ),
+    m.OutputsChecked: lambda v: pb.Message(
+        outputs_checked=pb.OutputsChecked(job_id=v.job_id, whole=v.whole, damaged=v.damaged)
+    ),
     m.Leave: lambda v: pb.Message(leave=pb.Leave(reason=r.text(v.reason))),
     m.Registered: lambda v: pb.Message(
         registered=pb.Registered(
@@ -150,6 +153,9 @@ _ENCODERS: dict[type, Callable[[Any], pb.Message]] = {
     m.HeartbeatReply: lambda v: pb.Message(heartbeat_reply=pb.HeartbeatReply()),
     m.RegisterAgain: lambda v: pb.Message(register_again=pb.RegisterAgain()),
     m.ForgetJob: lambda v: pb.Message(forget_job=pb.ForgetJob(job_id=v.job_id)),
+    m.CheckOutputs: lambda v: pb.Message(
+        check_outputs=pb.CheckOutputs(job_id=v.job_id, attempts=v.attempts)
+    ),
     m.Exit: lambda v: pb.Message(exit=pb.Exit(reason=r.text(v.reason))),
     m.Refused: lambda v: pb.Message(refused=pb.Refused(reason=r.text(v.reason))),
     m.Submit: lambda v: pb.Message(submit=r.submit(v)),
@@ -180,6 +186,11 @@ _DECODERS: dict[str, Callable[[Any], m.Message]] = {
     "reduce_done": r.read_reduce_done,
     "task_failed": r.read_task_failed,
     "commit_request": lambda v: m.CommitRequest(v.job_id, r.kind(v.type), v.id, v.attempt),
+    "outputs_checked": lambda v: m.OutputsChecked(
+        v.job_id,
+        tuple(r.several(v.whole, "map outputs")),
+        tuple(r.several(v.damaged, "map outputs")),
+    ),
     "leave": lambda v: m.Leave(v.reason),
     "registered": lambda v: m.Registered(
         r.seconds(v.heartbeat_interval_s, "heartbeat interval"),
@@ -194,6 +205,9 @@ _DECODERS: dict[str, Callable[[Any], m.Message]] = {
     "heartbeat_reply": lambda v: m.HeartbeatReply(),
     "register_again": lambda v: m.RegisterAgain(),
     "forget_job": lambda v: m.ForgetJob(r.name(v.job_id, "job id")),
+    "check_outputs": lambda v: m.CheckOutputs(
+        v.job_id, tuple(r.several(v.attempts, "map outputs"))
+    ),
     "exit": lambda v: m.Exit(v.reason),
     "refused": lambda v: m.Refused(v.reason),
     "submit": r.read_submit,

@@ -23,6 +23,7 @@ class FailureReason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     FAILURE_REASON_LOST_INPUT: _ClassVar[FailureReason]
     FAILURE_REASON_WORKER_ERROR: _ClassVar[FailureReason]
     FAILURE_REASON_BAD_JOB: _ClassVar[FailureReason]
+    FAILURE_REASON_DISK_FULL: _ClassVar[FailureReason]
 TASK_KIND_UNSPECIFIED: TaskKind
 TASK_KIND_MAP: TaskKind
 TASK_KIND_REDUCE: TaskKind
@@ -34,6 +35,7 @@ FAILURE_REASON_OVER_MEMORY: FailureReason
 FAILURE_REASON_LOST_INPUT: FailureReason
 FAILURE_REASON_WORKER_ERROR: FailureReason
 FAILURE_REASON_BAD_JOB: FailureReason
+FAILURE_REASON_DISK_FULL: FailureReason
 
 class Frame(_message.Message):
     __slots__ = ("version", "epoch", "messages")
@@ -46,7 +48,7 @@ class Frame(_message.Message):
     def __init__(self, version: _Optional[int] = ..., epoch: _Optional[int] = ..., messages: _Optional[_Iterable[_Union[Message, _Mapping]]] = ...) -> None: ...
 
 class Message(_message.Message):
-    __slots__ = ("register", "get_task", "heartbeat", "map_done", "reduce_done", "task_failed", "commit_request", "leave", "registered", "task_response", "cancel", "commit_reply", "ack", "heartbeat_reply", "register_again", "forget_job", "exit", "refused", "submit", "cancel_job", "get_snapshot", "submitted", "snapshot", "start_job", "task", "progress")
+    __slots__ = ("register", "get_task", "heartbeat", "map_done", "reduce_done", "task_failed", "commit_request", "leave", "outputs_checked", "registered", "task_response", "cancel", "commit_reply", "ack", "heartbeat_reply", "register_again", "forget_job", "exit", "refused", "check_outputs", "submit", "cancel_job", "get_snapshot", "submitted", "snapshot", "start_job", "task", "progress")
     REGISTER_FIELD_NUMBER: _ClassVar[int]
     GET_TASK_FIELD_NUMBER: _ClassVar[int]
     HEARTBEAT_FIELD_NUMBER: _ClassVar[int]
@@ -55,6 +57,7 @@ class Message(_message.Message):
     TASK_FAILED_FIELD_NUMBER: _ClassVar[int]
     COMMIT_REQUEST_FIELD_NUMBER: _ClassVar[int]
     LEAVE_FIELD_NUMBER: _ClassVar[int]
+    OUTPUTS_CHECKED_FIELD_NUMBER: _ClassVar[int]
     REGISTERED_FIELD_NUMBER: _ClassVar[int]
     TASK_RESPONSE_FIELD_NUMBER: _ClassVar[int]
     CANCEL_FIELD_NUMBER: _ClassVar[int]
@@ -65,6 +68,7 @@ class Message(_message.Message):
     FORGET_JOB_FIELD_NUMBER: _ClassVar[int]
     EXIT_FIELD_NUMBER: _ClassVar[int]
     REFUSED_FIELD_NUMBER: _ClassVar[int]
+    CHECK_OUTPUTS_FIELD_NUMBER: _ClassVar[int]
     SUBMIT_FIELD_NUMBER: _ClassVar[int]
     CANCEL_JOB_FIELD_NUMBER: _ClassVar[int]
     GET_SNAPSHOT_FIELD_NUMBER: _ClassVar[int]
@@ -81,6 +85,7 @@ class Message(_message.Message):
     task_failed: TaskFailed
     commit_request: CommitRequest
     leave: Leave
+    outputs_checked: OutputsChecked
     registered: Registered
     task_response: TaskResponse
     cancel: Cancel
@@ -91,6 +96,7 @@ class Message(_message.Message):
     forget_job: ForgetJob
     exit: Exit
     refused: Refused
+    check_outputs: CheckOutputs
     submit: Submit
     cancel_job: CancelJob
     get_snapshot: GetSnapshot
@@ -99,7 +105,7 @@ class Message(_message.Message):
     start_job: StartJob
     task: Task
     progress: Progress
-    def __init__(self, register: _Optional[_Union[Register, _Mapping]] = ..., get_task: _Optional[_Union[GetTask, _Mapping]] = ..., heartbeat: _Optional[_Union[Heartbeat, _Mapping]] = ..., map_done: _Optional[_Union[MapDone, _Mapping]] = ..., reduce_done: _Optional[_Union[ReduceDone, _Mapping]] = ..., task_failed: _Optional[_Union[TaskFailed, _Mapping]] = ..., commit_request: _Optional[_Union[CommitRequest, _Mapping]] = ..., leave: _Optional[_Union[Leave, _Mapping]] = ..., registered: _Optional[_Union[Registered, _Mapping]] = ..., task_response: _Optional[_Union[TaskResponse, _Mapping]] = ..., cancel: _Optional[_Union[Cancel, _Mapping]] = ..., commit_reply: _Optional[_Union[CommitReply, _Mapping]] = ..., ack: _Optional[_Union[Ack, _Mapping]] = ..., heartbeat_reply: _Optional[_Union[HeartbeatReply, _Mapping]] = ..., register_again: _Optional[_Union[RegisterAgain, _Mapping]] = ..., forget_job: _Optional[_Union[ForgetJob, _Mapping]] = ..., exit: _Optional[_Union[Exit, _Mapping]] = ..., refused: _Optional[_Union[Refused, _Mapping]] = ..., submit: _Optional[_Union[Submit, _Mapping]] = ..., cancel_job: _Optional[_Union[CancelJob, _Mapping]] = ..., get_snapshot: _Optional[_Union[GetSnapshot, _Mapping]] = ..., submitted: _Optional[_Union[Submitted, _Mapping]] = ..., snapshot: _Optional[_Union[Snapshot, _Mapping]] = ..., start_job: _Optional[_Union[StartJob, _Mapping]] = ..., task: _Optional[_Union[Task, _Mapping]] = ..., progress: _Optional[_Union[Progress, _Mapping]] = ...) -> None: ...
+    def __init__(self, register: _Optional[_Union[Register, _Mapping]] = ..., get_task: _Optional[_Union[GetTask, _Mapping]] = ..., heartbeat: _Optional[_Union[Heartbeat, _Mapping]] = ..., map_done: _Optional[_Union[MapDone, _Mapping]] = ..., reduce_done: _Optional[_Union[ReduceDone, _Mapping]] = ..., task_failed: _Optional[_Union[TaskFailed, _Mapping]] = ..., commit_request: _Optional[_Union[CommitRequest, _Mapping]] = ..., leave: _Optional[_Union[Leave, _Mapping]] = ..., outputs_checked: _Optional[_Union[OutputsChecked, _Mapping]] = ..., registered: _Optional[_Union[Registered, _Mapping]] = ..., task_response: _Optional[_Union[TaskResponse, _Mapping]] = ..., cancel: _Optional[_Union[Cancel, _Mapping]] = ..., commit_reply: _Optional[_Union[CommitReply, _Mapping]] = ..., ack: _Optional[_Union[Ack, _Mapping]] = ..., heartbeat_reply: _Optional[_Union[HeartbeatReply, _Mapping]] = ..., register_again: _Optional[_Union[RegisterAgain, _Mapping]] = ..., forget_job: _Optional[_Union[ForgetJob, _Mapping]] = ..., exit: _Optional[_Union[Exit, _Mapping]] = ..., refused: _Optional[_Union[Refused, _Mapping]] = ..., check_outputs: _Optional[_Union[CheckOutputs, _Mapping]] = ..., submit: _Optional[_Union[Submit, _Mapping]] = ..., cancel_job: _Optional[_Union[CancelJob, _Mapping]] = ..., get_snapshot: _Optional[_Union[GetSnapshot, _Mapping]] = ..., submitted: _Optional[_Union[Submitted, _Mapping]] = ..., snapshot: _Optional[_Union[Snapshot, _Mapping]] = ..., start_job: _Optional[_Union[StartJob, _Mapping]] = ..., task: _Optional[_Union[Task, _Mapping]] = ..., progress: _Optional[_Union[Progress, _Mapping]] = ...) -> None: ...
 
 class Split(_message.Message):
     __slots__ = ("path", "offset", "length")
@@ -335,6 +341,16 @@ class CommitRequest(_message.Message):
     attempt: int
     def __init__(self, job_id: _Optional[str] = ..., type: _Optional[_Union[TaskKind, str]] = ..., id: _Optional[int] = ..., attempt: _Optional[int] = ...) -> None: ...
 
+class OutputsChecked(_message.Message):
+    __slots__ = ("job_id", "whole", "damaged")
+    JOB_ID_FIELD_NUMBER: _ClassVar[int]
+    WHOLE_FIELD_NUMBER: _ClassVar[int]
+    DAMAGED_FIELD_NUMBER: _ClassVar[int]
+    job_id: str
+    whole: _containers.RepeatedScalarFieldContainer[int]
+    damaged: _containers.RepeatedScalarFieldContainer[int]
+    def __init__(self, job_id: _Optional[str] = ..., whole: _Optional[_Iterable[int]] = ..., damaged: _Optional[_Iterable[int]] = ...) -> None: ...
+
 class Leave(_message.Message):
     __slots__ = ("reason",)
     REASON_FIELD_NUMBER: _ClassVar[int]
@@ -386,6 +402,14 @@ class HeartbeatReply(_message.Message):
 class RegisterAgain(_message.Message):
     __slots__ = ()
     def __init__(self) -> None: ...
+
+class CheckOutputs(_message.Message):
+    __slots__ = ("job_id", "attempts")
+    JOB_ID_FIELD_NUMBER: _ClassVar[int]
+    ATTEMPTS_FIELD_NUMBER: _ClassVar[int]
+    job_id: str
+    attempts: _containers.RepeatedScalarFieldContainer[int]
+    def __init__(self, job_id: _Optional[str] = ..., attempts: _Optional[_Iterable[int]] = ...) -> None: ...
 
 class ForgetJob(_message.Message):
     __slots__ = ("job_id",)
