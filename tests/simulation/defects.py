@@ -205,9 +205,9 @@ def _(job: jobs.JobRun) -> None:
     pass
 
 
-@defect("an unreadable map output is not made again", results.Results, "_inputs_lost")
-def _(self: Any, job: Any, task: tasks.TaskRecord, failed: m.TaskFailed) -> None:
-    task.lost_inputs += 1
+@defect("an unreadable map output is not made again", doubts.Doubts, "_lose")
+def _(self: Any, job: jobs.JobRun, outputs: dict[int, int], why: str) -> None:
+    pass
 
 
 @defect("a partition is off by one", jobs.JobRun, "task_message")

@@ -120,6 +120,7 @@ class Ledger:
         self._of_task: dict[TaskKey, list[int]] = {}
         self._failing: dict[int, m.TaskFailed] = {}  # what this frame says, by attempt
         self._cancelled: list[int] = []  # in this turn
+        self._full: list[str] = []  # workers whose disks are full, as this turn has shown
 
     # --- the master ---
 
@@ -132,6 +133,7 @@ class Ledger:
             self._check_fenced(actions)
             return
         self._cancelled.clear()
+        self._full.clear()
         for action in actions:
             if isinstance(action, Publish):
                 self._published(action.event)
@@ -271,12 +273,9 @@ class Ledger:
 
     def _check_full_disks(self) -> None:
         """Whoever has a full disk is paused at once."""
-        for id, failed in self._failing.items():
-            if failed.reason is m.FailureReason.DISK_FULL and self.attempts[id].state == "failed":
-                worker = self.attempts[id].worker
-                peer = self.peers[worker]
-                is_last = not self._takers() - {worker}
-                assert peer.paused_at is not None or is_last, f"{worker} is not paused"
+        for worker in self._full:
+            is_last = not self._takers() - {worker}
+            assert self.peers[worker].paused_at is not None or is_last, f"{worker} is not paused"
 
     def _task_event(self, event: m.TaskEvent) -> None:
         task = event.job_id, event.kind, event.index
@@ -325,6 +324,8 @@ class Ledger:
             for _, lost in failing.lost:
                 is_own = lost in self.attempts and self.attempts[lost].worker == worker
                 self._unreadable.reported(lost, id, is_own)
+            if failing.reason is m.FailureReason.DISK_FULL:
+                self._full.append(worker)
             if failing.reason is not m.FailureReason.USER_ERROR:
                 self.peers[worker].blamed[task] = self._world.master.now
         books = self.lost_inputs if lost_input else self.failures
