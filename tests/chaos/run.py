@@ -24,14 +24,20 @@ _OPTIONS = ("-r", str(N_REDUCE), "--max-attempts", "1000", "--task-timeout", "4"
 
 
 class Chaos:
-    """Runs jobs in `folder`, which has to be there, under accidents. Every one is told of."""
+    """Runs jobs in `folder`, which has to be there, under accidents. Every one is told of.
 
-    def __init__(self, seed: int, folder: Path, tell: Callable[[str], None]) -> None:
+    `n_lines` is how long each of the input files is.
+    """
+
+    def __init__(
+        self, seed: int, folder: Path, tell: Callable[[str], None], n_lines: int = 4000
+    ) -> None:
         self._folder = folder
         self._rng = Random(seed)
         self._tell = tell
         self._began = monotonic()
-        self._rounds = 0
+        self._n_lines = n_lines
+        self.rounds = 0
         self._accidents: Accidents | None = None
 
     def run(self, duration_s: float) -> None:
@@ -58,10 +64,10 @@ class Chaos:
         """What there was."""
         happened = self._accidents.happened if self._accidents is not None else {}
         counts = ", ".join(f"{what} {times}" for what, times in sorted(happened.items()))
-        return f"{self._rounds} rounds of jobs; {counts or 'no accidents'}"
+        return f"{self.rounds} rounds of jobs; {counts or 'no accidents'}"
 
     def _prepare(self, machines: Machines) -> None:
-        self._jobs = jobs(self._folder / "input", self._rng)
+        self._jobs = jobs(self._folder / "input", self._rng, self._n_lines)
         machines.start_master()
         machines.add_seat()
         machines.add_seat("--no-direct-read")
@@ -91,10 +97,10 @@ class Chaos:
 
     def _round(self, machines: Machines, accidents: Accidents, most: int) -> None:
         """Some jobs, and so many accidents at most."""
-        self._rounds += 1
+        self.rounds += 1
         running: list[tuple[Job, Path, Command]] = []
         for job in self._rng.sample(self._jobs, self._rng.randint(1, len(self._jobs))):
-            out = self._folder / f"out-{self._rounds}-{job.name}"
+            out = self._folder / f"out-{self.rounds}-{job.name}"
             command = machines.cluster.submit(job.name, job.input, "-o", out, *_OPTIONS)
             running.append((job, out, command))
         for _ in range(most):
@@ -107,7 +113,7 @@ class Chaos:
             status = command.wait(_LONGEST_CALM_S)
             assert status == 0, f"{command}\nmaster: {machines.master}"
             job.check(out)
-        self._say(f"round {self._rounds}: {', '.join(job.name for job, _, _ in running)} right")
+        self._say(f"round {self.rounds}: {', '.join(job.name for job, _, _ in running)} right")
 
     def _say(self, text: str) -> None:
         self._tell(f"{monotonic() - self._began:8.2f} {text}")

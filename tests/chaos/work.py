@@ -8,7 +8,7 @@ from pathlib import Path
 from random import Random
 
 N_REDUCE = 4
-_FILES, _LINES = 30, 4000
+_FILES = 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,13 +30,13 @@ class Job:
         assert tuple(lines) == self.lines, f"{self.name}: {out} is wrong"
 
 
-def jobs(folder: Path, rng: Random) -> list[Job]:
-    """A word count and a sort over new text in the folder."""
+def jobs(folder: Path, rng: Random, n_lines: int) -> list[Job]:
+    """A word count and a sort over new text in the folder: so many lines a file."""
     words = ["".join(rng.choices("abcdefghijklmnop", k=rng.randint(2, 9))) for _ in range(2000)]
     folder.mkdir()
     lines: list[str] = []
     for number in range(_FILES):
-        own = [" ".join(rng.choices(words, k=rng.randint(1, 15))) for _ in range(_LINES)]
+        own = [" ".join(rng.choices(words, k=rng.randint(1, 15))) for _ in range(n_lines)]
         (folder / f"{number}.txt").write_text("\n".join(own) + "\n")
         lines += own
     counts = Counter(word for line in lines for word in line.split())
