@@ -44,6 +44,10 @@ NOT_RUN = {
         BLOCK_OF_SH.findall((CHECKOUT / "docs" / "simulation.md").read_text()),
         "thousands of seeds take minutes; tests/simulation tries some, and the command",
     ),
+    **dict.fromkeys(
+        BLOCK_OF_SH.findall((CHECKOUT / "docs" / "reliability.md").read_text()),
+        "minutes of chaos; test_chaos has some seconds of it",
+    ),
 }
 
 
