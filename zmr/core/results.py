@@ -71,7 +71,7 @@ class Results:
             master.log(Level.INFO, f"{attempt}, thought lost, is complete on {worker.name}")
         if isinstance(done, m.MapDone):
             done = replace(done, partition_bytes=())  # nobody asks for them
-        master.record(Completed(done))
+        master.record(Completed(replace(done, job_id=job.public_id)))
         job.complete(attempt, done, now)
         master.release(attempt)
         if isinstance(done, m.MapDone) and not job.is_map_only:
@@ -81,7 +81,7 @@ class Results:
 
     def _is_result(self, done: m.MapDone | m.ReduceDone, kind: m.TaskKind) -> bool:
         """Whether this attempt is the one that completed the task: then this is a repetition."""
-        job = self._master.jobs.get(done.job_id)
+        job = self._master.active.get(done.job_id)
         if job is None or done.index >= len(job.table(kind)):
             return False
         return job.table(kind).tasks[done.index].is_result(done.attempt)
@@ -107,7 +107,7 @@ class Results:
             master.publish_attempt(attempt)
         if task.committer is None:
             task.committer = attempt
-            master.record(CommitGranted(job.id, attempt.id))
+            master.record(CommitGranted(job.public_id, attempt.id))
         if task.committer is attempt:
             attempt.was_granted = True
             master.send(worker.peer, m.CommitReply(attempt.id, granted=True))
@@ -142,7 +142,7 @@ class Results:
         master.close_attempt(attempt, "fail")
         master.publish_attempt(attempt, failed.message)
         lost_input = failed.reason is m.FailureReason.LOST_INPUT and task.kind is m.TaskKind.REDUCE
-        master.record(AttemptFailed(job.id, attempt.id, lost_input))
+        master.record(AttemptFailed(job.public_id, attempt.id, lost_input))
         task.count_failure(attempt.peer, lost_input)
         if lost_input:
             self._inputs_lost(job, task, failed)
@@ -156,7 +156,7 @@ class Results:
         if times >= limit:
             job.traceback = failed.traceback
             reason = f"{task} {what} {counted(times, 'time')}, the last on {name}: {failed.message}"
-            master.end_job(job, "fail", reason, now)
+            master.end_job(job, "fail", job.told_of_step(reason), now)
 
     def _inputs_lost(self, job: JobRun, task: TaskRecord, failed: m.TaskFailed) -> None:
         """Have the maps whose outputs can't be read run again."""
@@ -171,7 +171,7 @@ class Results:
 
     def lose_output(self, job: JobRun, task: TaskRecord, why: str, may_return: bool) -> None:
         """A completed map's output can't be had: the map runs again, unless its worker returns."""
-        self._master.record(OutputLost(job.id, task.index, may_return))
+        self._master.record(OutputLost(job.public_id, task.index, may_return))
         attempt = job.lose_output(task, may_return)
         self._master.publish_attempt(attempt, f"its output: {why}")
 
@@ -205,7 +205,7 @@ class Results:
         master = self._master
         job.table(attempt.task.kind).attempt_returned(attempt, now)
         if attempt.task.committer is attempt:
-            master.record(CommitGranted(job.id, attempt.id))
+            master.record(CommitGranted(job.public_id, attempt.id))
         for other in attempt.task.attempts:
             job.backups_wanted.pop(other.id, None)
         master.occupy(worker, attempt)

@@ -71,6 +71,7 @@ _ENCODERS: dict[type, Callable[[Any], pb.JournalRecord]] = {
             submit=r.submit(v.submit), split_bytes=v.split_bytes, words=r.text(v.words)
         )
     ),
+    j.StepBegun: lambda v: pb.JournalRecord(step_begun=pb.StepBegun(job_id=v.job_id)),
     j.HandedOut: lambda v: pb.JournalRecord(
         handed_out=pb.HandedOut(
             job_id=v.job_id, type=r.enum(v.kind), id=v.task, attempt=v.attempt, peer=v.peer
@@ -108,6 +109,7 @@ _DECODERS: dict[str, Callable[[Any], j.Record]] = {
         v.split_bytes,
         v.words,
     ),
+    "step_begun": lambda v: j.StepBegun(v.job_id),
     "handed_out": lambda v: j.HandedOut(v.job_id, r.kind(v.type), v.id, v.attempt, v.peer),
     "commit_granted": lambda v: j.CommitGranted(v.job_id, v.attempt),
     "map_completed": lambda v: j.Completed(r.read_map_done(v)),

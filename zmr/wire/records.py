@@ -17,6 +17,7 @@ from zmr.wire import zmr_pb2 as pb
 MAX_SLOTS = 10_000
 MAX_CREDIT = 1_000_000
 MAX_REDUCE = 1_000_000
+MAX_STEPS = 1_000
 _MAX_ELEMENTS = 1_000_000
 _NAME_LENGTH = 100
 _ENDPOINT = re.compile(
@@ -108,6 +109,23 @@ def reason(value: int) -> m.FailureReason:
 # --- jobs and tasks ----------------------------------------------------------------------------
 
 
+def params(params: tuple[tuple[str, str], ...]) -> list[pb.Param]:
+    return [pb.Param(name=text(name), value=text(value)) for name, value in params]
+
+
+def read_params(params: Any) -> tuple[tuple[str, str], ...]:
+    return tuple((param.name, param.value) for param in params)
+
+
+def step(step: m.Step) -> pb.Step:
+    return pb.Step(name=text(step.name), params=params(step.params), n_reduce=step.n_reduce)
+
+
+def read_step(step: pb.Step) -> m.Step:
+    n_reduce = bounded(step.n_reduce, MAX_REDUCE, "reduce tasks")
+    return m.Step(step.name, read_params(step.params), n_reduce)
+
+
 def spec(spec: m.JobSpec) -> pb.JobSpec:
     return pb.JobSpec(
         job_id=spec.job_id,
@@ -115,32 +133,39 @@ def spec(spec: m.JobSpec) -> pb.JobSpec:
         reference=path(spec.reference),
         source=spec.source,
         search_path=path(spec.search_path),
-        params=[pb.Param(name=text(name), value=text(value)) for name, value in spec.params],
+        params=params(spec.params),
         n_reduce=spec.n_reduce,
         output=path(spec.output),
         max_attempts=spec.max_attempts,
         task_timeout_s=spec.task_timeout_s,
         backup_after_s=spec.backup_after_s,
         bounds=spec.bounds,
+        steps=[step(each) for each in spec.steps],
+        step=spec.step,
     )
 
 
 def read_spec(spec: pb.JobSpec) -> m.JobSpec:
     if spec.max_attempts < 1 or not spec.task_timeout_s > 0 or not spec.backup_after_s >= 0:
         raise BadFrame("a job with limits that make no sense")
+    steps = bounded(len(spec.steps), MAX_STEPS, "steps")
+    if steps and not spec.step:
+        name(f"{spec.job_id}.{steps}", "job id")  # of the last step
     return m.JobSpec(
         job_id=name(spec.job_id, "job id"),
         name=spec.name,
         reference=read_path(spec.reference),
         source=spec.source,
         search_path=read_path(spec.search_path),
-        params=tuple((param.name, param.value) for param in spec.params),
+        params=read_params(spec.params),
         n_reduce=bounded(spec.n_reduce, MAX_REDUCE, "reduce tasks"),
         output=read_path(spec.output),
         max_attempts=spec.max_attempts,
         task_timeout_s=spec.task_timeout_s,
         backup_after_s=spec.backup_after_s,
         bounds=spec.bounds,
+        steps=tuple(map(read_step, spec.steps)),
+        step=bounded(spec.step, steps, "as the number of a step"),
     )
 
 
@@ -383,6 +408,8 @@ def job_status(status: m.JobStatus) -> pb.JobStatus:
         reduces_done=status.reduces_done,
         n_reduce=status.n_reduce,
         reason=text(status.reason),
+        step=status.step,
+        n_steps=status.n_steps,
     )
 
 
@@ -396,6 +423,8 @@ def read_job_status(status: pb.JobStatus) -> m.JobStatus:
         status.reduces_done,
         status.n_reduce,
         status.reason,
+        status.step,
+        status.n_steps,
     )
 
 
