@@ -102,7 +102,7 @@ def bind(
     for name, value in given:
         parameter = parameters.get(name)
         if parameter is None:
-            raise JobError(_unknown(job_name, name, parameters))
+            raise JobError(unknown(job_name, name, parameters))
         if name in values:
             raise JobError(f"parameter {name!r} of {job_name} is given twice")
         try:
@@ -129,7 +129,8 @@ _NEEDS: dict[type, str] = {
 }
 
 
-def _unknown(job_name: str, name: str, parameters: Mapping[str, Parameter]) -> str:
+def unknown(job_name: str, name: str, parameters: Mapping[str, Parameter]) -> str:
+    """What to say of a parameter that there is not."""
     if not parameters:
         return f"{job_name} has no parameter {name!r}: it takes none"
     from difflib import get_close_matches

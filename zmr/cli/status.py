@@ -11,6 +11,7 @@ from zmr.cli.command import Command
 from zmr.cli.options import give_up_after, insecure, option
 from zmr.cli.streams import to_stdout
 from zmr.core.messages import Snapshot
+from zmr.core.steps import told
 from zmr.net.address import parse
 from zmr.net.client import Client
 
@@ -39,8 +40,9 @@ def _json(snapshot: Snapshot) -> str:
 
 def _text(snapshot: Snapshot) -> str:
     lines = [
-        f"job {job.job_id}: {job.state}, maps {job.maps_done} of {job.n_map}, "
-        f"reduces {job.reduces_done} of {job.n_reduce}" + (f" ({job.reason})" if job.reason else "")
+        f"job {job.job_id}: {told(job.step, job.n_steps, job.state)}, "
+        f"maps {job.maps_done} of {job.n_map}, reduces {job.reduces_done} of {job.n_reduce}"
+        + (f" ({job.reason})" if job.reason else "")
         for job in snapshot.jobs
     ]
     lines += [

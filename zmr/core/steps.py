@@ -19,6 +19,12 @@ def temporary_folder(folder: str, job_id: str) -> str:
     return f"{folder.rstrip('/')}/.zmr-{job_id}"
 
 
+def whole_output(folder: str) -> str:
+    """The output folder of the whole, for that of any step."""
+    above, mark, rest = folder.rpartition("/.zmr-")
+    return above if mark and rest.count("/") == 1 else folder
+
+
 def step_spec(spec: JobSpec, number: int) -> JobSpec:
     """What workers are told of a step, from 1. A job that is no pipeline is its only step."""
     if not spec.steps:

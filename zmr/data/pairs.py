@@ -100,9 +100,7 @@ def pickled_columns(batch: pa.RecordBatch) -> list[str]:
     return [field.name for field in batch.schema if columns.is_pickled(field)]
 
 
-def read_blocks(
-    path: str, offset: int, length: int
-) -> Iterator[tuple[pa.RecordBatch, int]]:
+def read_blocks(path: str, offset: int, length: int) -> Iterator[tuple[pa.RecordBatch, int]]:
     """The blocks of which the first byte lies in the piece, and their sizes in bytes.
 
     `length` -1 is all that follows. Raises OSError if the file can't be read or is damaged.

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 class Pairs(InputFormat):
     """A record is a (key, value) pair, as it was put out.
 
-    For `map_batch`, a batch has the columns "key" (or for tuples "key.0", "key.1", ...) and "value".
+    For `map_batch`, a batch has the columns "key", or for tuples "key.0", "key.1", ..., and
+    "value".
     """
 
     splittable = True
@@ -29,7 +30,12 @@ class Pairs(InputFormat):
         from zmr.data.pairs import pairs_of, read_blocks
 
         for batch, size_bytes in read_blocks(split.path, split.offset, split.length):
-            yield list(pairs_of(batch)), size_bytes
+            try:
+                pairs = pairs_of(batch)
+            except Exception as error:  # of the unpickling of the job's own classes
+                reason = f"a pair can't be made again: {type(error).__name__}: {error}"
+                raise BadRecord(split.path, "", reason) from error
+            yield pairs, size_bytes
 
     def read_batches(self, split: Split, count: CountUp) -> Iterator[Batch]:
         from zmr.data.pairs import read_blocks
