@@ -157,8 +157,7 @@ def check_job(job_class: type[Job]) -> None:
         if isinstance(value, type) or not (value is None or callable(value)):
             raise JobError(f"{name}.{method} must be a method, not {shown(value)}")
     reducers: Any = job_class.reducers
-    may_be = reducers is None or isinstance(reducers, property)  # it may depend on parameters
-    if not may_be and not (type(reducers) is int and reducers > 0):
+    if reducers is not None and not (type(reducers) is int and reducers > 0):
         raise JobError(f"{name}.reducers must be an int from 1 on, not {shown(reducers)}")
     if job_class.partition is None:
         raise JobError(f"{name}.partition must be a method, not None")

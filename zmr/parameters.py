@@ -75,7 +75,8 @@ def declared(job_class: type, base: type, reserved: Iterable[str]) -> dict[str, 
                 continue
             value_type = _value_type(kind)
             if name in reserved:
-                if value_type is None:
+                known = _value_type(_evaluate(_annotations(base).get(name), base))
+                if value_type is None or value_type is known:
                     continue  # `input: Lines = Lines()` only repeats what is known
                 raise JobError(
                     f"{owner.__name__}.{name}: a parameter can't have this name, "

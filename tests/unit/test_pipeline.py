@@ -48,7 +48,7 @@ class Words(Job):
         for word in line.split(): yield word, 1
     reduce = Sum()
 class ByCount(Job):
-    reducers = 1
+    reducers: int = 1
     least: int = 0
     prefix: str = ""
     def map(self, pair):
@@ -154,7 +154,7 @@ def test_workers_load_each_step_with_what_it_reads_and_writes(tmp_path: Path) ->
 
 
 def test_a_later_step_can_not_have_its_input_sampled(tmp_path: Path) -> None:
-    text = HEADER.replace("    reducers = 1\n", "    partition = Range()\n")
+    text = HEADER.replace("    reducers: int = 1\n", "    partition = Range()\n")
     (tmp_path / "in").touch()
     cases = (2, "Range()", True), (1, "Range()", False), (2, "Range([5])", False)
     for n, partition, is_refused in cases:
