@@ -9,20 +9,15 @@ from typing import Any
 from benchmarks.report import REFERENCE
 from benchmarks.rounds import WorkResult
 
-_COLOUR, _OTHERS = "#1f6feb", "#b8c0cc"
+COLOUR, OTHERS = "#1f6feb", "#b8c0cc"
 _BAR_INCHES, _TITLE_INCHES, _WIDTH_INCHES = 0.28, 0.75, 8.0
 
 
 def plot(results: Sequence[WorkResult], path: Path) -> bool:
     """Write an SVG file of the works that have results; return whether that was possible."""
-    try:
-        import matplotlib as mpl  # type: ignore[import-not-found]
-    except ImportError:
+    pyplot = pyplot_for_svg()
+    if pyplot is None:
         return False
-    mpl.use("svg")
-    mpl.rcParams["svg.fonttype"] = "none"
-    from matplotlib import pyplot
-
     shown = [result for result in results if result.figures()]
     if not shown:
         return False
@@ -41,6 +36,20 @@ def plot(results: Sequence[WorkResult], path: Path) -> bool:
     return True
 
 
+def pyplot_for_svg() -> Any:
+    """matplotlib's pyplot, set up to write SVG files with text as text; None without it."""
+    try:
+        import matplotlib as mpl  # type: ignore[import-not-found]
+    except ImportError:
+        return None
+    mpl.use("svg")
+    mpl.rcParams["svg.fonttype"] = "none"
+    mpl.rcParams["svg.hashsalt"] = "zmr"  # the same picture is the same file
+    from matplotlib import pyplot
+
+    return pyplot
+
+
 def _bars(panel: Any, result: WorkResult) -> None:
     times = {
         row.engine.title: (row.median_s, row.engine.name)
@@ -48,7 +57,7 @@ def _bars(panel: Any, result: WorkResult) -> None:
         if row.median_s is not None
     }
     seconds = [second for second, _ in times.values()]
-    colours = [_COLOUR if name == REFERENCE else _OTHERS for _, name in times.values()]
+    colours = [COLOUR if name == REFERENCE else OTHERS for _, name in times.values()]
     bars = panel.barh(list(times), seconds, color=colours)
     panel.bar_label(bars, [f"{second:.3g} s" for second in seconds], padding=3)
     panel.set_title(result.work.title, loc="left")

@@ -40,6 +40,10 @@ NOT_RUN = {
         BLOCK_OF_SH.findall((CHECKOUT / "docs" / "performance.md").read_text()),
         "benchmarks take minutes, and other engines",
     ),
+    **dict.fromkeys(
+        BLOCK_OF_SH.findall((CHECKOUT / "docs" / "simulation.md").read_text()),
+        "thousands of seeds take minutes; tests/simulation tries some, and the command",
+    ),
 }
 
 

@@ -26,6 +26,7 @@ from zmr.net.master import (
     LINGER_MS,
     MasterServer,
     allow_many_connections,
+    collect_garbage_rarely,
     control_socket,
     events_socket,
 )
@@ -154,6 +155,7 @@ class Listening:
 
     def __init__(self, stack: ExitStack, address: Address, events_port: int | None) -> None:
         allow_many_connections()
+        collect_garbage_rarely()
         self.reactor = Reactor()
         stack.callback(self.reactor.close)
         context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()

@@ -163,6 +163,7 @@ class JobRun:
             self._sources = tuple(
                 MapOutput(task.index, task.winner, host, task.path, shuffle_address)
                 for task in self.maps.tasks
+                if task.path  # others put out nothing
                 for host, shuffle_address in (places[task.owner],)
             )
         return self._sources
@@ -186,7 +187,7 @@ class JobRun:
         return (
             task.state is TaskState.COMPLETED
             and self.is_active
-            and not self.is_map_only
+            and task.path != ""  # of a map-only job, and of a map that put out nothing
             and self.reduces.remaining > 0
         )
 

@@ -52,6 +52,9 @@ from zmr.core.states import JobState
 from zmr.core.tasks import Attempt
 from zmr.core.words import counted
 
+# So many hand-outs take some hundredths of a second; then others want to be heard, too.
+_GRANTS_A_TURN = 1_000
+
 # Jobs that have ended are kept for `zmr status`, so many at most.
 _ENDED_JOBS_KEPT = 100
 
@@ -94,6 +97,7 @@ class Master:
         self._has_journal = False
         self._records: list[Record] = []  # of this turn
         self._attempts_granted = 0
+        self._hands_out_at: float | None = None  # there is more to hand out than fits a turn
         self._without_workers_since: float | None = None
         self._stopping: StopRequested | None = None  # draining: nothing new is handed out
         self._exiting_since: float | None = None
@@ -128,6 +132,7 @@ class Master:
 
     def tick(self, now: float) -> list[MasterAction]:
         """What to do about the deadlines that have passed."""
+        self._hands_out_at = None
         self.membership.tick(now)
         give_up_at = self._give_up_at()
         if give_up_at is not None and now >= give_up_at:
@@ -140,7 +145,7 @@ class Master:
         """When `tick` is due."""
         if self._has_quit:
             return None
-        deadlines = [self.workers.next_deadline(), self._give_up_at()]
+        deadlines = [self.workers.next_deadline(), self._give_up_at(), self._hands_out_at]
         if self._exiting_since is not None:
             deadlines.append(self._exiting_since + self.settings.leave_grace_s)
         return min((d for d in deadlines if d is not None), default=None)
@@ -237,28 +242,28 @@ class Master:
 
     def _receive(self, peer: bytes, frame: m.Frame, now: float) -> None:
         worker = self.workers.get(peer)
+        unknown: list[m.Message] = []  # from before this master's time, or of a worker given up
+        registers = False
         for message in frame.messages:
             if isinstance(message, m.Register):
                 worker = self.membership.register(peer, message, now)
-            elif isinstance(message, m.Submit | m.CancelJob | m.GetSnapshot):
+                registers = True
+            elif isinstance(message, _FROM_CLIENT):
                 self.clients.receive(peer, message, now)
             elif type(message) not in _FROM_WORKER:
                 self.ignored["not for a master"] += 1
                 self.send(peer, m.Refused(f"a master takes no {type(message).__name__}"))
                 return
             elif worker is None or frame.epoch != self.epoch:
-                self._not_registered(peer, message)
-                return
+                unknown.append(message)
             else:
                 self.membership.sign_of_life(worker, now)
                 _FROM_WORKER[type(message)](self, worker, message, now)
                 worker = self.workers.get(peer)
-
-    def _not_registered(self, peer: bytes, message: m.Message) -> None:
-        """From before this master's time, or from a worker that was given up."""
-        self.ignored["not registered"] += 1
-        if not isinstance(message, m.Leave):
-            self.send(peer, m.RegisterAgain())
+        if unknown:
+            self.ignored["not registered"] += 1
+            if not registers and not isinstance(unknown[-1], m.Leave):
+                self.send(peer, m.RegisterAgain())
 
     # --- phases ---
 
@@ -276,7 +281,8 @@ class Master:
         for job in list(self.active.values()):
             self.phases.advance(job)
         if self._stopping is None and not self.is_exiting:
-            self._hand_out(now)
+            if self._hands_out_at is None:
+                self._hand_out(now)
         elif self._stopping and not self._is_busy:
             self._cut_short(self._stopping, now)
         self._watch_attendance(now)
@@ -295,12 +301,18 @@ class Master:
             self.end_job(job, "fail" if error else "output complete", error, now)
 
     def _hand_out(self, now: float) -> None:
+        """Give tasks to who can take them; when it is very many, the rest at the next tick."""
         responses: dict[bytes, tuple[list[m.Task], list[m.JobSpec]]] = {}
-        while True:
-            while (grant := self.scheduler.next_grant(self.active.values())) is not None:
+        granted = 0
+        while granted < _GRANTS_A_TURN:
+            grant = self.scheduler.next_grant(self.active.values())
+            if grant is not None:
                 self._grant(grant, now, responses)
-            if not self._start_next():
+                granted += 1
+            elif not self._start_next():
                 break
+        else:
+            self._hands_out_at = now
         for peer, (tasks, specs) in responses.items():
             self.send(peer, m.TaskResponse(tuple(tasks), tuple(specs)))
 
@@ -443,6 +455,7 @@ class Master:
             self._actions.append(Quit("nothing left to do", self._exit_status))
 
 
+_FROM_CLIENT = (m.Submit, m.CancelJob, m.GetSnapshot)
 _FROM_WORKER: dict[type, Callable[[Master, Worker, Any, float], None]] = {
     m.GetTask: lambda master, *rest: master.membership.get_task(*rest),
     m.Heartbeat: lambda master, *rest: master.membership.heartbeat(*rest),

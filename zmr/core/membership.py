@@ -78,6 +78,9 @@ class Membership:
         master.send(worker.peer, m.HeartbeatReply())
         if master.is_exiting:
             master.send(worker.peer, m.Exit("the master is about to end"))
+        for job_id in heartbeat.jobs:
+            if job_id not in master.active:  # it ended, and the word of that was lost
+                master.send(worker.peer, m.ForgetJob(job_id))
         told = {progress.attempt: progress for progress in heartbeat.progress}
         useless = [
             id

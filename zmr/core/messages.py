@@ -159,6 +159,7 @@ class GetTask:
 class Heartbeat:
     credit: int
     progress: tuple[Progress, ...] = ()  # every attempt held, running or queued
+    jobs: tuple[str, ...] = ()  # of which the worker has anything
 
 
 @dataclass(frozen=True, slots=True)

@@ -74,7 +74,7 @@ class Results:
         master.record(Completed(replace(done, job_id=job.public_id)))
         job.complete(attempt, done, now)
         master.release(attempt)
-        if isinstance(done, m.MapDone) and not job.is_map_only:
+        if isinstance(done, m.MapDone) and done.path:
             worker.takes_output(job.id, attempt.id, task.index)
         master.publish_attempt(attempt)
         master.cancel_attempts((*task.attempts, *task.lost), "another attempt was first")
@@ -231,7 +231,12 @@ class Results:
 
 
 def _is_whole(job: JobRun, done: m.MapDone | m.ReduceDone) -> bool:
-    """Whether the result says where the output is, in the way of this kind of job."""
+    """Whether the result says where the output is, in the way of this kind of job.
+
+    A map that put out nothing has no output.
+    """
     if isinstance(done, m.ReduceDone):
         return True
-    return (done.file is not None, bool(done.path)) == (job.is_map_only, not job.is_map_only)
+    if job.is_map_only:
+        return done.file is not None and not done.path
+    return done.file is None

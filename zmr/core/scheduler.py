@@ -44,22 +44,23 @@ class Scheduler:
 
     def update(self, worker: Worker) -> None:
         """The worker's state, credit or number of attempts may have changed."""
-        peer = worker.peer
+        peer, is_alive = worker.peer, worker.state is WorkerState.ALIVE
+        slots = worker.slots if worker.is_present else 0
+        self._total_slots += slots - self._slots.get(peer, 0)
+        self._slots[peer] = slots
+        if is_alive and worker.credit:
+            self._takers[peer] = worker
+        else:
+            self._takers.pop(peer, None)
+            if not slots:
+                del self._slots[peer]
+        # Whoever got something goes to the end of the line.
         self._free.pop(peer, None)
         self._reserve.pop(peer, None)
-        self._takers.pop(peer, None)
-        slots = worker.slots if worker.is_present else 0
-        self._total_slots += slots - self._slots.pop(peer, 0)
-        if slots:
-            self._slots[peer] = slots
-        if worker.state is not WorkerState.ALIVE:
-            return
-        if worker.credit:
-            self._takers[peer] = worker
-        if worker.room(prefetch=False) > 0:
-            self._free[peer] = worker
-        elif worker.room(prefetch=True) > 0:
-            self._reserve[peer] = worker
+        room = worker.credit - len(worker.attempts) if is_alive else 0
+        if room > 0:
+            has_free_slot = len(worker.attempts) < worker.slots
+            (self._free if has_free_slot else self._reserve)[peer] = worker
 
     @property
     def has_free_slots(self) -> bool:

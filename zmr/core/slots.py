@@ -66,21 +66,25 @@ class SlotTable:
         """Those that a slot process may be at."""
         return {slot.job_id for slot in self.slots if slot.state is not SlotState.EMPTY}
 
-    def place(self, depth: int) -> Slot | None:
+    def place(self, most: int) -> Slot | None:
         """The slot for the first task of the queue; None while there is none.
 
-        It is a slot of the task's job with fewer tasks than `depth`, else an empty one.
+        It is one of the task's job that idles, else an empty one, else the one of the job with the
+        fewest tasks, if these are fewer than `most`.
         """
         if not self.queue:
             return None
         job_id = self.queue[0].job_id
-        empty = None
+        empty = shortest = None
         for slot in self.slots:
             if slot.state is SlotState.EMPTY:
                 empty = empty or slot
-            elif slot.state is SlotState.OPEN and slot.job_id == job_id and len(slot.tasks) < depth:
-                return slot
-        return empty
+            elif slot.state is SlotState.OPEN and slot.job_id == job_id:
+                if not slot.tasks:
+                    return slot
+                if len(slot.tasks) < most:
+                    most, shortest = len(slot.tasks), slot
+        return empty or shortest
 
     def in_the_way(self) -> list[Slot]:
         """Slots that idle for another job while tasks wait: one for each, as far as there are."""

@@ -34,6 +34,11 @@ from zmr.core.words import counted
 _RESERVE_S = 0.1
 _MOST_RESERVED = 64
 
+# Of these a slot itself has two, and more of tasks that are hardly anything: it then never waits
+# for the agent, which hears of many of them at once.
+_IN_SLOT_S = 0.005
+_MOST_IN_SLOT = 16
+
 # How often a worker that waits for its master says so.
 _SAY_WAITING_EVERY_S = 30.0
 _LONGEST_REGISTER_WAIT_S = 5.0
@@ -57,6 +62,7 @@ class WorkerCore:
     def __init__(self, settings: WorkerSettings, now: float) -> None:
         self.settings = settings
         self.epoch = 0
+        self._past_epochs: set[int] = set()
         self.slots = SlotTable(settings.slots)
         self.jobs: dict[str, m.JobSpec] = {}
         self.held: dict[int, m.MapDone] = {}  # map outputs, by attempt
@@ -157,7 +163,7 @@ class WorkerCore:
             told = self.progress.get(attempt, none)
             rows.append(m.Progress(attempt, told.records, told.bytes, attempt not in running))
         self._credit_told = self._credit()
-        self._send(m.Heartbeat(self._credit_told, tuple(rows)))
+        self._send(m.Heartbeat(self._credit_told, tuple(rows), tuple(self.jobs)))
         self._next_send_at = now + self._heartbeat_interval_s
 
     def _credit(self) -> int:
@@ -170,9 +176,18 @@ class WorkerCore:
         wanted = min(int(_RESERVE_S / max(self._task_s, 1e-6)), _MOST_RESERVED)
         return 1 << (wanted.bit_length() - 1)
 
+    def _depth_in_slot(self) -> int:
+        """How many of them a slot process has been sent."""
+        if self._task_s is None or self._depth() == 1:
+            return 1
+        return min(max(2, int(_IN_SLOT_S / max(self._task_s, 1e-6))), _MOST_IN_SLOT)
+
     # --- from the master ---
 
     def _receive(self, frame: m.Frame, now: float) -> None:
+        if frame.epoch in self._past_epochs:  # late: no master has the epoch of another start
+            self.ignored["of a past epoch"] += 1
+            return
         for message in frame.messages:
             if isinstance(message, m.Registered):
                 self._registered(frame.epoch, message, now)
@@ -194,6 +209,7 @@ class WorkerCore:
         self._log(Level.INFO, f"registered with the master at {self.settings.master}")
         if epoch != self.epoch:
             self._newest_attempt = 0
+            self._past_epochs.add(self.epoch)
         self.epoch = epoch
         self._is_registered = True
         self._register_wait_s = 0.5
@@ -272,7 +288,7 @@ class WorkerCore:
         """Drop jobs of which nothing is here: perhaps they ended while the master was away."""
         used = {task.job_id for task in self.slots.tasks}
         used |= {done.job_id for done in self.held.values()}
-        for job_id in self.jobs.keys() - used:
+        for job_id in sorted(self.jobs.keys() - used):
             self._forget(job_id)
 
     def _forget(self, job_id: str) -> None:
@@ -359,9 +375,11 @@ class WorkerCore:
 
     def _fill_slots(self, now: float) -> None:
         """Give the queued tasks to slots, one each first."""
-        for depth in (1, 2) if self._depth() > 1 else (1,):
-            while (slot := self.slots.place(depth)) is not None:
-                self._give(slot, self.slots.queue.popleft(), now)
+        if not self.slots.queue:
+            return
+        most = self._depth_in_slot()
+        while (slot := self.slots.place(most)) is not None:
+            self._give(slot, self.slots.queue.popleft(), now)
         for slot in self.slots.in_the_way():
             self._kill(slot)
 
@@ -401,14 +419,17 @@ class WorkerCore:
         if not self._has_quit:
             if self._stopping is None:
                 self._fill_slots(now)
-            is_idle = not any(slot.tasks for slot in self.slots.slots) and not self.unacknowledged
-            if self._stopping and is_idle:
+            if self._stopping and self._is_idle:
                 self._quit(f"stopped by {self._stopping.reason}", self._stopping.exit_status)
-            elif self._is_registered and self._credit() != self._credit_told:
-                self._credit_told = self._credit()
-                self._send(m.GetTask(self._credit_told))
+            elif self._is_registered and (credit := self._credit()) != self._credit_told:
+                self._credit_told = credit
+                self._send(m.GetTask(credit))
         actions, self._actions = self._actions, []
         return actions
+
+    @property
+    def _is_idle(self) -> bool:
+        return not any(slot.tasks for slot in self.slots.slots) and not self.unacknowledged
 
     def _quit(self, reason: str, exit_status: int) -> None:
         if not self._has_quit:

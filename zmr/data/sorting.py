@@ -88,11 +88,14 @@ class SortBuffer:
             self._make_room()
 
     def finish(self) -> tuple[int, ...]:
-        """Write the map output; the partitions' sizes in bytes."""
+        """Write the map output, if there is any: the partitions' sizes in bytes, or nothing."""
+        self._combine_values()
+        if not self._spills and not self._partials.batches:
+            return ()
         if not self._spills:
             self.n_rows, sizes = self._write_sorted(self._path)
             return sizes
-        if self._values.batches or self._partials.batches:
+        if self._partials.batches:
             self._spill()
         self.n_rows, sizes = self._merge_spills()
         return sizes
@@ -143,9 +146,6 @@ class SortBuffer:
     def _write_sorted(self, path: str) -> tuple[int, tuple[int, ...]]:
         """Write all rows at hand, and forget them. The number of rows, the partitions' sizes."""
         self._combine_values()
-        if not self._partials.batches:
-            nothing = Groups(rows.from_lists([], []), None, np.zeros(0, np.int64))
-            return 0, self._write(path, nothing, np.zeros(0, np.int64))
         groups, partitions = self._sorted(self._partials.take())
         return groups.n_rows, self._write(path, groups, partitions)
 

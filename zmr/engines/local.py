@@ -21,7 +21,7 @@ from zmr.engines.agents import start_agent
 from zmr.engines.options import SlotOptions
 from zmr.net.address import Address
 from zmr.net.agent import master_socket
-from zmr.net.master import LINGER_MS, MasterServer, control_socket
+from zmr.net.master import LINGER_MS, MasterServer, collect_garbage_rarely, control_socket
 from zmr.net.reactor import Reactor
 
 _ENDPOINT = "inproc://master"
@@ -41,6 +41,7 @@ def run_local(
     slots.
     """
     outcomes: list[Outcome] = []
+    collect_garbage_rarely()
     with ExitStack() as stack:
         stack.callback(clean_temporary, submit.spec.output, submit.spec.job_id)  # however it ends
         reactor = Reactor()

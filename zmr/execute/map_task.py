@@ -71,6 +71,7 @@ def run_map(
         path = os.path.join(folder, map_output_name(task.job_id, task.index, task.attempt))
         n_rows, partition_bytes = _write_map_output(job, task, path, source, memory_bytes)
         size_bytes = sum(partition_bytes)
+        path = path if partition_bytes else ""
     elapsed_s = perf_counter() - began
     stats = Stats(source.records, source.size_bytes, n_rows, size_bytes, elapsed_s)
     return MapDone(

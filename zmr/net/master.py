@@ -69,6 +69,15 @@ def allow_many_connections() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
+def collect_garbage_rarely() -> None:
+    """Have Python look for cycles now and then only: with a million tasks, each look takes a second
+    in which no heartbeat is answered, and the core leaves no cycles behind.
+    """
+    import gc
+
+    gc.set_threshold(100_000, 1_000, 1_000)
+
+
 def control_socket(context: zmq.Context[zmq.Socket[bytes]]) -> zmq.Socket[bytes]:
     """The ROUTER, to be bound by the caller."""
     socket = context.socket(zmq.ROUTER)

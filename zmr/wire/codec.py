@@ -119,7 +119,9 @@ _ENCODERS: dict[type, Callable[[Any], pb.Message]] = {
     m.Register: lambda v: pb.Message(register=r.register(v)),
     m.GetTask: lambda v: pb.Message(get_task=pb.GetTask(credit=v.credit)),
     m.Heartbeat: lambda v: pb.Message(
-        heartbeat=pb.Heartbeat(credit=v.credit, progress=[r.progress(p) for p in v.progress])
+        heartbeat=pb.Heartbeat(
+            credit=v.credit, progress=[r.progress(p) for p in v.progress], jobs=v.jobs
+        )
     ),
     m.MapDone: lambda v: pb.Message(map_done=r.map_done(v)),
     m.ReduceDone: lambda v: pb.Message(reduce_done=r.reduce_done(v)),

@@ -312,6 +312,7 @@ def read_heartbeat(heartbeat: pb.Heartbeat) -> m.Heartbeat:
     return m.Heartbeat(
         bounded(heartbeat.credit, MAX_CREDIT, "credits"),
         tuple(read_progress(progress) for progress in several(heartbeat.progress, "attempts")),
+        tuple(name(job_id, "job id") for job_id in several(heartbeat.jobs, "jobs")),
     )
 
 

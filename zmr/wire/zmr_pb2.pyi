@@ -264,12 +264,14 @@ class Progress(_message.Message):
     def __init__(self, attempt: _Optional[int] = ..., records: _Optional[int] = ..., bytes: _Optional[int] = ..., queued: _Optional[bool] = ...) -> None: ...
 
 class Heartbeat(_message.Message):
-    __slots__ = ("credit", "progress")
+    __slots__ = ("credit", "progress", "jobs")
     CREDIT_FIELD_NUMBER: _ClassVar[int]
     PROGRESS_FIELD_NUMBER: _ClassVar[int]
+    JOBS_FIELD_NUMBER: _ClassVar[int]
     credit: int
     progress: _containers.RepeatedCompositeFieldContainer[Progress]
-    def __init__(self, credit: _Optional[int] = ..., progress: _Optional[_Iterable[_Union[Progress, _Mapping]]] = ...) -> None: ...
+    jobs: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, credit: _Optional[int] = ..., progress: _Optional[_Iterable[_Union[Progress, _Mapping]]] = ..., jobs: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class MapDone(_message.Message):
     __slots__ = ("job_id", "id", "attempt", "path", "partition_bytes", "stats", "counters", "file")

@@ -5,9 +5,10 @@ milliseconds. Every frame is encoded and decoded on its way. After every step al
 checked by `validate`.
 """
 
+from simulation.invariants import validate, validate_worker
+
 from support.simulated.chaos import Chaos
 from support.simulated.cluster import Cluster
-from support.simulated.invariants import validate, validate_worker
 from support.simulated.network import LATENCY_S, Network
 from support.simulated.slot import Work
 from support.simulated.worker import SimulatedWorker

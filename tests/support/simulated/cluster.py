@@ -17,7 +17,8 @@ from functools import partial
 from itertools import count
 from typing import Any
 
-from support.simulated.invariants import validate
+from simulation.invariants import validate
+
 from support.simulated.network import Network
 from support.simulated.slot import Work, file_of, records_of
 from support.simulated.worker import SimulatedWorker

@@ -5,7 +5,8 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, cast
 
-from support.simulated.invariants import validate_worker
+from simulation.invariants import validate_worker
+
 from support.simulated.slot import SimulatedSlot
 from zmr.core import messages as m
 from zmr.core.actions import (

@@ -7,6 +7,7 @@ from support.simulated import Cluster, Work
 
 from zmr.core import messages as m
 from zmr.core.messages import TaskKind
+from zmr.core.states import TaskState
 
 # Every message of an undisturbed job.
 KINDS = [
@@ -181,19 +182,36 @@ def test_a_worker_can_not_speak_of_anothers_attempts() -> None:
 
 
 def test_a_result_of_another_kind_of_job_is_of_no_use() -> None:
-    cluster = Cluster(workers=1)
-    job = cluster.submit(maps=1, reduces=1)
-    cluster.run_for(0.5)
-    (attempt,) = cluster.master.active[job].attempts
     file = m.OutputFile("job-1-mr-out-0", 1, "crc32:0")
-    for done in (
-        m.MapDone(job, 0, attempt, "", (1,), m.Stats()),
-        m.MapDone(job, 0, attempt, "/somewhere", (1,), m.Stats(), file=file),
-    ):
+    for reduces, path, its_file in ((1, "/somewhere", file), (1, "", file), (0, "", None)):
+        cluster = Cluster(workers=1)
+        job = cluster.submit(maps=1, reduces=reduces)
+        cluster.run_for(0.5)
+        (attempt,) = cluster.master.active[job].attempts
+        done = m.MapDone(job, 0, attempt, path, (1,), m.Stats(), file=its_file)
         cluster.to_master(b"w1", m.Frame(cluster.master.epoch, (done,)))
-    cluster.run_until_over()
-    cluster.check(job)
-    assert cluster.master.ignored["result of another kind of job"] == 2
+        cluster.run_until_over()
+        cluster.check(job)
+        assert cluster.master.ignored["result of another kind of job"] == 1
+
+
+def test_a_map_that_put_out_nothing_has_no_output_to_lose() -> None:
+    # Given a map whose result names no output, of two
+    cluster = Cluster(workers=1)
+    job = cluster.submit(maps=2, reduces=1)
+    cluster.run_for(0.5)
+    attempt, *_ = cluster.master.active[job].attempts
+    task = cluster.master.active[job].attempts[attempt].task
+    nothing = m.MapDone(job, task.index, attempt, "", (), m.Stats())
+    cluster.to_master(b"w1", m.Frame(cluster.master.epoch, (nothing,)))
+    cluster.run(lambda: task.state is TaskState.COMPLETED)
+    # Then it is no source of the reduce, and nobody expects its worker to have it
+    assert not cluster.master.active[job].needs_output_of(task)
+    assert not cluster.master.workers.workers[b"w1"].holds(attempt)
+    cluster.run(lambda: not cluster.master.active[job].maps.remaining)
+    (reduce,) = cluster.master.active[job].reduces.tasks
+    message = cluster.master.active[job].task_message(reduce, 1, cluster.master.workers)
+    assert [source.index for source in message.sources] == [1 - task.index]
 
 
 def test_a_worker_goes_over_to_a_master_that_was_started_again() -> None:

@@ -175,7 +175,7 @@ def test_what_waits_behind_a_task_that_dies_keeps_its_turn() -> None:
     worker = Worker()
     worker.make_quick()
     worker.gets(2, 3, 4)
-    assert worker.begun() == [(0, 2), (0, 3)]
+    assert worker.begun() == [(0, 2), (0, 3), (0, 4)]
 
     worker.slot_ends(signal=11)
 
@@ -396,3 +396,15 @@ def test_who_is_refused_later_goes_on() -> None:
     worker = Worker()
     worker.hears(m.Refused("what was that"))
     assert not worker.did(Quit)
+
+
+def test_a_late_word_of_a_past_master_does_not_bring_its_epoch_back() -> None:
+    worker = Worker()
+    worker.hears(m.RegisterAgain(), epoch=8)
+    worker.hears(m.Registered(1.0, 5.0), epoch=8)
+
+    worker.hears(m.Registered(1.0, 5.0), m.TaskResponse((task(1),), (spec(),)), epoch=7)
+
+    assert worker.core.epoch == 8
+    assert not worker.core.attempts
+    assert worker.core.ignored["of a past epoch"] == 1

@@ -112,7 +112,8 @@ def _validate_scheduler(master: Master) -> None:
     assert scheduler._free.keys() == free
     assert scheduler._reserve.keys() == reserve
     assert scheduler._total_slots == sum(worker.slots for worker in master.workers.present)
-    if free and master._stopping is None and not master.is_exiting:
+    is_ending = master._stopping is not None or master.is_exiting or master._has_quit
+    if free and not is_ending:
         assert not master.queued, "a job waits while a slot is free"
         for job in master.active.values():
             if not job.is_complete:

@@ -1,0 +1,332 @@
+"""Mistakes that could be made in the cores, each to be planted alone: the simulator has to find it.
+
+They are planted from outside, by replacing a function of a core for a while.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Any
+
+from zmr.core import jobs, liveness, master, membership, results, scheduler, tasks, worker
+from zmr.core import messages as m
+from zmr.core.actions import Append, MasterAction
+from zmr.core.journal import (
+    AttemptFailed,
+    CommitGranted,
+    Completed,
+    HandedOut,
+    JobClosed,
+    JobSubmitted,
+    OutputLost,
+    Record,
+)
+from zmr.core.states import JobState, WorkerState
+
+
+@dataclass(frozen=True)
+class Defect:
+    """A mistake: `function` takes the place of the attribute or item of this name in `owner`."""
+
+    what: str
+    owner: Any
+    name: Any
+    function: Any
+
+    @contextmanager
+    def planted(self) -> Iterator[None]:
+        """Have it for a while."""
+        if isinstance(self.owner, dict):
+            right = self.owner[self.name]
+            self.owner[self.name] = self.function
+        else:
+            right = self.owner.__dict__[self.name]
+            setattr(self.owner, self.name, self.function)
+        try:
+            yield
+        finally:
+            if isinstance(self.owner, dict):
+                self.owner[self.name] = right
+            else:
+                setattr(self.owner, self.name, right)
+
+
+DEFECTS: list[Defect] = []
+
+_Function = Callable[..., Any]
+
+
+def defect(what: str, owner: Any, name: Any) -> Callable[[_Function], _Function]:
+    """Register the function as a defect. A property stays a property."""
+
+    def register(function: _Function) -> _Function:
+        right = owner[name] if isinstance(owner, dict) else owner.__dict__[name]
+        wrong = property(function) if isinstance(right, property) else function
+        DEFECTS.append(Defect(what, owner, name, wrong))
+        return function
+
+    return register
+
+
+# --- who is there ------------------------------------------------------------------------------
+
+
+@defect("a worker that was given up is listened to", liveness.WorkerTable, "get")
+def _(table: liveness.WorkerTable, peer: bytes) -> liveness.Worker | None:
+    return table.workers.get(peer)
+
+
+@defect("a heartbeat does not count as a sign of life", liveness.WorkerTable, "seen")
+def _(table: liveness.WorkerTable, worker: liveness.Worker, now: float) -> bool:
+    return False
+
+
+@defect("a silent worker is never given up", liveness.WorkerTable, "newly_lost")
+def _(table: liveness.WorkerTable, now: float) -> list[liveness.Worker]:
+    for silent in table._suspect.values():
+        silent.last_seen = max(silent.last_seen, now)
+    return []
+
+
+@defect("a suspect worker gets tasks", scheduler.Scheduler, "update")
+def _(
+    self: scheduler.Scheduler, worker: liveness.Worker, right: Any = scheduler.Scheduler.update
+) -> None:
+    state = worker.state
+    if state is WorkerState.SUSPECT:
+        worker.state = WorkerState.ALIVE
+    right(self, worker)
+    worker.state = state
+
+
+@defect("the credit of a worker is never used up", liveness.Worker, "room")
+def _(worker: liveness.Worker, prefetch: bool) -> int:
+    return worker.credit if prefetch else min(worker.credit, worker.slots)
+
+
+@defect("a worker's new credit is forgotten", membership.Membership, "get_task")
+def _(
+    self: Any,
+    worker: liveness.Worker,
+    message: m.GetTask,
+    now: float,
+    right: Any = membership.Membership.get_task,
+) -> None:
+    if not worker.credit:
+        right(self, worker, message, now)
+
+
+@defect("an attempt that never arrived is waited for", membership.Membership, "_missing")
+def _(self: Any, worker: liveness.Worker, attempt: tasks.Attempt, now: float) -> None:
+    pass
+
+
+@defect("what a worker runs in vain goes on", results.Results, "goes_on")
+def _(
+    self: Any,
+    worker: liveness.Worker,
+    attempt_id: int,
+    now: float,
+    right: Any = results.Results.goes_on,
+) -> bool:
+    right(self, worker, attempt_id, now)
+    return True
+
+
+@defect("the task timeout never strikes", results.Results, "stuck")
+def _(self: Any, job: jobs.JobRun, attempt: tasks.Attempt, now: float) -> None:
+    pass
+
+
+# --- phases and counting -----------------------------------------------------------------------
+
+
+@defect("the reduces begin while a map runs", jobs.JobRun, "advance")
+def _(job: jobs.JobRun) -> bool:
+    if job.state is not JobState.MAP or job.maps.remaining > 1 or job.is_map_only:
+        return False
+    job.move("all maps completed")
+    return True
+
+
+@defect("a job is done before its last task", jobs.JobRun, "is_complete")
+def _(job: jobs.JobRun) -> bool:
+    last = job.maps if job.is_map_only else job.reduces
+    return job.is_active and last.remaining <= (len(last) > 1)
+
+
+@defect("a map that ran again counts again", jobs.JobRun, "outputs_changed")
+def _(job: jobs.JobRun) -> None:
+    job._sources = None
+    for task in job.maps.tasks:
+        if not task.attempts and task.state.value == "idle":
+            task.winner = 0
+
+
+@defect("a failure does not count against its task", results.Results, "_fail")
+def _(
+    self: Any,
+    job: Any,
+    attempt: tasks.Attempt,
+    failed: m.TaskFailed,
+    now: float,
+    right: Any = results.Results._fail,
+) -> None:
+    failures = attempt.task.failures
+    attempt.task.failures = 0
+    right(self, job, attempt, failed, now)
+    attempt.task.failures = min(failures, 1)
+
+
+# --- map outputs -------------------------------------------------------------------------------
+
+
+@defect("the map outputs of a lost worker are forgotten", membership.Membership, "_lose_outputs")
+def _(self: Any, job: Any, own: Any, why: str, may_return: bool) -> int:
+    return 0
+
+
+@defect("reduces are given stale map outputs", jobs.JobRun, "outputs_changed")
+def _(job: jobs.JobRun) -> None:
+    pass
+
+
+@defect("an unreadable map output is not made again", results.Results, "_inputs_lost")
+def _(self: Any, job: Any, task: tasks.TaskRecord, failed: m.TaskFailed) -> None:
+    task.lost_inputs += 1
+
+
+@defect("a partition is off by one", jobs.JobRun, "task_message")
+def _(
+    job: jobs.JobRun, task: Any, attempt: int, workers: Any, right: Any = jobs.JobRun.task_message
+) -> m.Task:
+    message: m.Task = right(job, task, attempt, workers)
+    if message.kind is m.TaskKind.REDUCE:
+        message = replace(message, index=(message.index + 1) % message.n_reduce)
+    return message
+
+
+@defect("one map is missing in what a reduce is told", jobs.JobRun, "_all_sources")
+def _(job: jobs.JobRun, workers: Any, right: Any = jobs.JobRun._all_sources) -> Any:
+    return right(job, workers)[:-1]
+
+
+# --- commit and cancel -------------------------------------------------------------------------
+
+
+@defect("everybody who asks may publish", results.Results, "commit_requested")
+def _(
+    self: Any,
+    worker: Any,
+    request: m.CommitRequest,
+    now: float,
+    right: Any = results.Results.commit_requested,
+) -> None:
+    found = self._attempt(worker, request.job_id, request.kind, request.index, request.attempt)
+    if found is not None:
+        found[1].task.committer = None
+    right(self, worker, request, now)
+
+
+@defect("the loser against a backup task is not cancelled", master.Master, "cancel_attempts")
+def _(self: master.Master, attempts: Any, reason: str) -> None:
+    for attempt in list(attempts):
+        self.close_attempt(attempt, "cancel")
+        self.publish_attempt(attempt, reason)
+
+
+@defect("a worker ignores a cancel", worker._FROM_MASTER, m.Cancel)
+def _(core: worker.WorkerCore, cancel: m.Cancel) -> None:
+    pass
+
+
+@defect("a result that comes again is not acknowledged", results.Results, "completed")
+def _(self: Any, worker: Any, done: Any, now: float) -> None:
+    if self._use(worker, done, now):
+        self._master.send(worker.peer, m.Ack((done.attempt,)))
+
+
+# --- workers -----------------------------------------------------------------------------------
+
+
+@defect("a result is sent once", worker.WorkerCore, "_heartbeat")
+def _(core: worker.WorkerCore, now: float, right: Any = worker.WorkerCore._heartbeat) -> None:
+    results, core.unacknowledged = core.unacknowledged, {}
+    right(core, now)
+    core.unacknowledged = results
+
+
+@defect("a commit request is sent once", worker.WorkerCore, "_heartbeat")
+def _(core: worker.WorkerCore, now: float, right: Any = worker.WorkerCore._heartbeat) -> None:
+    commits, core.commits = core.commits, {}
+    right(core, now)
+    core.commits = commits
+
+
+@defect("a task that arrives twice runs twice", worker._FROM_MASTER, m.TaskResponse)
+def _(core: worker.WorkerCore, response: m.TaskResponse) -> None:
+    core._newest_attempt = 0
+    worker.WorkerCore._tasks(core, response)
+
+
+@defect("a job whose end was missed is kept", worker.WorkerCore, "_send")
+def _(core: worker.WorkerCore, message: Any, right: Any = worker.WorkerCore._send) -> None:
+    right(core, replace(message, jobs=()) if isinstance(message, m.Heartbeat) else message)
+
+
+@defect("a dead slot is not reported", worker.WorkerCore, "_report")
+def _(core: worker.WorkerCore, result: Any, right: Any = worker.WorkerCore._report) -> None:
+    if not (isinstance(result, m.TaskFailed) and result.reason is m.FailureReason.SLOT_DIED):
+        right(core, result)
+
+
+# --- restarts ----------------------------------------------------------------------------------
+
+
+@defect("a frame of another epoch is listened to", master.Master, "_receive")
+def _(
+    self: master.Master,
+    peer: bytes,
+    frame: m.Frame,
+    now: float,
+    right: Any = master.Master._receive,
+) -> None:
+    right(self, peer, replace(frame, epoch=self.epoch), now)
+
+
+@defect("a worker obeys its last master", worker.WorkerCore, "_receive")
+def _(
+    core: worker.WorkerCore, frame: m.Frame, now: float, right: Any = worker.WorkerCore._receive
+) -> None:
+    is_new = any(isinstance(message, m.Registered) for message in frame.messages)
+    right(core, frame if is_new else replace(frame, epoch=core.epoch), now)
+
+
+@defect("an Ack leaves before its record is written", master.Master, "_settle")
+def _(self: master.Master, now: float, right: Any = master.Master._settle) -> list[MasterAction]:
+    actions: list[MasterAction] = right(self, now)
+    return sorted(actions, key=lambda action: isinstance(action, Append))
+
+
+def _unwritten(kind: type) -> None:
+    """Register a master that does not write such records."""
+    right = master.Master.record
+
+    @defect(f"{kind.__name__} is not written to the journal", master.Master, "record")
+    def _(self: master.Master, record: Record) -> None:
+        if not isinstance(record, kind):
+            right(self, record)
+
+
+for _kind in (
+    JobSubmitted,
+    HandedOut,
+    CommitGranted,
+    Completed,
+    AttemptFailed,
+    OutputLost,
+    JobClosed,
+):
+    _unwritten(_kind)

@@ -1,0 +1,193 @@
+"""From a seed to a scenario: the cluster, the jobs, the options, and how much goes wrong.
+
+Most scenarios are small, so that many can be tried; few are large.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from random import Random
+
+from zmr.core.master import MasterSettings
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerDraw:
+    slots: int
+    disk_records: int  # so much fits on its disk
+
+
+@dataclass(frozen=True, slots=True)
+class JobDraw:
+    id: str
+    maps_s: tuple[float, ...]  # how long each task takes on a good worker
+    reduces_s: tuple[float, ...]
+    records: tuple[int, ...]  # of each map
+    submitted_at_s: float
+    by_client: bool  # over the network, not by the master's own process
+    cancelled_after_s: float | None
+    poisoned: tuple[str, int] | None  # a task that always fails: its kind and number
+    max_attempts: int
+    task_timeout_s: float
+    backup_after_s: float
+
+    @property
+    def work_s(self) -> float:
+        return sum(self.maps_s) + sum(self.reduces_s)
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkDraw:
+    latency_s: float
+    jitter_s: float
+    in_order: bool
+    loss: float  # the probabilities that a frame is lost, delivered twice, late
+    doubling: float
+    lateness: float
+    latest_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class FaultsDraw:
+    last_s: float  # after so long nothing more goes wrong
+    accidents: int
+    failing: float  # the probability that an attempt raises, dies, hangs
+    slow: float  # ... that it takes much longer
+    slow_disk: float  # ... that a file takes long to be published
+    busy: float  # ... that a machine is busy after a turn
+    longest_s: float  # of a stop, a cut, ...
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    seed: int
+    settings: MasterSettings
+    workers: tuple[WorkerDraw, ...]
+    jobs: tuple[JobDraw, ...]
+    network: NetworkDraw
+    faults: FaultsDraw
+    death_timeout_s: float
+    shared_disk: bool  # map outputs can be read without their worker
+    has_links: bool  # of the file system with the output
+    interrupted_at_s: float | None  # a signal to the master
+    has_journal: bool
+    is_calm: bool  # nothing goes wrong at all
+
+
+def draw(seed: int) -> Scenario:
+    """The scenario of the seed."""
+    rng = Random(f"scenario {seed}")
+    has_journal = rng.random() < 0.6
+    settings = _settings(rng, has_journal)
+    beat_s = settings.heartbeat_interval_s
+    is_calm = rng.random() < 0.1
+    n_workers = _size(rng, 4, 10, 50)
+    n_jobs = 1 if settings.one_job or rng.random() < 0.75 else rng.randint(2, 3)
+    room = 30 if n_workers > 10 else 8
+    jobs = tuple(_job(rng, number, settings, room, is_calm) for number in range(1, n_jobs + 1))
+    disk_records = 40 if rng.random() < 0.2 and not is_calm else 1_000_000
+    slots = rng.randint(1, 4)
+    workers = tuple(
+        WorkerDraw(slots if rng.random() < 0.7 else rng.randint(1, 4), disk_records)
+        for _ in range(n_workers)
+    )
+    interrupted = not is_calm and rng.random() < 0.04
+    return Scenario(
+        seed,
+        settings,
+        workers,
+        jobs,
+        _network(rng, beat_s, is_calm),
+        _faults(rng, beat_s, n_workers, is_calm),
+        death_timeout_s=beat_s * rng.choice([15.0, 60.0]),
+        shared_disk=rng.random() < 0.5,
+        has_links=rng.random() < 0.8,
+        interrupted_at_s=rng.uniform(0.0, 10.0) if interrupted else None,
+        has_journal=has_journal,
+        is_calm=is_calm,
+    )
+
+
+def _size(rng: Random, small: int, medium: int, large: int) -> int:
+    kind = rng.random()
+    if kind < 0.75:
+        return rng.randint(1, small)
+    return rng.randint(1, medium) if kind < 0.96 else rng.randint(medium, large)
+
+
+def _settings(rng: Random, has_journal: bool) -> MasterSettings:
+    beat_s = rng.choice([0.5, 1.0, 1.0, 2.0])
+    lost_after_s = beat_s * rng.choice([3.0, 5.0, 5.0, 10.0])
+    return MasterSettings(
+        heartbeat_interval_s=beat_s,
+        suspect_after_s=beat_s * 2.5,
+        lost_after_s=lost_after_s,
+        backup_fraction=rng.choice([0.05, 0.05, 0.5]),
+        take_back_after_s=beat_s * rng.choice([0.5, 2.0]),
+        leave_grace_s=rng.choice([1.0, 3.0]),
+        worker_timeout_s=lost_after_s + 20.0 if rng.random() < 0.08 else None,
+        one_job=rng.random() < 0.3,
+        keeps_jobs=has_journal and rng.random() < 0.5,
+        split_bytes=100,
+    )
+
+
+def _job(rng: Random, number: int, settings: MasterSettings, room: int, is_calm: bool) -> JobDraw:
+    n_map = 0 if rng.random() < 0.02 else _size(rng, room, 2 * room, 4 * room)
+    n_reduce = 0 if rng.random() < 0.2 else _size(rng, 4, 8, 20)
+    shortest_s, longest_s = rng.choice(
+        [(0.001, 0.01), (0.05, 0.5), (0.05, 0.5), (0.5, 2.0), (0.5, 2.0), (0.1, 12.0)]
+    )
+
+    def takes_s() -> float:
+        return rng.uniform(shortest_s, longest_s)
+
+    poisoned = None
+    if not is_calm and rng.random() < 0.06 and n_map:
+        in_map = not n_reduce or rng.random() < 0.5
+        poisoned = ("map", rng.randrange(n_map)) if in_map else ("reduce", rng.randrange(n_reduce))
+    cancelled = not is_calm and rng.random() < 0.05
+    return JobDraw(
+        f"job-{number}",
+        tuple(takes_s() for _ in range(n_map)),
+        tuple(takes_s() for _ in range(n_reduce)),
+        tuple(rng.randint(0, 6) for _ in range(n_map)),
+        submitted_at_s=0.0 if settings.one_job else rng.choice([0.0, 0.0, rng.uniform(0.0, 5.0)]),
+        by_client=not settings.one_job and rng.random() < 0.5,
+        cancelled_after_s=rng.uniform(0.0, 8.0) if cancelled else None,
+        poisoned=poisoned,
+        max_attempts=rng.choice([1, 2, 4] if poisoned else [1, 2, 4, 4, 4, 50, 50]),
+        task_timeout_s=settings.heartbeat_interval_s * rng.choice([4.0, 10.0, 30.0]),
+        backup_after_s=rng.choice([0.0, 1.0, 1.0, 10.0]),
+    )
+
+
+def _network(rng: Random, beat_s: float, is_calm: bool) -> NetworkDraw:
+    loss, doubling, lateness = (rng.choice([0.0, 0.0, 0.02, 0.2]) for _ in range(3))
+    if is_calm:
+        loss = doubling = lateness = 0.0
+    latency_s = rng.choice([0.0002, 0.001, 0.02])
+    return NetworkDraw(
+        latency_s,
+        latency_s * rng.choice([0.0, 0.5, 3.0]),
+        in_order=is_calm or rng.random() < 0.5,  # as ZeroMQ does on one connection
+        loss=loss,
+        doubling=doubling,
+        lateness=lateness,
+        latest_s=beat_s * rng.choice([0.1, 2.0, 8.0]),
+    )
+
+
+def _faults(rng: Random, beat_s: float, n_workers: int, is_calm: bool) -> FaultsDraw:
+    if is_calm:
+        return FaultsDraw(0.0, 0, 0.0, 0.0, 0.0, 0.0, 0.0)
+    accidents = rng.choice([0, 1, 1, 2, 3, 6, 12])
+    return FaultsDraw(
+        beat_s * rng.uniform(2.0, 15.0),
+        accidents + (n_workers // 5 if accidents else 0),
+        failing=rng.choice([0.0, 0.0, 0.05, 0.2]),
+        slow=rng.choice([0.0, 0.0, 0.1]),
+        slow_disk=rng.choice([0.0, 0.2]),
+        busy=rng.choice([0.0, 0.0, 0.2]),
+        longest_s=beat_s * rng.choice([2.0, 6.0, 15.0]),
+    )

@@ -1,0 +1,374 @@
+"""A witness of its own: what the master may do, judged by what went in and what came out.
+
+It shares no state with the master. It reads the frames that arrive and the actions that follow, and
+keeps its own books of workers, attempts, results and grants.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from zmr.core import messages as m
+from zmr.core.actions import JobEnded, MasterAction, Publish, Send
+from zmr.core.events import FrameReceived
+from zmr.core.jobs import JobRun
+from zmr.core.states import TaskState
+
+if TYPE_CHECKING:
+    from zmr.core.master import Master
+
+    from .worker import WorkerMachine
+    from .world import World
+
+TaskKey = tuple[str, m.TaskKind, int]
+
+_NUMBER = 0xFFFFFFFF  # of an attempt, in its id
+_LIVE = ("running", "committing")
+_ENDED = ("done", "failed", "cancelled")
+_PRESENT = ("alive", "suspect")
+_PHASES = ("queued", "map", "reduce", "done", "failed", "cancelled")
+# After so many reports that a map output can't be read, no reduce is sent for it again.
+_REPORTS = 3
+_RESULTS = (m.MapDone, m.ReduceDone, m.TaskFailed)
+
+
+@dataclass(slots=True)
+class Seen:
+    """An attempt, as it was published."""
+
+    task: TaskKey
+    worker: str
+    state: str
+    since_s: float  # the hand-out
+    is_granted: bool = False
+    has_succeeded: bool = False  # once, at least
+
+
+@dataclass(slots=True)
+class Peer:
+    """A worker, as it spoke and as it was published."""
+
+    state: str
+    heard_at: float
+    credit: int = 0
+    live: set[int] = field(default_factory=set)  # attempts that are with it
+
+
+class Ledger:
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self.attempts: dict[int, Seen] = {}
+        self.peers: dict[str, Peer] = {}
+        self.phases: dict[str, str] = {}
+        self.winners: dict[TaskKey, int] = {}
+        self.failures: dict[TaskKey, set[int]] = {}  # attempts that count against a task
+        self.lost_inputs: dict[TaskKey, set[int]] = {}
+        self.had_backups = False
+        self._ids: dict[tuple[str, int], int] = {}  # by job and the number for people
+        self._unreadable: dict[int, int] = {}  # how often a map's output was reported as lost
+        self._sent: set[int] = set()  # attempts that were handed out
+        self._of_task: dict[TaskKey, list[int]] = {}
+        self._failing: dict[int, m.TaskFailed] = {}  # what this frame says, by attempt
+        self._cancelled: list[int] = []  # in this turn
+
+    # --- the master ---
+
+    def master_did(self, event: Any, actions: list[MasterAction]) -> None:
+        """What followed from an event; None: from the time."""
+        is_fresh = True
+        if isinstance(event, FrameReceived) and event.peer[:1] == b"w":
+            is_fresh = self._heard(event.peer.decode(), event.frame)
+        if not is_fresh:
+            self._check_fenced(actions)
+            return
+        self._cancelled.clear()
+        for action in actions:
+            if isinstance(action, Publish):
+                self._published(action.event)
+            elif isinstance(action, Send):
+                self._check_sent(action.peer.decode(), action.message)
+            elif isinstance(action, JobEnded):
+                self._check_end(action)
+        if isinstance(event, FrameReceived):
+            self._check_answered(event, actions)
+        self._check_cancelled(actions)
+
+    def _heard(self, process: str, frame: m.Frame) -> bool:
+        """Whether the master may listen to the frame."""
+        peer, now = self.peers.get(process), self._world.master.now
+        is_present = peer is not None and peer.state in _PRESENT
+        is_registering = any(isinstance(message, m.Register) for message in frame.messages)
+        if is_registering and not is_present:
+            self.peers[process] = Peer("alive", now)
+        elif peer is None or not is_present or frame.epoch != self._world.master.epoch:
+            return is_registering
+        peer = self.peers[process]
+        peer.heard_at = now
+        peer.state = "alive"
+        self._failing.clear()
+        for message in frame.messages:
+            if isinstance(message, m.GetTask | m.Heartbeat):
+                peer.credit = message.credit
+            elif isinstance(message, m.TaskFailed):
+                self._failing[message.attempt] = message
+        return True
+
+    def _check_fenced(self, actions: list[MasterAction]) -> None:
+        """What an old epoch, or nobody, says, changes nothing."""
+        for action in actions:
+            assert isinstance(action, Send), f"a frame of another epoch led to {action}"
+            allowed = m.RegisterAgain | m.Refused
+            assert isinstance(action.message, allowed), f"an old frame led to {action.message}"
+
+    def master_restarted(self, core: Master) -> None:
+        """A new master has read the journal: it knows all that anybody may rely on."""
+        known = core.workers.workers
+        for name, peer in self.peers.items():
+            peer.credit, peer.heard_at = 0, self._world.master.now
+            peer.live.clear()
+            is_expected = name.encode() in known
+            assert is_expected or peer.state in ("lost", "left"), f"{name} is forgotten"
+            peer.state = "suspect" if is_expected else peer.state
+        for job_id, phase in self.phases.items():
+            assert job_id in core.jobs, f"{job_id} is forgotten"
+            state = core.jobs[job_id].state.value
+            assert (phase in _ENDED) == (state in _ENDED), f"{job_id} was {phase}, and is {state}"
+        for job in core.active.values():
+            self._compare(job)
+
+    def _compare(self, job: JobRun) -> None:
+        """The restored job is the one that was."""
+        for task in (*job.maps.tasks, *job.reduces.tasks):
+            key = job.id, task.kind, task.index
+            winner = task.winner if task.state is TaskState.COMPLETED else None
+            assert self.winners.get(key) == winner, f"{task}: the result is not what it was"
+            failures = len(self.failures.get(key, ())), len(self.lost_inputs.get(key, ()))
+            assert failures == (task.failures, task.lost_inputs), f"{task}: failures are forgotten"
+            for id in self._of_task.get(key, ()):
+                seen = self.attempts[id]
+                is_committer = task.committer is not None and task.committer.id == id
+                assert not seen.is_granted or is_committer, f"{task}: a grant is forgotten"
+                known = any(a.id == id for a in (*task.attempts, *task.lost))
+                assert known or seen.state not in _LIVE, f"attempt {id & _NUMBER} is forgotten"
+            for attempt in task.attempts:  # also some that had been given up
+                self.attempts[attempt.id].state = "running"
+                self.peers[attempt.peer.decode()].live.add(attempt.id)
+
+    # --- what was published ---
+
+    def _published(self, event: m.Event) -> None:
+        match event:
+            case m.TaskEvent():
+                self._task_event(event)
+            case m.WorkerEvent(worker, state):
+                self._worker_event(worker, state)
+            case m.JobEvent(job_id, state, text):
+                before = self.phases.get(job_id)
+                # It is in the journal from its first attempt on, and may have been further then.
+                again = "started again" in text
+                order = _PHASES.index
+                assert before is None or again or order(before) < order(state), f"{before}: {state}"
+                assert before not in _ENDED, f"{job_id} went on after its end"
+                self.phases[job_id] = state
+                is_right = state != "reduce" or again or self._all_maps_done(job_id)
+                assert is_right, "the maps are not complete"
+
+    def _all_maps_done(self, job_id: str) -> bool:
+        maps = range(len(self._world.answers[job_id].job.maps_s))
+        return all((job_id, m.TaskKind.MAP, index) in self.winners for index in maps)
+
+    def _worker_event(self, worker: str, state: str) -> None:
+        peer, world = self.peers[worker], self._world
+        peer.state = state
+        if state in ("suspect", "lost"):
+            silence_s = world.master.now - peer.heard_at
+            settings = world.scenario.settings
+            after_s = settings.suspect_after_s if state == "suspect" else settings.lost_after_s
+            assert silence_s >= after_s - 1e-6, f"{worker} is {state} after {silence_s:.2f} s"
+            if world.is_calm_for(settings.lost_after_s):
+                assert not world.is_running(worker), f"{worker} is {state}, but well"
+
+    def _task_event(self, event: m.TaskEvent) -> None:
+        task = event.job_id, event.kind, event.index
+        # Numbers are of a job: masters that are started again count on from what it had.
+        new_id = self._world.master.epoch << 32 | event.attempt
+        id = self._ids.setdefault((event.job_id, event.attempt), new_id)
+        seen = self.attempts.get(id)
+        if seen is None:
+            assert event.state == "running", f"an attempt that began as {event.state}"
+            assert task not in self.winners, f"{task} handed out after it was complete"
+            self.had_backups |= event.text == "backup"
+            seen = self.attempts[id] = Seen(task, event.worker, "", self._world.clock.now)
+            self._of_task.setdefault(task, []).append(id)
+        assert seen.task == task
+        before, seen.state = seen.state, event.state
+        live = self.peers[seen.worker].live
+        live.add(id) if event.state in _LIVE else live.discard(id)
+        if event.state == "succeeded":
+            assert task not in self.winners, f"{task} counted twice"
+            self.winners[task] = id
+            seen.has_succeeded = True
+        elif event.state == "lost" and before == "succeeded":
+            assert self.winners.pop(task) == id
+            assert self._job(task).reduces_s, "published output can't be lost"
+            assert task[1] is m.TaskKind.MAP, "published output can't be lost"
+        elif event.state == "failed":
+            self._failed(id, event.text)
+        elif event.state == "cancelled":
+            self._cancelled.append(id)
+        if event.state in ("failed", "lost") and before in _LIVE:
+            self._check_calm(seen, event)
+        if event.state not in _LIVE:
+            seen.is_granted = False
+
+    def _failed(self, id: int, text: str) -> None:
+        failing, task = self._failing.get(id), self.attempts[id].task
+        by_itself = failing is not None
+        assert by_itself or text.startswith("no progress"), f"attempt {id & _NUMBER} has not failed"
+        assert "commit refused" not in text, "an attempt was blamed for being second"
+        lost_input = failing is not None and failing.reason is m.FailureReason.LOST_INPUT
+        for _, lost in failing.lost if failing is not None else ():
+            self._unreadable[lost] = self._unreadable.get(lost, 0) + 1
+        books = self.lost_inputs if lost_input else self.failures
+        books.setdefault(task, set()).add(id)
+
+    def _check_calm(self, seen: Seen, event: m.TaskEvent) -> None:
+        """When nothing goes wrong any more, no attempt is lost, and none fails but by itself."""
+        world = self._world
+        if not world.is_calm_for(0.0) or seen.since_s < world.settled_at:
+            return
+        job = self._job(seen.task)
+        by_user = job.poisoned == (event.kind.label, event.index) and event.state == "failed"
+        by_input = "can't read" in event.text
+        assert by_user or by_input, f"{event} although nothing goes wrong"
+
+    # --- what was sent ---
+
+    def _check_sent(self, process: str, message: m.Message) -> None:
+        if isinstance(message, m.TaskResponse):
+            peer = self.peers[process]
+            assert peer.state == "alive", f"a task for {process}, which is {peer.state}"
+            for task in message.tasks:
+                self._check_hand_out(process, task)
+            assert len(peer.live) <= peer.credit, f"{process} has more tasks than credit"
+        elif isinstance(message, m.CommitReply) and message.granted:
+            self._check_grant(process, message.attempt)
+
+    def _check_hand_out(self, process: str, task: m.Task) -> None:
+        id = task.attempt
+        assert id not in self._sent, "an attempt was handed out twice"
+        self._sent.add(id)
+        seen = self.attempts[id]
+        assert seen.worker == process
+        assert seen.task == (task.job_id, task.kind, task.index)
+        job = self._job(seen.task)
+        assert task.n_reduce == len(job.reduces_s)
+        if task.kind is m.TaskKind.REDUCE:
+            winners = [
+                self.winners.get((task.job_id, m.TaskKind.MAP, index))
+                for index in range(len(job.maps_s))
+            ]
+            assert None not in winners, f"{task.index} was handed out without all its inputs"
+            given = [source.attempt for source in task.sources]
+            assert all(self._unreadable.get(n, 0) < _REPORTS for n in given), "known to be lost"
+            assert given == winners, "a reduce was given other inputs than there are"
+            for owner in {self.attempts[id].worker for id in given}:
+                state = self.peers[owner].state
+                assert state in _PRESENT, f"a reduce needs the outputs of {owner}, which is {state}"
+
+    def _check_grant(self, process: str, id: int) -> None:
+        seen = self.attempts[id]
+        assert seen.worker == process, "somebody else may publish"
+        assert seen.state in _LIVE, f"an attempt that is {seen.state} may publish"
+        assert seen.task not in self.winners, "published once more"
+        others = self._of_task[seen.task]
+        granted = [n for n in others if n != id and self.attempts[n].is_granted]
+        assert not granted, "two may publish at a time"
+        seen.is_granted = True
+
+    def _check_answered(self, event: FrameReceived, actions: list[MasterAction]) -> None:
+        """Whoever speaks gets the answer that it waits for."""
+        sent = [a.message for a in actions if isinstance(a, Send) and a.peer == event.peer]
+        acks = {id for message in sent if isinstance(message, m.Ack) for id in message.attempts}
+        # Who is not registered repeats everything when it is.
+        again = any(isinstance(message, m.RegisterAgain | m.Registered) for message in sent)
+        kinds = {type(message) for message in sent}
+        cancelled = {n for msg in sent if isinstance(msg, m.Cancel) for n in msg.attempts}
+        for message in event.frame.messages:
+            if isinstance(message, m.Heartbeat):
+                assert again or m.HeartbeatReply in kinds, "a heartbeat without an answer"
+                for row in message.progress:
+                    useful = again or self._is_useful(row.attempt) or row.attempt in cancelled
+                    assert useful, f"attempt {row.attempt & _NUMBER} goes on in vain"
+            elif isinstance(message, m.Register):
+                assert m.Registered in kinds, "a registration without an answer"
+            elif isinstance(message, _RESULTS):
+                assert again or message.attempt in acks, "a result without an answer"
+
+    def _is_useful(self, attempt: int) -> bool:
+        seen = self.attempts.get(attempt)
+        has_ended_now = attempt in self._failing
+        return seen is not None and (seen.has_succeeded or has_ended_now or seen.state in _LIVE)
+
+    def _check_cancelled(self, actions: list[MasterAction]) -> None:
+        """Who works for nothing is told."""
+        for id in self._cancelled:
+            worker = self.attempts[id].worker
+            told = {
+                id
+                for a in actions
+                if isinstance(a, Send) and isinstance(a.message, m.Cancel)
+                if a.peer.decode() == worker
+                for id in a.message.attempts
+            }
+            is_present = self.peers[worker].state in _PRESENT
+            assert id in told or not is_present, f"attempt {id & _NUMBER} was cancelled in silence"
+
+    # --- the end ---
+
+    def _check_end(self, ended: JobEnded) -> None:
+        outcome, world = ended.outcome, self._world
+        job = world.answers[outcome.spec.job_id].job
+        state = outcome.state.value
+        if state == "failed":
+            allowed = (
+                self._may_fail(job.id, job.max_attempts)
+                or self._may_give_up(ended)
+                or (world.is_interrupted and "no more jobs" in outcome.reason)
+            )
+            assert allowed, f"{job.id} failed without reason: {outcome.reason}"
+        elif state == "cancelled":
+            asked = job.id in world.cancelled or world.is_interrupted
+            assert asked, f"{job.id} was cancelled by nobody: {outcome.reason}"
+        else:
+            assert job.poisoned is None, f"{job.id} is done, although a task always fails"
+
+    def _may_fail(self, job_id: str, max_attempts: int) -> bool:
+        return any(
+            len(failed) == max_attempts for key, failed in self.failures.items() if key[0] == job_id
+        ) or any(len(lost) >= 20 for key, lost in self.lost_inputs.items() if key[0] == job_id)
+
+    def _may_give_up(self, ended: JobEnded) -> bool:
+        is_alone = all(peer.state in ("lost", "left") for peer in self.peers.values())
+        limited = self._world.scenario.settings.worker_timeout_s is not None
+        return ended.outcome.out_of_workers and limited and is_alone
+
+    def _job(self, task: TaskKey) -> Any:
+        return self._world.answers[task[0]].job
+
+    # --- the workers ---
+
+    def worker_heard(self, worker: WorkerMachine, frame: m.Frame) -> None:
+        """A worker has handled a frame."""
+        core = worker.core
+        if frame.epoch != core.epoch:
+            return
+        for message in frame.messages:
+            if isinstance(message, m.Cancel):
+                left = set(message.attempts) & set(core.attempts)
+                assert not left, f"attempts {left} go on after they were cancelled"
+                held = set(message.attempts) & core.held.keys()
+                assert not held, f"the outputs of attempts {held} are kept after a cancel"
+            elif isinstance(message, m.Ack):
+                assert not set(message.attempts) & core.unacknowledged.keys()

@@ -1,0 +1,222 @@
+"""The master's machine: a master core in a process, and what its shell does."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from zmr.core import messages as m
+from zmr.core.actions import (
+    Append,
+    CompleteOutput,
+    JobEnded,
+    Log,
+    MasterAction,
+    Publish,
+    Quit,
+    Send,
+    SendSnapshot,
+)
+from zmr.core.events import FrameReceived, JobGiven, OutputCompleted, StopRequested
+from zmr.core.journal import Record
+from zmr.core.master import Master
+from zmr.wire import codec
+
+from .invariants import validate
+from .journal import Journal
+from .machine import Machine
+from .network import MASTER
+from .trace import shown
+
+if TYPE_CHECKING:
+    from .world import World
+
+# So many tasks and workers are looked at in every step; of more, in every second, third, ... one.
+_LOOKED_AT = 40
+
+
+class MasterDied(Exception):
+    """Between two instructions of a turn."""
+
+
+class MasterMachine(Machine):
+    def __init__(self, world: World) -> None:
+        super().__init__(world, MASTER)
+        self.quit: Quit | None = None
+        self.epoch = 0
+        self.journal = Journal() if world.scenario.has_journal else None
+        self._decided: list[tuple[Any, list[MasterAction]]] = []  # in this turn: event, actions
+        self._outbox: dict[bytes, list[m.Message]] = {}
+        self._dies_after: int | None = None  # so many instructions
+        self._since_validated = 0
+
+    def start(self) -> None:
+        """Begin a new process, on the journal if there is one."""
+        self._started()
+        self.quit = None
+        self.epoch += 1
+        self.core = Master(self.epoch, self.world.scenario.settings)
+        self.say(f"starts, epoch {self.epoch}")
+        if self.journal is not None:
+            records = self.journal.read()
+            actions = self.core.restore(records, self.now)
+            if records:
+                self.world.ledger.master_restarted(self.core)
+            self._decided.append((None, actions))
+            self.post_given(self.world.given)
+
+    def post_given(self, submits: list[m.Submit]) -> None:
+        """The jobs of its own command line. There is always a first turn."""
+        self.inbox.extend(JobGiven(submit) for submit in submits)
+        self._turn()
+
+    def die_after(self, instructions: int) -> None:
+        """As kill -9 does, when it has done so many things."""
+        self._dies_after = instructions
+
+    def calm(self) -> None:
+        """Nothing happens to it any more."""
+        self._dies_after = None
+        self.resume()
+
+    def crash(self) -> None:
+        """As kill -9 does: what is sent is under way, the rest is gone."""
+        self.say("killed")
+        self.is_up = self.is_stopped = False
+        self.inbox.clear()
+        self._decided.clear()
+        self._outbox.clear()
+        self._dies_after = None
+        self.world.faults.master_is_down()
+
+    def interrupt(self) -> None:
+        """A signal that asks it to end."""
+        self.say("gets a signal")
+        self.post(StopRequested("SIGTERM", 143))
+
+    def give(self, submit: m.Submit) -> None:
+        """A job from its own process."""
+        self.post(JobGiven(submit))
+
+    def receive(self, peer: bytes, data: bytes) -> None:
+        """A frame has arrived."""
+        self.post((peer, data))
+
+    # --- its shell ---
+
+    def _next_deadline(self) -> float | None:
+        return self.core.next_deadline()
+
+    def _take_turn(self) -> None:
+        try:
+            self._decide()
+            self._commit()
+            self._flush()
+        except MasterDied:
+            self.crash()
+            return
+        if self.quit is not None:
+            self.is_up = False
+            self.world.faults.master_is_down()
+
+    def _instruction(self) -> None:
+        """Something is about to be done. It may not come to that."""
+        if self._dies_after is not None:
+            self._dies_after -= 1
+            if self._dies_after < 0:
+                raise MasterDied
+
+    def _decide(self) -> None:
+        while self.inbox:
+            event: Any = self.inbox.popleft()
+            if isinstance(event, tuple):
+                peer, data = event
+                event = FrameReceived(peer, codec.decode(data))
+                self.world.trace.frame(
+                    self.world.clock.now, MASTER, f"hears {peer.decode()}:", event.frame
+                )
+            self._instruction()
+            self._decided.append((event, self.core.handle(event, self.now)))
+            self._validate()
+        while self._is_due():
+            self._decided.append((None, self.core.tick(self.now)))
+            self._validate()
+
+    def _validate(self) -> None:
+        core = self.core
+        size = len(core.workers.workers)
+        size += sum(len(job.maps) + len(job.reduces) for job in core.active.values())
+        self._since_validated += 1
+        if self._since_validated * _LOOKED_AT >= size:
+            self._since_validated = 0
+            validate(core)
+
+    def _commit(self) -> None:
+        """Write ahead: what the turn decided is in the journal before it has an effect."""
+        self._instruction()
+        records: list[Record] = []
+        for _, actions in self._decided:
+            for action in actions:
+                if isinstance(action, Append):
+                    assert action is actions[0], "something comes before its record"
+                    records += action.records
+        if records:
+            assert self.journal is not None, "records without a journal"
+            self.journal.write(tuple(records))
+            self.world.recorded(records)
+
+    def _flush(self) -> None:
+        """Have the effects of what this turn decided, then send."""
+        decided, self._decided = self._decided, []
+        for event, actions in decided:
+            self.world.ledger.master_did(event, actions)
+        for _, actions in decided:
+            for action in actions:
+                if not isinstance(action, Send | Publish | Log):
+                    self._instruction()
+                self._act(action)
+        outbox, self._outbox = self._outbox, {}
+        for peer, messages in outbox.items():
+            for data in codec.encode_all(self.core.epoch, messages):
+                self._instruction()
+                self._send(peer, data)
+            if self.world.trace.is_on:
+                frame = m.Frame(self.core.epoch, tuple(messages))
+                self.world.trace.frame(
+                    self.world.clock.now, MASTER, f"tells {peer.decode()}:", frame
+                )
+
+    def _act(self, action: MasterAction) -> None:
+        world = self.world
+        match action:
+            case Send(peer, message):
+                self._outbox.setdefault(peer, []).append(message)
+            case Publish(event):
+                world.trace.say(world.clock.now, MASTER, f"publishes {shown(event)}")
+            case Log(_, text):
+                self.say(text)
+            case SendSnapshot(peer, _, jobs, workers):
+                self._outbox.setdefault(peer, []).append(m.Snapshot(0, "", jobs, workers))
+            case CompleteOutput(outcome):
+                world.complete_output(outcome)
+                completed = OutputCompleted(outcome.spec.job_id)
+                world.clock.later(0.0, self._completed, self._starts, completed)
+            case JobEnded(outcome):
+                world.job_ended(outcome)
+            case Quit():
+                assert self.quit is None
+                self.quit = action
+                self.say(f"ends: {action.reason}")
+
+    def _completed(self, start: int, completed: OutputCompleted) -> None:
+        if start == self._starts:
+            self.post(completed)
+
+    def _send(self, peer: bytes, data: bytes) -> None:
+        world, process = self.world, peer.decode()
+        receiver = process.split(".")[0]
+        machine = world.receivers[receiver]
+        fate = world.network.send(
+            MASTER, receiver, lambda data: machine.receive(process, data), data
+        )
+        if fate:
+            self.say(f"  ... what follows, to {process}, is {fate}")

@@ -1,0 +1,84 @@
+"""What is still to do, and why it is not done: for whoever has to find out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from zmr.core.jobs import JobRun
+from zmr.core.states import TaskState
+
+if TYPE_CHECKING:
+    from .worker import WorkerMachine
+    from .world import World
+
+_MOST_TASKS = 20
+
+
+def pending(world: World) -> str:
+    """What has not ended, a line each."""
+    return "\n".join([*_jobs(world), *leftovers(world)])
+
+
+def leftovers(world: World) -> list[str]:
+    """What is left in the cluster, when there should be nothing."""
+    master = world.master
+    found = []
+    if not master.is_up and not world.has_ended:
+        found.append("the master is down")
+    if master.is_up and master.core.running:
+        found.append(f"the master has {master.core.running} running attempts")
+    if master.is_up and master.core.is_exiting:
+        found.append("the master waits for its workers to leave")
+    for worker in world.workers:
+        if worker.is_up:
+            has_ended = world.has_ended
+            found += [f"{worker.process}: {what}" for what in _of_worker(worker, not has_ended)]
+    return found
+
+
+def _of_worker(worker: WorkerMachine, has_master: bool) -> Iterator[str]:
+    core = worker.core
+    if not has_master:
+        yield "up, without a master"
+        return
+    if not core._is_registered:
+        yield "is not registered"
+    if core.attempts:
+        yield f"runs attempts {core.attempts}"
+    if core.unacknowledged:
+        yield f"repeats its results: {list(core.unacknowledged.values())}"
+    if core.commits:
+        yield f"asks to commit: {list(core.commits)}"
+    if worker.slots:
+        yield f"has slot processes: {sorted(worker.slots)}"
+    if files := [path for path in worker.disk.files if path.startswith(worker.folder + "/")]:
+        yield f"keeps files: {files}"
+
+
+def _jobs(world: World) -> Iterator[str]:
+    master = world.master
+    if not master.is_up:
+        yield "the master is gone"
+        return
+    for job_id in world.answers:
+        if job_id not in world.outcomes:
+            job = master.core.jobs.get(job_id)
+            if job is None:
+                yield f"{job_id}: the master has not heard of it"
+            else:
+                yield from _job(world, job)
+    for peer in master.core.workers.present:
+        yield f"worker {peer.name}: {peer.state.value}, credit {peer.credit}, {len(peer.attempts)}"
+
+
+def _job(world: World, job: JobRun) -> Iterator[str]:
+    yield f"{job.id} is in {job.state.value}"
+    tasks = [t for table in (job.maps, job.reduces) for t in table.tasks]
+    for task in [task for task in tasks if task.state is not TaskState.COMPLETED][:_MOST_TASKS]:
+        attempts = ", ".join(
+            f"attempt {a.number} {a.state.value} on {a.peer.decode()}"
+            f" ({'begun' if a.id in world.begun else 'never begun'})"
+            for a in task.attempts
+        )
+        yield f"  {task} {task.state.value}, {task.failures} failures: {attempts}"

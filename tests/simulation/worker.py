@@ -1,0 +1,193 @@
+"""A worker's machine: a worker core and its slots in a process that can die, and a disk."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from zmr.core import messages as m
+from zmr.core.actions import (
+    DiscardFiles,
+    DiscardJob,
+    KillSlot,
+    Log,
+    Quit,
+    SendMaster,
+    SendSlot,
+    StartSlot,
+    WorkerAction,
+)
+from zmr.core.events import FrameReceived, SlotEnded, StopRequested
+from zmr.core.worker import WorkerCore, WorkerSettings
+from zmr.wire import codec
+
+from .disk import Disk
+from .draw import WorkerDraw
+from .invariants import validate_worker
+from .machine import Machine
+from .network import MASTER
+from .slot import SimulatedSlot
+
+if TYPE_CHECKING:
+    from .world import World
+
+
+class WorkerMachine(Machine):
+    def __init__(self, world: World, number: int, draw: WorkerDraw) -> None:
+        super().__init__(world, f"w{number}")
+        self.draw = draw
+        self.disk = Disk(draw.disk_records)
+        self.slow_factor = 1.0
+        self.process = ""  # the name of the running process, or of the last one
+        self.slots: dict[int, SimulatedSlot] = {}
+        self.quit: Quit | None = None
+        self.is_frozen = False  # stopped with its slots
+        self.when_thawed: list[tuple[Callable[..., object], tuple[Any, ...]]] = []
+        self.start(keep_disk=False)
+
+    # --- its process ---
+
+    def start(self, keep_disk: bool) -> None:
+        """Begin a new process; `keep_disk`: nobody cleans up after the last one."""
+        if not keep_disk:
+            self.disk.remove_folder(self.folder)
+        self._started()
+        self.process = f"{self.name}.{self._starts}"
+        self.slots = {}
+        self.quit = None
+        self.core = WorkerCore(
+            WorkerSettings(
+                self.process,
+                self.name,
+                self._starts,
+                self.draw.slots,
+                self.folder,
+                MASTER,
+                death_timeout_s=self.world.scenario.death_timeout_s,
+            ),
+            self.now,
+        )
+        self.say(f"starts as {self.process} with {self.draw.slots} slots")
+        self._turn()
+
+    @property
+    def folder(self) -> str:
+        return f"/{self.process}"
+
+    @property
+    def peer(self) -> bytes:
+        return self.process.encode()
+
+    @property
+    def serves(self) -> bool:
+        """Whether others get map outputs from it."""
+        return self.is_up and not self.is_stopped
+
+    def crash(self) -> None:
+        """As kill -9 does. The slots notice, but may do a little more until then."""
+        if self.is_up:
+            self.say("killed")
+            self._end()
+
+    def freeze(self) -> None:
+        """The machine stands still, slots and all."""
+        self.stop()
+        self.is_frozen = self.is_stopped
+
+    def resume(self) -> None:
+        thawed, self.when_thawed = self.when_thawed, []
+        self.is_frozen = False
+        super().resume()
+        for action, arguments in thawed:
+            action(*arguments)
+
+    def interrupt(self) -> None:
+        """A signal that asks it to end."""
+        self.say("gets a signal")
+        self.post(StopRequested("SIGTERM", 143))
+
+    def _end(self) -> None:
+        self.is_up = self.is_stopped = False
+        for slot in list(self.slots.values()):
+            slot.kill()
+
+    # --- its shell ---
+
+    def _next_deadline(self) -> float | None:
+        return self.core.next_deadline()
+
+    def _take_turn(self) -> None:
+        outbox: list[m.Message] = []
+        while self.inbox and self.quit is None:
+            event = self.inbox.popleft()
+            if isinstance(event, bytes):
+                frame = codec.decode(event)
+                self.world.trace.frame(self.world.clock.now, self.name, "gets", frame)
+                event = FrameReceived(b"", frame)
+            self._perform(self.core.handle(event, self.now), outbox)
+            if isinstance(event, FrameReceived):
+                self.world.ledger.worker_heard(self, event.frame)
+        while self.quit is None and self._is_due():
+            self._perform(self.core.tick(self.now), outbox)
+        if outbox:
+            self._send(outbox)
+        if self.quit is not None:
+            self.disk.remove_folder(self.folder)
+            self._end()
+
+    def _send(self, outbox: list[m.Message]) -> None:
+        world, frame = self.world, m.Frame(self.core.epoch, tuple(outbox))
+        world.trace.frame(world.clock.now, self.name, "says", frame)
+        peer = self.peer
+        fate = world.network.send(
+            self.name,
+            MASTER,
+            lambda data: world.master.receive(peer, data),
+            codec.encode(frame),
+        )
+        if fate:
+            self.say(f"  ... which is {fate}")
+
+    def receive(self, process: str, data: bytes) -> None:
+        """A frame for one of its processes."""
+        if process == self.process:
+            self.post(data)
+
+    def slot_gone(self, slot: SimulatedSlot, ended: SlotEnded) -> None:
+        if self.slots.get(slot.number) is slot:
+            del self.slots[slot.number]
+            self.post(ended)
+
+    def _perform(self, actions: list[WorkerAction], outbox: list[m.Message]) -> None:
+        validate_worker(self.core)
+        for action in actions:
+            match action:
+                case SendMaster(message):
+                    outbox.append(message)
+                case StartSlot() | SendSlot() | KillSlot():
+                    self._act_on_slot(action)
+                case DiscardFiles(paths):
+                    for path in paths:
+                        self.disk.remove(path)
+                case DiscardJob(job_id):
+                    used = {slot.start.spec.job_id for slot in self.slots.values()}
+                    assert job_id not in used, "a slot still writes to the job's folder"
+                    self.disk.remove_folder(f"{self.folder}/{job_id}")
+                case Log(_, text):
+                    self.say(text)
+                case Quit():
+                    assert self.quit is None
+                    self.quit = action
+
+    def _act_on_slot(self, action: StartSlot | SendSlot | KillSlot) -> None:
+        slot = self.slots.get(action.slot)
+        if isinstance(action, StartSlot):
+            assert slot is None, "two processes in one slot"
+            assert action.slot < self.draw.slots, "more processes than slots"
+            self.slots[action.slot] = SimulatedSlot(self, action.slot, action.job)
+        elif slot is None:
+            pass  # its end is on the way
+        elif isinstance(action, SendSlot):
+            slot.receive(action.message)
+        else:
+            slot.kill()

@@ -1,0 +1,275 @@
+"""The whole of a simulation: machines, network, disks, clients, and time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from random import Random
+
+from zmr.core import messages as m
+from zmr.core.actions import Outcome
+from zmr.core.journal import JobClosed, Record
+from zmr.core.states import JobState
+
+from .client import Client
+from .clock import Clock
+from .disk import OutputFolder
+from .draw import JobDraw, Scenario, WorkerDraw
+from .faults import Faults
+from .ledger import Ledger
+from .master import MasterMachine
+from .network import Network
+from .oracle import Answer, Pairs
+from .pending import leftovers, pending
+from .slot import PUBLISH_S, SimulatedSlot
+from .trace import Trace, task_text
+from .worker import WorkerMachine
+
+# A simulation of more steps than this runs in circles.
+_MOST_STEPS = 60_000
+
+OUT = "/out"
+
+# Until the workers are registered; what quick tasks wait in a worker's queue.
+_START_S, _RESERVE_S = 1.0, 0.3
+
+
+class Stuck(AssertionError):
+    """Nothing goes wrong any more, and still it does not end."""
+
+
+class World:
+    def __init__(self, scenario: Scenario, trace: Trace) -> None:
+        self.scenario = scenario
+        self.trace = trace
+        self.clock = Clock()
+        self.network = Network(self.clock, scenario.network, Random(f"network {scenario.seed}"))
+        self.output = OutputFolder(scenario.has_links)
+        self.answers = {job.id: Answer(job) for job in scenario.jobs}
+        self.quiet_since: float | None = None
+        self.is_interrupted = False
+        self.cancelled: set[str] = set()  # jobs that a client wants to end
+        self.begun: dict[int, SimulatedSlot] = {}  # attempts, and where
+        self.times_begun: dict[tuple[str, m.TaskKind, int], int] = {}
+        self.outcomes: dict[str, Outcome] = {}
+        self.closed: set[str] = set()  # jobs that have ended, whoever knows it
+        self.faults = Faults(self, scenario)
+        self.ledger = Ledger(self)
+        self.master = MasterMachine(self)
+        self.given: list[m.Submit] = []  # jobs of the master's own command line
+        self.clients = [Client(self, number) for number in range(1, 2 * len(scenario.jobs) + 1)]
+        self.workers: list[WorkerMachine] = []
+        self.receivers: dict[str, Client | WorkerMachine] = {c.name: c for c in self.clients}
+
+    # --- from the beginning to the end ---
+
+    def run(self) -> None:
+        """Let it happen. Raises AssertionError if anything is wrong."""
+        scenario = self.scenario
+        for job in scenario.jobs:
+            self.clock.at(job.submitted_at_s, self._submit, job)
+        if scenario.interrupted_at_s is not None:
+            self.clock.at(scenario.interrupted_at_s, self._interrupt)
+        self.master.start()
+        # A master's own job is there before its workers.
+        for number, worker_draw in enumerate(scenario.workers, 1):
+            self.clock.at(0.0, self._add_worker, number, worker_draw)
+        self.faults.begin()
+        self._run_until(lambda: self.is_over, "jobs do not end")
+        self._check_pace()
+        self.faults.quiet()
+        self._run_until(self._is_settled, "the cluster does not come to rest")
+
+    def _add_worker(self, number: int, draw: WorkerDraw) -> None:
+        worker = self.receivers[f"w{number}"] = WorkerMachine(self, number, draw)
+        self.workers.append(worker)
+
+    def _run_until(self, is_so: Callable[[], bool], what: str) -> None:
+        clock = self.clock
+        while not is_so():
+            if not clock.step() or clock.steps > _MOST_STEPS or self._is_late():
+                raise Stuck(f"{what}:\n{pending(self)}")
+
+    def _is_late(self) -> bool:
+        return self.quiet_since is not None and self.clock.now > self.quiet_since + self.limit_s
+
+    @property
+    def limit_s(self) -> float:
+        """So long after the faults everything must have ended."""
+        scenario = self.scenario
+        settings = scenario.settings
+        timeout_s = max(job.task_timeout_s for job in scenario.jobs)
+        work_s = sum(job.work_s for job in scenario.jobs)
+        work_s += max(job.submitted_at_s for job in scenario.jobs)
+        waits_s = scenario.death_timeout_s + 10 * settings.lost_after_s + 60.0
+        return 4 * work_s + 4 * timeout_s + waits_s
+
+    @property
+    def is_over(self) -> bool:
+        """Whether all jobs have ended, or nobody is there to run them."""
+        return self.has_ended or len(self.closed) == len(self.answers) - self._refused()
+
+    def _refused(self) -> int:
+        return sum(bool(client.refused) for client in self.clients[::2])
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether the master has quit for good."""
+        return self.master.quit is not None and not self.restarts
+
+    @property
+    def restarts(self) -> bool:
+        """Whether a master that ended is started again."""
+        return self.scenario.settings.keeps_jobs and len(self.closed) < len(self.answers)
+
+    def _is_settled(self) -> bool:
+        return not leftovers(self)
+
+    def _check_pace(self) -> None:
+        """Without faults, each task is begun once, and slots do not wait."""
+        if not self.scenario.is_calm or self.ledger.had_backups:
+            return
+        # A worker that was busy with quick tasks may hold some of the next job in its slots, where
+        # they are stopped only when their turn comes.
+        is_alike = len(self.scenario.jobs) == 1
+        twice = [task for task, times in self.times_begun.items() if times != 1]
+        assert not twice or not is_alike, f"begun more than once, without need: {twice}"
+        assert self.clock.now <= self._fair_s(), f"took {self.clock.now} s, not {self._fair_s()} s"
+
+    def _fair_s(self) -> float:
+        """What the jobs may take, one after another, if slots never wait for more than frames."""
+        scenario, network = self.scenario, self.scenario.network
+        n_slots = sum(worker.slots for worker in scenario.workers)
+        frame_s = network.latency_s + network.jitter_s
+        fair_s = _START_S
+        for job in scenario.jobs:
+            for durations_s in (job.maps_s, job.reduces_s):
+                rounds = -(-len(durations_s) // n_slots)
+                fair_s += sum(durations_s) / n_slots + max(durations_s, default=0.0)
+                fair_s += rounds * (6 * frame_s + PUBLISH_S) + _RESERVE_S
+        return fair_s + max(job.submitted_at_s for job in scenario.jobs)
+
+    # --- time ---
+
+    def is_calm_for(self, duration_s: float) -> bool:
+        """Whether nothing has gone wrong, or been late, for so long."""
+        return self.quiet_since is not None and self.clock.now >= self.settled_at + duration_s
+
+    @property
+    def settled_at(self) -> float:
+        """When the consequences of the last fault are over."""
+        if self.quiet_since is None:
+            return float("inf")
+        settings = self.scenario.settings
+        return self.quiet_since + self.scenario.network.latest_s + 2 * settings.lost_after_s + 10.0
+
+    def is_running(self, process: str) -> bool:
+        """Whether this process of a worker is up."""
+        worker = self.receivers[process.split(".")[0]]
+        assert isinstance(worker, WorkerMachine)
+        return worker.is_up and worker.process == process
+
+    # --- jobs ---
+
+    def _submit(self, job: JobDraw) -> None:
+        submit = _submission(job)
+        number = self.scenario.jobs.index(job)
+        if job.by_client:
+            self.clients[2 * number].ask(submit)
+        else:
+            self.given.append(submit)
+            self.master.give(submit)
+        if job.cancelled_after_s is not None:
+            self.clock.later(job.cancelled_after_s, self._cancel, job, self.clients[2 * number + 1])
+
+    def _cancel(self, job: JobDraw, client: Client) -> None:
+        self.cancelled.add(job.id)
+        client.ask(m.CancelJob(job.id, "cancelled by a client"))
+
+    def _interrupt(self) -> None:
+        self.is_interrupted = True
+        self.master.interrupt()
+
+    def complete_output(self, outcome: Outcome) -> None:
+        """The manifest is about to be written: all of the output has to be there, and right."""
+        answer = self.answers[outcome.spec.job_id]
+        names = [f"{answer.job.id}-mr-out-{index}" for index in range(answer.n_files)]
+        assert [file.name for file in outcome.files] == names, "the manifest is not complete"
+        for index, name in enumerate(names):
+            assert self.output.files.get(name) == answer.text(index), f"{name} is wrong"
+            assert outcome.files[index].size_bytes == len(answer.text(index))
+        counters = tuple((name, n) for name, n in outcome.counters if n)
+        expected = tuple((name, n) for name, n in answer.counters() if n)
+        assert counters == expected, f"counted {counters}, not {expected}"
+        assert outcome.totals.records_in == answer.records_in
+
+    def job_ended(self, outcome: Outcome) -> None:
+        job_id = outcome.spec.job_id
+        before = self.outcomes.get(job_id)
+        assert before is None, f"{job_id} ended twice"
+        self.outcomes[job_id] = outcome
+        self.closed.add(job_id)
+        self.trace.say(self.clock.now, "job", f"{job_id} {outcome.state.value} {outcome.reason}")
+        if outcome.state is JobState.DONE:
+            answer = self.answers[job_id]
+            for index in range(answer.n_files):
+                assert f"{job_id}-mr-out-{index}" in self.output.files
+
+    def recorded(self, records: list[Record]) -> None:
+        """This is in the journal now."""
+        for record in records:
+            if isinstance(record, JobClosed):
+                self.closed.add(record.spec.job_id)
+
+    # --- tasks ---
+
+    def begins(self, task: m.Task, slot: SimulatedSlot, text: str) -> None:
+        """An attempt begins in a slot."""
+        before = self.begun.get(task.attempt)
+        # A slot that is being killed may get to the task that waits in it, for the next one to do.
+        may_begin = before is None or (before.was_killed and before.is_dead)
+        assert may_begin, f"{task_text(task)} begins twice"
+        self.begun[task.attempt] = slot
+        key = task.job_id, task.kind, task.index
+        self.times_begun[key] = self.times_begun.get(key, 0) + 1
+        if self.trace.is_on:
+            slot.worker.say(f"begins {task_text(task)}: {text}")
+
+    def read_map_output(
+        self, source: m.MapOutput, reader: WorkerMachine
+    ) -> tuple[Pairs, ...] | None:
+        """A map's output, if the reader can get it."""
+        process = source.path.split("/")[1]
+        owner = self.receivers[process.split(".")[0]]
+        assert isinstance(owner, WorkerMachine)
+        assert owner.name == source.host, "a reduce was sent to the wrong host"
+        if owner is not reader and not self.scenario.shared_disk:
+            is_there = owner.serves and owner.process == process
+            if not is_there or not self.network.is_open(owner.name, reader.name):
+                return None
+        return owner.disk.read(source.path)
+
+    def publish(self, task: m.Task, worker: WorkerMachine, name: str, content: str) -> str:
+        """Give an output file its name. What has the name afterwards must be right."""
+        expected = self.answers[task.job_id].text(task.index)
+        assert content == expected, f"{task_text(task)} publishes {content}, not {expected}"
+        content, is_first = self.output.publish(name, content)
+        worker.say(f"publishes {name}" + ("" if is_first else ", which was there"))
+        return content
+
+
+def _submission(job: JobDraw) -> m.Submit:
+    spec = m.JobSpec(
+        job.id,
+        job.id,
+        "job",
+        b"",
+        "",
+        (),
+        len(job.reduces_s),
+        OUT,
+        job.max_attempts,
+        job.task_timeout_s,
+        job.backup_after_s,
+    )
+    inputs = tuple(m.InputFile(f"/in/{job.id}/{n}", 10, True) for n in range(len(job.maps_s)))
+    return m.Submit(spec, inputs)
