@@ -103,6 +103,30 @@ def test_what_fails_is_told_with_its_step(zmr: Zmr, notes: Notes, engine: str) -
         assert re.search(r"\(in map, \S+mr-out-\d, pair 1, key '.*'\)\n", ended.stderr)
 
 
+MAP_ONLY = """\
+import pyarrow.compute as pc
+from zmr import Job
+class Long(Job):
+    def map(self, line):
+        if line:
+            yield line[:30], len(line)
+class LongBatches(Job):
+    def map_batch(self, lines):
+        lines = lines.filter(pc.not_equal(lines, ""))
+        return pc.utf8_slice_codeunits(lines, 0, 30), pc.utf8_length(lines)
+"""
+
+
+def test_a_job_without_reduce_puts_out_what_map_yields_in_order(zmr: Zmr, texts: Path) -> None:
+    (zmr.folder / "long.py").write_text(MAP_ONLY)
+    lines = [line for text in sorted(texts.iterdir()) for line in text.read_text().splitlines()]
+    wanted = "".join(f"{line[:30]}\t{len(line)}\n" for line in lines if line)
+    for job in ("long.py:Long", "long.py:LongBatches"):
+        for engine in ("local", "inline"):
+            ended = zmr.run("run", job, texts, "--engine", engine, "-r", "3")
+            assert (ended.status, ended.stdout) == (0, wanted), ended.stderr
+
+
 def test_a_pipeline_that_can_not_be_is_refused(zmr: Zmr, texts: Path) -> None:
     for steps, told in {
         "[]": "Bad has no steps",
