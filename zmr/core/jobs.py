@@ -24,8 +24,9 @@ from zmr.core.messages import (
 )
 from zmr.core.plan import SPLIT_BYTES, plan
 from zmr.core.states import JOB, AttemptState, JobState, TaskState
-from zmr.core.steps import counters_of_all, inputs_of_next, step_spec, told, totals_of_all
+from zmr.core.steps import inputs_of_next, step_spec, told
 from zmr.core.tasks import Attempt, TaskRecord, TaskTable
+from zmr.core.totals import counters_of_all, totals_of_all
 
 
 class JobRun:

@@ -6,12 +6,10 @@ files of pairs, to a folder within the temporary folder of the whole; the last s
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import replace
 
-from zmr.core.actions import StepDone, Totals
-from zmr.core.messages import Counters, InputFile, JobSpec, OutputFile
+from zmr.core.messages import InputFile, JobSpec, OutputFile
 
 
 def temporary_folder(folder: str, job_id: str) -> str:
@@ -51,25 +49,3 @@ def inputs_of_next(step: JobSpec, files: Iterable[OutputFile]) -> tuple[InputFil
 def told(number: int, n_steps: int, text: str) -> str:
     """The text, after the step that it is about: "step 2 of 3: map"; alone where there is none."""
     return f"step {number} of {n_steps}: {text}" if n_steps else text
-
-
-def counters_of_all(steps: Sequence[StepDone]) -> Counters:
-    """The counters of all steps, added up by their names."""
-    counters: Counter[str] = Counter()
-    for step in steps:
-        for name, n in step.counters:
-            counters[name] += n
-    return tuple(sorted(counters.items()))
-
-
-def totals_of_all(steps: Sequence[StepDone]) -> Totals:
-    """What went into the first step and came out of the last; the times of all added up."""
-    first, last = steps[0].totals, steps[-1].totals
-    return Totals(
-        first.records_in,
-        first.bytes_in,
-        last.records_out,
-        last.bytes_out,
-        sum(step.totals.map_s for step in steps),
-        sum(step.totals.reduce_s for step in steps),
-    )

@@ -15,12 +15,14 @@ import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from zmr.core.actions import StepDone
 from zmr.core.messages import Counters, OutputFile, Stats
 from zmr.core.steps import temporary_folder
 from zmr.errors import OutputError
+
+if TYPE_CHECKING:
+    from zmr.core.actions import StepDone
 
 SUCCESS = "_SUCCESS"
 _OURS = re.compile(r"mr-out-\d+|_SUCCESS|_SUCCESS\.part|\.zmr-.*")

@@ -16,7 +16,7 @@ from typing import Any
 
 from zmr.core.actions import StepDone, Totals
 from zmr.core.messages import Counters, InputFile, OutputFile, Split, Stats
-from zmr.core.steps import counters_of_all, totals_of_all
+from zmr.core.totals import counters_of_all, totals_of_all
 from zmr.data.keys import of_one_type, type_of_keys
 from zmr.data.output import output_name, success_manifest, write_success
 from zmr.data.output_file import describe
