@@ -72,7 +72,7 @@ class CommitGranted(NamedTuple):
 class Completed(NamedTuple):
     """The task is complete by this attempt; its other attempts are over."""
 
-    done: m.MapDone | m.ReduceDone  # without the sizes of the partitions; `job_id` of the whole
+    done: m.MapDone | m.ReduceDone  # of a pipeline, with the `job_id` of the whole
 
 
 class AttemptFailed(NamedTuple):

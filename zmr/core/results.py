@@ -69,9 +69,8 @@ class Results:
         master, task = self._master, attempt.task
         if attempt.state is AttemptState.LOST:
             master.log(Level.INFO, f"{attempt}, thought lost, is complete on {worker.name}")
-        if isinstance(done, m.MapDone):
-            done = replace(done, partition_bytes=())  # nobody asks for them
-        master.record(Completed(replace(done, job_id=job.public_id)))
+        is_step = job.id != job.public_id
+        master.record(Completed(replace(done, job_id=job.public_id) if is_step else done))
         job.complete(attempt, done, now)
         master.release(attempt)
         if isinstance(done, m.MapDone) and done.path:

@@ -274,12 +274,11 @@ class Heartbeat(_message.Message):
     def __init__(self, credit: _Optional[int] = ..., progress: _Optional[_Iterable[_Union[Progress, _Mapping]]] = ..., jobs: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class MapDone(_message.Message):
-    __slots__ = ("job_id", "id", "attempt", "path", "partition_bytes", "stats", "counters", "file")
+    __slots__ = ("job_id", "id", "attempt", "path", "stats", "counters", "file")
     JOB_ID_FIELD_NUMBER: _ClassVar[int]
     ID_FIELD_NUMBER: _ClassVar[int]
     ATTEMPT_FIELD_NUMBER: _ClassVar[int]
     PATH_FIELD_NUMBER: _ClassVar[int]
-    PARTITION_BYTES_FIELD_NUMBER: _ClassVar[int]
     STATS_FIELD_NUMBER: _ClassVar[int]
     COUNTERS_FIELD_NUMBER: _ClassVar[int]
     FILE_FIELD_NUMBER: _ClassVar[int]
@@ -287,11 +286,10 @@ class MapDone(_message.Message):
     id: int
     attempt: int
     path: bytes
-    partition_bytes: _containers.RepeatedScalarFieldContainer[int]
     stats: Stats
     counters: _containers.RepeatedCompositeFieldContainer[Counter]
     file: OutputFile
-    def __init__(self, job_id: _Optional[str] = ..., id: _Optional[int] = ..., attempt: _Optional[int] = ..., path: _Optional[bytes] = ..., partition_bytes: _Optional[_Iterable[int]] = ..., stats: _Optional[_Union[Stats, _Mapping]] = ..., counters: _Optional[_Iterable[_Union[Counter, _Mapping]]] = ..., file: _Optional[_Union[OutputFile, _Mapping]] = ...) -> None: ...
+    def __init__(self, job_id: _Optional[str] = ..., id: _Optional[int] = ..., attempt: _Optional[int] = ..., path: _Optional[bytes] = ..., stats: _Optional[_Union[Stats, _Mapping]] = ..., counters: _Optional[_Iterable[_Union[Counter, _Mapping]]] = ..., file: _Optional[_Union[OutputFile, _Mapping]] = ...) -> None: ...
 
 class ReduceDone(_message.Message):
     __slots__ = ("job_id", "id", "attempt", "file", "stats", "counters")

@@ -141,7 +141,7 @@ def test_results_of_a_step_that_is_over_change_nothing() -> None:
     cluster.run(lambda: bool(of_step(cluster, job, 2)))
     late = next(task for task in cluster.begun if task.kind is TaskKind.MAP)
     worker = cluster.workers["w1"]
-    done = m.MapDone(late.job_id, late.index, late.attempt, "/w1/old", (1, 1, 1), m.Stats())
+    done = m.MapDone(late.job_id, late.index, late.attempt, "/w1/old", m.Stats())
     asked = m.CommitRequest(late.job_id, TaskKind.REDUCE, 0, late.attempt)
     frame = m.Frame(cluster.master.epoch, (done, asked))
     cluster.to_master(worker.peer, frame)
