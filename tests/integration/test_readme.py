@@ -29,6 +29,7 @@ BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", flags=re.DOTALL | re.MULTILINE)
 
 SETUP = "bin/setup && .venv/bin/zmr run wordcount input/\n"
 LONGEST = ".venv/bin/zmr run longest.py input/ -o longest -r 2\n"
+TOP_WORDS = ".venv/bin/zmr run topwords.py input/ | head -5\n"
 CLUSTER = """\
 bin/master --port 5555 --job wordcount input/ -o counts -r 4
 bin/worker tcp://127.0.0.1:5555
@@ -91,7 +92,7 @@ def is_sorted(text: str) -> bool:
 
 
 def test_every_block_is_run_or_says_why_not() -> None:
-    assert set(blocks("sh")) == {SETUP, LONGEST, CLUSTER, *NOT_RUN}
+    assert set(blocks("sh")) == {SETUP, LONGEST, TOP_WORDS, CLUSTER, *NOT_RUN}
 
 
 def test_the_first_command(zmr: Zmr, checkout: Path) -> None:
@@ -117,6 +118,15 @@ def test_a_job_of_your_own(zmr: Zmr, checkout: Path) -> None:
     texts = [path.read_text() for path in files]
     assert sorted(pairs("".join(texts))) == sorted(longest.items())
     assert all(is_sorted(text) for text in texts)
+
+
+def test_more_than_one_step(zmr: Zmr, checkout: Path) -> None:
+    (pipeline,) = (block for block in blocks("python") if "class TopWords" in block)
+    (checkout / "topwords.py").write_text(pipeline)
+    ended = zmr.run(program=("sh", "-c", TOP_WORDS), cwd=checkout)
+    assert ended.status == 0, ended.stderr
+    most = sorted(Counter(words(checkout)).items(), key=lambda pair: (-pair[1], pair[0]))[:5]
+    assert pairs(ended.stdout) == [(word, str(n)) for word, n in most]
 
 
 def test_the_three_longest(zmr: Zmr, checkout: Path) -> None:

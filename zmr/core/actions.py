@@ -87,8 +87,17 @@ class Totals:
 
 
 @dataclass(frozen=True, slots=True)
+class StepDone:
+    """What a step of a pipeline has done."""
+
+    name: str
+    counters: Counters
+    totals: Totals
+
+
+@dataclass(frozen=True, slots=True)
 class Outcome:
-    """How a job ended."""
+    """How a job ended. Of a pipeline, counters and totals are those of all steps together."""
 
     spec: JobSpec
     state: JobState
@@ -98,6 +107,7 @@ class Outcome:
     counters: Counters = ()
     totals: Totals = Totals()
     out_of_workers: bool = False
+    steps: tuple[StepDone, ...] = ()  # of a pipeline: those that were begun
 
 
 @dataclass(frozen=True, slots=True)

@@ -85,7 +85,7 @@ class Doubts:
                 job.in_doubt.discard(peer)
 
     def job_ended(self, job: JobRun) -> None:
-        """Nobody reads anything of it any more."""
+        """Nobody reads anything of it, or of this step of it, any more."""
         for key in [key for key in self._doubts if key[1] == job.id]:
             del self._doubts[key]
         job.in_doubt.clear()

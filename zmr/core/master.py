@@ -45,6 +45,7 @@ from zmr.core.journal import (
 )
 from zmr.core.liveness import Worker, WorkerTable
 from zmr.core.membership import Membership
+from zmr.core.phases import Phases
 from zmr.core.plan import SPLIT_BYTES
 from zmr.core.restore import Restoration
 from zmr.core.results import Results
@@ -83,7 +84,7 @@ class Master:
         self.epoch = epoch
         self.settings = settings or MasterSettings()
         self.jobs: dict[str, JobRun] = {}  # all, in the order of submission; of ended ones the last
-        self.active: dict[str, JobRun] = {}  # started, and not ended
+        self.active: dict[str, JobRun] = {}  # started, and not ended; by the ids that workers know
         self.queued: dict[str, JobRun] = {}  # not started
         self.workers = WorkerTable(self.settings.suspect_after_s, self.settings.lost_after_s)
         self.scheduler = Scheduler()
@@ -94,6 +95,7 @@ class Master:
         self.results = Results(self)
         self.doubts = Doubts(self)
         self.care = Care(self)
+        self.phases = Phases(self)
         self.ended: deque[str] = deque()  # jobs, in the order of their ends
         self._actions: list[MasterAction] = []
         self._has_journal = False
@@ -288,8 +290,8 @@ class Master:
         return actions
 
     def _follow_up(self, now: float) -> None:
-        for job in self.active.values():
-            self._advance(job)
+        for job in list(self.active.values()):
+            self.phases.advance(job)
         self.care.go_on_with_somebody()
         if self._stopping is None and not self.is_exiting:
             if self._hands_out_at is None:
@@ -300,12 +302,6 @@ class Master:
         self._complete_outputs()
         self._quit_if_over(now)
 
-    def _advance(self, job: JobRun) -> None:
-        if job.advance():
-            maps = counted(len(job.maps), "map task")
-            self.log(Level.INFO, f"job {job.id}: all of {maps} complete")
-            self.publish(m.JobEvent(job.id, job.state.value))
-
     def _complete_outputs(self) -> None:
         for job in self.active.values():
             if job.is_complete and not job.output_is_completing:
@@ -313,8 +309,8 @@ class Master:
                 self._actions.append(CompleteOutput(job.outcome(JobState.DONE)))
 
     def _output_completed(self, job_id: str, error: str, now: float) -> None:
-        job = self.active.get(job_id)
-        if job is not None:  # otherwise it was stopped meanwhile
+        job = self.jobs.get(job_id)
+        if job is not None and job.is_active:  # otherwise it was stopped meanwhile
             self.end_job(job, "fail" if error else "output complete", error, now)
 
     def _hand_out(self, now: float) -> None:
@@ -340,9 +336,8 @@ class Master:
         job = self.queued.pop(next(iter(self.queued)))
         job.move("start")
         self.active[job.id] = job
-        self.log(Level.INFO, f"job {job.id} started")
-        self.publish(m.JobEvent(job.id, job.state.value))
-        self._advance(job)
+        self.phases.begun(job)
+        self.phases.advance(job)
         return True
 
     def _grant(
@@ -359,7 +354,7 @@ class Master:
             for straggler in task.attempts:
                 job.backups_wanted.pop(straggler.id, None)
             self.log(Level.INFO, f"backup task for {task} on {worker.name}")
-        self.record(HandedOut(job.id, task.kind, task.index, id, worker.peer))
+        self.record(HandedOut(job.public_id, task.kind, task.index, id, worker.peer))
         job.table(task.kind).hand_out(attempt, now)
         job.attempts[id] = attempt
         self.occupy(worker, attempt)
@@ -367,7 +362,7 @@ class Master:
         tasks.append(job.task_message(task, id, self.workers))
         if job.id not in worker.has_spec_of:
             worker.has_spec_of.add(job.id)
-            specs.append(job.spec)
+            specs.append(job.step)
         self.publish_attempt(attempt, "backup" if grant.is_backup else "")
 
     def end_job(
@@ -377,29 +372,34 @@ class Master:
         job.reason, job.out_of_workers = reason, out_of_workers
         job.move(happened)
         self.cancel_attempts(job.attempts.values(), f"the job is {job.state.value}")
+        self.have_forgotten(job)
+        # Whoever handed over the one job gets its outcome, and tells.
+        is_told = job.state is JobState.DONE or self.settings.one_job
+        level = Level.INFO if is_told else Level.ERROR
+        id = job.public_id
+        self.log(level, f"job {id} {job.state.value}" + (f": {reason}" if reason else ""))
+        self._actions.append(JobEnded(job.outcome(job.state)))
+        self.publish(m.JobEvent(id, job.state.value, reason))
+        self.record(job.closing())
+        job.close()
+        self.active.pop(job.id, None)
+        self.queued.pop(job.id, None)
+        self.ended.append(id)
+        if len(self.ended) > _ENDED_JOBS_KEPT:
+            self.record(JobForgotten(self.ended[0]))
+            del self.jobs[self.ended.popleft()]
+        if self.settings.one_job:
+            self.exit_workers(f"job {id} {job.state.value}", now)
+
+    def have_forgotten(self, job: JobRun) -> None:
+        """Nothing of what runs now of the job is of use to workers any more."""
+        self.doubts.job_ended(job)
         for worker in self.workers.present:
             if job.id in worker.knows_of:
                 worker.knows_of.discard(job.id)
                 worker.has_spec_of.discard(job.id)
                 worker.outputs.pop(job.id, None)
                 self.send(worker.peer, m.ForgetJob(job.id))
-        # Whoever handed over the one job gets its outcome, and tells.
-        is_told = job.state is JobState.DONE or self.settings.one_job
-        level = Level.INFO if is_told else Level.ERROR
-        self.log(level, f"job {job.id} {job.state.value}" + (f": {reason}" if reason else ""))
-        self.doubts.job_ended(job)
-        self._actions.append(JobEnded(job.outcome(job.state)))
-        self.publish(m.JobEvent(job.id, job.state.value, reason))
-        self.record(job.closing())
-        job.close()
-        self.active.pop(job.id, None)
-        self.queued.pop(job.id, None)
-        self.ended.append(job.id)
-        if len(self.ended) > _ENDED_JOBS_KEPT:
-            self.record(JobForgotten(self.ended[0]))
-            del self.jobs[self.ended.popleft()]
-        if self.settings.one_job:
-            self.exit_workers(f"job {job.id} {job.state.value}", now)
 
     # --- the end ---
 

@@ -46,8 +46,20 @@ class Split:
 
 
 @dataclass(frozen=True, slots=True)
+class Step:
+    """What is a step's own of several jobs that feed each other."""
+
+    name: str  # for people: "WordCount"
+    params: tuple[tuple[str, str], ...]  # as the user wrote them, those that the step takes
+    n_reduce: int  # 0: map-only
+
+
+@dataclass(frozen=True, slots=True)
 class JobSpec:
-    """Everything that a worker needs to run a job's tasks."""
+    """Everything that a worker needs to run a job's tasks.
+
+    That of a pipeline has `steps`; workers get one for each of them (`zmr.core.steps`).
+    """
 
     job_id: str
     name: str  # for people: "wordcount", "Grep"
@@ -60,7 +72,9 @@ class JobSpec:
     max_attempts: int = 4
     task_timeout_s: float = 30.0
     backup_after_s: float = 10.0
-    bounds: bytes = b""  # where a `Range()` cuts the keys
+    bounds: bytes = b""  # where a `Range()` cuts the keys; of a pipeline, its first step's
+    steps: tuple[Step, ...] = ()  # of a pipeline
+    step: int = 0  # which of them this is the spec of, from 1; 0: of the whole
 
 
 @dataclass(frozen=True, slots=True)
@@ -323,6 +337,8 @@ class JobStatus:
     reduces_done: int
     n_reduce: int
     reason: str = ""
+    step: int = 0  # of a pipeline: the step that the figures are of, from 1
+    n_steps: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ Here it is decided whose result counts. The rules, for every task of a job:
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from zmr.core import messages as m
@@ -68,7 +69,8 @@ class Results:
         master, task = self._master, attempt.task
         if attempt.state is AttemptState.LOST:
             master.log(Level.INFO, f"{attempt}, thought lost, is complete on {worker.name}")
-        master.record(Completed(done))
+        is_step = job.id != job.public_id
+        master.record(Completed(replace(done, job_id=job.public_id) if is_step else done))
         job.complete(attempt, done, now)
         master.care.succeeded(worker, now)
         master.release(attempt)
@@ -79,7 +81,7 @@ class Results:
 
     def _is_result(self, done: m.MapDone | m.ReduceDone, kind: m.TaskKind) -> bool:
         """Whether this attempt is the one that completed the task: then this is a repetition."""
-        job = self._master.jobs.get(done.job_id)
+        job = self._master.active.get(done.job_id)
         if job is None or done.index >= len(job.table(kind)):
             return False
         return job.table(kind).tasks[done.index].is_result(done.attempt)
@@ -105,7 +107,7 @@ class Results:
             master.publish_attempt(attempt)
         if task.committer is None:
             task.committer = attempt
-            master.record(CommitGranted(job.id, attempt.id))
+            master.record(CommitGranted(job.public_id, attempt.id))
         if task.committer is attempt:
             attempt.was_granted = True
             master.send(worker.peer, m.CommitReply(attempt.id, granted=True))
@@ -140,7 +142,7 @@ class Results:
         master.close_attempt(attempt, "fail")
         master.publish_attempt(attempt, failed.message)
         lost_input = failed.reason is m.FailureReason.LOST_INPUT and task.kind is m.TaskKind.REDUCE
-        master.record(AttemptFailed(job.id, attempt.id, lost_input))
+        master.record(AttemptFailed(job.public_id, attempt.id, lost_input))
         task.count_failure(attempt.peer, lost_input)
         if lost_input:
             master.doubts.reported(job, attempt, failed.lost, now)
@@ -155,13 +157,13 @@ class Results:
         if times >= limit:
             job.traceback = failed.traceback
             reason = f"{task} {what} {counted(times, 'time')}, the last on {name}: {failed.message}"
-            master.end_job(job, "fail", reason, now)
+            master.end_job(job, "fail", job.told_of_step(reason), now)
 
     # --- loss and return ---
 
     def lose_output(self, job: JobRun, task: TaskRecord, why: str, may_return: bool) -> None:
         """A completed map's output can't be had: the map runs again, unless its worker returns."""
-        self._master.record(OutputLost(job.id, task.index, may_return))
+        self._master.record(OutputLost(job.public_id, task.index, may_return))
         attempt = job.lose_output(task, may_return)
         self._master.publish_attempt(attempt, f"its output: {why}")
 
@@ -195,7 +197,7 @@ class Results:
         master = self._master
         job.table(attempt.task.kind).attempt_returned(attempt, now)
         if attempt.task.committer is attempt:
-            master.record(CommitGranted(job.id, attempt.id))
+            master.record(CommitGranted(job.public_id, attempt.id))
         for other in attempt.task.attempts:
             job.backups_wanted.pop(other.id, None)
         master.occupy(worker, attempt)

@@ -196,9 +196,12 @@ class WorkerCore:
     # --- from the master ---
 
     def _receive(self, frame: m.Frame, now: float) -> None:
-        if frame.epoch in self._past_epochs:  # late: no master has the epoch of another start
-            self.ignored["of a past epoch"] += 1
-            return
+        if frame.epoch in self._past_epochs:
+            if not any(isinstance(message, m.RegisterAgain) for message in frame.messages):
+                self.ignored["of a past epoch"] += 1  # late: no master has that of another start
+                return
+            # Perhaps it is not past: the word that it was may have been a late one itself.
+            self._past_epochs.discard(frame.epoch)
         for message in frame.messages:
             if isinstance(message, m.Registered):
                 self._registered(frame.epoch, message, now)

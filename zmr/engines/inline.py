@@ -9,17 +9,20 @@ raises comes through as it is.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from time import perf_counter
 from typing import Any
 
+from zmr.core.actions import StepDone, Totals
 from zmr.core.messages import Counters, InputFile, OutputFile, Split, Stats
+from zmr.core.totals import counters_of_all, totals_of_all
 from zmr.data.keys import of_one_type, type_of_keys
 from zmr.data.output import output_name, success_manifest, write_success
 from zmr.data.output_file import describe
 from zmr.data.partition import choose
 from zmr.job import Job, begin_task, counters_of
+from zmr.pipeline import Pipeline
 from zmr.reducers import Identity, Reducer
 
 Pair = tuple[Any, Any]
@@ -27,71 +30,129 @@ Pair = tuple[Any, Any]
 
 @dataclass(frozen=True, slots=True)
 class InlineResult:
-    """What a job has done. `phase_s` holds the seconds spent in "map" and in "reduce"."""
+    """What a job has done. `phase_s` holds the seconds spent in "map" and in "reduce"; `steps` is
+    there for a pipeline, of which the others are the sums.
+    """
 
     files: tuple[OutputFile, ...]
     stats: Stats
     counters: Counters
     phase_s: dict[str, float] = field(default_factory=dict)
+    steps: tuple[StepDone, ...] = ()
 
 
 def run_inline(
-    job: Job, inputs: Iterable[InputFile], output: str, n_reduce: int, name: str = ""
+    job: Job | Pipeline, inputs: Iterable[InputFile], output: str, n_reduce: int, name: str = ""
 ) -> InlineResult:
     """Run the job over the inputs in order, and leave its output in the folder `output`.
 
     There are `n_reduce` partitions; without any, or without reduce, all pairs go into one file as
-    map yields them. `name` is what the manifest calls the job. Raises what the job raises.
+    map yields them. `name` is what the manifest calls the job. Raises what the job raises, with a
+    note of the step if it is a pipeline.
     """
+    jobs = job.jobs if isinstance(job, Pipeline) else (job,)
+    files, partitions, steps = list(inputs), list[list[Pair]](), list[StepDone]()
+    for number, step in enumerate(jobs, 1):
+        source = _Files(step, files) if number == 1 else _Pairs(partitions)
+        try:
+            partitions, done = _run(step, source, n_reduce)
+        except BaseException as error:
+            if isinstance(job, Pipeline):
+                error.add_note(f"in step {number} of {len(jobs)}, {type(step).__name__}")
+            raise
+        steps.append(done)
+    os.makedirs(output, exist_ok=True)
+    written = tuple(_write(jobs[-1], output, index, rows) for index, rows in enumerate(partitions))
+    totals, counters = totals_of_all(steps), counters_of_all(steps)
+    stats = Stats(
+        records_in=totals.records_in,
+        bytes_in=totals.bytes_in,
+        records_out=totals.records_out,
+        bytes_out=sum(file.size_bytes for file in written),
+        elapsed_s=totals.map_s + totals.reduce_s,
+    )
+    of_steps = tuple(steps) if isinstance(job, Pipeline) else ()
+    manifest = success_manifest(name or type(job).__name__, (), written, counters, stats, of_steps)
+    write_success(output, manifest)
+    phase_s = {"map": totals.map_s, "reduce": totals.reduce_s}
+    return InlineResult(written, stats, counters, phase_s, of_steps)
+
+
+class _Files:
+    """The records of the files."""
+
+    def __init__(self, job: Job, files: Iterable[InputFile]) -> None:
+        self.size_bytes = 0
+        self._job = job
+        self._files = files
+
+    def records(self) -> Iterator[Any]:
+        for file in self._files:
+            for records, size_bytes in self._job.input.read(Split(file.path), self._job.count):
+                yield from records
+                self.size_bytes += size_bytes
+
+    def batches(self) -> Iterator[Any]:
+        for file in self._files:
+            batches = self._job.input.read_batches(Split(file.path), self._job.count)
+            for batch, size_bytes in batches:
+                yield batch
+                self.size_bytes += size_bytes
+
+
+class _Pairs:
+    """What the step before has put out, as records."""
+
+    size_bytes = 0
+
+    def __init__(self, partitions: list[list[Pair]]) -> None:
+        self._pairs = [(key, value) for pairs in partitions for key, value in pairs]
+
+    def records(self) -> Iterator[Any]:
+        return iter(self._pairs)
+
+    def batches(self) -> Iterator[Any]:
+        from zmr.data.formats.pairs import refuse_pickled
+        from zmr.data.pairs import batch_of
+
+        if self._pairs:
+            batch = batch_of(self._pairs)
+            refuse_pickled(batch, "the pairs of the step before")
+            yield batch
+
+
+def _run(job: Job, source: _Files | _Pairs, n_reduce: int) -> tuple[list[list[Pair]], StepDone]:
+    """What the job puts out, partition by partition, and what it has done."""
     began = perf_counter()
     begin_task(job)
-    pairs, n_records, size_bytes = (_map if type(job).map is not Job.map else _map_batches)(
-        job, inputs
-    )
+    pairs, n_records = (_map if type(job).map is not Job.map else _map_batches)(job, source)
     mapped = perf_counter()
-    os.makedirs(output, exist_ok=True)
     map_only = job.reduce is None or n_reduce == 0
-    partitions = [pairs] if map_only else _reduce_all(job, pairs, n_reduce)
-    files = tuple(_write(job, output, index, rows) for index, rows in enumerate(partitions))
-    ended = perf_counter()
-    stats = Stats(
+    partitions = [pairs] if map_only else _reduce_all(job, pairs, job.reducers or n_reduce)
+    totals = Totals(
         records_in=n_records,
-        bytes_in=size_bytes,
+        bytes_in=source.size_bytes,
         records_out=sum(map(len, partitions)),
-        bytes_out=sum(file.size_bytes for file in files),
-        elapsed_s=ended - began,
+        map_s=mapped - began,
+        reduce_s=perf_counter() - mapped,
     )
-    counters = counters_of(job)
-    manifest = success_manifest(name or type(job).__name__, (), files, counters, stats)
-    write_success(output, manifest)
-    phase_s = {"map": mapped - began}
-    if not map_only:
-        phase_s["reduce"] = ended - mapped
-    return InlineResult(files, stats, counters, phase_s)
+    return partitions, StepDone(type(job).__name__, counters_of(job), totals)
 
 
-def _map(job: Job, inputs: Iterable[InputFile]) -> tuple[list[Pair], int, int]:
-    """The pairs that map makes of all records, how many records, and of how many bytes."""
-    records: list[Any] = []
-    size_bytes = 0
-    for file in inputs:
-        for some, their_bytes in job.input.read(Split(file.path), job.count):
-            records += some
-            size_bytes += their_bytes
-    pairs = [pair for record in records for pair in job.map(record) or ()]
-    return pairs, len(records), size_bytes
+def _map(job: Job, source: _Files | _Pairs) -> tuple[list[Pair], int]:
+    """The pairs that map makes of all records, and how many records."""
+    records = list(source.records())
+    return [pair for record in records for pair in job.map(record) or ()], len(records)
 
 
-def _map_batches(job: Job, inputs: Iterable[InputFile]) -> tuple[list[Pair], int, int]:
+def _map_batches(job: Job, source: _Files | _Pairs) -> tuple[list[Pair], int]:
     """The same with map_batch, for a job that has no map."""
     pairs: list[Pair] = []
-    n_records = size_bytes = 0
-    for file in inputs:
-        for batch, their_bytes in job.input.read_batches(Split(file.path), job.count):
-            pairs += _pairs_of(job.map_batch(batch))
-            n_records += len(batch)
-            size_bytes += their_bytes
-    return pairs, n_records, size_bytes
+    n_records = 0
+    for batch in source.batches():
+        pairs += _pairs_of(job.map_batch(batch))
+        n_records += len(batch)
+    return pairs, n_records
 
 
 def _pairs_of(result: Any) -> list[Pair]:

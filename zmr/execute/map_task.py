@@ -28,7 +28,7 @@ from zmr.execute.errors import TaskError, user_error, users_code, worker_error
 from zmr.execute.map_input import MapInput
 from zmr.execute.progress import TaskProgress
 from zmr.execute.reduction import Piece, lines_of, lines_of_rows
-from zmr.job import Job, begin_task, counters_of
+from zmr.job import Job, begin_task, counters_of, input_of, output_of
 from zmr.reducers import Reducer
 
 # What a task may use where the user has set no limit.
@@ -55,7 +55,7 @@ def run_map(
     with users_code(lambda: "in setup"):
         begin_task(job)
     memory_bytes = memory_bytes or DEFAULT_MEMORY_BYTES
-    records = job.input
+    records = input_of(job)
     records.fit(memory_bytes)
     source = MapInput(records, task.splits, job.count, progress)
     path = ""
@@ -119,5 +119,7 @@ def _partition_of(job: Job) -> Partition:
 def _lines(job: Job, source: MapInput) -> Iterator[Piece]:
     """What a job without reduce puts out."""
     if not job.takes_batches:
-        return lines_of(mapped(job, source), job.output, lambda: f"in map, {source.where()}")
-    return chain.from_iterable(lines_of_rows(batch, job.output) for batch in batches(job, source))
+        return lines_of(mapped(job, source), output_of(job), lambda: f"in map, {source.where()}")
+    return chain.from_iterable(
+        lines_of_rows(batch, output_of(job)) for batch in batches(job, source)
+    )

@@ -28,10 +28,11 @@ from zmr.core.actions import (
     Quit,
     Send,
     SendSnapshot,
+    StepDone,
 )
 from zmr.core.events import FrameReceived, MasterEvent, OutputCompleted, StopRequested
 from zmr.core.master import Master, MasterSettings
-from zmr.data.output import clean_temporary, success_manifest, write_success
+from zmr.data.output import clean_temporary, stats_of, success_manifest, write_success
 from zmr.net.publisher import Publisher
 from zmr.net.reactor import Reactor
 from zmr.net.router import LINGER_MS, Peers
@@ -229,13 +230,6 @@ class MasterServer:
 
 def manifest_of(outcome: Outcome) -> dict[str, object]:
     """What `_SUCCESS` says of a job that is done."""
-    totals = outcome.totals
-    stats = m.Stats(
-        totals.records_in,
-        totals.bytes_in,
-        totals.records_out,
-        totals.bytes_out,
-        totals.map_s + totals.reduce_s,
-    )
-    spec = outcome.spec
-    return success_manifest(spec.name, spec.params, outcome.files, outcome.counters, stats)
+    spec, counters = outcome.spec, outcome.counters
+    stats = stats_of(StepDone(spec.name, counters, outcome.totals))
+    return success_manifest(spec.name, spec.params, outcome.files, counters, stats, outcome.steps)

@@ -14,7 +14,7 @@ from google.protobuf.message import DecodeError
 
 from zmr.core import messages as m
 from zmr.wire import records as r
-from zmr.wire import scan
+from zmr.wire import scan, specs
 from zmr.wire import zmr_pb2 as pb
 from zmr.wire.records import BadFrame
 
@@ -142,7 +142,7 @@ _ENCODERS: dict[type, Callable[[Any], pb.Message]] = {
     ),
     m.TaskResponse: lambda v: pb.Message(
         task_response=pb.TaskResponse(
-            tasks=[r.task(task) for task in v.tasks], jobs=[r.spec(spec) for spec in v.jobs]
+            tasks=[r.task(task) for task in v.tasks], jobs=[specs.spec(spec) for spec in v.jobs]
         )
     ),
     m.Cancel: lambda v: pb.Message(cancel=pb.Cancel(attempts=v.attempts, reason=r.text(v.reason))),
@@ -158,7 +158,7 @@ _ENCODERS: dict[type, Callable[[Any], pb.Message]] = {
     ),
     m.Exit: lambda v: pb.Message(exit=pb.Exit(reason=r.text(v.reason))),
     m.Refused: lambda v: pb.Message(refused=pb.Refused(reason=r.text(v.reason))),
-    m.Submit: lambda v: pb.Message(submit=r.submit(v)),
+    m.Submit: lambda v: pb.Message(submit=specs.submit(v)),
     m.CancelJob: lambda v: pb.Message(
         cancel_job=pb.CancelJob(job_id=v.job_id, reason=r.text(v.reason))
     ),
@@ -167,7 +167,7 @@ _ENCODERS: dict[type, Callable[[Any], pb.Message]] = {
     m.Snapshot: lambda v: pb.Message(snapshot=r.snapshot(v)),
     m.StartJob: lambda v: pb.Message(
         start_job=pb.StartJob(
-            spec=r.spec(v.spec),
+            spec=specs.spec(v.spec),
             folder=r.path(v.folder),
             memory_bytes=v.memory_bytes,
             progress_interval_s=v.progress_interval_s,
@@ -197,7 +197,8 @@ _DECODERS: dict[str, Callable[[Any], m.Message]] = {
         r.seconds(v.lost_after_s, "time after which a worker is lost"),
     ),
     "task_response": lambda v: m.TaskResponse(
-        tuple(r.read_task(task) for task in v.tasks), tuple(r.read_spec(spec) for spec in v.jobs)
+        tuple(r.read_task(task) for task in v.tasks),
+        tuple(specs.read_spec(spec) for spec in v.jobs),
     ),
     "cancel": lambda v: m.Cancel(tuple(v.attempts), v.reason),
     "commit_reply": lambda v: m.CommitReply(v.attempt, v.granted),
@@ -210,13 +211,13 @@ _DECODERS: dict[str, Callable[[Any], m.Message]] = {
     ),
     "exit": lambda v: m.Exit(v.reason),
     "refused": lambda v: m.Refused(v.reason),
-    "submit": r.read_submit,
+    "submit": specs.read_submit,
     "cancel_job": lambda v: m.CancelJob(v.job_id, v.reason),
     "get_snapshot": lambda v: m.GetSnapshot(v.after_seq),
     "submitted": lambda v: m.Submitted(v.job_id),
     "snapshot": r.read_snapshot,
     "start_job": lambda v: m.StartJob(
-        *(r.read_spec(v.spec), r.read_path(v.folder), v.memory_bytes, v.progress_interval_s),
+        *(specs.read_spec(v.spec), r.read_path(v.folder), v.memory_bytes, v.progress_interval_s),
         v.no_direct_read,
     ),
     "task": r.read_task,

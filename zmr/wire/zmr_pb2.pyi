@@ -125,8 +125,18 @@ class Param(_message.Message):
     value: str
     def __init__(self, name: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
 
+class Step(_message.Message):
+    __slots__ = ("name", "params", "n_reduce")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    PARAMS_FIELD_NUMBER: _ClassVar[int]
+    N_REDUCE_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    params: _containers.RepeatedCompositeFieldContainer[Param]
+    n_reduce: int
+    def __init__(self, name: _Optional[str] = ..., params: _Optional[_Iterable[_Union[Param, _Mapping]]] = ..., n_reduce: _Optional[int] = ...) -> None: ...
+
 class JobSpec(_message.Message):
-    __slots__ = ("job_id", "name", "reference", "source", "search_path", "params", "n_reduce", "output", "max_attempts", "task_timeout_s", "backup_after_s", "bounds")
+    __slots__ = ("job_id", "name", "reference", "source", "search_path", "params", "n_reduce", "output", "max_attempts", "task_timeout_s", "backup_after_s", "bounds", "steps", "step")
     JOB_ID_FIELD_NUMBER: _ClassVar[int]
     NAME_FIELD_NUMBER: _ClassVar[int]
     REFERENCE_FIELD_NUMBER: _ClassVar[int]
@@ -139,6 +149,8 @@ class JobSpec(_message.Message):
     TASK_TIMEOUT_S_FIELD_NUMBER: _ClassVar[int]
     BACKUP_AFTER_S_FIELD_NUMBER: _ClassVar[int]
     BOUNDS_FIELD_NUMBER: _ClassVar[int]
+    STEPS_FIELD_NUMBER: _ClassVar[int]
+    STEP_FIELD_NUMBER: _ClassVar[int]
     job_id: str
     name: str
     reference: bytes
@@ -151,7 +163,9 @@ class JobSpec(_message.Message):
     task_timeout_s: float
     backup_after_s: float
     bounds: bytes
-    def __init__(self, job_id: _Optional[str] = ..., name: _Optional[str] = ..., reference: _Optional[bytes] = ..., source: _Optional[bytes] = ..., search_path: _Optional[bytes] = ..., params: _Optional[_Iterable[_Union[Param, _Mapping]]] = ..., n_reduce: _Optional[int] = ..., output: _Optional[bytes] = ..., max_attempts: _Optional[int] = ..., task_timeout_s: _Optional[float] = ..., backup_after_s: _Optional[float] = ..., bounds: _Optional[bytes] = ...) -> None: ...
+    steps: _containers.RepeatedCompositeFieldContainer[Step]
+    step: int
+    def __init__(self, job_id: _Optional[str] = ..., name: _Optional[str] = ..., reference: _Optional[bytes] = ..., source: _Optional[bytes] = ..., search_path: _Optional[bytes] = ..., params: _Optional[_Iterable[_Union[Param, _Mapping]]] = ..., n_reduce: _Optional[int] = ..., output: _Optional[bytes] = ..., max_attempts: _Optional[int] = ..., task_timeout_s: _Optional[float] = ..., backup_after_s: _Optional[float] = ..., bounds: _Optional[bytes] = ..., steps: _Optional[_Iterable[_Union[Step, _Mapping]]] = ..., step: _Optional[int] = ...) -> None: ...
 
 class MapOutput(_message.Message):
     __slots__ = ("index", "attempt", "host", "path", "shuffle_address")
@@ -466,7 +480,7 @@ class GetSnapshot(_message.Message):
     def __init__(self, after_seq: _Optional[int] = ...) -> None: ...
 
 class JobStatus(_message.Message):
-    __slots__ = ("job_id", "name", "state", "maps_done", "n_map", "reduces_done", "n_reduce", "reason")
+    __slots__ = ("job_id", "name", "state", "maps_done", "n_map", "reduces_done", "n_reduce", "reason", "step", "n_steps")
     JOB_ID_FIELD_NUMBER: _ClassVar[int]
     NAME_FIELD_NUMBER: _ClassVar[int]
     STATE_FIELD_NUMBER: _ClassVar[int]
@@ -475,6 +489,8 @@ class JobStatus(_message.Message):
     REDUCES_DONE_FIELD_NUMBER: _ClassVar[int]
     N_REDUCE_FIELD_NUMBER: _ClassVar[int]
     REASON_FIELD_NUMBER: _ClassVar[int]
+    STEP_FIELD_NUMBER: _ClassVar[int]
+    N_STEPS_FIELD_NUMBER: _ClassVar[int]
     job_id: str
     name: str
     state: str
@@ -483,7 +499,9 @@ class JobStatus(_message.Message):
     reduces_done: int
     n_reduce: int
     reason: str
-    def __init__(self, job_id: _Optional[str] = ..., name: _Optional[str] = ..., state: _Optional[str] = ..., maps_done: _Optional[int] = ..., n_map: _Optional[int] = ..., reduces_done: _Optional[int] = ..., n_reduce: _Optional[int] = ..., reason: _Optional[str] = ...) -> None: ...
+    step: int
+    n_steps: int
+    def __init__(self, job_id: _Optional[str] = ..., name: _Optional[str] = ..., state: _Optional[str] = ..., maps_done: _Optional[int] = ..., n_map: _Optional[int] = ..., reduces_done: _Optional[int] = ..., n_reduce: _Optional[int] = ..., reason: _Optional[str] = ..., step: _Optional[int] = ..., n_steps: _Optional[int] = ...) -> None: ...
 
 class WorkerStatus(_message.Message):
     __slots__ = ("name", "state", "slots", "running")
@@ -630,7 +648,7 @@ class StartJob(_message.Message):
     def __init__(self, spec: _Optional[_Union[JobSpec, _Mapping]] = ..., folder: _Optional[bytes] = ..., memory_bytes: _Optional[int] = ..., progress_interval_s: _Optional[float] = ..., no_direct_read: _Optional[bool] = ...) -> None: ...
 
 class JournalRecord(_message.Message):
-    __slots__ = ("epoch_begun", "worker_joined", "worker_gone", "job_submitted", "handed_out", "commit_granted", "map_completed", "reduce_completed", "attempt_failed", "output_lost", "job_closed", "job_forgotten")
+    __slots__ = ("epoch_begun", "worker_joined", "worker_gone", "job_submitted", "handed_out", "commit_granted", "map_completed", "reduce_completed", "attempt_failed", "output_lost", "job_closed", "job_forgotten", "step_begun")
     EPOCH_BEGUN_FIELD_NUMBER: _ClassVar[int]
     WORKER_JOINED_FIELD_NUMBER: _ClassVar[int]
     WORKER_GONE_FIELD_NUMBER: _ClassVar[int]
@@ -643,6 +661,7 @@ class JournalRecord(_message.Message):
     OUTPUT_LOST_FIELD_NUMBER: _ClassVar[int]
     JOB_CLOSED_FIELD_NUMBER: _ClassVar[int]
     JOB_FORGOTTEN_FIELD_NUMBER: _ClassVar[int]
+    STEP_BEGUN_FIELD_NUMBER: _ClassVar[int]
     epoch_begun: EpochBegun
     worker_joined: WorkerJoined
     worker_gone: WorkerGone
@@ -655,7 +674,8 @@ class JournalRecord(_message.Message):
     output_lost: OutputLost
     job_closed: JobClosed
     job_forgotten: JobForgotten
-    def __init__(self, epoch_begun: _Optional[_Union[EpochBegun, _Mapping]] = ..., worker_joined: _Optional[_Union[WorkerJoined, _Mapping]] = ..., worker_gone: _Optional[_Union[WorkerGone, _Mapping]] = ..., job_submitted: _Optional[_Union[JobSubmitted, _Mapping]] = ..., handed_out: _Optional[_Union[HandedOut, _Mapping]] = ..., commit_granted: _Optional[_Union[CommitGranted, _Mapping]] = ..., map_completed: _Optional[_Union[MapDone, _Mapping]] = ..., reduce_completed: _Optional[_Union[ReduceDone, _Mapping]] = ..., attempt_failed: _Optional[_Union[AttemptFailed, _Mapping]] = ..., output_lost: _Optional[_Union[OutputLost, _Mapping]] = ..., job_closed: _Optional[_Union[JobClosed, _Mapping]] = ..., job_forgotten: _Optional[_Union[JobForgotten, _Mapping]] = ...) -> None: ...
+    step_begun: StepBegun
+    def __init__(self, epoch_begun: _Optional[_Union[EpochBegun, _Mapping]] = ..., worker_joined: _Optional[_Union[WorkerJoined, _Mapping]] = ..., worker_gone: _Optional[_Union[WorkerGone, _Mapping]] = ..., job_submitted: _Optional[_Union[JobSubmitted, _Mapping]] = ..., handed_out: _Optional[_Union[HandedOut, _Mapping]] = ..., commit_granted: _Optional[_Union[CommitGranted, _Mapping]] = ..., map_completed: _Optional[_Union[MapDone, _Mapping]] = ..., reduce_completed: _Optional[_Union[ReduceDone, _Mapping]] = ..., attempt_failed: _Optional[_Union[AttemptFailed, _Mapping]] = ..., output_lost: _Optional[_Union[OutputLost, _Mapping]] = ..., job_closed: _Optional[_Union[JobClosed, _Mapping]] = ..., job_forgotten: _Optional[_Union[JobForgotten, _Mapping]] = ..., step_begun: _Optional[_Union[StepBegun, _Mapping]] = ...) -> None: ...
 
 class EpochBegun(_message.Message):
     __slots__ = ("epoch",)
@@ -686,6 +706,12 @@ class JobSubmitted(_message.Message):
     split_bytes: int
     words: str
     def __init__(self, submit: _Optional[_Union[Submit, _Mapping]] = ..., split_bytes: _Optional[int] = ..., words: _Optional[str] = ...) -> None: ...
+
+class StepBegun(_message.Message):
+    __slots__ = ("job_id",)
+    JOB_ID_FIELD_NUMBER: _ClassVar[int]
+    job_id: str
+    def __init__(self, job_id: _Optional[str] = ...) -> None: ...
 
 class HandedOut(_message.Message):
     __slots__ = ("job_id", "type", "id", "attempt", "peer")
