@@ -44,10 +44,10 @@ class OutputCompleted:
 
 @dataclass(frozen=True, slots=True)
 class SlotSaid:
-    """A message from a slot process of this worker."""
+    """Messages from a slot process of this worker, in their order."""
 
     slot: int
-    message: FromSlot
+    messages: tuple[FromSlot, ...]
 
 
 @dataclass(frozen=True, slots=True)

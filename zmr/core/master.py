@@ -98,7 +98,7 @@ class Master:
         self.phases = Phases(self)
         self.ended: deque[str] = deque()  # jobs, in the order of their ends
         self._actions: list[MasterAction] = []
-        self._has_journal = False
+        self.has_journal = False
         self._records: list[Record] = []  # of this turn
         self._attempts_granted = 0
         self._hands_out_at: float | None = None  # there is more to hand out than fits a turn
@@ -116,7 +116,7 @@ class Master:
         Comes before anything else, if at all: also for a journal that is empty yet. Raises
         ValueError if this epoch has been before.
         """
-        self._has_journal = True
+        self.has_journal = True
         Restoration(self, now).replay(records)
         self.record(EpochBegun(self.epoch))
         return self._settle(now)
@@ -175,7 +175,7 @@ class Master:
 
     def record(self, record: Record) -> None:
         """Have it in the journal before anything that this turn decides leaves the master."""
-        if self._has_journal:
+        if self.has_journal:
             self._records.append(record)
 
     def number_attempts_from(self, number: int) -> None:
@@ -354,7 +354,8 @@ class Master:
             for straggler in task.attempts:
                 job.backups_wanted.pop(straggler.id, None)
             self.log(Level.INFO, f"backup task for {task} on {worker.name}")
-        self.record(HandedOut(job.public_id, task.kind, task.index, id, worker.peer))
+        if self.has_journal:
+            self.record(HandedOut(job.public_id, task.kind, task.index, id, worker.peer))
         job.table(task.kind).hand_out(attempt, now)
         job.attempts[id] = attempt
         self.occupy(worker, attempt)

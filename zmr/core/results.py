@@ -69,8 +69,9 @@ class Results:
         master, task = self._master, attempt.task
         if attempt.state is AttemptState.LOST:
             master.log(Level.INFO, f"{attempt}, thought lost, is complete on {worker.name}")
-        is_step = job.id != job.public_id
-        master.record(Completed(replace(done, job_id=job.public_id) if is_step else done))
+        if master.has_journal:
+            is_step = job.id != job.public_id
+            master.record(Completed(replace(done, job_id=job.public_id) if is_step else done))
         job.complete(attempt, done, now)
         master.care.succeeded(worker, now)
         master.release(attempt)

@@ -99,8 +99,9 @@ class WorkerCore:
         match event:
             case FrameReceived(_, frame):
                 self._receive(frame, now)
-            case SlotSaid(slot, message):
-                self._slot_said(self.slots[slot], message, now)
+            case SlotSaid(slot, messages):
+                for message in messages:
+                    self._slot_said(self.slots[slot], message, now)
             case SlotEnded():
                 self._slot_ended(self.slots[event.slot], event)
             case FilesChecked():

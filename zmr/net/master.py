@@ -164,13 +164,13 @@ class MasterServer:
     def _perform(self, actions: list[MasterAction]) -> None:
         for action in actions:
             match action:
+                case Publish(event):
+                    self.publisher.publish(event)
+                case Send(peer, message):
+                    self._outbox.setdefault(peer, []).append(message)
                 case Append(records):
                     if self._journal is not None:
                         self._journal.append(records)
-                case Send(peer, message):
-                    self._outbox.setdefault(peer, []).append(message)
-                case Publish(event):
-                    self.publisher.publish(event)
                 case Log(level, text):
                     log.log(level, "%s", text)
                 case SendSnapshot():

@@ -109,7 +109,7 @@ class SimulatedWorker:
     def slot_said(self, number: int, message: m.FromSlot) -> None:
         # What a slot says crosses a wire, too.
         (decoded,) = codec.decode(codec.encode(m.Frame(0, (message,)))).messages
-        self.tell(SlotSaid(number, cast(m.FromSlot, decoded)))
+        self.tell(SlotSaid(number, (cast(m.FromSlot, decoded),)))
 
     def slot_ended(self, number: int, status: int | None, signal: int | None) -> None:
         del self.slots[number]

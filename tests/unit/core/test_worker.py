@@ -64,7 +64,7 @@ class Worker:
         self.hears(m.TaskResponse(tasks, (spec(job_id),)))
 
     def slot_says(self, message: m.FromSlot, slot: int = 0) -> None:
-        self._event(SlotSaid(slot, message))
+        self._event(SlotSaid(slot, (message,)))
 
     def slot_ends(self, slot: int = 0, signal: int | None = 9) -> None:
         self._event(SlotEnded(slot, None if signal else 0, signal, 0, over_memory=False))
