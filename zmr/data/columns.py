@@ -39,9 +39,7 @@ class PickleError(Exception):
         self.index = index
 
 
-def encode(
-    name: str, values: Sequence[Any], kind: type | None = None
-) -> tuple[pa.Field, pa.Array]:
+def encode(name: str, values: Sequence[Any], kind: type | None = None) -> tuple[pa.Field, pa.Array]:
     """The values as a column with its field. Raises `PickleError`.
 
     `kind` is the type that all of them are known to have, so that nobody looks again.
