@@ -75,6 +75,13 @@ def decode(data: bytes | memoryview) -> m.Frame:
     return m.Frame(parsed.epoch, tuple(_decode_message(message) for message in parsed.messages))
 
 
+def decode_only(parts: Sequence[bytes]) -> m.Frame:
+    """The frame of a ZeroMQ message, which has one part. Raises `BadFrame`."""
+    if len(parts) != 1:
+        raise BadFrame(f"a message of {len(parts)} parts; one is expected")
+    return decode(parts[0])
+
+
 def encode_events(epoch: int, events: Iterable[m.Published]) -> bytes:
     """The bytes of what one turn published."""
     encoded: bytes = pb.Events(

@@ -25,10 +25,6 @@ class BadRecord(ZmrError):
         self.reason = reason
 
 
-# Of a task's memory, a batch of input takes at most this part: map_batch makes more of it.
-_BATCH_SHARE = 32
-
-
 class InputFormat(ABC):
     """What a record is, and how to read them."""
 
@@ -36,7 +32,7 @@ class InputFormat(ABC):
     ignored_names: frozenset[str] = frozenset()  # files in folders that hold no records
     chunk_bytes = 1 << 20  # about how much of a file is read for a list of records ...
     batch_bytes = 8 << 20  # ... and for a batch
-    batch_share = _BATCH_SHARE
+    batch_share = 32  # of a task's memory it takes at most this part: map_batch makes more of it
 
     def fit(self, memory_bytes: int) -> None:
         """Make batches of a size that suits a task with so much memory."""
