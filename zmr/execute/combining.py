@@ -12,8 +12,8 @@ from zmr.data import columns, rows
 from zmr.data.alike import joined
 from zmr.data.combining import Combiner, Folding
 from zmr.data.groups import Groups
-from zmr.data.keybits import Index
 from zmr.data.shown import shown
+from zmr.data.stable_order import Index
 from zmr.execute.errors import users_code
 from zmr.job import Job
 from zmr.reducers import Reducer
