@@ -98,6 +98,8 @@ class Outcome:
     counters: Counters = ()
     totals: Totals = Totals()
     out_of_workers: bool = False
+    failed_task: str = ""  # by which it failed: "map-17"
+    skipped: tuple[tuple[int, int], ...] = ()  # map and attempt, of those that left out records
 
 
 @dataclass(frozen=True, slots=True)

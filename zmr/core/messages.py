@@ -30,6 +30,7 @@ class FailureReason(IntEnum):
     LOST_INPUT = 5  # a reduce could not read map outputs, listed in `lost`
     WORKER_ERROR = 6  # the worker could not do its part: full disk, unreadable input, ...
     BAD_JOB = 7  # the job can't be loaded on the worker
+    BAD_RECORDS = 8  # more than may be skipped: ends the job at once
 
 
 # --- what a job and its tasks are --------------------------------------------------------------
@@ -60,6 +61,7 @@ class JobSpec:
     task_timeout_s: float = 30.0
     backup_after_s: float = 10.0
     bounds: bytes = b""  # where a `Range()` cuts the keys
+    skip_bad_records: int = 0  # so many, in all of the job, may be left out
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +87,9 @@ class Task:
     output: str
     splits: tuple[Split, ...] = ()  # a map's input
     sources: tuple[MapOutput, ...] = ()  # a reduce's input, in the order of the maps
+    failures: int = 0  # of the task, so far
+    is_last: bool = False  # another failure, here or of one that runs now, may end the job
+    skips: tuple[int, ...] = ()  # numbers of records, from 0, of which slots have died
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +163,8 @@ class MapDone:
     stats: Stats
     counters: Counters = ()
     file: OutputFile | None = None  # map-only: what was committed
+    skipped: int = 0  # records that were left out
+    last_skipped: str = ""  # where the last of them is, and why
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +178,16 @@ class ReduceDone:
 
 
 @dataclass(frozen=True, slots=True)
+class Circumstances:
+    """What is known of the moment of a failure, beyond its reason."""
+
+    exit_status: int | None = None  # of the slot process, if that is how it ended
+    signal: int | None = None  # that killed it
+    peak_bytes: int = 0  # the largest resident set of the slot; 0: not known
+    record: int = -1  # the number, from 0, of the record that map was at; -1: not known
+
+
+@dataclass(frozen=True, slots=True)
 class TaskFailed:
     job_id: str
     kind: TaskKind
@@ -180,6 +197,7 @@ class TaskFailed:
     message: str  # one line
     traceback: str = ""
     lost: tuple[tuple[int, int], ...] = ()  # LOST_INPUT: (map index, attempt) of each
+    circumstances: Circumstances = Circumstances()
 
 
 @dataclass(frozen=True, slots=True)
@@ -346,6 +364,8 @@ class TaskEvent:
     state: str  # an attempt's state: "running", "succeeded", "failed", ...
     worker: str
     text: str = ""
+    reason: FailureReason | None = None  # why it failed, and how
+    circumstances: Circumstances = Circumstances()
 
 
 @dataclass(frozen=True, slots=True)
