@@ -9,16 +9,18 @@ raises comes through as it is.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from time import perf_counter
 from typing import Any
 
 from zmr.core.messages import Counters, InputFile, OutputFile, Split, Stats
 from zmr.data.keys import of_one_type, type_of_keys
-from zmr.data.output import output_name, success_manifest, write_success
+from zmr.data.output import SKIPPED, output_name, success_manifest, write_success
 from zmr.data.output_file import describe
 from zmr.data.partition import choose
+from zmr.data.skipped import COUNTER, SkippedFile, file_name
+from zmr.execute.errors import user_error
 from zmr.job import Job, begin_task, counters_of
 from zmr.reducers import Identity, Reducer
 
@@ -36,20 +38,28 @@ class InlineResult:
 
 
 def run_inline(
-    job: Job, inputs: Iterable[InputFile], output: str, n_reduce: int, name: str = ""
+    job: Job,
+    inputs: Iterable[InputFile],
+    output: str,
+    n_reduce: int,
+    name: str = "",
+    skip_bad_records: int = 0,
 ) -> InlineResult:
     """Run the job over the inputs in order, and leave its output in the folder `output`.
 
     There are `n_reduce` partitions; without any, or without reduce, all pairs go into one file as
-    map yields them. `name` is what the manifest calls the job. Raises what the job raises.
+    map yields them. `name` is what the manifest calls the job. Raises what the job raises; up to
+    `skip_bad_records` for which that is map are left out and saved beside the output.
     """
     began = perf_counter()
     begin_task(job)
-    pairs, n_records, size_bytes = (_map if type(job).map is not Job.map else _map_batches)(
-        job, inputs
-    )
-    mapped = perf_counter()
     os.makedirs(output, exist_ok=True)
+    skipping = _Skipping(job, output, skip_bad_records)
+    pairs, n_records, size_bytes = (_map if type(job).map is not Job.map else _map_batches)(
+        job, inputs, skipping
+    )
+    skipping.finish()
+    mapped = perf_counter()
     map_only = job.reduce is None or n_reduce == 0
     partitions = [pairs] if map_only else _reduce_all(job, pairs, n_reduce)
     files = tuple(_write(job, output, index, rows) for index, rows in enumerate(partitions))
@@ -70,25 +80,79 @@ def run_inline(
     return InlineResult(files, stats, counters, phase_s)
 
 
-def _map(job: Job, inputs: Iterable[InputFile]) -> tuple[list[Pair], int, int]:
+class _Skipping:
+    """Leaves out records that map raises on, up to `limit`, and saves them."""
+
+    def __init__(self, job: Job, output: str, limit: int) -> None:
+        self.is_on = limit > 0
+        self._job = job
+        self._left = limit
+        self._n = 0
+        self._file = SkippedFile(os.path.join(output, SKIPPED, file_name(0)))
+
+    def attempt(
+        self, make: Callable[[Any], list[Pair]], record: Any, split: Split, index: int
+    ) -> list[Pair]:
+        """What is made of the record that is number `index` of the file; nothing if it is bad."""
+        counters = dict(self._job._counters)
+        try:
+            return make(record)
+        except (Exception, SystemExit) as error:
+            if not self._left:
+                self._file.discard()
+                raise
+            self._job._counters = counters
+            place = f"{split.path}, {self._job.input.locate(split, index)}".rstrip(", ")
+            told = user_error(error, f"in map, {place}")
+            self._file.add(place, record, told.message, told.traceback)
+        self._left -= 1
+        self._n += 1
+        return []
+
+    def finish(self) -> None:
+        """Map is through."""
+        if self._n:
+            self._job.count(COUNTER, self._n)
+        self._file.finish()
+
+
+def _map(job: Job, inputs: Iterable[InputFile], skipping: _Skipping) -> tuple[list[Pair], int, int]:
     """The pairs that map makes of all records, how many records, and of how many bytes."""
-    records: list[Any] = []
-    size_bytes = 0
-    for file in inputs:
-        for some, their_bytes in job.input.read(Split(file.path), job.count):
-            records += some
-            size_bytes += their_bytes
-    pairs = [pair for record in records for pair in job.map(record) or ()]
-    return pairs, len(records), size_bytes
-
-
-def _map_batches(job: Job, inputs: Iterable[InputFile]) -> tuple[list[Pair], int, int]:
-    """The same with map_batch, for a job that has no map."""
     pairs: list[Pair] = []
     n_records = size_bytes = 0
+
+    def mapped(record: Any) -> list[Pair]:
+        return [(key, value) for key, value in job.map(record) or ()]
+
     for file in inputs:
-        for batch, their_bytes in job.input.read_batches(Split(file.path), job.count):
-            pairs += _pairs_of(job.map_batch(batch))
+        split = Split(file.path)
+        records: list[Any] = []
+        for some, their_bytes in job.input.read(split, job.count):
+            records += some
+            size_bytes += their_bytes
+        n_records += len(records)
+        for index, record in enumerate(records):
+            pairs += skipping.attempt(mapped, record, split, index)
+    return pairs, n_records, size_bytes
+
+
+def _map_batches(
+    job: Job, inputs: Iterable[InputFile], skipping: _Skipping
+) -> tuple[list[Pair], int, int]:
+    """The same with map_batch, for a job that has no map; of each record, if bad ones are left out."""
+    pairs: list[Pair] = []
+    n_records = size_bytes = 0
+
+    def mapped(batch: Any) -> list[Pair]:
+        return _pairs_of(job.map_batch(batch))
+
+    for file in inputs:
+        split, index = Split(file.path), 0
+        for batch, their_bytes in job.input.read_batches(split, job.count):
+            step = 1 if skipping.is_on else max(1, len(batch))
+            for start in range(0, len(batch), step):
+                pairs += skipping.attempt(mapped, batch.slice(start, step), split, index + start)
+            index += len(batch)
             n_records += len(batch)
             size_bytes += their_bytes
     return pairs, n_records, size_bytes

@@ -47,7 +47,7 @@ def prepare(options: JobOptions) -> Prepared:
     n_reduce = 0 if job.reduce is None else options.n_reduce
     bounds = b""
     if type(job.partition) is Range and n_reduce > 1:
-        bounds = _sampled(job, inputs, n_reduce)
+        bounds = _sampled(job, inputs, n_reduce, skip_bad=settings.skip_bad_records > 0)
     prepare_output(output, settings.overwrite, options.inputs)
     spec = JobSpec(
         job_id=f"{_identifier(source.name)}-{os.urandom(4).hex()}",
@@ -62,17 +62,18 @@ def prepare(options: JobOptions) -> Prepared:
         task_timeout_s=settings.task_timeout_s,
         backup_after_s=settings.backup_after_s,
         bounds=bounds,
+        skip_bad_records=settings.skip_bad_records,
     )
     return Prepared(spec, job, inputs)
 
 
-def _sampled(job: Job, inputs: Sequence[InputFile], n_reduce: int) -> bytes:
+def _sampled(job: Job, inputs: Sequence[InputFile], n_reduce: int, skip_bad: bool) -> bytes:
     """Give the job's range partitioner its bounds; the same for its spec."""
     from zmr.data.rows import keys_to_bytes
     from zmr.engines.sampling import sample_bounds
 
     try:
-        bounds = sample_bounds(job, inputs, n_reduce)
+        bounds = sample_bounds(job, inputs, n_reduce, skip_bad)
     except OSError as error:
         raise InputError(f"can't sample the input: {error}") from None
     job.partition = Range(bounds)
