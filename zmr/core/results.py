@@ -166,7 +166,8 @@ class Results:
         else:
             times, limit = task.failures, job.spec.max_attempts
             what = "failed"
-        count = f"{times} of {limit}"
+        is_skipped = len(task.skips) > n_skips
+        count = f"record {record + 1:,} is skipped now" if is_skipped else f"{times} of {limit}"
         master.log(Level.WARNING, f"{attempt} {what} on {name} ({count}): {failed.message}")
         if times >= limit or failed.reason is m.FailureReason.BAD_RECORDS:
             job.traceback, job.failed_task = failed.traceback, f"{task.kind.label}-{task.index}"
@@ -175,12 +176,9 @@ class Results:
             if job.spec.skip_bad_records and task.kind is m.TaskKind.REDUCE:
                 reason += " (--skip-bad-records is for records of map, not for keys of reduce)"
             master.end_job(job, "fail", reason, now)
-        elif len(task.skips) > n_skips:
-            master.log(Level.WARNING, f"{task}: record {record + 1:,} killed twice and is skipped")
-            if job.skips_too_many:
-                job.failed_task = f"{task.kind.label}-{task.index}"
-                last = f"record {record + 1:,} of the input of {task}: {failed.message}"
-                self._too_many_skipped(job, last, now)
+        elif is_skipped and job.skips_too_many:
+            job.failed_task = f"{task.kind.label}-{task.index}"
+            self._too_many_skipped(job, f"of {task}: {failed.message}", now)
 
     def _too_many_skipped(self, job: JobRun, last: str, now: float) -> None:
         most = counted(job.spec.skip_bad_records, "bad record")

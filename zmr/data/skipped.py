@@ -35,7 +35,9 @@ class SkippedFile:
         """Note a record. Raises OSError."""
         if self._file is None:
             os.makedirs(os.path.dirname(self._path), exist_ok=True)
-            self._file = open(self._path, "w", encoding="utf-8", errors="backslashreplace")
+            self._file = open(  # noqa: SIM115  # until `finish`
+                self._path, "w", encoding="utf-8", errors="backslashreplace"
+            )
         row = {"place": place, "error": error, "record": _as_text(record), "traceback": traceback}
         self._file.write(json.dumps(row, ensure_ascii=False) + "\n")
 

@@ -139,7 +139,7 @@ def _map(job: Job, inputs: Iterable[InputFile], skipping: _Skipping) -> tuple[li
 def _map_batches(
     job: Job, inputs: Iterable[InputFile], skipping: _Skipping
 ) -> tuple[list[Pair], int, int]:
-    """The same with map_batch, for a job that has no map; of each record, if bad ones are left out."""
+    """The same with map_batch, for a job that has no map; record by record where bad ones go."""
     pairs: list[Pair] = []
     n_records = size_bytes = 0
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 
@@ -28,7 +28,7 @@ class Replayed:
     """How it went: the error, or the bytes of what was put out, to be read once."""
 
     error: TaskError | None
-    pieces: Iterator[bytes] = iter(())
+    pieces: Iterable[bytes] = ()
 
 
 def with_code(capsule: Capsule, path: str | None) -> tuple[Capsule, str]:
@@ -71,7 +71,7 @@ def replay_task(capsule: Capsule, stack: ExitStack) -> Replayed:
             done = run_map(*common)
             assert done is not None
             if done.file is None:
-                return Replayed(None, _pairs(done.path) if done.path else iter(()))
+                return Replayed(None, _pairs(done.path) if done.path else ())
         else:
             run_reduce(*common)
     except TaskError as error:
