@@ -15,6 +15,7 @@ from time import perf_counter
 from typing import Any
 
 from zmr.core.messages import Counters, InputFile, OutputFile, Split, Stats
+from zmr.data.formats import BadRecord
 from zmr.data.keys import of_one_type, type_of_keys
 from zmr.data.output import SKIPPED, output_name, success_manifest, write_success
 from zmr.data.output_file import describe
@@ -88,6 +89,7 @@ class _Skipping:
         self._job = job
         self._left = limit
         self._n = 0
+        job.input.keeps_bad = self.is_on
         self._file = SkippedFile(os.path.join(output, SKIPPED, file_name(0)))
 
     def attempt(
@@ -103,8 +105,11 @@ class _Skipping:
                 raise
             self._job._counters = counters
             place = f"{split.path}, {self._job.input.locate(split, index)}".rstrip(", ")
-            told = user_error(error, f"in map, {place}")
-            self._file.add(place, record, told.message, told.traceback)
+            if isinstance(record, BadRecord):
+                self._file.add(place, record.text, f"{record.reason} (reading {place})", "")
+            else:
+                told = user_error(error, f"in map, {place}")
+                self._file.add(place, record, told.message, told.traceback)
         self._left -= 1
         self._n += 1
         return []
@@ -122,6 +127,8 @@ def _map(job: Job, inputs: Iterable[InputFile], skipping: _Skipping) -> tuple[li
     n_records = size_bytes = 0
 
     def mapped(record: Any) -> list[Pair]:
+        if isinstance(record, BadRecord):
+            raise record
         return [(key, value) for key, value in job.map(record) or ()]
 
     for file in inputs:

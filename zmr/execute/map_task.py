@@ -83,6 +83,7 @@ def _run(
     memory_bytes = memory_bytes or DEFAULT_MEMORY_BYTES
     records = job.input
     records.fit(memory_bytes)
+    records.keeps_bad = skipping is not None
     source = MapInput(records, task.splits, job.count, progress)
     path = ""
     file: OutputFile | None = None

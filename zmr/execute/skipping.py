@@ -16,6 +16,7 @@ from typing import Any
 import pyarrow as pa
 
 from zmr.core.messages import FailureReason, Task
+from zmr.data.formats import BadRecord
 from zmr.data.keys import type_of_keys
 from zmr.data.names import under_way_name
 from zmr.data.skipped import COUNTER, SkippedFile
@@ -49,6 +50,8 @@ class Skipping:
         has_reduce = self._job.reduce is not None
 
         def mapped(record: Any) -> list[tuple[Any, Any]]:
+            if isinstance(record, BadRecord):
+                raise record
             pairs = [(key, value) for key, value in self._job.map(record) or ()]
             if has_reduce and pairs:
                 type_of_keys([key for key, _ in pairs])
@@ -136,6 +139,9 @@ class Skipping:
             self._under_way.at(NONE)
 
     def _skip(self, place: str, record: Any, error: TaskError) -> None:
+        if isinstance(record, BadRecord):
+            reason = f"{record.reason} (reading {place})"
+            error, record = TaskError(FailureReason.USER_ERROR, reason), record.text
         self.n += 1
         self.last = error.message
         if self.n > self._limit:
