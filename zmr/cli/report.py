@@ -122,8 +122,6 @@ def tell_failure(outcome: Outcome, is_kept: bool = True) -> None:
     tell(f"zmr: {outcome.spec.name} {outcome.state.value}: {outcome.reason}")
     if is_kept:
         tell_capsules(outcome.spec.output)
-    elif outcome.failed_task:
-        tell("zmr: with an output folder (-o DIR), the task would be kept for `zmr replay`")
 
 
 def tell_capsules(output: str) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -19,6 +18,7 @@ from zmr.execute.map_task import run_map
 from zmr.execute.progress import TaskProgress
 from zmr.execute.reduce_task import run_reduce
 from zmr.job import load_job
+from zmr.net.folders import LocalFolder
 
 _PIECE_BYTES = 1 << 20
 
@@ -52,7 +52,7 @@ def with_code(capsule: Capsule, path: str | None) -> tuple[Capsule, str]:
     # Modules beside the job are found where they were.
     changed = replace(spec, reference=f"{path}:{class_name}", source=source)
     is_same = source == spec.source
-    which = f"{path}, {'the same as' if is_same else 'changed since'} when the task failed"
+    which = f"{path}, {'the same as when' if is_same else 'changed since'} the task failed"
     return replace(capsule, spec=changed), which
 
 
@@ -62,7 +62,9 @@ def replay_task(capsule: Capsule, stack: ExitStack) -> Replayed:
     Nothing is skipped, and no memory limit holds.
     """
     job = load_job(capsule.spec)
-    folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="zmr-replay-"))
+    local = LocalFolder(None)  # should the task kill this process, the next one removes it
+    stack.callback(local.close)
+    folder = local.path
     task = replace(capsule.task, output=os.path.join(folder, "out"))
     os.mkdir(task.output)
     common = (job, task, folder, TaskProgress(), lambda: True, capsule.memory_bytes)

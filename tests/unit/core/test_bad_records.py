@@ -104,7 +104,7 @@ def test_a_master_that_is_started_again_knows_what_is_left_out() -> None:
     cluster.check(job)
 
 
-def test_a_record_at_which_a_task_hangs_is_one_of_which_it_dies() -> None:
+def test_who_hangs_before_the_first_record_hangs_at_none() -> None:
     cluster = Cluster(workers=1)
     cluster.plan(Work(hangs=True), TaskKind.MAP, index=0, times=1)
     job = cluster.submit(maps=1, reduces=1, skip_bad_records=1, task_timeout_s=5.0)
@@ -114,7 +114,7 @@ def test_a_record_at_which_a_task_hangs_is_one_of_which_it_dies() -> None:
     cluster.check(job)
     (failed,) = cluster.attempts("failed")
     assert failed.reason is FailureReason.NO_PROGRESS
-    assert failed.circumstances == Circumstances()  # it had not come to its first record
+    assert failed.circumstances == Circumstances()
 
 
 def test_events_tell_how_a_slot_ended() -> None:
