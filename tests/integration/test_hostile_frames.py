@@ -171,7 +171,7 @@ def test_a_flood_of_bad_frames_is_counted(besieged: Besieged, peer: Peer) -> Non
 def test_what_only_a_worker_says_is_not_believed_from_others(
     besieged: Besieged, peer: Peer
 ) -> None:
-    done = m.MapDone(besieged.job_id, 1, besieged.attempt(2), "/etc/passwd", (1, 1, 1), m.Stats())
+    done = m.MapDone(besieged.job_id, 1, besieged.attempt(2), "/etc/passwd", m.Stats())
     for message in (done, m.GetTask(5), m.Heartbeat(5)):
         for peer.epoch in (besieged.epoch, 0):
             peer.say(message)
@@ -183,7 +183,7 @@ def test_what_only_a_worker_says_is_not_believed_from_others(
 def test_a_worker_can_say_nothing_of_anothers_attempts(besieged: Besieged, peer: Peer) -> None:
     # Given an impostor that is registered, and claims right away to hold what is another's
     job_id, done, running = besieged.job_id, besieged.attempt(1), besieged.attempt(2)
-    forged_map = m.MapDone(job_id, 0, done, "/etc/passwd", (1, 1, 1), m.Stats())
+    forged_map = m.MapDone(job_id, 0, done, "/etc/passwd", m.Stats())
     peer.say(m.Register("impostor", "nowhere", 1, 1, (done, running), (forged_map,)))
     registered, cancel = peer.answer()
     assert isinstance(registered, m.Registered)

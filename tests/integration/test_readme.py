@@ -5,6 +5,7 @@ A block of shell that isn't run here stands in `NOT_RUN`, with the reason.
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 import shutil
@@ -98,7 +99,7 @@ def test_the_first_command(zmr: Zmr, checkout: Path) -> None:
 
 
 def test_a_job_of_your_own(zmr: Zmr, checkout: Path) -> None:
-    (job,) = (block for block in blocks("python") if "class Longest" in block)
+    (job,) = (block for block in blocks("python") if "class Longest(" in block)
     (checkout / "longest.py").write_text(job)
 
     ended = zmr.run(program=("sh", "-c", LONGEST), cwd=checkout)
@@ -112,6 +113,30 @@ def test_a_job_of_your_own(zmr: Zmr, checkout: Path) -> None:
     texts = [path.read_text() for path in files]
     assert sorted(pairs("".join(texts))) == sorted(longest.items())
     assert all(is_sorted(text) for text in texts)
+
+
+def test_the_three_longest(zmr: Zmr, checkout: Path) -> None:
+    (job,) = (block for block in blocks("python") if "class LongestWords(" in block)
+    (checkout / "longest.py").write_text(job)
+    ended = zmr.run("run", "longest.py", "input/", cwd=checkout)
+    assert ended.status == 0, ended.stderr
+    by_letter: dict[str, list[tuple[int, str]]] = {}
+    for word in words(checkout):
+        by_letter.setdefault(word[0].lower(), []).append((len(word), word))
+    longest = {
+        letter: [list(pair) for pair in sorted(found, reverse=True)[:3]]
+        for letter, found in by_letter.items()
+    }
+    assert {key: json.loads(value) for key, value in pairs(ended.stdout)} == longest
+
+
+def test_a_job_on_batches(zmr: Zmr, checkout: Path) -> None:
+    (job,) = (block for block in blocks("python") if "class Statuses(" in block)
+    (checkout / "statuses.py").write_text(job)
+    lines = [f'10.0.0.{n} - "GET /{n} HTTP/1.1" {(200, 404)[n % 3 == 0]} 512' for n in range(10)]
+    (checkout / "log").write_text("\n".join([*lines, "no request at all"]))
+    ended = zmr.run("run", "statuses.py", "log", cwd=checkout)
+    assert (ended.status, ended.stdout) == (0, "200\t6\n404\t4\n"), ended.stderr
 
 
 def test_a_cluster(zmr: Zmr, checkout: Path) -> None:

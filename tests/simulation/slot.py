@@ -144,7 +144,7 @@ class SimulatedSlot:
         counters = map_counters(answer.job, task.index)
         self._finish(
             task,
-            m.MapDone(task.job_id, task.index, task.attempt, path, sizes, stats, counters),
+            m.MapDone(task.job_id, task.index, task.attempt, path, stats, counters),
         )
 
     # --- publishing ---
@@ -178,7 +178,7 @@ class SimulatedSlot:
             records = answer.job.records[task.index]
             stats = m.Stats(records, task.index, records, len(content), 1.0)
             counters = map_counters(answer.job, task.index)
-            done = m.MapDone(task.job_id, task.index, task.attempt, "", (), stats, counters, file)
+            done = m.MapDone(task.job_id, task.index, task.attempt, "", stats, counters, file)
         else:
             stats = m.Stats(len(task.sources), 1, 1, len(content), 1.0)
             counters = (("reduces", 1),)

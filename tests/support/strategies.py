@@ -84,7 +84,7 @@ class _Parts:
         )
         self.progress = st.builds(m.Progress, attempts, U64, U64, st.booleans())
         self.map_done = st.builds(
-            *(m.MapDone, jobs, indices, attempts, paths, several(U64), self.stats, self.counters),
+            *(m.MapDone, jobs, indices, attempts, paths, self.stats, self.counters),
             *(st.none() | self.file, U32, TEXT),
         )
 

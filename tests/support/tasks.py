@@ -65,7 +65,7 @@ def reduce_all(
     sources = tuple(
         MapOutput(done.index, done.attempt, "", done.path)
         for done in maps
-        if isinstance(done, MapDone)
+        if isinstance(done, MapDone) and done.path
     )
     for index in range(n_reduce):
         task = Task(

@@ -89,9 +89,8 @@ def test_pairs_are_combined_and_sorted_and_values_keep_their_order(
     assert done is not None
     assert (done.index, done.attempt, done.counters) == (3, 7, (("words", 5),))
     assert (done.stats.records_in, done.stats.bytes_in) == (3, 9)
-    assert (done.stats.records_out, done.stats.bytes_out) == (
-        len(expected[0]), sum(done.partition_bytes)
-    )  # fmt: skip
+    assert done.stats.records_out == len(expected[0])
+    assert 0 < done.stats.bytes_out < os.path.getsize(done.path)
 
 
 def test_every_key_goes_to_the_partition_that_the_job_chooses(tmp_path: Path) -> None:
@@ -138,7 +137,7 @@ def test_a_map_only_job_commits_text_in_the_order_of_the_input(tmp_path: Path) -
     done = run(MapOnly(), task(tmp_path, "b a\nb", n_reduce=0), tmp_path)
     assert done is not None
     assert (tmp_path / "out/mr-out-3").read_text() == "b\t3\na\t3\nb\t1\n"
-    assert (done.path, done.partition_bytes) == ("", ())
+    assert done.path == ""
     assert done.file is not None
     assert (done.file.name, done.file.size_bytes) == ("mr-out-3", 12)
 

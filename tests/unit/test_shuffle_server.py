@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -202,6 +203,7 @@ def test_who_asks_on_and_takes_nothing_does_not_fill_the_memory(
 
 
 def test_closing_frees_port_thread_and_files(folder: Path) -> None:
+    gc.collect()  # of tests before this one
     before = len(os.listdir("/proc/self/fd"))
     with served(folder) as first:
         port = first.address.port
@@ -209,7 +211,7 @@ def test_closing_frees_port_thread_and_files(folder: Path) -> None:
             ShuffleServer(Address("127.0.0.1", port), str(folder))
     with served(folder, Address("127.0.0.1", port)) as second:
         assert second.address == first.address
-    assert len(os.listdir("/proc/self/fd")) == before
+    assert len(os.listdir("/proc/self/fd")) <= before
 
 
 def test_the_interface_is_the_one_towards_the_master() -> None:

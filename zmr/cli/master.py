@@ -30,14 +30,13 @@ from zmr.engines.resumption import give
 from zmr.errors import AddressError
 from zmr.net.address import Address, bind, require_loopback
 from zmr.net.master import (
-    LINGER_MS,
     MasterServer,
     allow_many_connections,
     collect_garbage_rarely,
-    control_socket,
     events_socket,
 )
 from zmr.net.reactor import Reactor
+from zmr.net.router import LINGER_MS, Router, control_socket
 
 if TYPE_CHECKING:
     from zmr.net.journal import Journal
@@ -186,7 +185,7 @@ class Listening:
     ) -> MasterServer:
         """Begin to serve, which a signal ends, and say so."""
         server = MasterServer(
-            *(self.reactor, self.control, self.events, str(self.events_address)),
+            *(self.reactor, Router(self.control), self.events, str(self.events_address)),
             *(settings, on_ended, journal),
         )
         self.reactor.on_signals(

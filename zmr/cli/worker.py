@@ -14,8 +14,8 @@ from zmr.cli.streams import set_up_logging
 from zmr.engines.agents import shuffle_address, start_agent
 from zmr.engines.options import SlotOptions
 from zmr.net.address import Address, connect, parse
-from zmr.net.agent import LINGER_MS, master_socket
 from zmr.net.reactor import Reactor
+from zmr.net.uplink import LINGER_MS, SocketUplink, master_socket
 
 
 @click.command(cls=Command)
@@ -71,7 +71,14 @@ def _work(address: Address, options: SlotOptions, death_timeout_s: float, shuffl
             reactor.stop()
 
         agent = start_agent(
-            *(reactor, master, str(address), options, death_timeout_s, on_quit),
+            *(
+                reactor,
+                SocketUplink(master, reactor),
+                str(address),
+                options,
+                death_timeout_s,
+                on_quit,
+            ),
             shuffle_at=shuffle_address(address, shuffle_port),
         )
         stack.callback(agent.close)

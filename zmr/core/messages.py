@@ -159,7 +159,6 @@ class MapDone:
     index: int
     attempt: int
     path: str  # the map output; empty for a map-only job
-    partition_bytes: tuple[int, ...]
     stats: Stats
     counters: Counters = ()
     file: OutputFile | None = None  # map-only: what was committed

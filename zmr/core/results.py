@@ -11,7 +11,6 @@ Here it is decided whose result counts. The rules, for every task of a job:
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from zmr.core import messages as m
@@ -76,8 +75,6 @@ class Results:
         master, task = self._master, attempt.task
         if attempt.state is AttemptState.LOST:
             master.log(Level.INFO, f"{attempt}, thought lost, is complete on {worker.name}")
-        if isinstance(done, m.MapDone):
-            done = replace(done, partition_bytes=())  # nobody asks for them
         master.record(Completed(done))
         job.complete(attempt, done, now)
         master.release(attempt)

@@ -6,28 +6,27 @@ import logging
 from collections.abc import Callable
 from contextlib import ExitStack
 
-import zmq
-
 from zmr.engines.options import SlotOptions
 from zmr.execute.pool import SlotPool
 from zmr.net.address import Address
 from zmr.net.agent import Agent, AgentSettings
 from zmr.net.folders import LocalFolder
 from zmr.net.reactor import Reactor
+from zmr.net.uplink import Uplink
 
 log = logging.getLogger("zmr.worker")
 
 
 def start_agent(
     reactor: Reactor,
-    master: zmq.Socket[bytes],
+    uplink: Uplink,
     master_name: str,
     options: SlotOptions,
     death_timeout_s: float,
     on_quit: Callable[[str, int], None],
     shuffle_at: Address | None = None,
 ) -> Agent:
-    """An agent on a connected socket; closing it ends the slots and removes the folder.
+    """An agent; closing it ends the slots and removes the folder.
 
     `on_quit` is called with the reason and the exit status when it is about to end. With
     `shuffle_at`, others can fetch its map outputs there. Raises `OutputError` if there is no place
@@ -44,7 +43,7 @@ def start_agent(
             undo.callback(shuffle.close)
         agent = Agent(
             reactor,
-            master,
+            uplink,
             AgentSettings(
                 master_name,
                 options.slots,

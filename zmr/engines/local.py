@@ -1,7 +1,7 @@
 """The local engine: a master and one worker agent in this process, on one reactor.
 
-They speak the same protocol as on a cluster, over ZeroMQ's in-process transport. User code runs in
-the slot processes, so it can neither delay the master nor take it down.
+They say to each other what they would say on a cluster, but without a network between them. User
+code runs in the slot processes, so it can neither delay the master nor take it down.
 """
 
 from __future__ import annotations
@@ -9,8 +9,6 @@ from __future__ import annotations
 import signal
 from collections.abc import Callable
 from contextlib import ExitStack
-
-import zmq
 
 from zmr.core.actions import Outcome
 from zmr.core.events import JobGiven
@@ -20,11 +18,9 @@ from zmr.data.output import clean_temporary
 from zmr.engines.agents import start_agent
 from zmr.engines.options import SlotOptions
 from zmr.net.address import Address
-from zmr.net.agent import master_socket
-from zmr.net.master import LINGER_MS, MasterServer, control_socket
+from zmr.net.inside import Inside
+from zmr.net.master import MasterServer, collect_garbage_rarely
 from zmr.net.reactor import Reactor
-
-_ENDPOINT = "inproc://master"
 
 # Master and worker live and die together, so neither ever gives the other up for lost.
 _NEVER_S = 1e9
@@ -41,21 +37,16 @@ def run_local(
     slots.
     """
     outcomes: list[Outcome] = []
+    collect_garbage_rarely()
     with ExitStack() as stack:
         stack.callback(clean_temporary, submit.spec.output, submit.spec.job_id)  # however it ends
         reactor = Reactor()
         stack.callback(reactor.close)  # last: until then a signal interrupts no cleaning up
-        context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
-        # Also what a signal has kept from being closed in its place: `term` would wait for it.
-        stack.callback(context.destroy, LINGER_MS)
-        control = _closed_by(stack, control_socket(context))
-        master = _closed_by(stack, master_socket(context))
-        control.bind(_ENDPOINT)
-        master.connect(_ENDPOINT)
-        server = MasterServer(reactor, control, None, "", _settings(submit), outcomes.append)
+        inside = Inside(reactor)
+        server = MasterServer(reactor, inside.peers, None, "", _settings(submit), outcomes.append)
         agent = start_agent(
             reactor,
-            master,
+            inside.uplink,
             "this process",
             options,
             death_timeout_s=_NEVER_S,
@@ -81,8 +72,3 @@ def _settings(submit: Submit) -> MasterSettings:
         lost_after_s=_NEVER_S,
         one_job=True,
     )
-
-
-def _closed_by(stack: ExitStack, socket: zmq.Socket[bytes]) -> zmq.Socket[bytes]:
-    stack.callback(socket.close, linger=0)
-    return socket

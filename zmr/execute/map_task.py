@@ -87,7 +87,6 @@ def _run(
     source = MapInput(records, task.splits, job.count, progress)
     path = ""
     file: OutputFile | None = None
-    partition_bytes: tuple[int, ...] = ()
     if task.n_reduce == 0:
         pieces = _lines(job, source, skipping)
         committed = write_and_commit(task, pieces, progress, commit)
@@ -97,16 +96,14 @@ def _run(
         size_bytes = file.size_bytes
     else:
         path = os.path.join(folder, map_output_name(task.job_id, task.index, task.attempt))
-        n_rows, partition_bytes = _write_map_output(job, task, path, source, memory_bytes, skipping)
-        size_bytes = sum(partition_bytes)
-        path = path if partition_bytes else ""
+        n_rows, sizes_bytes = _write_map_output(job, task, path, source, memory_bytes, skipping)
+        size_bytes = sum(sizes_bytes)
+        path = path if sizes_bytes else ""
     if skipping is not None:
         skipping.finish()
     elapsed_s = perf_counter() - began
     stats = Stats(source.records, source.size_bytes, n_rows, size_bytes, elapsed_s)
-    return MapDone(
-        task.job_id, task.index, task.attempt, path, partition_bytes, stats, counters_of(job), file
-    )
+    return MapDone(task.job_id, task.index, task.attempt, path, stats, counters_of(job), file)
 
 
 def _write_map_output(

@@ -1,4 +1,4 @@
-"""The worker agent's shell: a DEALER socket, slot processes and a folder around `zmr.core.worker`.
+"""The worker agent's shell: an uplink, slot processes and a folder around `zmr.core.worker`.
 
 User code never runs in this process.
 """
@@ -7,14 +7,11 @@ from __future__ import annotations
 
 import logging
 import os
-import secrets
 import socket as std_socket
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
-
-import zmq
 
 from zmr.core import messages as m
 from zmr.core.actions import (
@@ -34,33 +31,14 @@ from zmr.data.names import under_way_name
 from zmr.data.under_way import read_under_way
 from zmr.errors import MasterLost
 from zmr.execute.pool import SlotPool
-from zmr.net.address import reconnect
 from zmr.net.folders import LocalFolder
 from zmr.net.reactor import Reactor
-from zmr.wire import codec
+from zmr.net.uplink import Uplink
 
 if TYPE_CHECKING:
     from zmr.net.shuffle import ShuffleServer
 
 log = logging.getLogger("zmr.worker")
-
-# A connection on which nothing has come for so long is made anew. Most need that never, but libzmq
-# abandons for good one on which its own protocol was broken, or a message was too long.
-_RECONNECT_AFTER_S = 3.0
-
-_FRAMES_A_TURN = 500
-LINGER_MS = 1000
-
-
-def master_socket(context: zmq.Context[zmq.Socket[bytes]]) -> zmq.Socket[bytes]:
-    """The DEALER, to be connected by the caller."""
-    socket = context.socket(zmq.DEALER)
-    # The master knows this process by these bytes, over reconnections. Those that begin with a
-    # zero are libzmq's own.
-    socket.setsockopt(zmq.ROUTING_ID, b"w" + secrets.token_bytes(15))
-    socket.setsockopt(zmq.MAXMSGSIZE, codec.FRAME_LIMIT_BYTES)
-    socket.setsockopt(zmq.LINGER, LINGER_MS)
-    return socket
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,16 +53,16 @@ class AgentSettings:
 
 
 class Agent:
-    """One worker on a connected socket, until its core says to quit.
+    """One worker, until its core says to quit.
 
-    `on_quit` is called then, once, with the reason and the exit status. The socket belongs to the
+    `on_quit` is called then, once, with the reason and the exit status. The uplink belongs to the
     caller; the slots, the folder and its server are the agent's.
     """
 
     def __init__(
         self,
         reactor: Reactor,
-        master: zmq.Socket[bytes],
+        uplink: Uplink,
         settings: AgentSettings,
         pool: Callable[[SlotEvents], SlotPool],
         folder: LocalFolder,
@@ -105,17 +83,15 @@ class Agent:
             no_direct_read=settings.no_direct_read,
         )
         self.core = WorkerCore(worker, reactor.clock())
-        self.bad_frames = 0
-        self._silent_since = reactor.clock()  # or connected since
         self._reactor = reactor
-        self._master = master
+        self._uplink = uplink
         self._folder = folder
         self._shuffle = shuffle
         self._on_quit = on_quit
         self._outbox: list[m.Message] = []
         self._to_slots: dict[int, list[m.ToSlot]] = {}
         self._pool = pool(self.handle)
-        reactor.watch(master, self._on_readable)
+        uplink.watch(reactor, lambda frame: self.handle(FrameReceived(b"", frame)))
         reactor.add(self)
         reactor.after_turn(self.flush)
 
@@ -152,27 +128,6 @@ class Agent:
             self._shuffle.close()
         self._folder.close()
 
-    def _on_readable(self) -> None:
-        for _ in range(_FRAMES_A_TURN):
-            try:
-                parts = self._master.recv_multipart(zmq.NOBLOCK)
-            except zmq.Again:
-                return
-            self._silent_since = self._reactor.clock()
-            try:
-                if len(parts) != 1:
-                    raise codec.BadFrame(f"a message of {len(parts)} parts; one is expected")
-                frame = codec.decode(parts[0])
-            except codec.BadFrame as error:
-                self._bad_frame(error)
-            else:
-                self.handle(FrameReceived(b"", frame))
-
-    def _bad_frame(self, error: codec.BadFrame) -> None:
-        self.bad_frames += 1
-        if str(self.bad_frames).strip("0") == "1":
-            log.warning("bad frame from the master, number %d: %s", self.bad_frames, error)
-
     def _perform(self, actions: list[WorkerAction]) -> None:
         for action in actions:
             match action:
@@ -197,7 +152,7 @@ class Agent:
                 case Quit(reason, exit_status):
                     if exit_status == MasterLost.exit_status or not self._outbox:
                         # Nobody is there, or has to hear of it: what is queued needn't leave.
-                        self._master.setsockopt(zmq.LINGER, 0)
+                        self._uplink.hurry()
                     self._on_quit(reason, exit_status)
 
     def flush(self) -> None:
@@ -206,16 +161,8 @@ class Agent:
             self._pool.send(slot, to_slot)
         self._to_slots.clear()
         if self._outbox:
-            self._reconnect_if_silent(self._reactor.clock())
-            with suppress(zmq.Again):  # the master is far behind; what matters is repeated
-                for frame in codec.encode_all(self.core.epoch, self._outbox):
-                    self._master.send(frame, zmq.NOBLOCK)
+            self._uplink.send(self.core.epoch, self._outbox)
             self._outbox.clear()
-
-    def _reconnect_if_silent(self, now: float) -> None:
-        if now - self._silent_since > _RECONNECT_AFTER_S:
-            self._silent_since = now
-            reconnect(self._master)
 
 
 SlotEvents = Callable[[WorkerEvent], None]

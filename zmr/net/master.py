@@ -35,6 +35,7 @@ from zmr.data.output import clean_temporary, keep_capsule, success_manifest, wri
 from zmr.data.skipped import keep_skipped
 from zmr.net.publisher import Publisher
 from zmr.net.reactor import Reactor
+from zmr.net.router import LINGER_MS, Peers
 from zmr.wire import codec
 
 if TYPE_CHECKING:
@@ -42,15 +43,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("zmr.master")
 
-# Frames taken in one go, so that timers get their turn in between.
-_FRAMES_A_TURN = 500
-
-# libzmq drops the connection of whoever sends more than this; up to it, we can answer and count.
-_LARGEST_MESSAGE_BYTES = 256 * 1024 * 1024
-
 _LONGEST_SUBSCRIPTION_BYTES = 1024
-
-LINGER_MS = 1000
 
 
 def new_epoch() -> int:
@@ -78,19 +71,6 @@ def collect_garbage_rarely() -> None:
     gc.set_threshold(100_000, 1_000, 1_000)
 
 
-def control_socket(context: zmq.Context[zmq.Socket[bytes]]) -> zmq.Socket[bytes]:
-    """The ROUTER, to be bound by the caller."""
-    socket = context.socket(zmq.ROUTER)
-    # A message to a peer that is gone raises, rather than vanishing; a peer that reconnects under
-    # its routing id takes over from its dead connection.
-    socket.setsockopt(zmq.ROUTER_MANDATORY, 1)
-    socket.setsockopt(zmq.ROUTER_HANDOVER, 1)
-    socket.setsockopt(zmq.MAXMSGSIZE, _LARGEST_MESSAGE_BYTES)
-    socket.setsockopt(zmq.SNDHWM, 10_000)
-    socket.setsockopt(zmq.LINGER, LINGER_MS)
-    return socket
-
-
 def events_socket(context: zmq.Context[zmq.Socket[bytes]]) -> zmq.Socket[bytes]:
     """The PUB, to be bound by the caller: an XPUB, which tells subscribers when they are heard."""
     socket = context.socket(zmq.XPUB)
@@ -101,16 +81,16 @@ def events_socket(context: zmq.Context[zmq.Socket[bytes]]) -> zmq.Socket[bytes]:
 
 
 class MasterServer:
-    """Serves one master core on bound sockets until the core says to quit.
+    """Serves one master core until the core says to quit.
 
     With a journal, it goes on where that ends. `on_ended` is called with the outcome of each job.
-    The sockets and the journal belong to the caller. `flush` raises `JournalError`.
+    Peers, socket and journal belong to the caller. `flush` raises `JournalError`.
     """
 
     def __init__(
         self,
         reactor: Reactor,
-        control: zmq.Socket[bytes],
+        peers: Peers,
         events: zmq.Socket[bytes] | None,
         events_address: str,
         settings: MasterSettings,
@@ -126,14 +106,14 @@ class MasterServer:
         self.exit_status: int | None = None  # set when the core has quit
         self.bad_frames: Counter[str] = Counter()
         self._reactor = reactor
-        self._control = control
+        self._peers = peers
         self._events_address = events_address
         self._on_ended = on_ended
         self._journal = journal
         self._effects: list[CompleteOutput | JobEnded] = []  # of this turn, beyond this process
         self._outbox: dict[bytes, list[m.Message]] = {}
         self._snapshots: dict[bytes, m.Snapshot] = {}
-        reactor.watch(control, self._on_readable)
+        peers.watch(reactor, self._on_frame, self._bad_frame)
         reactor.add(self)
         reactor.after_turn(self.flush)
         if journal is not None:
@@ -165,23 +145,7 @@ class MasterServer:
         """The person wants an end: the first time after what is running, then at once."""
         self.handle(StopRequested(signal_name, exit_status))
 
-    def _on_readable(self) -> None:
-        for _ in range(_FRAMES_A_TURN):
-            try:
-                parts = self._control.recv_multipart(zmq.NOBLOCK)
-            except zmq.Again:
-                return
-            self._on_message(parts)
-
-    def _on_message(self, parts: list[bytes]) -> None:
-        peer = parts[0]
-        try:
-            if len(parts) != 2:
-                raise codec.BadFrame(f"a message of {len(parts) - 1} parts; one is expected")
-            frame = codec.decode(parts[1])
-        except codec.BadFrame as error:
-            self._bad_frame(peer, error)
-            return
+    def _on_frame(self, peer: bytes, frame: m.Frame) -> None:
         self.handle(FrameReceived(peer, frame))
 
     def _bad_frame(self, peer: bytes, error: codec.BadFrame) -> None:
@@ -260,14 +224,7 @@ class MasterServer:
             self._outbox.setdefault(peer, []).append(snapshot)
         self._snapshots.clear()
         for peer, messages in self._outbox.items():
-            for frame in codec.encode_all(self.core.epoch, messages):
-                try:
-                    self._control.send_multipart([peer, frame], zmq.NOBLOCK)
-                except zmq.ZMQError as error:
-                    # Gone, or too far behind. What must not be lost is repeated by whoever
-                    # needs it.
-                    log.debug("not sent to %s: %s", peer.hex(), error)
-                    break
+            self._peers.send(peer, self.core.epoch, messages)
         self._outbox.clear()
         self.publisher.flush()
 

@@ -270,12 +270,11 @@ class Heartbeat(_message.Message):
     def __init__(self, credit: _Optional[int] = ..., progress: _Optional[_Iterable[_Union[Progress, _Mapping]]] = ..., jobs: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class MapDone(_message.Message):
-    __slots__ = ("job_id", "id", "attempt", "path", "partition_bytes", "stats", "counters", "file", "skipped", "last_skipped")
+    __slots__ = ("job_id", "id", "attempt", "path", "stats", "counters", "file", "skipped", "last_skipped")
     JOB_ID_FIELD_NUMBER: _ClassVar[int]
     ID_FIELD_NUMBER: _ClassVar[int]
     ATTEMPT_FIELD_NUMBER: _ClassVar[int]
     PATH_FIELD_NUMBER: _ClassVar[int]
-    PARTITION_BYTES_FIELD_NUMBER: _ClassVar[int]
     STATS_FIELD_NUMBER: _ClassVar[int]
     COUNTERS_FIELD_NUMBER: _ClassVar[int]
     FILE_FIELD_NUMBER: _ClassVar[int]
@@ -285,13 +284,12 @@ class MapDone(_message.Message):
     id: int
     attempt: int
     path: bytes
-    partition_bytes: _containers.RepeatedScalarFieldContainer[int]
     stats: Stats
     counters: _containers.RepeatedCompositeFieldContainer[Counter]
     file: OutputFile
     skipped: int
     last_skipped: str
-    def __init__(self, job_id: _Optional[str] = ..., id: _Optional[int] = ..., attempt: _Optional[int] = ..., path: _Optional[bytes] = ..., partition_bytes: _Optional[_Iterable[int]] = ..., stats: _Optional[_Union[Stats, _Mapping]] = ..., counters: _Optional[_Iterable[_Union[Counter, _Mapping]]] = ..., file: _Optional[_Union[OutputFile, _Mapping]] = ..., skipped: _Optional[int] = ..., last_skipped: _Optional[str] = ...) -> None: ...
+    def __init__(self, job_id: _Optional[str] = ..., id: _Optional[int] = ..., attempt: _Optional[int] = ..., path: _Optional[bytes] = ..., stats: _Optional[_Union[Stats, _Mapping]] = ..., counters: _Optional[_Iterable[_Union[Counter, _Mapping]]] = ..., file: _Optional[_Union[OutputFile, _Mapping]] = ..., skipped: _Optional[int] = ..., last_skipped: _Optional[str] = ...) -> None: ...
 
 class ReduceDone(_message.Message):
     __slots__ = ("job_id", "id", "attempt", "file", "stats", "counters")

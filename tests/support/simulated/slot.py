@@ -109,10 +109,9 @@ class SimulatedSlot:
     def _write_map_output(self, task: m.Task) -> None:
         path = f"{self.job.folder}/{task.index}.{task.attempt}"
         self.worker.disk[path] = [f"{task.index}:{p}" for p in range(task.n_reduce)]
-        sizes = (1,) * task.n_reduce
         self._finish(
             m.MapDone(
-                *(task.job_id, task.index, task.attempt, path, sizes, _stats(task), (("maps", 1),)),
+                *(task.job_id, task.index, task.attempt, path, _stats(task), (("maps", 1),)),
                 skipped=len(task.skips),
                 last_skipped="the last one" if task.skips else "",
             )
@@ -142,9 +141,7 @@ class SimulatedSlot:
         if task.kind is m.TaskKind.MAP:
             counters = (("maps", 1),)
             self._finish(
-                m.MapDone(
-                    task.job_id, task.index, task.attempt, "", (), _stats(task), counters, file
-                )
+                m.MapDone(task.job_id, task.index, task.attempt, "", _stats(task), counters, file)
             )
         else:
             stats, counters = m.Stats(len(task.sources), 0, 1, 1), (("reduces", 1),)

@@ -37,7 +37,7 @@ def task(attempt: int, job_id: str = "job") -> m.Task:
 
 def done(attempt: int, job_id: str = "job") -> m.MapDone:
     path = f"/local/{job_id}/{attempt}"
-    return m.MapDone(job_id, attempt, attempt, path, (1, 1), m.Stats())
+    return m.MapDone(job_id, attempt, attempt, path, m.Stats())
 
 
 class Worker:

@@ -1,0 +1,53 @@
+"""The answer is that of one process to the byte, whatever slots, reducers and spills it takes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from support import Zmr
+
+pytestmark = pytest.mark.usefixtures("nothing_left_behind")
+
+N_LINES = 25_000
+
+# Slots, reducers, and a memory that some of the tasks outgrow.
+WAYS = [("1", "40", "16M"), ("2", "5", "512M"), ("7", "1", "16M")]
+
+
+@pytest.fixture
+def texts(zmr: Zmr) -> Path:
+    """Return a folder of four files, 4 MB in all, of frequent and rare, long and wide words."""
+    generator = np.random.default_rng(7)
+    folder = zmr.folder / "texts"
+    folder.mkdir()
+    for number in range(4):
+        words = generator.zipf(1.2, 5 * N_LINES) % 10**9
+        texts = [f"w{word:x}é" * (1 + int(word) % 3) for word in words]
+        lines = (" ".join(texts[i : i + 5]) for i in range(0, len(texts), 5))
+        (folder / f"{number}.txt").write_text("\n".join(lines), encoding="utf-8")
+    return folder
+
+
+@pytest.mark.parametrize("job", ["wordcount", "sort"])
+def test_any_number_of_slots_and_reducers(zmr: Zmr, texts: Path, job: str) -> None:
+    # Given the answer of one process
+    ended = zmr.run("run", job, texts, "--engine", "inline", "-r", "1", "-o", "expected")
+    assert ended.status == 0, ended.stderr
+    expected = (zmr.folder / "expected" / "mr-out-0").read_bytes()
+    for slots, reducers, memory in WAYS:
+        ended = zmr.run(
+            *("run", job, texts, "-j", slots, "-r", reducers, "--memory", memory),
+            *("-o", "out", "--overwrite"),
+        )
+        assert ended.status == 0, ended.stderr
+        files = [zmr.folder / "out" / f"mr-out-{i}" for i in range(int(reducers))]
+        if job == "sort":
+            found = b"".join(file.read_bytes() for file in files)
+        else:  # each file is sorted by key, which no byte below the tab is part of
+            lines = [line for file in files for line in file.read_bytes().splitlines(True)]
+            found = b"".join(sorted(lines, key=lambda line: line.partition(b"\t")[0]))
+            each = [file.read_bytes().splitlines() for file in files]
+            assert all(keys == sorted(keys, key=lambda k: k.partition(b"\t")[0]) for keys in each)
+        assert found == expected

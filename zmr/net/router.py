@@ -1,0 +1,89 @@
+"""The master's end of its connections: frames come in from many peers, and go out to each."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+import zmq
+
+from zmr.core import messages as m
+from zmr.net.reactor import Reactor
+from zmr.wire import codec
+
+log = logging.getLogger("zmr.master")
+
+# Frames taken in one go, so that timers get their turn in between.
+_FRAMES_A_TURN = 500
+
+# libzmq drops the connection of whoever sends more than this; up to it, we can answer and count.
+_LARGEST_MESSAGE_BYTES = 256 * 1024 * 1024
+
+LINGER_MS = 1000
+
+OnFrame = Callable[[bytes, m.Frame], None]
+OnBadFrame = Callable[[bytes, codec.BadFrame], None]
+
+
+class Peers(Protocol):
+    """Whoever a master talks with."""
+
+    def watch(self, reactor: Reactor, on_frame: OnFrame, on_bad_frame: OnBadFrame) -> None:
+        """Pass on what comes, with the peer that it came from."""
+
+    def send(self, peer: bytes, epoch: int, messages: Sequence[m.Message]) -> None:
+        """Never waits, and drops what can't be sent: what must not be lost is repeated."""
+
+
+def control_socket(context: zmq.Context[zmq.Socket[bytes]]) -> zmq.Socket[bytes]:
+    """The ROUTER, to be bound by the caller."""
+    socket = context.socket(zmq.ROUTER)
+    # A message to a peer that is gone raises, rather than vanishing; a peer that reconnects under
+    # its routing id takes over from its dead connection.
+    socket.setsockopt(zmq.ROUTER_MANDATORY, 1)
+    socket.setsockopt(zmq.ROUTER_HANDOVER, 1)
+    socket.setsockopt(zmq.MAXMSGSIZE, _LARGEST_MESSAGE_BYTES)
+    socket.setsockopt(zmq.SNDHWM, 10_000)
+    socket.setsockopt(zmq.LINGER, LINGER_MS)
+    return socket
+
+
+class Router:
+    """`Peers` on a bound ROUTER, which belongs to the caller."""
+
+    def __init__(self, socket: zmq.Socket[bytes]) -> None:
+        self._socket = socket
+
+    def watch(self, reactor: Reactor, on_frame: OnFrame, on_bad_frame: OnBadFrame) -> None:
+        """Pass on what comes, with the peer that it came from."""
+
+        def on_readable() -> None:
+            for _ in range(_FRAMES_A_TURN):
+                try:
+                    peer, *parts = self._socket.recv_multipart(zmq.NOBLOCK)
+                except zmq.Again:
+                    return
+                try:
+                    frame = _only_frame(parts)
+                except codec.BadFrame as error:
+                    on_bad_frame(peer, error)
+                else:
+                    on_frame(peer, frame)
+
+        reactor.watch(self._socket, on_readable)
+
+    def send(self, peer: bytes, epoch: int, messages: Sequence[m.Message]) -> None:
+        """Never waits, and drops what can't be sent."""
+        for frame in codec.encode_all(epoch, messages):
+            try:
+                self._socket.send_multipart([peer, frame], zmq.NOBLOCK)
+            except zmq.ZMQError as error:  # gone, or too far behind
+                log.debug("not sent to %s: %s", peer.hex(), error)
+                return
+
+
+def _only_frame(parts: Sequence[bytes]) -> m.Frame:
+    if len(parts) != 1:
+        raise codec.BadFrame(f"a message of {len(parts)} parts; one is expected")
+    return codec.decode(parts[0])

@@ -1,0 +1,101 @@
+"""A worker's end of its connection to the master."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import Protocol
+
+import zmq
+
+from zmr.core import messages as m
+from zmr.net.address import reconnect
+from zmr.net.reactor import Reactor
+from zmr.wire import codec
+
+log = logging.getLogger("zmr.worker")
+
+# A connection on which nothing has come for so long is made anew. Most need that never, but libzmq
+# abandons for good one on which its own protocol was broken, or a message was too long.
+_RECONNECT_AFTER_S = 3.0
+
+_FRAMES_A_TURN = 500
+LINGER_MS = 1000
+
+
+class Uplink(Protocol):
+    """The way to the master."""
+
+    def watch(self, reactor: Reactor, on_frame: Callable[[m.Frame], None]) -> None:
+        """Pass on what comes."""
+
+    def send(self, epoch: int, messages: Sequence[m.Message]) -> None:
+        """Never waits, and drops what can't be sent: what must not be lost is repeated."""
+
+    def hurry(self) -> None:
+        """Whoever closes the uplink need not wait for what was sent to leave."""
+
+
+def master_socket(context: zmq.Context[zmq.Socket[bytes]]) -> zmq.Socket[bytes]:
+    """The DEALER, to be connected by the caller."""
+    socket = context.socket(zmq.DEALER)
+    # The master knows this process by these bytes, over reconnections. Those that begin with a
+    # zero are libzmq's own.
+    socket.setsockopt(zmq.ROUTING_ID, b"w" + secrets.token_bytes(15))
+    socket.setsockopt(zmq.MAXMSGSIZE, codec.FRAME_LIMIT_BYTES)
+    socket.setsockopt(zmq.LINGER, LINGER_MS)
+    return socket
+
+
+class SocketUplink:
+    """An `Uplink` on a connected DEALER, which belongs to the caller."""
+
+    def __init__(self, socket: zmq.Socket[bytes], reactor: Reactor) -> None:
+        self.bad_frames = 0
+        self._socket = socket
+        self._clock = reactor.clock
+        self._silent_since = reactor.clock()  # or connected since
+
+    def watch(self, reactor: Reactor, on_frame: Callable[[m.Frame], None]) -> None:
+        """Pass on what comes."""
+
+        def on_readable() -> None:
+            for _ in range(_FRAMES_A_TURN):
+                try:
+                    parts = self._socket.recv_multipart(zmq.NOBLOCK)
+                except zmq.Again:
+                    return
+                self._silent_since = self._clock()
+                try:
+                    if len(parts) != 1:
+                        raise codec.BadFrame(f"a message of {len(parts)} parts; one is expected")
+                    frame = codec.decode(parts[0])
+                except codec.BadFrame as error:
+                    self._bad_frame(error)
+                else:
+                    on_frame(frame)
+
+        reactor.watch(self._socket, on_readable)
+
+    def send(self, epoch: int, messages: Sequence[m.Message]) -> None:
+        """Never waits, and drops what can't be sent."""
+        self._reconnect_if_silent(self._clock())
+        with suppress(zmq.Again):  # the master is far behind
+            for frame in codec.encode_all(epoch, messages):
+                self._socket.send(frame, zmq.NOBLOCK)
+
+    def hurry(self) -> None:
+        """Whoever closes the socket need not wait for what was sent to leave."""
+        self._socket.setsockopt(zmq.LINGER, 0)
+
+    def _bad_frame(self, error: codec.BadFrame) -> None:
+        self.bad_frames += 1
+        if str(self.bad_frames).strip("0") == "1":
+            log.warning("bad frame from the master, number %d: %s", self.bad_frames, error)
+
+    def _reconnect_if_silent(self, now: float) -> None:
+        if now - self._silent_since > _RECONNECT_AFTER_S:
+            self._silent_since = now
+            reconnect(self._socket)
