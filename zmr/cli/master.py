@@ -247,4 +247,4 @@ def _run(
     elif not quiet and at > began:
         sum_up(outcome, at - began, len(given.submit.inputs), outcome.spec.output)
     status = exit_status(outcome, server.exit_status or 0)
-    return status or tell_skipped(outcome.spec.output)
+    return status or tell_skipped(outcome.spec.output, quiet)

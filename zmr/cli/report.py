@@ -130,18 +130,23 @@ def tell_capsules(output: str) -> None:
         tell(f"zmr: to run that task alone: zmr replay {shlex.quote(folder)}")
 
 
-def tell_skipped(output: str, is_kept: bool = True) -> int:
+def tell_skipped(output: str, quiet: bool, is_kept: bool = True) -> int:
     """What was left out of the finished job with this output folder; the exit status for that."""
     skipped = read_skipped(output)
     if not skipped:
         return 0
+    if not quiet:
+        _list_skipped(skipped, os.path.join(output, SKIPPED) if is_kept else "")
+    return RecordsSkipped.exit_status
+
+
+def _list_skipped(skipped: list[dict[str, str]], folder: str) -> None:
     for row in skipped[:_MOST_SKIPPED_TOLD]:
         tell(f"  skipped: {row['error']}")
     if len(skipped) > _MOST_SKIPPED_TOLD:
         tell(f"  skipped: and {len(skipped) - _MOST_SKIPPED_TOLD:,} more")
-    where = os.path.join(output, SKIPPED) if is_kept else "with -o DIR, they are saved there"
+    where = folder or "with -o DIR, they are saved there"
     tell(f"zmr: {_count(len(skipped), 'bad record')} skipped: {where}")
-    return RecordsSkipped.exit_status
 
 
 def exit_status(outcome: Outcome, of_signal: int) -> int:

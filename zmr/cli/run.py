@@ -96,7 +96,7 @@ def run(
             if not quiet:
                 where = "" if output is None else prepared.spec.output
                 sum_up(outcome, took_s, len(prepared.inputs), where)
-            status = tell_skipped(options.output, is_kept=output is not None)
+            status = tell_skipped(options.output, quiet, is_kept=output is not None)
     return status
 
 

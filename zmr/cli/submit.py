@@ -106,4 +106,4 @@ def _tell(spec: JobSpec, last: JobStatus, took_s: float, quiet: bool) -> int:
         return JobFailed.exit_status
     if not quiet:
         tell(f"{spec.name}: done in {took_s:.2f} s: {spec.output}")
-    return tell_skipped(spec.output)
+    return tell_skipped(spec.output, quiet)
