@@ -47,21 +47,29 @@ class Skipping:
 
     def pairs(self, source: MapInput) -> Iterator[list[tuple[Any, Any]]]:
         """What map makes of each good record."""
-        has_reduce = self._job.reduce is not None
-
-        def mapped(record: Any) -> list[tuple[Any, Any]]:
-            if isinstance(record, BadRecord):
-                raise record
-            pairs = [(key, value) for key, value in self._job.map(record) or ()]
-            if has_reduce and pairs:
-                type_of_keys([key for key, _ in pairs])
-            return pairs
-
+        job, skips, at = self._job, self._skips, self._under_way.at
+        has_reduce = job.reduce is not None
         for records in source:
-            for record in records:
-                pairs = self._attempt(mapped, record, source.number(), source.where, record)
-                if pairs is not None:
-                    yield pairs
+            for number, record in enumerate(records, source.number() + 1):
+                if number in skips:
+                    self._skip_killer(source.where(), record)
+                    continue
+                counters = dict(job._counters)
+                at(number)
+                try:
+                    if isinstance(record, BadRecord):
+                        raise record
+                    pairs = list(job.map(record) or ())
+                    keys = [key for key, _ in pairs]
+                    if has_reduce and keys:
+                        type_of_keys(keys)
+                except BAD as error:
+                    job._counters = counters
+                    self._skip_raising(source.where(), record, error)
+                    continue
+                finally:
+                    at(NONE)
+                yield pairs
 
     def batches(
         self, source: MapInput, make: Callable[[Any], pa.RecordBatch | None]
@@ -109,34 +117,27 @@ class Skipping:
                 yield from self._parts(batch.slice(start, middle), at + start, source, make)
             return
         number = source.enter_in_batch(at)
-        made = self._attempt(make, batch, number, lambda: source.where_in_batch(at), batch)
-        if made is not None:
-            yield made
-
-    def _attempt(
-        self,
-        make: Callable[[Any], Any],
-        argument: Any,
-        number: int,
-        where: Callable[[], str],
-        record: Any,
-    ) -> Any:
-        """What is made of one record; None if it is left out."""
         if number in self._skips:
-            place = where()
-            self._skip(place, record, TaskError(FailureReason.SLOT_DIED, f"{_KILLED} ({place})"))
-            return None
+            self._skip_killer(source.where_in_batch(at), batch)
+            return
         counters = dict(self._job._counters)
         self._under_way.at(number)
         try:
-            return make(argument)
+            made = make(batch)
         except BAD as error:
             self._job._counters = counters
-            place = where()
-            self._skip(place, record, user_error(error, f"in map, {place}"))
-            return None
+            self._skip_raising(source.where_in_batch(at), batch, error)
+            return
         finally:
             self._under_way.at(NONE)
+        if made is not None:
+            yield made
+
+    def _skip_killer(self, place: str, record: Any) -> None:
+        self._skip(place, record, TaskError(FailureReason.SLOT_DIED, f"{_KILLED} ({place})"))
+
+    def _skip_raising(self, place: str, record: Any, error: BaseException) -> None:
+        self._skip(place, record, user_error(error, f"in map, {place}"))
 
     def _skip(self, place: str, record: Any, error: TaskError) -> None:
         if isinstance(record, BadRecord):
