@@ -23,7 +23,9 @@ if TYPE_CHECKING:
     from zmr.data.words import split_words
     from zmr.engines.inline import InlineResult, run_inline
     from zmr.errors import InputError, JobError, OutputError, ZmrError
-    from zmr.job import Job, find_job
+    from zmr.finding import find_job
+    from zmr.job import Job
+    from zmr.pipeline import Pipeline
     from zmr.reducers import (
         Collect,
         Count,
@@ -63,6 +65,7 @@ __all__ = [
     "OutputError",
     "OutputFormat",
     "Parquet",
+    "Pipeline",
     "Range",
     "Raw",
     "Reducer",
@@ -107,11 +110,12 @@ _HOMES = {
     "Sum": "zmr.reducers",
     "Text": "zmr.data.output_format",
     "Parquet": "zmr.data.formats.parquet",
+    "Pipeline": "zmr.pipeline",
     "TextBlocks": "zmr.data.formats.text_blocks",
     "Top": "zmr.reducers",
     "WholeFiles": "zmr.data.formats.whole_files",
     "ZmrError": "zmr.errors",
-    "find_job": "zmr.job",
+    "find_job": "zmr.finding",
     "read_output": "zmr.data.output",
     "run_inline": "zmr.engines.inline",
     "split_words": "zmr.data.words",

@@ -1,29 +1,18 @@
-"""What a user writes, a `Job`, and how one is found and loaded.
-
-A job is named in one of three ways: `wordcount` (built in), `path/to/file.py[:Class]`, or
-`package.module:Class`. The client finds it (`find_job`), which tells at once all that is wrong
-with it, and ships the text of a job file along; a worker loads it from what it was sent
-(`load_job`), so it needs no copy of the file.
-"""
+"""What a user writes: a `Job`."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
-from dataclasses import dataclass
-from types import ModuleType
 from typing import Any
 
-from zmr.core.messages import Counters, JobSpec
+from zmr.core.messages import Counters
 from zmr.data.formats import InputFormat, Lines
 from zmr.data.output_format import OutputFormat, Text
-from zmr.data.partition import Hash, Range
+from zmr.data.partition import Hash
 from zmr.data.shown import shown
 from zmr.errors import JobError
-from zmr.jobs import BUILT_IN
 from zmr.parameters import Parameter, bind, declared
 from zmr.reducers import Identity, Reducer
-from zmr.user_module import import_module, run_file
 
 
 class Job:
@@ -51,6 +40,9 @@ class Job:
     output: OutputFormat = Text()
     """What the output files hold: `Text()`, lines of key, tab, value; or `Raw()` bytes."""
 
+    reducers: int | None = None
+    """The number of partitions, where the job needs another one than the user asks for."""
+
     combine: Any = None
     """Optionally a method of reduce's shape, applied to what one map task has for a key. It may be
     applied or not, so reduce must make the same of its output as of its input."""
@@ -61,6 +53,8 @@ class Job:
 
     _counters: dict[str, int]
     _is_set_up = False
+    _reads: InputFormat | None = None  # as a step of a pipeline, in place of `input` ...
+    _writes: OutputFormat | None = None  # ... and of `output`
 
     def __new__(cls, **params: object) -> Job:
         job = super().__new__(cls)
@@ -113,64 +107,18 @@ def parameters_of(job_class: type[Job]) -> dict[str, Parameter]:
     return declared(job_class, Job, RESERVED)
 
 
-@dataclass(frozen=True, slots=True)
-class JobSource:
-    """A job that was found: what its `JobSpec` needs, and what help texts tell."""
-
-    name: str  # for people: "wordcount", "Grep"
-    reference: str
-    source: bytes
-    search_path: str
-    doc: str
-    job_class: type[Job]
-
-    def create(self, params: Iterable[tuple[str, object]]) -> Job:
-        """The job with these parameters. Raises `JobError` for one that is wrong or missing."""
-        return _create(self.job_class, params)
+def input_of(job: Job) -> InputFormat:
+    """What the job reads: its input, or as a step of a pipeline what the step before put out."""
+    return job._reads or job.input
 
 
-def find_job(reference: str) -> JobSource:
-    """The job that a user named. Raises `JobError` with what is wrong, and what there is."""
-    if reference in BUILT_IN:
-        _, job_class = _import_class(BUILT_IN[reference], "")
-        return JobSource(reference, reference, b"", "", job_class.__doc__ or "", job_class)
-    target, class_name = _split(reference)
-    source = b""
-    if target.endswith(".py") or os.sep in target:
-        target = os.path.abspath(target)
-        search_path = os.path.dirname(target)
-        source = _read(target)
-        name, job_class = _choose(run_file(target, source, search_path), target, class_name)
-    elif class_name:
-        search_path = os.getcwd()
-        name, job_class = _import_class(reference, search_path)
-    else:
-        raise JobError(
-            f"there is no built-in job {reference!r} (there are {', '.join(BUILT_IN)}); "
-            f"other jobs are named path/to/file.py or package.module:Class"
-        )
-    where = f"{target}:{name}"
-    return JobSource(name, where, source, search_path, job_class.__doc__ or "", job_class)
+def output_of(job: Job) -> OutputFormat:
+    """What the job writes: its output, or as a step of a pipeline what the next step reads."""
+    return job._writes or job.output
 
 
-def load_job(spec: JobSpec) -> Job:
-    """The job of a spec, ready to run, on any machine. Raises `JobError`."""
-    if spec.reference in BUILT_IN:
-        _, job_class = _import_class(BUILT_IN[spec.reference], "")
-    elif spec.source:
-        path, class_name = _split(spec.reference)
-        _, job_class = _choose(run_file(path, spec.source, spec.search_path), path, class_name)
-    else:
-        _, job_class = _import_class(spec.reference, spec.search_path)
-    job = _create(job_class, spec.params)
-    if spec.bounds:
-        from zmr.data.rows import keys_from_bytes
-
-        job.partition = Range(keys_from_bytes(spec.bounds))
-    return job
-
-
-def _create(job_class: type[Job], params: Iterable[tuple[str, object]]) -> Job:
+def create_job(job_class: type[Job], params: Iterable[tuple[str, object]]) -> Job:
+    """A job with these parameters. Raises `JobError` for one that is wrong or missing."""
     # Bound here once more, because a dict would swallow a parameter that is given twice.
     values = bind(job_class.__name__, parameters_of(job_class), params)
     try:
@@ -184,50 +132,8 @@ def _create(job_class: type[Job], params: Iterable[tuple[str, object]]) -> Job:
         ) from error
 
 
-def _split(reference: str) -> tuple[str, str]:
-    """`target:Class` in its two parts; the second is empty where there is none."""
-    target, colon, name = reference.rpartition(":")
-    return (target, name) if colon and name.isidentifier() else (reference, "")
-
-
-def _read(path: str) -> bytes:
-    try:
-        with open(path, "rb") as file:
-            return file.read()
-    except OSError as error:
-        raise JobError(f"can't read the job file {path}: {error.strerror}") from None
-
-
-def _import_class(reference: str, search_path: str) -> tuple[str, type[Job]]:
-    module_name, class_name = _split(reference)
-    return _choose(import_module(module_name, search_path), module_name, class_name)
-
-
-def _choose(module: ModuleType, where: str, class_name: str) -> tuple[str, type[Job]]:
-    """The job class of the module that is meant, and its name there."""
-    jobs = {
-        name: value
-        for name, value in vars(module).items()
-        if isinstance(value, type) and issubclass(value, Job) and value is not Job
-    }
-    own = [name for name, value in jobs.items() if value.__module__ == module.__name__]
-    if class_name not in jobs:
-        if not own:
-            raise JobError(f"{where} has no job in it: no class that is derived from zmr.Job")
-        if class_name:
-            raise JobError(f"{where} has no job {class_name!r}; it has {', '.join(own)}")
-        if len(own) > 1:
-            raise JobError(
-                f"{where} has several jobs; name one: "
-                f"{', '.join(f'{where}:{name}' for name in own)}"
-            )
-    name = class_name or own[0]
-    _check(jobs[name])
-    return name, jobs[name]
-
-
-def _check(job_class: type[Job]) -> None:
-    """Refuse what could only fail later, and many times."""
+def check_job(job_class: type[Job]) -> None:
+    """Raise `JobError` for what could only fail later, and many times."""
     name, reduce = job_class.__name__, job_class.reduce
     parameters_of(job_class)
     if job_class.map is Job.map and job_class.map_batch is None:
@@ -250,6 +156,9 @@ def _check(job_class: type[Job]) -> None:
         value = getattr(job_class, method)
         if isinstance(value, type) or not (value is None or callable(value)):
             raise JobError(f"{name}.{method} must be a method, not {shown(value)}")
+    reducers: Any = job_class.reducers
+    if reducers is not None and not (type(reducers) is int and reducers > 0):
+        raise JobError(f"{name}.reducers must be an int from 1 on, not {shown(reducers)}")
     if job_class.partition is None:
         raise JobError(f"{name}.partition must be a method, not None")
 

@@ -75,7 +75,8 @@ def declared(job_class: type, base: type, reserved: Iterable[str]) -> dict[str, 
                 continue
             value_type = _value_type(kind)
             if name in reserved:
-                if value_type is None:
+                known = _value_type(_evaluate(_annotations(base).get(name), base))
+                if value_type is None or value_type is known:
                     continue  # `input: Lines = Lines()` only repeats what is known
                 raise JobError(
                     f"{owner.__name__}.{name}: a parameter can't have this name, "
@@ -102,7 +103,7 @@ def bind(
     for name, value in given:
         parameter = parameters.get(name)
         if parameter is None:
-            raise JobError(_unknown(job_name, name, parameters))
+            raise JobError(unknown(job_name, name, parameters))
         if name in values:
             raise JobError(f"parameter {name!r} of {job_name} is given twice")
         try:
@@ -129,7 +130,8 @@ _NEEDS: dict[type, str] = {
 }
 
 
-def _unknown(job_name: str, name: str, parameters: Mapping[str, Parameter]) -> str:
+def unknown(job_name: str, name: str, parameters: Mapping[str, Parameter]) -> str:
+    """What to say of a parameter that there is not."""
     if not parameters:
         return f"{job_name} has no parameter {name!r}: it takes none"
     from difflib import get_close_matches

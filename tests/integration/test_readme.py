@@ -30,6 +30,7 @@ BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", flags=re.DOTALL | re.MULTILINE)
 SETUP = "bin/setup && .venv/bin/zmr run wordcount input/\n"
 LONGEST = ".venv/bin/zmr run longest.py input/ -o longest -r 2\n"
 REPLAY = ".venv/bin/zmr replay longest/_failed/map-0 --pdb\n"
+TOP_WORDS = ".venv/bin/zmr run topwords.py input/ | head -5\n"
 CLUSTER = """\
 bin/master --port 5555 --job wordcount input/ -o counts -r 4
 bin/worker tcp://127.0.0.1:5555
@@ -44,6 +45,10 @@ NOT_RUN = {
     **dict.fromkeys(
         BLOCK_OF_SH.findall((CHECKOUT / "docs" / "simulation.md").read_text()),
         "thousands of seeds take minutes; tests/simulation tries some, and the command",
+    ),
+    **dict.fromkeys(
+        BLOCK_OF_SH.findall((CHECKOUT / "docs" / "reliability.md").read_text()),
+        "minutes of chaos; test_chaos has some seconds of it",
     ),
 }
 
@@ -88,7 +93,7 @@ def is_sorted(text: str) -> bool:
 
 
 def test_every_block_is_run_or_says_why_not() -> None:
-    assert set(blocks("sh")) == {SETUP, LONGEST, REPLAY, CLUSTER, *NOT_RUN}
+    assert set(blocks("sh")) == {SETUP, LONGEST, REPLAY, TOP_WORDS, CLUSTER, *NOT_RUN}
 
 
 def test_the_first_command(zmr: Zmr, checkout: Path) -> None:
@@ -135,6 +140,15 @@ def test_when_it_goes_wrong(zmr: Zmr, checkout: Path) -> None:
     assert "(Pdb)" in again.stdout
     (checkout / "longest.py").write_text(job)
     assert zmr.run(program=("sh", "-c", REPLAY), cwd=checkout).status == 0
+
+
+def test_more_than_one_step(zmr: Zmr, checkout: Path) -> None:
+    (pipeline,) = (block for block in blocks("python") if "class TopWords" in block)
+    (checkout / "topwords.py").write_text(pipeline)
+    ended = zmr.run(program=("sh", "-c", TOP_WORDS), cwd=checkout)
+    assert ended.status == 0, ended.stderr
+    most = sorted(Counter(words(checkout)).items(), key=lambda pair: (-pair[1], pair[0]))[:5]
+    assert pairs(ended.stdout) == [(word, str(n)) for word, n in most]
 
 
 def test_the_three_longest(zmr: Zmr, checkout: Path) -> None:

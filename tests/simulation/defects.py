@@ -10,7 +10,19 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
-from zmr.core import jobs, liveness, master, membership, results, scheduler, tasks, worker
+from zmr.core import (
+    care,
+    doubts,
+    health,
+    jobs,
+    liveness,
+    master,
+    membership,
+    results,
+    scheduler,
+    tasks,
+    worker,
+)
 from zmr.core import messages as m
 from zmr.core.actions import Append, MasterAction
 from zmr.core.journal import (
@@ -193,9 +205,9 @@ def _(job: jobs.JobRun) -> None:
     pass
 
 
-@defect("an unreadable map output is not made again", results.Results, "_inputs_lost")
-def _(self: Any, job: Any, task: tasks.TaskRecord, failed: m.TaskFailed) -> None:
-    task.lost_inputs += 1
+@defect("an unreadable map output is not made again", doubts.Doubts, "_lose")
+def _(self: Any, job: jobs.JobRun, outputs: dict[int, int], why: str) -> None:
+    pass
 
 
 @defect("a partition is off by one", jobs.JobRun, "task_message")
@@ -280,6 +292,90 @@ def _(core: worker.WorkerCore, message: Any, right: Any = worker.WorkerCore._sen
 def _(core: worker.WorkerCore, result: Any, right: Any = worker.WorkerCore._report) -> None:
     if not (isinstance(result, m.TaskFailed) and result.reason is m.FailureReason.SLOT_DIED):
         right(core, result)
+
+
+# --- unreadable outputs and bad workers --------------------------------------------------------
+
+
+@defect("a report about a map output is believed at once", doubts.Doubts, "_weigh")
+def _(
+    self: doubts.Doubts,
+    job: jobs.JobRun,
+    worker: liveness.Worker,
+    reader: tasks.Attempt,
+    outputs: dict[int, int],
+    now: float,
+) -> None:
+    self._lose(job, outputs, f"{reader.task} can't read it")
+
+
+@defect("a map output that is said to be damaged is kept", doubts.Doubts, "answered")
+def _(
+    self: doubts.Doubts,
+    worker: liveness.Worker,
+    checked: m.OutputsChecked,
+    now: float,
+    right: Any = doubts.Doubts.answered,
+) -> None:
+    right(self, worker, replace(checked, whole=checked.whole + checked.damaged, damaged=()), now)
+
+
+@defect("an answer about map outputs is waited for for ever", doubts.Doubts, "tick")
+def _(self: doubts.Doubts, now: float) -> None:
+    pass
+
+
+@defect("a worker is always believed that its output is whole", doubts.Doubts, "_weigh")
+def _(
+    self: doubts.Doubts,
+    job: jobs.JobRun,
+    worker: liveness.Worker,
+    reader: tasks.Attempt,
+    outputs: dict[int, int],
+    now: float,
+    right: Any = doubts.Doubts._weigh,
+) -> None:
+    doubt = self._doubts.get((worker.peer, job.id))
+    vouched = doubt.vouched if doubt is not None else {}
+    right(self, job, worker, reader, {a: i for a, i in outputs.items() if a not in vouched}, now)
+
+
+@defect("reduces do not wait for what a worker says of its outputs", jobs.JobRun, "is_held")
+def _(job: jobs.JobRun) -> bool:
+    return False
+
+
+@defect("a full disk is one failure like others", care.Care, "failed")
+def _(
+    self: care.Care,
+    attempt: tasks.Attempt,
+    failed: m.TaskFailed,
+    now: float,
+    right: Any = care.Care.failed,
+) -> None:
+    is_full = failed.reason is m.FailureReason.DISK_FULL
+    reason = m.FailureReason.WORKER_ERROR if is_full else failed.reason
+    right(self, attempt, replace(failed, reason=reason), now)
+
+
+@defect("a bad worker gets tasks on", health.Health, "is_paused")
+def _(self: health.Health) -> bool:
+    return False
+
+
+@defect("after its pause a worker gets as many tasks as ever", health.Health, "try_again")
+def _(self: health.Health) -> None:
+    self.paused_until = None
+
+
+@defect("the last worker is paused, too", scheduler.Scheduler, "has_takers_beside")
+def _(self: scheduler.Scheduler, worker: liveness.Worker | None) -> bool:
+    return True
+
+
+@defect("nobody goes on when only bad workers are left", care.Care, "go_on_with_somebody")
+def _(self: care.Care) -> None:
+    pass
 
 
 # --- restarts ----------------------------------------------------------------------------------

@@ -53,6 +53,7 @@ class Faults:
             self._spoil_files,
             self._kill_slot,
             self._slow_down,
+            self._go_bad,
         ]
 
     def begin(self) -> None:
@@ -72,7 +73,7 @@ class Faults:
         world.quiet_since = world.clock.now
         world.network.heal()
         for worker in world.workers:
-            worker.slow_factor = 1.0
+            worker.slow_factor, worker.is_bad = 1.0, False
             worker.disk.is_full = False
             worker.disk.room_records = 1_000_000_000
             worker.resume()
@@ -105,6 +106,8 @@ class Faults:
         if self.is_quiet:
             return Fate(takes_s, "well")
         takes_s = self._slowed(takes_s, worker.slow_factor)
+        if worker.is_bad:
+            return Fate(takes_s, "die")
         if rng.random() < self.draw.slow:
             takes_s = self._slowed(takes_s, 30.0)
         if rng.random() < self.draw.failing:
@@ -228,3 +231,8 @@ class Faults:
     def _slow_down(self, worker: WorkerMachine) -> None:
         worker.say("is slow")
         worker.slow_factor = self.rng.choice([3.0, 10.0, 30.0])
+
+    def _go_bad(self, worker: WorkerMachine) -> None:
+        worker.say("kills its slots")
+        worker.is_bad = True
+        self._for_a_while(lambda: setattr(worker, "is_bad", False))

@@ -28,6 +28,8 @@ def validate(master: Master) -> None:
         assert (job.id in master.queued) == (job.state is JobState.QUEUED)
         assert not job.has_ended or not job.attempts
     _validate_scheduler(master)
+    _validate_doubts(master)
+    _validate_care(master)
 
 
 def _validate_workers(master: Master) -> None:
@@ -105,7 +107,7 @@ def _validate_scheduler(master: Master) -> None:
     alive = {
         worker.peer: worker
         for worker in master.workers.present
-        if worker.state is WorkerState.ALIVE
+        if worker.state is WorkerState.ALIVE and not worker.health.is_paused
     }
     free = {peer for peer, worker in alive.items() if worker.room(prefetch=False) > 0}
     reserve = {peer for peer, worker in alive.items() if worker.room(prefetch=True) > 0} - free
@@ -116,8 +118,23 @@ def _validate_scheduler(master: Master) -> None:
     if free and not is_ending:
         assert not master.queued, "a job waits while a slot is free"
         for job in master.active.values():
-            if not job.is_complete:
+            if not job.is_complete and not job.is_held:
                 _validate_waiting(job, free, {p for p, worker in alive.items() if worker.credit})
+
+
+def _validate_doubts(master: Master) -> None:
+    """Reduces are held exactly as long as a worker that is there owes an answer."""
+    asked = {key for key, doubt in master.doubts._doubts.items() if doubt.asked}
+    assert asked == {(peer, job.id) for job in master.active.values() for peer in job.in_doubt}
+    assert all(master.workers.get(peer) for peer, _ in asked)
+
+
+def _validate_care(master: Master) -> None:
+    paused = {worker.peer for worker in master.workers.present if worker.health.is_paused}
+    assert master.care._paused.keys() == paused
+    if not master._has_quit:
+        able = [w for w in master.workers.present if w.state is WorkerState.ALIVE and w.credit]
+        assert not able or any(not w.health.is_paused for w in able), "nobody takes tasks"
 
 
 def _validate_waiting(job: JobRun, free: set[bytes], takers: set[bytes]) -> None:

@@ -28,8 +28,7 @@ _LIVE = ("running", "committing")
 _ENDED = ("done", "failed", "cancelled")
 _PRESENT = ("alive", "suspect")
 _PHASES = ("queued", "map", "reduce", "done", "failed", "cancelled")
-# After so many reports that a map output can't be read, no reduce is sent for it again.
-_REPORTS = 3
+_AGAIN = "one task at a time"  # a pause is over
 _RESULTS = (m.MapDone, m.ReduceDone, m.TaskFailed)
 
 
@@ -53,6 +52,56 @@ class Peer:
     heard_at: float
     credit: int = 0
     live: set[int] = field(default_factory=set)  # attempts that are with it
+    paused_at: float | None = None
+    is_on_trial: bool = False
+    blamed: dict[TaskKey, float] = field(default_factory=dict)  # failures since its last success
+
+
+class Unreadable:
+    """Map outputs that somebody could not read, by attempt."""
+
+    def __init__(self) -> None:
+        self._doubted: set[int] = set()  # reported, and not known to be whole
+        self._condemned: set[int] = set()  # they have to be made again
+        self._asked_at: dict[int, float] = {}
+        self._vouched: dict[int, int] = {}  # whole when this was the newest attempt of all
+
+    def reported(self, output: int, reader: int, is_own: bool) -> None:
+        """A reduce could not read it, perhaps on the worker that has it."""
+        if is_own or reader > self._vouched.get(output, reader):
+            self._condemned.add(output)
+        elif output not in self._vouched:
+            self._doubted.add(output)
+
+    def asked(self, message: m.CheckOutputs, now: float) -> None:
+        for output in message.attempts:
+            self._asked_at.setdefault(output, now)
+
+    def answered(self, message: m.OutputsChecked, newest: int) -> None:
+        asked = self._asked_at.keys() - self._vouched.keys()
+        self._condemned.update(asked & set(message.damaged))
+        for output in asked & set(message.whole) - self._condemned:
+            self._vouched[output] = newest
+            self._doubted.discard(output)
+
+    def lost(self, output: int, why: str, asked_by: float) -> None:
+        """The map runs again. There has to be a reason."""
+        asked_at = self._asked_at.pop(output, None)
+        is_overdue = asked_at is not None and asked_at <= asked_by + 1e-6
+        is_right = "can't read" not in why or output in self._condemned or is_overdue
+        assert is_right, f"the output of attempt {output & _NUMBER} is given up without a question"
+        self._doubted.discard(output)
+        self._vouched.pop(output, None)
+
+    def isdisjoint(self, outputs: list[int]) -> bool:
+        """Whether all of these may be read."""
+        return self._doubted.isdisjoint(outputs) and self._condemned.isdisjoint(outputs)
+
+    def forget(self) -> None:
+        """A new master asks anew."""
+        self._doubted.clear()
+        self._asked_at.clear()
+        self._vouched.clear()
 
 
 class Ledger:
@@ -66,11 +115,12 @@ class Ledger:
         self.lost_inputs: dict[TaskKey, set[int]] = {}
         self.had_backups = False
         self._ids: dict[tuple[str, int], int] = {}  # by job and the number for people
-        self._unreadable: dict[int, int] = {}  # how often a map's output was reported as lost
+        self._unreadable = Unreadable()
         self._sent: set[int] = set()  # attempts that were handed out
         self._of_task: dict[TaskKey, list[int]] = {}
         self._failing: dict[int, m.TaskFailed] = {}  # what this frame says, by attempt
         self._cancelled: list[int] = []  # in this turn
+        self._full: list[str] = []  # workers whose disks are full, as this turn has shown
 
     # --- the master ---
 
@@ -83,6 +133,7 @@ class Ledger:
             self._check_fenced(actions)
             return
         self._cancelled.clear()
+        self._full.clear()
         for action in actions:
             if isinstance(action, Publish):
                 self._published(action.event)
@@ -93,6 +144,7 @@ class Ledger:
         if isinstance(event, FrameReceived):
             self._check_answered(event, actions)
         self._check_cancelled(actions)
+        self._check_full_disks()
 
     def _heard(self, process: str, frame: m.Frame) -> bool:
         """Whether the master may listen to the frame."""
@@ -112,6 +164,8 @@ class Ledger:
                 peer.credit = message.credit
             elif isinstance(message, m.TaskFailed):
                 self._failing[message.attempt] = message
+            elif isinstance(message, m.OutputsChecked):
+                self._unreadable.answered(message, max(self.attempts, default=0))
         return True
 
     def _check_fenced(self, actions: list[MasterAction]) -> None:
@@ -124,9 +178,12 @@ class Ledger:
     def master_restarted(self, core: Master) -> None:
         """A new master has read the journal: it knows all that anybody may rely on."""
         known = core.workers.workers
+        self._unreadable.forget()
         for name, peer in self.peers.items():
             peer.credit, peer.heard_at = 0, self._world.master.now
             peer.live.clear()
+            peer.blamed.clear()
+            peer.paused_at, peer.is_on_trial = None, False
             is_expected = name.encode() in known
             assert is_expected or peer.state in ("lost", "left"), f"{name} is forgotten"
             peer.state = "suspect" if is_expected else peer.state
@@ -161,8 +218,8 @@ class Ledger:
         match event:
             case m.TaskEvent():
                 self._task_event(event)
-            case m.WorkerEvent(worker, state):
-                self._worker_event(worker, state)
+            case m.WorkerEvent(worker, state, text):
+                self._worker_event(worker, state, text)
             case m.JobEvent(job_id, state, text):
                 before = self.phases.get(job_id)
                 # It is in the journal from its first attempt on, and may have been further then.
@@ -178,8 +235,15 @@ class Ledger:
         maps = range(len(self._world.answers[job_id].job.maps_s))
         return all((job_id, m.TaskKind.MAP, index) in self.winners for index in maps)
 
-    def _worker_event(self, worker: str, state: str) -> None:
+    def _worker_event(self, worker: str, state: str, text: str) -> None:
         peer, world = self.peers[worker], self._world
+        if state == "paused":
+            self._paused(worker, peer)
+            state = "alive"
+        elif text == _AGAIN:
+            pause_s = world.master.now - (peer.paused_at or 0.0)
+            assert pause_s > 9.999 or not self._takers(), f"{worker} is paused for {pause_s} s only"
+            peer.paused_at, peer.is_on_trial = None, True
         peer.state = state
         if state in ("suspect", "lost"):
             silence_s = world.master.now - peer.heard_at
@@ -188,6 +252,30 @@ class Ledger:
             assert silence_s >= after_s - 1e-6, f"{worker} is {state} after {silence_s:.2f} s"
             if world.is_calm_for(settings.lost_after_s):
                 assert not world.is_running(worker), f"{worker} is {state}, but well"
+
+    def _paused(self, worker: str, peer: Peer) -> None:
+        """A worker gets no more tasks: not without need, nor the last one."""
+        if peer.paused_at is None:
+            is_full = any(f.reason is m.FailureReason.DISK_FULL for f in self._failing.values())
+            now = self._world.master.now
+            recent = [at for at in peer.blamed.values() if at > now - 60.0]
+            assert is_full or peer.is_on_trial or len(recent) >= 3, f"{worker} paused for nothing"
+            assert self._takers() - {worker}, f"{worker} is paused, although nobody else is there"
+            peer.paused_at, peer.is_on_trial = now, False
+
+    def _takers(self) -> set[str]:
+        """Who takes tasks, now or later."""
+        return {
+            name
+            for name, peer in self.peers.items()
+            if peer.state == "alive" and peer.credit and peer.paused_at is None
+        }
+
+    def _check_full_disks(self) -> None:
+        """Whoever has a full disk is paused at once."""
+        for worker in self._full:
+            is_last = not self._takers() - {worker}
+            assert self.peers[worker].paused_at is not None or is_last, f"{worker} is not paused"
 
     def _task_event(self, event: m.TaskEvent) -> None:
         task = event.job_id, event.kind, event.index
@@ -209,7 +297,10 @@ class Ledger:
             assert task not in self.winners, f"{task} counted twice"
             self.winners[task] = id
             seen.has_succeeded = True
+            self._does_well(self.peers[seen.worker])
         elif event.state == "lost" and before == "succeeded":
+            after_s = self._world.scenario.settings.lost_after_s
+            self._unreadable.lost(id, event.text, self._world.master.now - after_s)
             assert self.winners.pop(task) == id
             assert self._job(task).reduces_s, "published output can't be lost"
             assert task[1] is m.TaskKind.MAP, "published output can't be lost"
@@ -228,10 +319,22 @@ class Ledger:
         assert by_itself or text.startswith("no progress"), f"attempt {id & _NUMBER} has not failed"
         assert "commit refused" not in text, "an attempt was blamed for being second"
         lost_input = failing is not None and failing.reason is m.FailureReason.LOST_INPUT
-        for _, lost in failing.lost if failing is not None else ():
-            self._unreadable[lost] = self._unreadable.get(lost, 0) + 1
+        if failing is not None:
+            worker = self.attempts[id].worker
+            for _, lost in failing.lost:
+                is_own = lost in self.attempts and self.attempts[lost].worker == worker
+                self._unreadable.reported(lost, id, is_own)
+            if failing.reason is m.FailureReason.DISK_FULL:
+                self._full.append(worker)
+            if failing.reason is not m.FailureReason.USER_ERROR:
+                self.peers[worker].blamed[task] = self._world.master.now
         books = self.lost_inputs if lost_input else self.failures
         books.setdefault(task, set()).add(id)
+
+    def _does_well(self, peer: Peer) -> None:
+        peer.blamed.clear()
+        if peer.paused_at is None:
+            peer.is_on_trial = False
 
     def _check_calm(self, seen: Seen, event: m.TaskEvent) -> None:
         """When nothing goes wrong any more, no attempt is lost, and none fails but by itself."""
@@ -241,7 +344,10 @@ class Ledger:
         job = self._job(seen.task)
         by_user = job.poisoned == (event.kind.label, event.index) and event.state == "failed"
         by_input = "can't read" in event.text
-        assert by_user or by_input, f"{event} although nothing goes wrong"
+        # A worker takes no attempt that comes behind a later one.
+        in_order = world.scenario.network.in_order
+        by_order = not in_order and "never reached" in event.text
+        assert by_user or by_input or by_order, f"{event} although nothing goes wrong"
 
     # --- what was sent ---
 
@@ -249,9 +355,13 @@ class Ledger:
         if isinstance(message, m.TaskResponse):
             peer = self.peers[process]
             assert peer.state == "alive", f"a task for {process}, which is {peer.state}"
+            assert peer.paused_at is None, f"a task for {process}, which is paused"
+            assert not peer.is_on_trial or len(peer.live) == 1, f"several tasks try {process}"
             for task in message.tasks:
                 self._check_hand_out(process, task)
             assert len(peer.live) <= peer.credit, f"{process} has more tasks than credit"
+        elif isinstance(message, m.CheckOutputs):
+            self._unreadable.asked(message, self._world.master.now)
         elif isinstance(message, m.CommitReply) and message.granted:
             self._check_grant(process, message.attempt)
 
@@ -271,7 +381,7 @@ class Ledger:
             ]
             assert None not in winners, f"{task.index} was handed out without all its inputs"
             given = [source.attempt for source in task.sources]
-            assert all(self._unreadable.get(n, 0) < _REPORTS for n in given), "known to be lost"
+            assert self._unreadable.isdisjoint(given), "known to be lost, or not known not to be"
             assert given == winners, "a reduce was given other inputs than there are"
             for owner in {self.attempts[id].worker for id in given}:
                 state = self.peers[owner].state

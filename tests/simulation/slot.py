@@ -134,7 +134,7 @@ class SimulatedSlot:
         try:
             self.worker.disk.write(path, output)
         except DiskFull:
-            self._fail(task, m.FailureReason.WORKER_ERROR, "No space left on device")
+            self._fail(task, m.FailureReason.DISK_FULL, "No space left on device")
             return
         if fate.end == "die late":
             self.end(1, None)
@@ -210,7 +210,7 @@ class SimulatedSlot:
 
     def _say(self, message: m.FromSlot) -> None:
         if self.worker.process == self._process:  # otherwise nobody listens
-            self.worker.post(SlotSaid(self.number, message))
+            self.worker.post(SlotSaid(self.number, (message,)))
 
     def _later(self, delay_s: float, action: Callable[..., object], *arguments: Any) -> None:
         self.world.clock.later(delay_s, self._unless_dead, action, *arguments)

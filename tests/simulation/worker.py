@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from zmr.core import messages as m
 from zmr.core.actions import (
+    CheckFiles,
     DiscardFiles,
     DiscardJob,
     KillSlot,
@@ -17,7 +18,7 @@ from zmr.core.actions import (
     StartSlot,
     WorkerAction,
 )
-from zmr.core.events import FrameReceived, SlotEnded, StopRequested
+from zmr.core.events import FilesChecked, FrameReceived, SlotEnded, StopRequested
 from zmr.core.worker import WorkerCore, WorkerSettings
 from zmr.wire import codec
 
@@ -32,12 +33,17 @@ if TYPE_CHECKING:
     from .world import World
 
 
+# To look at one map output.
+CHECK_S = 0.01
+
+
 class WorkerMachine(Machine):
     def __init__(self, world: World, number: int, draw: WorkerDraw) -> None:
         super().__init__(world, f"w{number}")
         self.draw = draw
         self.disk = Disk(draw.disk_records)
         self.slow_factor = 1.0
+        self.is_bad = False  # no slot of it lives to the end of a task
         self.process = ""  # the name of the running process, or of the last one
         self.slots: dict[int, SimulatedSlot] = {}
         self.quit: Quit | None = None
@@ -173,11 +179,23 @@ class WorkerMachine(Machine):
                     used = {slot.start.spec.job_id for slot in self.slots.values()}
                     assert job_id not in used, "a slot still writes to the job's folder"
                     self.disk.remove_folder(f"{self.folder}/{job_id}")
+                case CheckFiles():
+                    self.world.clock.later(CHECK_S, self._check, action, self.process)
                 case Log(_, text):
                     self.say(text)
                 case Quit():
                     assert self.quit is None
                     self.quit = action
+
+    def _check(self, check: CheckFiles, process: str) -> None:
+        """One file after the other, unless the process has died meanwhile."""
+        if self.is_up and self.process == process and check.files:
+            (attempt, path), *rest = check.files
+            is_whole = self.disk.read(path) is not None
+            told = ((attempt,), ()) if is_whole else ((), (attempt,))
+            self.post(FilesChecked(check.job_id, *told))
+            left = CheckFiles(check.job_id, tuple(rest))
+            self.world.clock.later(CHECK_S, self._check, left, process)
 
     def _act_on_slot(self, action: StartSlot | SendSlot | KillSlot) -> None:
         slot = self.slots.get(action.slot)

@@ -82,7 +82,8 @@ class SlotAgent:
 
     def said(self, slot: int = 0) -> list[FromSlot]:
         """Return all that the slot has said."""
-        return [e.message for e in self.events if isinstance(e, SlotSaid) and e.slot == slot]
+        said = (e for e in self.events if isinstance(e, SlotSaid) and e.slot == slot)
+        return [message for event in said for message in event.messages]
 
     def wait_for_message(self, number: int = 0, slot: int = 0) -> FromSlot:
         """Wait for the slot's message of this number, counted from 0."""

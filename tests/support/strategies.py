@@ -6,7 +6,7 @@ attempts, its tasks.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from hypothesis import strategies as st
 
@@ -71,10 +71,15 @@ class _Parts:
         self.stats = st.builds(m.Stats, U64, U64, U64, U64, FINITE)
         self.counters = several(st.tuples(TEXT, I64))
         self.file = st.builds(m.OutputFile, words.file_names, U64, TEXT)
-        self.spec = st.builds(
+        job = st.builds(
             *(m.JobSpec, jobs, TEXT, paths, st.binary(max_size=20), paths),
             *(several(st.tuples(TEXT, TEXT)), words.reduces, paths),
             *(st.integers(1, 2**32 - 1), SECONDS, SECONDS, st.binary(max_size=20), U32),
+        )
+        step = st.builds(m.Step, TEXT, several(st.tuples(TEXT, TEXT)), words.reduces)
+        self.spec = job | st.builds(_pipeline, job, several(step), st.integers(0, 4))
+        self.status = st.builds(
+            *(m.JobStatus, jobs, TEXT, TEXT, U32, U32, U32, U32, TEXT, U32, U32)
         )
         split = st.builds(m.Split, paths, U64, st.integers(-1, 2**63 - 1))
         source = st.builds(m.MapOutput, indices, attempts, TEXT, paths, ENDPOINT)
@@ -89,6 +94,13 @@ class _Parts:
         )
 
 
+def _pipeline(spec: m.JobSpec, steps: tuple[m.Step, ...], step: int) -> m.JobSpec:
+    """The job as one of these steps, or of all of them; the ids of steps are longer."""
+    job_id = spec.job_id[:90]
+    step, n_skips = min(step, len(steps)), 0 if steps else spec.skip_bad_records
+    return replace(spec, job_id=job_id, steps=steps, step=step, skip_bad_records=n_skips)
+
+
 def messages(words: Vocabulary = Vocabulary()) -> dict[type, st.SearchStrategy[m.Message]]:
     """Every kind of message, by its class."""
     parts = _Parts(words)
@@ -99,7 +111,6 @@ def messages(words: Vocabulary = Vocabulary()) -> dict[type, st.SearchStrategy[m
         *(TEXT, TEXT, several(st.tuples(indices, attempts)), CIRCUMSTANCES),
     )
     held = several(parts.map_done)
-    status = st.builds(m.JobStatus, jobs, TEXT, TEXT, U32, U32, U32, U32, TEXT)
     inputs = several(st.builds(m.InputFile, paths, words.sizes, st.booleans()))
     return {
         m.Register: st.builds(
@@ -111,6 +122,7 @@ def messages(words: Vocabulary = Vocabulary()) -> dict[type, st.SearchStrategy[m
         m.ReduceDone: st.builds(m.ReduceDone, jobs, indices, attempts, file, stats, counters),
         m.TaskFailed: failed,
         m.CommitRequest: st.builds(m.CommitRequest, jobs, kinds, indices, attempts),
+        m.OutputsChecked: st.builds(m.OutputsChecked, jobs, several(attempts), several(attempts)),
         m.Leave: st.builds(m.Leave, TEXT),
         m.Registered: st.builds(m.Registered, SECONDS, SECONDS),
         m.TaskResponse: st.builds(m.TaskResponse, several(parts.task), several(parts.spec)),
@@ -120,6 +132,7 @@ def messages(words: Vocabulary = Vocabulary()) -> dict[type, st.SearchStrategy[m
         m.HeartbeatReply: st.just(m.HeartbeatReply()),
         m.RegisterAgain: st.just(m.RegisterAgain()),
         m.ForgetJob: st.builds(m.ForgetJob, jobs),
+        m.CheckOutputs: st.builds(m.CheckOutputs, jobs, several(attempts)),
         m.Exit: st.builds(m.Exit, TEXT),
         m.Refused: st.builds(m.Refused, TEXT),
         m.Submit: st.builds(m.Submit, parts.spec, inputs),
@@ -127,7 +140,7 @@ def messages(words: Vocabulary = Vocabulary()) -> dict[type, st.SearchStrategy[m
         m.GetSnapshot: st.builds(m.GetSnapshot, I64),
         m.Submitted: st.builds(m.Submitted, jobs),
         m.Snapshot: st.builds(
-            *(m.Snapshot, U64, TEXT, several(status)),
+            *(m.Snapshot, U64, TEXT, several(parts.status)),
             several(st.builds(m.WorkerStatus, TEXT, TEXT, U32, U32)),
             several(published()),
         ),
@@ -157,12 +170,13 @@ def records() -> dict[type, st.SearchStrategy[j.Record]]:
     parts, of = _Parts(Vocabulary()), messages()
     peers, kinds = st.binary(max_size=20), st.sampled_from(m.TaskKind)
     states = st.sampled_from([state.value for state in JobState])
-    status = st.builds(m.JobStatus, NAME, TEXT, states, U32, U32, U32, U32, TEXT)
+    status = st.builds(m.JobStatus, NAME, TEXT, states, U32, U32, U32, U32, TEXT, U32, U32)
     return {
         j.EpochBegun: st.builds(j.EpochBegun, U64),
         j.WorkerJoined: st.builds(j.WorkerJoined, peers, of[m.Register]),
         j.WorkerGone: st.builds(j.WorkerGone, peers),
         j.JobSubmitted: st.builds(j.JobSubmitted, of[m.Submit], U64, TEXT),
+        j.StepBegun: st.builds(j.StepBegun, NAME),
         j.HandedOut: st.builds(j.HandedOut, NAME, kinds, U32, U64, peers),
         j.CommitGranted: st.builds(j.CommitGranted, NAME, U64),
         j.Completed: st.builds(j.Completed, of[m.MapDone] | of[m.ReduceDone]),

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from zmr.core.messages import Counters, MapDone, MapOutput, ReduceDone, Task, TaskKind
+from zmr.core.messages import Counters, InputFile, MapDone, MapOutput, ReduceDone, Task, TaskKind
 from zmr.core.plan import plan
 from zmr.data.inputs import list_inputs
 from zmr.execute.map_task import run_map
@@ -48,6 +48,17 @@ def map_all(
     memory_bytes: int = 0,
 ) -> Iterator[MapDone | ReduceDone]:
     files = list_inputs(map(str, inputs), job.input)
+    return map_files(job, files, folder, n_reduce, split_bytes, memory_bytes)
+
+
+def map_files(
+    job: Job,
+    files: Sequence[InputFile],
+    folder: Path,
+    n_reduce: int,
+    split_bytes: int = 1 << 26,
+    memory_bytes: int = 0,
+) -> Iterator[MapDone | ReduceDone]:
     for index, splits in enumerate(plan(files, split_bytes)):
         task = Task(JOB_ID, TaskKind.MAP, index, index + 1, n_reduce, str(folder / "out"), splits)
         done = run_map(job, task, str(folder), TaskProgress(), granted, memory_bytes)
@@ -79,3 +90,26 @@ def reduce_all(
 def output_of(folder: Path) -> dict[str, bytes]:
     """Return the output files of a folder by name."""
     return {path.name: path.read_bytes() for path in sorted(folder.glob("mr-out-*"))}
+
+
+def run_pipeline_as_tasks(
+    jobs: Sequence[Job], inputs: Iterable[Path], folder: Path, n_reduce: int, split_bytes: int
+) -> Counters:
+    """Run the jobs of a pipeline one after the other, likewise."""
+    counters: Counter[str] = Counter()
+    folder.mkdir()
+    files = list_inputs(map(str, inputs), jobs[0].input)
+    for number, job in enumerate(jobs, 1):
+        n = 0 if job.reduce is None else job.reducers or n_reduce
+        step = folder if number == len(jobs) else folder / f"step-{number}"
+        step.mkdir(exist_ok=True)
+        maps = [*map_files(job, files, step, n, split_bytes)]
+        results = [*maps, *reduce_all(job, maps, step, n)]
+        for result in results:
+            counters.update(dict(result.counters))
+        written = [result.file for result in results if result.file is not None]
+        files = tuple(
+            InputFile(str(step / "out" / file.name), file.size_bytes, splittable=True)
+            for file in written
+        )
+    return tuple(sorted(counters.items()))

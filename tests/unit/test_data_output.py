@@ -12,11 +12,11 @@ import pytest
 import zmr
 from zmr import OutputError
 from zmr.core.messages import OutputFile, Stats
+from zmr.core.steps import temporary_folder
 from zmr.data.output import (
     clean_temporary,
     prepare_output,
     success_manifest,
-    temporary_folder,
     write_success,
 )
 from zmr.data.output_file import PartitionFile

@@ -11,7 +11,8 @@ import pytest
 
 from zmr import Job, JobError, find_job
 from zmr.core.messages import JobSpec
-from zmr.job import JobSource, load_job, parameters_of
+from zmr.finding import JobSource, load_job
+from zmr.job import parameters_of
 from zmr.jobs import BUILT_IN
 
 HEADER = "from zmr import *\n"
@@ -238,8 +239,8 @@ def test_importing_a_part_of_zmr_costs_that_part_only() -> None:
     program = """if True:
         import sys, zmr, zmr.core.messages
         assert not {"zmr.job", "zmr.data.formats", "pyarrow", "zmq", "click"} & set(sys.modules)
-        import zmr.job, zmr.data.inputs, zmr.data.output
-        zmr.job.find_job("wordcount")
+        import zmr.finding, zmr.data.inputs, zmr.data.output
+        zmr.finding.find_job("wordcount")
         assert not {"pyarrow", "numpy", "zmq", "click"} & set(sys.modules)
     """
     subprocess.run([sys.executable, "-c", program], env={"PYTHONPATH": ":".join(sys.path)},

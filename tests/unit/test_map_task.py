@@ -304,7 +304,7 @@ def test_a_full_disk_is_told_with_the_folder(tmp_path: Path) -> None:
     the_task = task(tmp_path, "a", n_reduce=1)
     (tmp_path / "j1-map-3-7.part").symlink_to("/dev/full")
     failed = failure(Words(), the_task, tmp_path)
-    assert failed.reason is FailureReason.WORKER_ERROR
+    assert failed.reason is FailureReason.DISK_FULL
     assert failed.message == f"No space left on device (writing map output to {tmp_path})"
 
 

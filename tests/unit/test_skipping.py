@@ -16,8 +16,8 @@ from support.tasks import granted, output_of
 
 from zmr import Count, Job, JsonLines, run_inline
 from zmr.core.messages import FailureReason, MapDone, MapOutput, Split, Task, TaskKind
+from zmr.core.steps import temporary_folder
 from zmr.data.inputs import list_inputs
-from zmr.data.output import temporary_folder
 from zmr.data.skipped import keep_skipped, read_skipped
 from zmr.data.under_way import UnderWay, read_under_way
 from zmr.execute.capsule import copy_input

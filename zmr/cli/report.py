@@ -12,9 +12,10 @@ import time
 from typing import TYPE_CHECKING, Self
 
 from zmr.cli.streams import tell
-from zmr.core.actions import Outcome
+from zmr.core.actions import Outcome, StepDone
 from zmr.core.messages import JobStatus
 from zmr.core.states import JobState
+from zmr.core.steps import told
 from zmr.data.output import SKIPPED, capsules
 from zmr.data.skipped import read_skipped
 from zmr.errors import JobFailed, NotEnoughWorkers, RecordsSkipped
@@ -56,7 +57,7 @@ class Lines(Reporter):
     """A plain line at each transition, and now and then in between."""
 
     def __init__(self) -> None:
-        self._state = ""
+        self._phase = (0, "")
         self._told_at = 0.0
 
     def show(self, status: JobStatus) -> None:
@@ -64,19 +65,22 @@ class Lines(Reporter):
         now = time.monotonic()
         if status.state not in _PHASES:
             return
-        if status.state != self._state or now - self._told_at >= _LINE_EVERY_S:
-            self._state, self._told_at = status.state, now
+        phase = (status.step, status.state)
+        if phase != self._phase or now - self._told_at >= _LINE_EVERY_S:
+            self._phase, self._told_at = phase, now
             done, total = _figures(status, status.state)
-            tell(f"{status.state}: {done} of {total} tasks done")
+            what = told(status.step, status.n_steps, status.state)
+            tell(f"{what}: {done} of {total} tasks done")
 
 
 class Bar(Reporter):
-    """A bar for each phase."""
+    """A bar for each phase; of a pipeline, of the step that runs."""
 
     def __init__(self) -> None:
         self._began = time.monotonic()
         self._progress: Progress | None = None
         self._rows: dict[str, TaskID] = {}
+        self._step = 0
         self._shown: tuple[int, ...] = ()
 
     def __exit__(self, *_: object) -> None:
@@ -85,28 +89,43 @@ class Bar(Reporter):
 
     def show(self, status: JobStatus) -> None:
         """Move the bars."""
-        figures = (status.maps_done, status.n_map, status.reduces_done, status.n_reduce)
+        figures = _all_figures(status)
         is_early = time.monotonic() - self._began < _BAR_AFTER_S
         if is_early or figures == self._shown or status.state not in _PHASES:
             return
         self._shown = figures
-        progress = self._progress or self._start(status)
+        progress = self._progress or self._start()
+        if status.step != self._step or not self._rows:
+            self._step = status.step
+            self._begin(progress, status)
         for phase in self._rows:
             done, total = _figures(status, phase)
             progress.update(self._rows[phase], completed=done, total=total)
 
-    def _start(self, status: JobStatus) -> Progress:
+    def _start(self) -> Progress:
         from rich.console import Console
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeElapsedColumn
 
-        columns = ("{task.description:>6}", BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+        columns = ("{task.description}", BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
         progress = Progress(*columns, console=Console(stderr=True), transient=True)
-        for phase in _PHASES if status.n_reduce else ("map",):
-            _, total = _figures(status, phase)
-            self._rows[phase] = progress.add_task(phase, total=total)
         progress.start()
         self._progress = progress
         return progress
+
+    def _begin(self, progress: Progress, status: JobStatus) -> None:
+        """Rows for the phases of a step, in place of those of the one before."""
+        for row in self._rows.values():
+            progress.remove_task(row)
+        self._rows.clear()
+        for phase in _PHASES if status.n_reduce else ("map",):
+            _, total = _figures(status, phase)
+            text = told(status.step, status.n_steps, f"{phase:>6}")
+            self._rows[phase] = progress.add_task(text, total=total)
+
+
+def _all_figures(status: JobStatus) -> tuple[int, ...]:
+    figures = (status.maps_done, status.n_map, status.reduces_done, status.n_reduce)
+    return (status.step, *figures)
 
 
 def _figures(status: JobStatus, phase: str) -> tuple[int, int]:
@@ -165,7 +184,7 @@ def sum_up(outcome: Outcome, took_s: float, n_inputs: int, where: str) -> None:
     """What a job that is done has done. `where` is its output folder, or empty."""
     spec, totals = outcome.spec, outcome.totals
     phases = f"map {totals.map_s:.2f} s"
-    if spec.n_reduce:
+    if spec.n_reduce or any(step.n_reduce for step in spec.steps):
         phases += f", reduce {totals.reduce_s:.2f} s"
     lines = [
         f"{spec.name}: done in {took_s:.2f} s ({phases})",
@@ -174,8 +193,22 @@ def sum_up(outcome: Outcome, took_s: float, n_inputs: int, where: str) -> None:
         f"  out: {_count(totals.records_out, 'record')}, {size(totals.bytes_out)}"
         f" in {_count(len(outcome.files), 'file')}" + (f": {where}" if where else ""),
     ]
-    lines += [f"  {name}: {value:,}" for name, value in outcome.counters]
+    if outcome.steps:
+        lines += [
+            line for number, step in enumerate(outcome.steps, 1) for line in _of(number, step)
+        ]
+    else:
+        lines += [f"  {name}: {value:,}" for name, value in outcome.counters]
     tell("\n".join(lines))
+
+
+def _of(number: int, step: StepDone) -> list[str]:
+    """What a step of a pipeline has done."""
+    totals = step.totals
+    counts = f"{_count(totals.records_in, 'record')} in, {_count(totals.records_out, 'record')} out"
+    took_s = totals.map_s + totals.reduce_s
+    lines = [f"  step {number}, {step.name}: {counts}, {took_s:.2f} s"]
+    return lines + [f"    {name}: {value:,}" for name, value in step.counters]
 
 
 def _count(n: int, noun: str) -> str:

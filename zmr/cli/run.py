@@ -64,7 +64,7 @@ def run(
     """Run JOB over the files and folders INPUT..., on this machine.
 
     JOB is a built-in job (wordcount, grep, index, sort), path/to/file.py, path/to/file.py:Class
-    or package.module:Class.
+    or package.module:Class. A Pipeline is a job, too.
 
     The first SIGINT or SIGTERM lets running tasks finish, the second stops at once.
     """
@@ -128,14 +128,16 @@ def _run_inline(options: JobOptions) -> tuple[Prepared, Outcome]:
     spec = prepared.spec
     try:
         result = run_inline(
-            *(prepared.job, prepared.inputs, spec.output, spec.n_reduce, spec.name),
+            *(prepared.job, prepared.inputs, spec.output, options.n_reduce, spec.name),
             spec.skip_bad_records,
         )
     except ZmrError:
         raise
     except (Exception, SystemExit) as error:
         tell(users_traceback(error).rstrip("\n"))
-        raise JobFailed(f"{spec.name} failed: {type(error).__name__}: {error}") from None
+        step = "".join(f"{note}: " for note in getattr(error, "__notes__", ())[-1:] if spec.steps)
+        text = f"{step}{type(error).__name__}: {error}"
+        raise JobFailed(f"{spec.name} failed: {text}") from None
     stats = result.stats
     totals = Totals(
         stats.records_in,
@@ -146,7 +148,11 @@ def _run_inline(options: JobOptions) -> tuple[Prepared, Outcome]:
         result.phase_s.get("reduce", 0.0),
     )
     return prepared, Outcome(
-        spec, JobState.DONE, files=result.files, counters=result.counters, totals=totals
+        *(spec, JobState.DONE),
+        files=result.files,
+        counters=result.counters,
+        totals=totals,
+        steps=result.steps,
     )
 
 

@@ -10,9 +10,10 @@ import click
 from zmr.cli.command import Command
 from zmr.cli.options import give_up_after, insecure, option
 from zmr.cli.streams import to_stdout
-from zmr.core.messages import Snapshot
+from zmr.core.messages import JobStatus, Snapshot
+from zmr.core.steps import told
 from zmr.net.address import parse
-from zmr.net.client import Client
+from zmr.net.client import Client, has_ended
 
 
 @click.command(cls=Command)
@@ -38,13 +39,15 @@ def _json(snapshot: Snapshot) -> str:
 
 
 def _text(snapshot: Snapshot) -> str:
-    lines = [
-        f"job {job.job_id}: {job.state}, maps {job.maps_done} of {job.n_map}, "
-        f"reduces {job.reduces_done} of {job.n_reduce}" + (f" ({job.reason})" if job.reason else "")
-        for job in snapshot.jobs
-    ]
+    lines = [_line(job) for job in snapshot.jobs]
     lines += [
         f"worker {worker.name}: {worker.state}, {worker.running} tasks, {worker.slots} slots"
         for worker in snapshot.workers
     ]
     return "\n".join(lines) or "no jobs, no workers"
+
+
+def _line(job: JobStatus) -> str:
+    state = job.state if has_ended(job) else told(job.step, job.n_steps, job.state)
+    figures = f"maps {job.maps_done} of {job.n_map}, reduces {job.reduces_done} of {job.n_reduce}"
+    return f"job {job.job_id}: {state}, {figures}" + (f" ({job.reason})" if job.reason else "")

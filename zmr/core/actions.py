@@ -87,8 +87,17 @@ class Totals:
 
 
 @dataclass(frozen=True, slots=True)
+class StepDone:
+    """What a step of a pipeline has done."""
+
+    name: str
+    counters: Counters
+    totals: Totals
+
+
+@dataclass(frozen=True, slots=True)
 class Outcome:
-    """How a job ended."""
+    """How a job ended. Of a pipeline, counters and totals are those of all steps together."""
 
     spec: JobSpec
     state: JobState
@@ -98,6 +107,7 @@ class Outcome:
     counters: Counters = ()
     totals: Totals = Totals()
     out_of_workers: bool = False
+    steps: tuple[StepDone, ...] = ()  # of a pipeline: those that were begun
     failed_task: str = ""  # by which it failed: "map-17"
     skipped: tuple[tuple[int, int], ...] = ()  # map and attempt, of those that left out records
 
@@ -163,5 +173,23 @@ class DiscardJob:
     job_id: str
 
 
+@dataclass(frozen=True, slots=True)
+class CheckFiles:
+    """Find out whether these map outputs are whole; `FilesChecked` answers, once or bit by bit."""
+
+    job_id: str
+    files: tuple[tuple[int, str], ...]  # attempt, path
+
+
 MasterAction = Append | Log | Send | Publish | SendSnapshot | CompleteOutput | JobEnded | Quit
-WorkerAction = Log | SendMaster | StartSlot | SendSlot | KillSlot | DiscardFiles | DiscardJob | Quit
+WorkerAction = (
+    Log
+    | SendMaster
+    | StartSlot
+    | SendSlot
+    | KillSlot
+    | DiscardFiles
+    | DiscardJob
+    | CheckFiles
+    | Quit
+)

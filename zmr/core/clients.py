@@ -55,17 +55,21 @@ class Clients:
         master, spec, split_bytes = self._master, submit.spec, self._master.settings.split_bytes
         if spec.job_id in master.jobs:
             return ""
+        if "." in spec.job_id:
+            return f"{spec.job_id} can't be the id of a job: steps of pipelines have such"
         if not master.takes_jobs:
             return "this master takes no more jobs"
         if count_pieces(submit.inputs, split_bytes) > _MOST_MAPS:
             return f"the inputs make more than {_MOST_MAPS:,} map tasks"
         master.record(JobSubmitted(submit, split_bytes, words))
-        job = JobRun(spec, plan(submit.inputs, split_bytes), words)
-        master.jobs[job.id] = master.queued[job.id] = job
+        job = JobRun(spec, plan(submit.inputs, split_bytes), words, split_bytes)
+        master.jobs[job.public_id] = master.queued[job.id] = job
         maps, reduces = len(job.maps), len(job.reduces)
         text = f"{spec.name}: {counted(maps, 'map task')}, {counted(reduces, 'reduce task')}"
-        master.log(Level.INFO, f"job {job.id} queued; {text}")
-        master.publish(m.JobEvent(job.id, job.state.value, text))
+        if spec.steps:
+            text = f"{spec.name}: {counted(len(spec.steps), 'step')}, {counted(maps, 'map task')}"
+        master.log(Level.INFO, f"job {job.public_id} queued; {text}")
+        master.publish(m.JobEvent(job.public_id, job.state.value, text))
         return ""
 
     def _cancel_job(self, peer: bytes, cancel: m.CancelJob, now: float) -> None:
@@ -77,4 +81,4 @@ class Clients:
             return
         if not job.has_ended and not job.is_complete:
             master.end_job(job, "cancel", cancel.reason, now)
-        master.send(peer, m.Submitted(job.id))
+        master.send(peer, m.Submitted(job.public_id))

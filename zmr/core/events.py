@@ -44,10 +44,10 @@ class OutputCompleted:
 
 @dataclass(frozen=True, slots=True)
 class SlotSaid:
-    """A message from a slot process of this worker."""
+    """Messages from a slot process of this worker, in their order."""
 
     slot: int
-    message: FromSlot
+    messages: tuple[FromSlot, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,5 +62,14 @@ class SlotEnded:
     record: int = -1  # the number of the record that its map was at; -1: not known
 
 
+@dataclass(frozen=True, slots=True)
+class FilesChecked:
+    """What came of `CheckFiles`, or of a part of it."""
+
+    job_id: str
+    whole: tuple[int, ...]  # attempts
+    damaged: tuple[int, ...]
+
+
 MasterEvent = FrameReceived | StopRequested | JobGiven | OutputCompleted
-WorkerEvent = FrameReceived | StopRequested | SlotSaid | SlotEnded
+WorkerEvent = FrameReceived | StopRequested | SlotSaid | SlotEnded | FilesChecked

@@ -1,11 +1,15 @@
-"""One job from its submission to its end: its two task tables, its attempts and its phase."""
+"""One job from its submission to its end: its two task tables, its attempts and its phase.
+
+A pipeline is a job whose tables are those of one step at a time. `JobRun.id` is the id by which
+workers know what runs now: the step's. Everybody else knows the job by `JobRun.public_id`.
+"""
 
 from __future__ import annotations
 
 from collections import Counter
 from dataclasses import replace
 
-from zmr.core.actions import Outcome, Totals
+from zmr.core.actions import Outcome, StepDone, Totals
 from zmr.core.journal import JobClosed
 from zmr.core.liveness import WorkerTable
 from zmr.core.messages import (
@@ -18,27 +22,41 @@ from zmr.core.messages import (
     Task,
     TaskKind,
 )
+from zmr.core.plan import SPLIT_BYTES, plan
 from zmr.core.states import JOB, AttemptState, JobState, TaskState
+from zmr.core.steps import inputs_of_next, step_spec, told
 from zmr.core.tasks import Attempt, TaskRecord, TaskTable
+from zmr.core.totals import counters_of_all, totals_of_all
 
 
 class JobRun:
     """A job; once it has ended, no more than its status."""
 
-    def __init__(self, spec: JobSpec, splits: list[tuple[Split, ...]], words: str = "") -> None:
-        self.spec = spec
+    def __init__(
+        self,
+        spec: JobSpec,
+        splits: list[tuple[Split, ...]],
+        words: str = "",
+        split_bytes: int = SPLIT_BYTES,
+    ) -> None:
+        self.spec = spec  # of the whole
+        self.step = step_spec(spec, 1)  # of what runs now
         self.words = words  # see `JobGiven`
-        self.id = spec.job_id
+        self.id = self.step.job_id
+        self.public_id = spec.job_id
         self.state = JOB.initial
         self.maps = TaskTable(TaskKind.MAP, splits)
-        self.reduces = TaskTable(TaskKind.REDUCE, spec.n_reduce)
+        self.reduces = TaskTable(TaskKind.REDUCE, self.step.n_reduce)
         self.attempts: dict[int, Attempt] = {}  # live and lost ones
         self.output_is_completing = False  # the shell is writing the manifest
         self.backups_wanted: dict[int, Attempt] = {}  # stragglers, by attempt id
+        self.in_doubt: set[bytes] = set()  # workers who were asked whether map outputs are whole
         self.reason = ""
         self.traceback = ""
         self.failed_task = ""  # by which the job failed: "map-17"
         self.out_of_workers = False
+        self._split_bytes = split_bytes
+        self._steps_done: tuple[StepDone, ...] = ()
         self._sources: tuple[MapOutput, ...] | None = None
         self._counters: Counter[str] = Counter()
         self._sums = (0, 0, 0, 0)  # records and bytes in, records and bytes out
@@ -77,7 +95,34 @@ class JobRun:
 
     @property
     def is_map_only(self) -> bool:
-        return self.spec.n_reduce == 0
+        return self.step.n_reduce == 0
+
+    @property
+    def has_next_step(self) -> bool:
+        """Whether something is to follow what runs now."""
+        return self.step.step < len(self.spec.steps)
+
+    def begin_next_step(self) -> None:
+        """Its input is what the step that is complete has put out. The job's `id` is another."""
+        files = (*self.maps.files(), *self.reduces.files())
+        splits = plan(inputs_of_next(self.step, files), self._split_bytes)
+        self.move("step complete")
+        self._steps_done += (self._step_done(),)
+        self.step = step_spec(self.spec, self.step.step + 1)
+        self.id = self.step.job_id
+        self.maps = TaskTable(TaskKind.MAP, splits)
+        self.reduces = TaskTable(TaskKind.REDUCE, self.step.n_reduce)
+        self.attempts, self.backups_wanted, self._sources = {}, {}, None
+        self._counters, self._sums = Counter(), (0, 0, 0, 0)
+
+    def told(self, text: str) -> str:
+        """The text, after the step that it is about, if there are several."""
+        return told(self.step.step, len(self.spec.steps), text)
+
+    def told_of_step(self, text: str) -> str:
+        """The same with the step's name: "step 2 of 3, ByCount: map 0 failed"."""
+        steps = self.spec.steps
+        return f"step {self.step.step} of {len(steps)}, {self.step.name}: {text}" if steps else text
 
     def table(self, kind: TaskKind) -> TaskTable:
         return self.maps if kind is TaskKind.MAP else self.reduces
@@ -93,6 +138,11 @@ class JobRun:
         """The table whose idle tasks can run now: the maps until all are complete, also again."""
         return self.maps if self.maps.remaining else self.reduces
 
+    @property
+    def is_held(self) -> bool:
+        """Whether reduces wait until it is clear which map outputs can be read."""
+        return bool(self.in_doubt) and not self.maps.remaining
+
     def commits(self, kind: TaskKind) -> bool:
         """Whether tasks of this kind publish a file of the job's output."""
         return kind is TaskKind.REDUCE or self.is_map_only
@@ -107,8 +157,8 @@ class JobRun:
             task.kind,
             task.index,
             attempt,
-            self.spec.n_reduce,
-            self.spec.output,
+            self.step.n_reduce,
+            self.step.output,
             task.splits,
             sources,
             task.failures,
@@ -211,7 +261,7 @@ class JobRun:
         if self._last_status is not None:
             return self._last_status
         return JobStatus(
-            self.id,
+            self.public_id,
             self.spec.name,
             self.state.value,
             self.maps.completed,
@@ -219,22 +269,32 @@ class JobRun:
             self.reduces.completed,
             len(self.reduces),
             self.reason,
+            self.step.step,
+            len(self.spec.steps),
         )
 
     def outcome(self, state: JobState) -> Outcome:
         """How the job ended."""
+        steps = (*self._steps_done, self._step_done())
         return Outcome(
             self.spec,
             state,
             self.reason,
             self.traceback,
             (*self.maps.files(), *self.reduces.files()),
-            tuple(sorted(self._counters.items())),
-            Totals(*self._sums, _elapsed_s(self.maps), _elapsed_s(self.reduces)),
+            counters_of_all(steps),
+            totals_of_all(steps),
             self.out_of_workers,
+            steps if self.spec.steps else (),
             self.failed_task,
             tuple((task.index, task.winner) for task in self.maps.tasks if task.skipped),
         )
+
+    def _step_done(self) -> StepDone:
+        """What has been done of what runs now."""
+        counters = tuple(sorted(self._counters.items()))
+        totals = Totals(*self._sums, _elapsed_s(self.maps), _elapsed_s(self.reduces))
+        return StepDone(self.step.name, counters, totals)
 
 
 def _elapsed_s(table: TaskTable) -> float:

@@ -9,7 +9,7 @@ job was taken on, that a task was handed out, that an attempt may publish, that 
 and may be forgotten by its worker, how a job ended. What workers tell again by themselves after a
 restart is not: whether they are there, how far their attempts are, which are queued. Nor is what
 becomes of attempts that a worker drops, since its next heartbeat shows it; only failures are, as
-they count.
+they count. Records know a pipeline by the id of the whole, whichever step they are of.
 """
 
 from __future__ import annotations
@@ -46,6 +46,12 @@ class JobSubmitted(NamedTuple):
     words: str  # see `JobGiven`
 
 
+class StepBegun(NamedTuple):
+    """A step of a pipeline is complete, and the next one has begun."""
+
+    job_id: str
+
+
 class HandedOut(NamedTuple):
     """An attempt began; with the first one, its job. `peer` is the worker's."""
 
@@ -66,7 +72,7 @@ class CommitGranted(NamedTuple):
 class Completed(NamedTuple):
     """The task is complete by this attempt; its other attempts are over."""
 
-    done: m.MapDone | m.ReduceDone  # without the sizes of the partitions
+    done: m.MapDone | m.ReduceDone  # of a pipeline, with the `job_id` of the whole
 
 
 class AttemptFailed(NamedTuple):
@@ -108,6 +114,7 @@ Record = (
     | WorkerJoined
     | WorkerGone
     | JobSubmitted
+    | StepBegun
     | HandedOut
     | CommitGranted
     | Completed
@@ -138,5 +145,5 @@ def about(record: Record) -> str:
             return f"job {spec.job_id}"
         case HandedOut(job_id) | CommitGranted(job_id) | AttemptFailed(job_id):
             return f"job {job_id}"
-        case OutputLost(job_id) | JobForgotten(job_id):
+        case OutputLost(job_id) | StepBegun(job_id) | JobForgotten(job_id):
             return f"job {job_id}"

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from itertools import islice
 
+from zmr.core.health import Health
 from zmr.core.messages import Register, WorkerStatus
 from zmr.core.states import WORKER, WorkerState
 from zmr.core.tasks import Attempt
@@ -25,6 +26,7 @@ class Worker:
         "attempts",
         "credit",
         "has_spec_of",
+        "health",
         "host",
         "knows_of",
         "last_seen",
@@ -45,6 +47,7 @@ class Worker:
         self.state = WORKER.initial
         self.last_seen = now
         self.credit = 0
+        self.health = Health()
         self.attempts: dict[int, Attempt] = {}  # live ones
         # The map outputs that it holds: job id to attempt to the map's number.
         self.outputs: dict[str, dict[int, int]] = {}
@@ -69,11 +72,21 @@ class Worker:
 
     def room(self, prefetch: bool) -> int:
         """How many more attempts it may get: up to its slots, or up to all that it asked for."""
+        if self.health.is_paused:
+            return 0
         limit = self.credit if prefetch else min(self.credit, self.slots)
+        if self.health.is_on_trial:
+            limit = min(limit, 1)
         return limit - len(self.attempts)
 
+    @property
+    def condition(self) -> str:
+        """Its state for people."""
+        is_paused = self.state is WorkerState.ALIVE and self.health.is_paused
+        return "paused" if is_paused else self.state.value
+
     def status(self) -> WorkerStatus:
-        return WorkerStatus(self.name, self.state.value, self.slots, len(self.attempts))
+        return WorkerStatus(self.name, self.condition, self.slots, len(self.attempts))
 
 
 class WorkerTable:

@@ -26,7 +26,9 @@ from zmr.core.actions import (
     Send,
     SendSnapshot,
 )
+from zmr.core.care import Care
 from zmr.core.clients import Clients
+from zmr.core.doubts import Doubts
 from zmr.core.events import (
     FrameReceived,
     JobGiven,
@@ -43,6 +45,7 @@ from zmr.core.journal import (
 )
 from zmr.core.liveness import Worker, WorkerTable
 from zmr.core.membership import Membership
+from zmr.core.phases import Phases
 from zmr.core.plan import SPLIT_BYTES
 from zmr.core.restore import Restoration
 from zmr.core.results import Results
@@ -81,7 +84,7 @@ class Master:
         self.epoch = epoch
         self.settings = settings or MasterSettings()
         self.jobs: dict[str, JobRun] = {}  # all, in the order of submission; of ended ones the last
-        self.active: dict[str, JobRun] = {}  # started, and not ended
+        self.active: dict[str, JobRun] = {}  # started, and not ended; by the ids that workers know
         self.queued: dict[str, JobRun] = {}  # not started
         self.workers = WorkerTable(self.settings.suspect_after_s, self.settings.lost_after_s)
         self.scheduler = Scheduler()
@@ -90,9 +93,12 @@ class Master:
         self.clients = Clients(self)
         self.membership = Membership(self)
         self.results = Results(self)
+        self.doubts = Doubts(self)
+        self.care = Care(self)
+        self.phases = Phases(self)
         self.ended: deque[str] = deque()  # jobs, in the order of their ends
         self._actions: list[MasterAction] = []
-        self._has_journal = False
+        self.has_journal = False
         self._records: list[Record] = []  # of this turn
         self._attempts_granted = 0
         self._hands_out_at: float | None = None  # there is more to hand out than fits a turn
@@ -110,7 +116,7 @@ class Master:
         Comes before anything else, if at all: also for a journal that is empty yet. Raises
         ValueError if this epoch has been before.
         """
-        self._has_journal = True
+        self.has_journal = True
         Restoration(self, now).replay(records)
         self.record(EpochBegun(self.epoch))
         return self._settle(now)
@@ -132,6 +138,8 @@ class Master:
         """What to do about the deadlines that have passed."""
         self._hands_out_at = None
         self.membership.tick(now)
+        self.doubts.tick(now)
+        self.care.tick(now)
         give_up_at = self._give_up_at()
         if give_up_at is not None and now >= give_up_at:
             reason = f"no worker for {self.settings.worker_timeout_s:g} s (--worker-timeout)"
@@ -144,6 +152,7 @@ class Master:
         if self._has_quit:
             return None
         deadlines = [self.workers.next_deadline(), self._give_up_at(), self._hands_out_at]
+        deadlines += [self.doubts.next_deadline(), self.care.next_deadline()]
         if self._exiting_since is not None:
             deadlines.append(self._exiting_since + self.settings.leave_grace_s)
         return min((d for d in deadlines if d is not None), default=None)
@@ -166,12 +175,17 @@ class Master:
 
     def record(self, record: Record) -> None:
         """Have it in the journal before anything that this turn decides leaves the master."""
-        if self._has_journal:
+        if self.has_journal:
             self._records.append(record)
 
     def number_attempts_from(self, number: int) -> None:
         """Give the attempts of this epoch higher numbers than that."""
         self._attempts_granted = max(self._attempts_granted, number)
+
+    @property
+    def newest_attempt(self) -> int:
+        """The id of the attempt that was handed out last; later ones have higher ids."""
+        return self.epoch << 32 | self._attempts_granted
 
     @property
     def takes_jobs(self) -> bool:
@@ -280,8 +294,9 @@ class Master:
         return actions
 
     def _follow_up(self, now: float) -> None:
-        for job in self.active.values():
-            self._advance(job)
+        for job in list(self.active.values()):
+            self.phases.advance(job)
+        self.care.go_on_with_somebody()
         if self._stopping is None and not self.is_exiting:
             if self._hands_out_at is None:
                 self._hand_out(now)
@@ -291,12 +306,6 @@ class Master:
         self._complete_outputs()
         self._quit_if_over(now)
 
-    def _advance(self, job: JobRun) -> None:
-        if job.advance():
-            maps = counted(len(job.maps), "map task")
-            self.log(Level.INFO, f"job {job.id}: all of {maps} complete")
-            self.publish(m.JobEvent(job.id, job.state.value))
-
     def _complete_outputs(self) -> None:
         for job in self.active.values():
             if job.is_complete and not job.output_is_completing:
@@ -304,8 +313,8 @@ class Master:
                 self._actions.append(CompleteOutput(job.outcome(JobState.DONE)))
 
     def _output_completed(self, job_id: str, error: str, now: float) -> None:
-        job = self.active.get(job_id)
-        if job is not None:  # otherwise it was stopped meanwhile
+        job = self.jobs.get(job_id)
+        if job is not None and job.is_active:  # otherwise it was stopped meanwhile
             self.end_job(job, "fail" if error else "output complete", error, now)
 
     def _hand_out(self, now: float) -> None:
@@ -331,9 +340,8 @@ class Master:
         job = self.queued.pop(next(iter(self.queued)))
         job.move("start")
         self.active[job.id] = job
-        self.log(Level.INFO, f"job {job.id} started")
-        self.publish(m.JobEvent(job.id, job.state.value))
-        self._advance(job)
+        self.phases.begun(job)
+        self.phases.advance(job)
         return True
 
     def _grant(
@@ -350,7 +358,8 @@ class Master:
             for straggler in task.attempts:
                 job.backups_wanted.pop(straggler.id, None)
             self.log(Level.INFO, f"backup task for {task} on {worker.name}")
-        self.record(HandedOut(job.id, task.kind, task.index, id, worker.peer))
+        if self.has_journal:
+            self.record(HandedOut(job.public_id, task.kind, task.index, id, worker.peer))
         job.table(task.kind).hand_out(attempt, now)
         job.attempts[id] = attempt
         self.occupy(worker, attempt)
@@ -358,7 +367,7 @@ class Master:
         tasks.append(job.task_message(task, id, self.workers))
         if job.id not in worker.has_spec_of:
             worker.has_spec_of.add(job.id)
-            specs.append(job.spec)
+            specs.append(job.step)
         self.publish_attempt(attempt, "backup" if grant.is_backup else "")
 
     def end_job(
@@ -368,28 +377,34 @@ class Master:
         job.reason, job.out_of_workers = reason, out_of_workers
         job.move(happened)
         self.cancel_attempts(job.attempts.values(), f"the job is {job.state.value}")
+        self.have_forgotten(job)
+        # Whoever handed over the one job gets its outcome, and tells.
+        is_told = job.state is JobState.DONE or self.settings.one_job
+        level = Level.INFO if is_told else Level.ERROR
+        id = job.public_id
+        self.log(level, f"job {id} {job.state.value}" + (f": {reason}" if reason else ""))
+        self._actions.append(JobEnded(job.outcome(job.state)))
+        self.publish(m.JobEvent(id, job.state.value, reason))
+        self.record(job.closing())
+        job.close()
+        self.active.pop(job.id, None)
+        self.queued.pop(job.id, None)
+        self.ended.append(id)
+        if len(self.ended) > _ENDED_JOBS_KEPT:
+            self.record(JobForgotten(self.ended[0]))
+            del self.jobs[self.ended.popleft()]
+        if self.settings.one_job:
+            self.exit_workers(f"job {id} {job.state.value}", now)
+
+    def have_forgotten(self, job: JobRun) -> None:
+        """Nothing of what runs now of the job is of use to workers any more."""
+        self.doubts.job_ended(job)
         for worker in self.workers.present:
             if job.id in worker.knows_of:
                 worker.knows_of.discard(job.id)
                 worker.has_spec_of.discard(job.id)
                 worker.outputs.pop(job.id, None)
                 self.send(worker.peer, m.ForgetJob(job.id))
-        # Whoever handed over the one job gets its outcome, and tells.
-        is_told = job.state is JobState.DONE or self.settings.one_job
-        level = Level.INFO if is_told else Level.ERROR
-        self.log(level, f"job {job.id} {job.state.value}" + (f": {reason}" if reason else ""))
-        self._actions.append(JobEnded(job.outcome(job.state)))
-        self.publish(m.JobEvent(job.id, job.state.value, reason))
-        self.record(job.closing())
-        job.close()
-        self.active.pop(job.id, None)
-        self.queued.pop(job.id, None)
-        self.ended.append(job.id)
-        if len(self.ended) > _ENDED_JOBS_KEPT:
-            self.record(JobForgotten(self.ended[0]))
-            del self.jobs[self.ended.popleft()]
-        if self.settings.one_job:
-            self.exit_workers(f"job {job.id} {job.state.value}", now)
 
     # --- the end ---
 
@@ -467,5 +482,6 @@ _FROM_WORKER: dict[type, Callable[[Master, Worker, Any, float], None]] = {
     m.ReduceDone: lambda master, *rest: master.results.completed(*rest),
     m.TaskFailed: lambda master, *rest: master.results.failed(*rest),
     m.CommitRequest: lambda master, *rest: master.results.commit_requested(*rest),
+    m.OutputsChecked: lambda master, *rest: master.doubts.answered(*rest),
     m.Leave: lambda master, *rest: master.membership.leave(*rest),
 }

@@ -63,7 +63,7 @@ class Membership:
         if master.workers.seen(worker, now):
             master.scheduler.update(worker)
             master.log(Level.INFO, f"worker {worker.name} is heard again")
-            master.publish(m.WorkerEvent(worker.name, worker.state.value))
+            master.publish(m.WorkerEvent(worker.name, worker.condition))
 
     def get_task(self, worker: Worker, message: m.GetTask, now: float) -> None:
         """The worker can take so many attempts at a time."""
@@ -172,6 +172,8 @@ class Membership:
             if job := master.active.get(job_id):
                 outputs += self._lose_outputs(job, own, why, may_return=is_lost)
         worker.outputs.clear()
+        master.doubts.worker_gone(worker)
+        master.care.worker_gone(worker)
         if is_lost or attempts or outputs:
             tasks = counted(len(attempts), "running task")
             master.log(

@@ -28,9 +28,10 @@ class FailureReason(IntEnum):
     NO_PROGRESS = 3  # nothing happened for the task timeout
     OVER_MEMORY = 4  # the slot was killed because it outgrew its memory
     LOST_INPUT = 5  # a reduce could not read map outputs, listed in `lost`
-    WORKER_ERROR = 6  # the worker could not do its part: full disk, unreadable input, ...
+    WORKER_ERROR = 6  # the worker could not do its part: unreadable input, a failing disk, ...
     BAD_JOB = 7  # the job can't be loaded on the worker
-    BAD_RECORDS = 8  # more than may be skipped: ends the job at once
+    DISK_FULL = 8  # there was no room to write
+    BAD_RECORDS = 9  # more than may be skipped: ends the job at once
 
 
 # --- what a job and its tasks are --------------------------------------------------------------
@@ -46,8 +47,20 @@ class Split:
 
 
 @dataclass(frozen=True, slots=True)
+class Step:
+    """What is a step's own of several jobs that feed each other."""
+
+    name: str  # for people: "WordCount"
+    params: tuple[tuple[str, str], ...]  # as the user wrote them, those that the step takes
+    n_reduce: int  # 0: map-only
+
+
+@dataclass(frozen=True, slots=True)
 class JobSpec:
-    """Everything that a worker needs to run a job's tasks."""
+    """Everything that a worker needs to run a job's tasks.
+
+    That of a pipeline has `steps`; workers get one for each of them (`zmr.core.steps`).
+    """
 
     job_id: str
     name: str  # for people: "wordcount", "Grep"
@@ -60,7 +73,9 @@ class JobSpec:
     max_attempts: int = 4
     task_timeout_s: float = 30.0
     backup_after_s: float = 10.0
-    bounds: bytes = b""  # where a `Range()` cuts the keys
+    bounds: bytes = b""  # where a `Range()` cuts the keys; of a pipeline, its first step's
+    steps: tuple[Step, ...] = ()  # of a pipeline
+    step: int = 0  # which of them this is the spec of, from 1; 0: of the whole
     skip_bad_records: int = 0  # so many, in all of the job, may be left out
 
 
@@ -210,6 +225,15 @@ class CommitRequest:
 
 
 @dataclass(frozen=True, slots=True)
+class OutputsChecked:
+    """What came of `CheckOutputs`, or of a part of it."""
+
+    job_id: str
+    whole: tuple[int, ...] = ()  # attempts
+    damaged: tuple[int, ...] = ()  # ... or gone
+
+
+@dataclass(frozen=True, slots=True)
 class Leave:
     """The last thing a worker says: it will answer nothing more."""
 
@@ -265,6 +289,14 @@ class ForgetJob:
     """The job has ended: drop its map outputs and its slots."""
 
     job_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class CheckOutputs:
+    """Are the map outputs of these attempts as they were written? Somebody can't read them."""
+
+    job_id: str
+    attempts: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -325,6 +357,8 @@ class JobStatus:
     reduces_done: int
     n_reduce: int
     reason: str = ""
+    step: int = 0  # of a pipeline: the step that the figures are of, from 1
+    n_steps: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -372,7 +406,7 @@ class TaskEvent:
 @dataclass(frozen=True, slots=True)
 class WorkerEvent:
     worker: str
-    state: str  # "alive", "suspect", "lost", "left"
+    state: str  # "alive", "paused", "suspect", "lost", "left"
     text: str = ""
 
 
@@ -409,7 +443,15 @@ class StartJob:
 
 
 FromWorker = (
-    Register | GetTask | Heartbeat | MapDone | ReduceDone | TaskFailed | CommitRequest | Leave
+    Register
+    | GetTask
+    | Heartbeat
+    | MapDone
+    | ReduceDone
+    | TaskFailed
+    | CommitRequest
+    | OutputsChecked
+    | Leave
 )
 FromClient = Submit | CancelJob | GetSnapshot
 FromMaster = (
@@ -421,6 +463,7 @@ FromMaster = (
     | HeartbeatReply
     | RegisterAgain
     | ForgetJob
+    | CheckOutputs
     | Exit
     | Refused
     | Submitted

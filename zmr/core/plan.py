@@ -15,9 +15,10 @@ from zmr.core.messages import InputFile, Split
 
 SPLIT_BYTES = 64 * 1024 * 1024
 
-# So many tasks keep the slots of a good-sized cluster busy; with more files than this, neighbours
-# share tasks, because a task costs about as much as reading a megabyte.
+# With more files than this, small neighbours share tasks, because a task costs about as much as
+# reading a megabyte. So many tasks keep the slots of a good-sized cluster busy.
 FILES_AS_TASKS = 128
+SHARED_TASKS = 64
 SHARED_TASK_BYTES = 1024 * 1024
 
 
@@ -51,7 +52,7 @@ def _cut(file: InputFile, split_bytes: int) -> Iterator[Split]:
 def _share(
     inputs: Sequence[InputFile], pieces: Sequence[Sequence[Split]]
 ) -> Iterator[tuple[Split, ...]]:
-    files_a_task = -(-len(inputs) // FILES_AS_TASKS)
+    files_a_task = -(-len(inputs) // SHARED_TASKS)
     shared: list[Split] = []
     shared_bytes = 0
     for file, cut in zip(inputs, pieces, strict=True):

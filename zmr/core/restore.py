@@ -28,6 +28,7 @@ from zmr.core.journal import (
     JobSubmitted,
     OutputLost,
     Record,
+    StepBegun,
     WorkerGone,
     WorkerJoined,
 )
@@ -76,15 +77,25 @@ class Restoration:
 
     def _submitted(self, record: JobSubmitted) -> None:
         submit = record.submit
-        job = JobRun(submit.spec, plan(submit.inputs, record.split_bytes), record.words)
-        self._master.jobs[job.id] = self._master.queued[job.id] = job
+        splits = plan(submit.inputs, record.split_bytes)
+        job = JobRun(submit.spec, splits, record.words, record.split_bytes)
+        self._master.jobs[job.public_id] = self._master.queued[job.id] = job
 
-    def _handed_out(self, record: HandedOut) -> None:
-        job = self._master.jobs[record.job_id]
+    def _start(self, job: JobRun) -> None:
         if job.state is JobState.QUEUED:
             job.move("start")
             self._master.active[job.id] = self._master.queued.pop(job.id)
             job.advance()
+
+    def _step_begun(self, record: StepBegun) -> None:
+        job = self._master.jobs[record.job_id]
+        self._start(job)
+        self._master.phases.go_on(job)
+        job.advance()
+
+    def _handed_out(self, record: HandedOut) -> None:
+        job = self._master.jobs[record.job_id]
+        self._start(job)
         table = job.table(record.kind)
         task = table.tasks[record.task]
         attempt = Attempt(record.attempt, job.id, task, record.peer, self._now)
@@ -121,22 +132,23 @@ class Restoration:
         del job.attempts[attempt.id]
 
     def _output_lost(self, record: OutputLost) -> None:
-        job = self._master.active[record.job_id]
+        job = self._master.jobs[record.job_id]
         job.lose_output(job.maps.tasks[record.task], record.may_return)
 
     def _closed(self, record: JobClosed) -> None:
         job = JobRun.closed(record)
-        self._master.jobs[job.id] = job
-        self._master.active.pop(job.id, None)
-        self._master.queued.pop(job.id, None)
-        self._master.ended.append(job.id)
+        ended = self._master.jobs.get(job.public_id, job)
+        self._master.jobs[job.public_id] = job
+        self._master.active.pop(ended.id, None)
+        self._master.queued.pop(ended.id, None)
+        self._master.ended.append(job.public_id)
 
     def _forgotten(self, record: JobForgotten) -> None:
         del self._master.jobs[record.job_id]
         self._master.ended.remove(record.job_id)
 
     def _attempt(self, job_id: str, attempt_id: int) -> tuple[JobRun, Attempt]:
-        job = self._master.active[job_id]
+        job = self._master.jobs[job_id]
         return job, job.attempts[attempt_id]
 
     # --- and then ---
@@ -167,7 +179,8 @@ class Restoration:
         master = self._master
         unfinished = [*master.active.values(), *master.queued.values()]
         for job in unfinished:
-            master.publish(m.JobEvent(job.id, job.state.value, "the master was started again"))
+            text = job.told("the master was started again")
+            master.publish(m.JobEvent(job.public_id, job.state.value, text))
         workers = len(self._joined)
         if unfinished or workers:
             text = f"{counted(len(unfinished), 'job')} and {counted(workers, 'worker')}"
@@ -179,6 +192,7 @@ _APPLY: dict[type, Callable[[Restoration, Any], None]] = {
     WorkerJoined: Restoration._worker_joined,
     WorkerGone: Restoration._worker_gone,
     JobSubmitted: Restoration._submitted,
+    StepBegun: Restoration._step_begun,
     HandedOut: Restoration._handed_out,
     CommitGranted: Restoration._granted,
     Completed: Restoration._completed,

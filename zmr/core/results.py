@@ -11,6 +11,7 @@ Here it is decided whose result counts. The rules, for every task of a job:
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from zmr.core import messages as m
@@ -75,8 +76,11 @@ class Results:
         master, task = self._master, attempt.task
         if attempt.state is AttemptState.LOST:
             master.log(Level.INFO, f"{attempt}, thought lost, is complete on {worker.name}")
-        master.record(Completed(done))
+        if master.has_journal:
+            is_step = job.id != job.public_id
+            master.record(Completed(replace(done, job_id=job.public_id) if is_step else done))
         job.complete(attempt, done, now)
+        master.care.succeeded(worker, now)
         master.release(attempt)
         if isinstance(done, m.MapDone) and done.path:
             worker.takes_output(job.id, attempt.id, task.index)
@@ -87,7 +91,7 @@ class Results:
 
     def _is_result(self, done: m.MapDone | m.ReduceDone, kind: m.TaskKind) -> bool:
         """Whether this attempt is the one that completed the task: then this is a repetition."""
-        job = self._master.jobs.get(done.job_id)
+        job = self._master.active.get(done.job_id)
         if job is None or done.index >= len(job.table(kind)):
             return False
         return job.table(kind).tasks[done.index].is_result(done.attempt)
@@ -113,7 +117,7 @@ class Results:
             master.publish_attempt(attempt)
         if task.committer is None:
             task.committer = attempt
-            master.record(CommitGranted(job.id, attempt.id))
+            master.record(CommitGranted(job.public_id, attempt.id))
         if task.committer is attempt:
             attempt.was_granted = True
             master.send(worker.peer, m.CommitReply(attempt.id, granted=True))
@@ -154,16 +158,18 @@ class Results:
         master.publish_attempt(attempt, failed.message, failed)
         lost_input = failed.reason is m.FailureReason.LOST_INPUT and task.kind is m.TaskKind.REDUCE
         record, n_skips = _killer(job, failed), len(task.skips)
-        master.record(AttemptFailed(job.id, attempt.id, lost_input, record))
+        master.record(AttemptFailed(job.public_id, attempt.id, lost_input, record))
         task.count_failure(attempt.peer, lost_input, record)
         if lost_input:
-            self._inputs_lost(job, task, failed)
+            master.doubts.reported(job, attempt, failed.lost, now)
             times, limit = task.lost_inputs, _LOST_INPUTS_ALLOWED
             what = "could not read its input"
         else:
             times, limit = task.failures, job.spec.max_attempts
             what = "failed"
         is_skipped = len(task.skips) > n_skips
+        if not is_skipped:  # otherwise it was the record
+            master.care.failed(attempt, failed, now)
         count = f"record {record + 1:,} is skipped now" if is_skipped else f"{times} of {limit}"
         master.log(Level.WARNING, f"{attempt} {what} on {name} ({count}): {failed.message}")
         if times >= limit or failed.reason is m.FailureReason.BAD_RECORDS:
@@ -172,7 +178,7 @@ class Results:
             reason = f"{task} {what} {often}, the last on {name}: {failed.message}"
             if job.spec.skip_bad_records and task.kind is m.TaskKind.REDUCE:
                 reason += " (--skip-bad-records is for records of map, not for keys of reduce)"
-            master.end_job(job, "fail", reason, now)
+            master.end_job(job, "fail", job.told_of_step(reason), now)
         elif is_skipped and job.skips_too_many:
             job.failed_task = f"{task.kind.label}-{task.index}"
             self._too_many_skipped(job, f"of {task}: {failed.message}", now)
@@ -180,22 +186,13 @@ class Results:
     def _too_many_skipped(self, job: JobRun, last: str, now: float) -> None:
         most = counted(job.spec.skip_bad_records, "bad record")
         reason = f"more than {most} (--skip-bad-records), the last: {last}"
-        self._master.end_job(job, "fail", reason, now)
-
-    def _inputs_lost(self, job: JobRun, task: TaskRecord, failed: m.TaskFailed) -> None:
-        """Have the maps whose outputs can't be read run again."""
-        for index, attempt_id in failed.lost:
-            if index >= len(job.maps):
-                continue
-            source = job.maps.tasks[index]
-            if source.is_result(attempt_id):
-                self.lose_output(job, source, f"{task} can't read it", may_return=False)
+        self._master.end_job(job, "fail", job.told_of_step(reason), now)
 
     # --- loss and return ---
 
     def lose_output(self, job: JobRun, task: TaskRecord, why: str, may_return: bool) -> None:
         """A completed map's output can't be had: the map runs again, unless its worker returns."""
-        self._master.record(OutputLost(job.id, task.index, may_return))
+        self._master.record(OutputLost(job.public_id, task.index, may_return))
         attempt = job.lose_output(task, may_return)
         self._master.publish_attempt(attempt, f"its output: {why}")
 
@@ -229,7 +226,7 @@ class Results:
         master = self._master
         job.table(attempt.task.kind).attempt_returned(attempt, now)
         if attempt.task.committer is attempt:
-            master.record(CommitGranted(job.id, attempt.id))
+            master.record(CommitGranted(job.public_id, attempt.id))
         for other in attempt.task.attempts:
             job.backups_wanted.pop(other.id, None)
         master.occupy(worker, attempt)

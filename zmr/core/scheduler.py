@@ -45,10 +45,11 @@ class Scheduler:
     def update(self, worker: Worker) -> None:
         """The worker's state, credit or number of attempts may have changed."""
         peer, is_alive = worker.peer, worker.state is WorkerState.ALIVE
+        takes = is_alive and not worker.health.is_paused
         slots = worker.slots if worker.is_present else 0
         self._total_slots += slots - self._slots.get(peer, 0)
         self._slots[peer] = slots
-        if is_alive and worker.credit:
+        if takes and worker.credit:
             self._takers[peer] = worker
         else:
             self._takers.pop(peer, None)
@@ -57,14 +58,17 @@ class Scheduler:
         # Whoever got something goes to the end of the line.
         self._free.pop(peer, None)
         self._reserve.pop(peer, None)
-        room = worker.credit - len(worker.attempts) if is_alive else 0
-        if room > 0:
-            has_free_slot = len(worker.attempts) < worker.slots
+        if takes and worker.room(prefetch=True) > 0:
+            has_free_slot = worker.room(prefetch=False) > 0
             (self._free if has_free_slot else self._reserve)[peer] = worker
 
     @property
     def has_free_slots(self) -> bool:
         return bool(self._free)
+
+    def has_takers_beside(self, worker: Worker | None) -> bool:
+        """Whether another worker takes tasks, now or later."""
+        return len(self._takers) > (worker is not None and worker.peer in self._takers)
 
     def has_free_slots_beside(self, worker: Worker) -> bool:
         """Whether another worker has a slot with nothing to do."""
@@ -73,7 +77,7 @@ class Scheduler:
     def next_grant(self, jobs: Iterable[JobRun]) -> Grant | None:
         """What to hand out next, if anything. The caller hands it out, then calls `update`."""
         for job in jobs:
-            if (self._free or self._reserve) and not job.is_complete:
+            if (self._free or self._reserve) and not (job.is_complete or job.is_held):
                 grant = self._idle_task(job) or self._backup_task(job)
                 if grant is not None:
                     return grant

@@ -91,9 +91,11 @@ JOB = Machine(
         (JobState.QUEUED, "cancel"): JobState.CANCELLED,
         (JobState.QUEUED, "fail"): JobState.FAILED,
         (JobState.MAP, "all maps completed"): JobState.REDUCE,
+        (JobState.MAP, "step complete"): JobState.MAP,  # a map-only step; the next one begins
         (JobState.MAP, "output complete"): JobState.DONE,  # a map-only job
         (JobState.MAP, "fail"): JobState.FAILED,
         (JobState.MAP, "cancel"): JobState.CANCELLED,
+        (JobState.REDUCE, "step complete"): JobState.MAP,  # of the next one
         (JobState.REDUCE, "output complete"): JobState.DONE,
         (JobState.REDUCE, "fail"): JobState.FAILED,
         (JobState.REDUCE, "cancel"): JobState.CANCELLED,

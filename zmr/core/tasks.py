@@ -128,17 +128,20 @@ class TaskRecord:
         The second failure of a record shows that it is the record's fault. So the record is left
         out from now on, and neither failure counts against the task.
         """
-        if lost_input:
-            self.lost_inputs += 1
-        elif record in self.suspects:
+        if record in self.skips:
+            return
+        if record in self.suspects:
             self.suspects -= {record}
             self.skips += (record,)
             self.failures -= 1
-        elif record not in self.skips:
+            return
+        if lost_input:
+            self.lost_inputs += 1
+        else:
             self.failures += 1
-            self.failed_on |= {peer}
             if record >= 0:
                 self.suspects |= {record}
+        self.failed_on |= {peer}
 
     def is_result(self, attempt_id: int) -> bool:
         """Whether the task is complete by this attempt."""

@@ -14,6 +14,7 @@ from typing import Any
 
 from zmr.core import messages as m
 from zmr.core.actions import (
+    CheckFiles,
     DiscardFiles,
     DiscardJob,
     KillSlot,
@@ -25,7 +26,14 @@ from zmr.core.actions import (
     StartSlot,
     WorkerAction,
 )
-from zmr.core.events import FrameReceived, SlotEnded, SlotSaid, StopRequested, WorkerEvent
+from zmr.core.events import (
+    FilesChecked,
+    FrameReceived,
+    SlotEnded,
+    SlotSaid,
+    StopRequested,
+    WorkerEvent,
+)
 from zmr.core.failures import slot_death
 from zmr.core.slots import Slot, SlotState, SlotTable
 from zmr.core.words import counted
@@ -78,6 +86,7 @@ class WorkerCore:
         self._next_send_at = now  # of a heartbeat, or of a registration
         self._register_wait_s = 0.5
         self._newest_attempt = 0  # ids grow: whatever is not newer was here before
+        self._checking: set[int] = set()  # map outputs that are being looked at, by attempt
         self._to_discard: set[str] = set()  # jobs whose folder goes when their slots are gone
         self._task_s: float | None = None  # the usual duration of a task
         self._credit_told = 0
@@ -90,10 +99,13 @@ class WorkerCore:
         match event:
             case FrameReceived(_, frame):
                 self._receive(frame, now)
-            case SlotSaid(slot, message):
-                self._slot_said(self.slots[slot], message, now)
+            case SlotSaid(slot, messages):
+                for message in messages:
+                    self._slot_said(self.slots[slot], message, now)
             case SlotEnded():
                 self._slot_ended(self.slots[event.slot], event)
+            case FilesChecked():
+                self._files_checked(event)
             case StopRequested():
                 self._stop(event)
         return self._settle(now)
@@ -185,9 +197,12 @@ class WorkerCore:
     # --- from the master ---
 
     def _receive(self, frame: m.Frame, now: float) -> None:
-        if frame.epoch in self._past_epochs:  # late: no master has the epoch of another start
-            self.ignored["of a past epoch"] += 1
-            return
+        if frame.epoch in self._past_epochs:
+            if not any(isinstance(message, m.RegisterAgain) for message in frame.messages):
+                self.ignored["of a past epoch"] += 1  # late: no master has that of another start
+                return
+            # Perhaps it is not past: the word that it was may have been a late one itself.
+            self._past_epochs.discard(frame.epoch)
         for message in frame.messages:
             if isinstance(message, m.Registered):
                 self._registered(frame.epoch, message, now)
@@ -280,6 +295,24 @@ class WorkerCore:
     def _ack(self, ack: m.Ack) -> None:
         for attempt in ack.attempts:
             self.unacknowledged.pop(attempt, None)
+
+    def _check_outputs(self, check: m.CheckOutputs) -> None:
+        held = {a: self.held[a] for a in check.attempts if a in self.held}
+        gone = tuple(a for a in check.attempts if a not in held)
+        if gone:
+            self._send(m.OutputsChecked(check.job_id, damaged=gone))
+        files = tuple((a, done.path) for a, done in held.items() if a not in self._checking)
+        if files:
+            self._checking.update(a for a, _ in files)
+            self._actions.append(CheckFiles(check.job_id, files))
+
+    def _files_checked(self, checked: FilesChecked) -> None:
+        self._checking.difference_update(checked.whole, checked.damaged)
+        if checked.damaged:
+            count = counted(len(checked.damaged), "map output")
+            self._log(Level.WARNING, f"job {checked.job_id}: {count} damaged or gone")
+        if self._is_registered:
+            self._send(m.OutputsChecked(checked.job_id, checked.whole, checked.damaged))
 
     def _forget_job(self, forget: m.ForgetJob) -> None:
         self._forget(forget.job_id)
@@ -450,6 +483,7 @@ _FROM_MASTER: dict[type, Callable[[WorkerCore, Any], None]] = {
     m.CommitReply: WorkerCore._commit_reply,
     m.Ack: WorkerCore._ack,
     m.ForgetJob: WorkerCore._forget_job,
+    m.CheckOutputs: WorkerCore._check_outputs,
     m.Exit: WorkerCore._exit,
     m.HeartbeatReply: lambda core, message: None,
 }

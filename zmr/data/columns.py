@@ -27,6 +27,7 @@ _ARROW_TYPES: dict[type, pa.DataType] = {
     datetime: pa.timestamp("us"),
     NoneType: pa.null(),
 }
+_ALWAYS_EXACT = (str, bytes, int, float, bool, date)
 _PICKLED = {b"zmr": b"pickled"}
 
 
@@ -38,9 +39,12 @@ class PickleError(Exception):
         self.index = index
 
 
-def encode(name: str, values: Sequence[Any]) -> tuple[pa.Field, pa.Array]:
-    """The values as a column with its field. Raises `PickleError`."""
-    arrow_type = _type_of(values)
+def encode(name: str, values: Sequence[Any], kind: type | None = None) -> tuple[pa.Field, pa.Array]:
+    """The values as a column with its field. Raises `PickleError`.
+
+    `kind` is the type that all of them are known to have, so that nobody looks again.
+    """
+    arrow_type = _ARROW_TYPES[kind] if kind in _ALWAYS_EXACT else _type_of(values)
     if arrow_type is not None:
         try:
             return pa.field(name, arrow_type), pa.array(values, arrow_type, from_pandas=False)

@@ -6,7 +6,8 @@ It holds:
     OUT/_SUCCESS               JSON, written last: when it is there, all of the files are
     OUT/_skipped/              bad records that were left out (`zmr.data.skipped`)
     OUT/_failed/<task>/        of a job that failed: what it takes to run that task again
-    OUT/.zmr-<job>/            unfinished files of running attempts; gone when the job is
+    OUT/.zmr-<job>/            unfinished files of running attempts; of a pipeline, also what
+                               goes from one step to the next; gone when the job is
 """
 
 from __future__ import annotations
@@ -14,11 +15,16 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
 
 from zmr.core.messages import Counters, OutputFile, Stats
+from zmr.core.steps import temporary_folder
 from zmr.errors import OutputError
+
+if TYPE_CHECKING:
+    from zmr.core.actions import StepDone
 
 SUCCESS = "_SUCCESS"
 SKIPPED = "_skipped"
@@ -30,11 +36,6 @@ _OURS = re.compile(r"mr-out-\d+|_SUCCESS|_SUCCESS\.part|_skipped|_failed|\.zmr-.
 def output_name(index: int) -> str:
     """The name of a partition's file, or of a map's in a map-only job."""
     return f"mr-out-{index}"
-
-
-def temporary_folder(folder: str, job_id: str) -> str:
-    """Where the attempts of a job keep what is not committed yet."""
-    return os.path.join(folder, f".zmr-{job_id}")
 
 
 def prepare_output(folder: str, overwrite: bool, inputs: Iterable[str]) -> None:
@@ -70,9 +71,13 @@ def success_manifest(
     files: Iterable[OutputFile],
     counters: Counters,
     stats: Stats,
+    steps: Sequence[StepDone] = (),
 ) -> dict[str, Any]:
-    """What `_SUCCESS` says of a job: its files with sizes and checksums, counters and totals."""
-    return {
+    """What `_SUCCESS` says of a job: its files with sizes and checksums, counters and totals.
+
+    Of a pipeline, these are the sums, and those of each step follow.
+    """
+    manifest: dict[str, Any] = {
         "job": job,
         "params": dict(params),
         "files": [
@@ -80,13 +85,35 @@ def success_manifest(
             for file in sorted(files, key=lambda file: int(file.name.rpartition("-")[2]))
         ],
         "counters": dict(counters),
-        "stats": {
-            "records_in": stats.records_in,
-            "bytes_in": stats.bytes_in,
-            "records_out": stats.records_out,
-            "bytes_out": stats.bytes_out,
-            "elapsed_s": round(stats.elapsed_s, 3),
-        },
+        "stats": _told(stats),
+    }
+    if steps:
+        manifest["steps"] = [
+            {"job": step.name, "counters": dict(step.counters), "stats": _told(stats_of(step))}
+            for step in steps
+        ]
+    return manifest
+
+
+def stats_of(done: StepDone) -> Stats:
+    """The totals, with the time that map and reduce have taken together."""
+    totals = done.totals
+    return Stats(
+        totals.records_in,
+        totals.bytes_in,
+        totals.records_out,
+        totals.bytes_out,
+        totals.map_s + totals.reduce_s,
+    )
+
+
+def _told(stats: Stats) -> dict[str, float]:
+    return {
+        "records_in": stats.records_in,
+        "bytes_in": stats.bytes_in,
+        "records_out": stats.records_out,
+        "bytes_out": stats.bytes_out,
+        "elapsed_s": round(stats.elapsed_s, 3),
     }
 
 
@@ -112,10 +139,18 @@ def sync_folder(folder: str) -> None:
 
 
 def clean_temporary(folder: str, job_id: str) -> None:
-    """Remove what the job's attempts left unfinished, as far as that is possible."""
+    """Remove what the job's attempts left unfinished, as far as that is possible.
+
+    Of a pipeline, that of the last step too, and with the folder of the whole what went from one
+    step to the next.
+    """
     from shutil import rmtree
 
-    rmtree(temporary_folder(folder, job_id), ignore_errors=True)
+    own = os.path.basename(temporary_folder(folder, job_id))
+    with suppress(OSError):
+        for name in os.listdir(folder):
+            if name == own or name.startswith(own + "."):
+                rmtree(os.path.join(folder, name), ignore_errors=True)
 
 
 def capsule_part(folder: str, job_id: str, name: str, attempt: int) -> str:

@@ -15,7 +15,8 @@ from typing import BinaryIO
 from zlib import crc32
 
 from zmr.core.messages import OutputFile
-from zmr.data.output import SUCCESS, sync_folder, temporary_folder
+from zmr.core.steps import temporary_folder, whole_output
+from zmr.data.output import SUCCESS, sync_folder
 from zmr.data.writeback import Writeback
 
 _NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EXDEV}
@@ -69,9 +70,9 @@ class PartitionFile:
         """Leave nothing unfinished behind."""
         self._file.close()
         _ignoring_errors(os.unlink, self._temporary)
-        if os.path.exists(os.path.join(self.folder, SUCCESS)):
+        if os.path.exists(os.path.join(whole_output(self.folder), SUCCESS)):
             # The job is over and has cleaned up; this attempt came too late to be cleaned up after.
-            _ignoring_errors(os.rmdir, self._temporary_folder)
+            _ignoring_errors(os.removedirs, self._temporary_folder)
 
     def _open(self) -> BinaryIO:
         os.makedirs(self._temporary_folder, exist_ok=True)

@@ -173,7 +173,7 @@ def _key_columns(keys: Sequence[Any]) -> tuple[list[pa.Field], list[pa.Array]]:
         ]
         if not any(columns.is_pickled(field) for field, _ in pairs):
             return [field for field, _ in pairs], [array for _, array in pairs]
-    field, array = columns.encode(KEY, keys)
+    field, array = columns.encode(KEY, keys, type(keys[0]) if keys else None)
     return [field], [array]
 
 

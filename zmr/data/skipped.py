@@ -12,7 +12,8 @@ from collections.abc import Iterable
 from contextlib import suppress
 from typing import Any, TextIO
 
-from zmr.data.output import SKIPPED, temporary_folder
+from zmr.core.steps import temporary_folder
+from zmr.data.output import SKIPPED
 
 COUNTER = "records skipped"
 

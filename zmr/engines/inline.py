@@ -9,20 +9,21 @@ raises comes through as it is.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from time import perf_counter
 from typing import Any
 
+from zmr.core.actions import StepDone, Totals
 from zmr.core.messages import Counters, InputFile, OutputFile, Split, Stats
-from zmr.data.formats import BadRecord
+from zmr.core.totals import counters_of_all, totals_of_all
 from zmr.data.keys import of_one_type, type_of_keys
-from zmr.data.output import SKIPPED, output_name, success_manifest, write_success
+from zmr.data.output import output_name, success_manifest, write_success
 from zmr.data.output_file import describe
 from zmr.data.partition import choose
-from zmr.data.skipped import COUNTER, SkippedFile, file_name
-from zmr.execute.errors import user_error
+from zmr.engines.skipping import Skipping
 from zmr.job import Job, begin_task, counters_of
+from zmr.pipeline import Pipeline, refuse_skipping
 from zmr.reducers import Identity, Reducer
 
 Pair = tuple[Any, Any]
@@ -30,16 +31,19 @@ Pair = tuple[Any, Any]
 
 @dataclass(frozen=True, slots=True)
 class InlineResult:
-    """What a job has done. `phase_s` holds the seconds spent in "map" and in "reduce"."""
+    """What a job has done. `phase_s` holds the seconds spent in "map" and in "reduce"; `steps` is
+    there for a pipeline, of which the others are the sums.
+    """
 
     files: tuple[OutputFile, ...]
     stats: Stats
     counters: Counters
     phase_s: dict[str, float] = field(default_factory=dict)
+    steps: tuple[StepDone, ...] = ()
 
 
 def run_inline(
-    job: Job,
+    job: Job | Pipeline,
     inputs: Iterable[InputFile],
     output: str,
     n_reduce: int,
@@ -49,120 +53,133 @@ def run_inline(
     """Run the job over the inputs in order, and leave its output in the folder `output`.
 
     There are `n_reduce` partitions; without any, or without reduce, all pairs go into one file as
-    map yields them. `name` is what the manifest calls the job. Raises what the job raises; up to
-    `skip_bad_records` for which that is map are left out and saved beside the output.
+    map yields them. `name` is what the manifest calls the job. Raises what the job raises, with a
+    note of the step if it is a pipeline. Up to `skip_bad_records` for which that is map are left
+    out and saved beside the output.
     """
+    refuse_skipping(job, skip_bad_records)
+    jobs = job.jobs if isinstance(job, Pipeline) else (job,)
+    skipping = Skipping(jobs[0], output, skip_bad_records) if skip_bad_records else None
+    files, partitions, steps = list(inputs), list[list[Pair]](), list[StepDone]()
+    for number, step in enumerate(jobs, 1):
+        source = _Files(step, files) if number == 1 else _Pairs(partitions)
+        try:
+            partitions, done = _run(step, source, n_reduce, skipping)
+        except BaseException as error:
+            if isinstance(job, Pipeline):
+                error.add_note(f"in step {number} of {len(jobs)}, {type(step).__name__}")
+            raise
+        steps.append(done)
+    os.makedirs(output, exist_ok=True)
+    written = tuple(_write(jobs[-1], output, index, rows) for index, rows in enumerate(partitions))
+    totals, counters = totals_of_all(steps), counters_of_all(steps)
+    stats = Stats(
+        records_in=totals.records_in,
+        bytes_in=totals.bytes_in,
+        records_out=totals.records_out,
+        bytes_out=sum(file.size_bytes for file in written),
+        elapsed_s=totals.map_s + totals.reduce_s,
+    )
+    of_steps = tuple(steps) if isinstance(job, Pipeline) else ()
+    manifest = success_manifest(name or type(job).__name__, (), written, counters, stats, of_steps)
+    write_success(output, manifest)
+    phase_s = {"map": totals.map_s, "reduce": totals.reduce_s}
+    return InlineResult(written, stats, counters, phase_s, of_steps)
+
+
+class _Files:
+    """The records of the files."""
+
+    def __init__(self, job: Job, files: Iterable[InputFile]) -> None:
+        self.size_bytes = 0
+        self._job = job
+        self.files = files
+
+    def records(self) -> Iterator[Any]:
+        for file in self.files:
+            for records, size_bytes in self._job.input.read(Split(file.path), self._job.count):
+                yield from records
+                self.size_bytes += size_bytes
+
+    def batches(self) -> Iterator[Any]:
+        for file in self.files:
+            batches = self._job.input.read_batches(Split(file.path), self._job.count)
+            for batch, size_bytes in batches:
+                yield batch
+                self.size_bytes += size_bytes
+
+
+class _Pairs:
+    """What the step before has put out, as records."""
+
+    size_bytes = 0
+
+    def __init__(self, partitions: list[list[Pair]]) -> None:
+        self._pairs = [(key, value) for pairs in partitions for key, value in pairs]
+
+    def records(self) -> Iterator[Any]:
+        return iter(self._pairs)
+
+    def batches(self) -> Iterator[Any]:
+        from zmr.data.formats.pairs import refuse_pickled
+        from zmr.data.pairs import batch_of
+
+        if self._pairs:
+            batch = batch_of(self._pairs)
+            refuse_pickled(batch, "the pairs of the step before")
+            yield batch
+
+
+def _run(
+    job: Job, source: _Files | _Pairs, n_reduce: int, skipping: Skipping | None
+) -> tuple[list[list[Pair]], StepDone]:
+    """What the job puts out, partition by partition, and what it has done."""
     began = perf_counter()
     begin_task(job)
-    os.makedirs(output, exist_ok=True)
-    skipping = _Skipping(job, output, skip_bad_records)
-    pairs, n_records, size_bytes = (_map if type(job).map is not Job.map else _map_batches)(
-        job, inputs, skipping
-    )
-    skipping.finish()
+    if skipping is not None and isinstance(source, _Files):
+        pairs, n_records = _map_good(job, source, skipping)
+    else:
+        pairs, n_records = (_map if type(job).map is not Job.map else _map_batches)(job, source)
     mapped = perf_counter()
     map_only = job.reduce is None or n_reduce == 0
-    partitions = [pairs] if map_only else _reduce_all(job, pairs, n_reduce)
-    files = tuple(_write(job, output, index, rows) for index, rows in enumerate(partitions))
-    ended = perf_counter()
-    stats = Stats(
+    partitions = [pairs] if map_only else _reduce_all(job, pairs, job.reducers or n_reduce)
+    totals = Totals(
         records_in=n_records,
-        bytes_in=size_bytes,
+        bytes_in=source.size_bytes,
         records_out=sum(map(len, partitions)),
-        bytes_out=sum(file.size_bytes for file in files),
-        elapsed_s=ended - began,
+        map_s=mapped - began,
+        reduce_s=perf_counter() - mapped,
     )
-    counters = counters_of(job)
-    manifest = success_manifest(name or type(job).__name__, (), files, counters, stats)
-    write_success(output, manifest)
-    phase_s = {"map": mapped - began}
-    if not map_only:
-        phase_s["reduce"] = ended - mapped
-    return InlineResult(files, stats, counters, phase_s)
+    return partitions, StepDone(type(job).__name__, counters_of(job), totals)
 
 
-class _Skipping:
-    """Leaves out records that map raises on, up to `limit`, and saves them."""
-
-    def __init__(self, job: Job, output: str, limit: int) -> None:
-        self.is_on = limit > 0
-        self._job = job
-        self._left = limit
-        self._n = 0
-        job.input.keeps_bad = self.is_on
-        self._file = SkippedFile(os.path.join(output, SKIPPED, file_name(0)))
-
-    def attempt(
-        self, make: Callable[[Any], list[Pair]], record: Any, split: Split, index: int
-    ) -> list[Pair]:
-        """What is made of the record that is number `index` of the file; nothing if it is bad."""
-        counters = dict(self._job._counters)
-        try:
-            return make(record)
-        except (Exception, SystemExit) as error:
-            if not self._left:
-                self._file.discard()
-                raise
-            self._job._counters = counters
-            place = f"{split.path}, {self._job.input.locate(split, index)}".rstrip(", ")
-            if isinstance(record, BadRecord):
-                self._file.add(place, record.text, f"{record.reason} (reading {place})", "")
-            else:
-                told = user_error(error, f"in map, {place}")
-                self._file.add(place, record, told.message, told.traceback)
-        self._left -= 1
-        self._n += 1
-        return []
-
-    def finish(self) -> None:
-        """Map is through."""
-        if self._n:
-            self._job.count(COUNTER, self._n)
-        self._file.finish()
+def _map(job: Job, source: _Files | _Pairs) -> tuple[list[Pair], int]:
+    """The pairs that map makes of all records, and how many records."""
+    records = list(source.records())
+    return [pair for record in records for pair in job.map(record) or ()], len(records)
 
 
-def _map(job: Job, inputs: Iterable[InputFile], skipping: _Skipping) -> tuple[list[Pair], int, int]:
-    """The pairs that map makes of all records, how many records, and of how many bytes."""
+def _map_batches(job: Job, source: _Files | _Pairs) -> tuple[list[Pair], int]:
+    """The same with map_batch, for a job that has no map."""
     pairs: list[Pair] = []
-    n_records = size_bytes = 0
+    n_records = 0
+    for batch in source.batches():
+        pairs += _pairs_of(job.map_batch(batch))
+        n_records += len(batch)
+    return pairs, n_records
+
+
+def _map_good(job: Job, files: _Files, skipping: Skipping) -> tuple[list[Pair], int]:
+    """The same without the records on which map raises."""
 
     def mapped(record: Any) -> list[Pair]:
-        if isinstance(record, BadRecord):
-            raise record
+        if type(job).map is Job.map:
+            return _pairs_of(job.map_batch(record))
         return [(key, value) for key, value in job.map(record) or ()]
 
-    for file in inputs:
-        split = Split(file.path)
-        records: list[Any] = []
-        for some, their_bytes in job.input.read(split, job.count):
-            records += some
-            size_bytes += their_bytes
-        n_records += len(records)
-        for index, record in enumerate(records):
-            pairs += skipping.attempt(mapped, record, split, index)
-    return pairs, n_records, size_bytes
-
-
-def _map_batches(
-    job: Job, inputs: Iterable[InputFile], skipping: _Skipping
-) -> tuple[list[Pair], int, int]:
-    """The same with map_batch, for a job that has no map; record by record where bad ones go."""
-    pairs: list[Pair] = []
-    n_records = size_bytes = 0
-
-    def mapped(batch: Any) -> list[Pair]:
-        return _pairs_of(job.map_batch(batch))
-
-    for file in inputs:
-        split, index = Split(file.path), 0
-        for batch, their_bytes in job.input.read_batches(split, job.count):
-            step = 1 if skipping.is_on else max(1, len(batch))
-            for start in range(0, len(batch), step):
-                pairs += skipping.attempt(mapped, batch.slice(start, step), split, index + start)
-            index += len(batch)
-            n_records += len(batch)
-            size_bytes += their_bytes
-    return pairs, n_records, size_bytes
+    pairs = list(skipping.good(files.files, mapped))
+    files.size_bytes = skipping.size_bytes
+    return pairs, skipping.n_records
 
 
 def _pairs_of(result: Any) -> list[Pair]:

@@ -17,7 +17,7 @@ from zmr.execute.errors import TaskError
 from zmr.execute.map_task import run_map
 from zmr.execute.progress import TaskProgress
 from zmr.execute.reduce_task import run_reduce
-from zmr.job import load_job
+from zmr.finding import load_job
 from zmr.net.folders import LocalFolder
 
 _PIECE_BYTES = 1 << 20

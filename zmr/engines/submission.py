@@ -8,13 +8,15 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from zmr.core.messages import InputFile, JobSpec, Submit
+from zmr.core.messages import InputFile, JobSpec, Step, Submit
 from zmr.data.inputs import list_inputs
 from zmr.data.output import prepare_output
 from zmr.data.partition import Range
 from zmr.engines.options import JobOptions
-from zmr.errors import InputError, OutputError, UsageError
-from zmr.job import Job, find_job
+from zmr.errors import InputError, JobError, OutputError, UsageError
+from zmr.finding import find_job
+from zmr.job import Job
+from zmr.pipeline import Pipeline, parameters_of_steps, refuse_skipping
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +24,7 @@ class Prepared:
     """A job that can start."""
 
     spec: JobSpec
-    job: Job
+    job: Job | Pipeline
     inputs: tuple[InputFile, ...]
 
     @property
@@ -42,12 +44,17 @@ def prepare(options: JobOptions) -> Prepared:
     source = find_job(options.job)
     settings = options.settings
     job = source.create(settings.params)
-    inputs = list_inputs(options.inputs, job.input)
+    jobs = job.jobs if isinstance(job, Pipeline) else (job,)
+    first, last = jobs[0], jobs[-1]
+    refuse_skipping(job, settings.skip_bad_records)
+    for number, later in enumerate(jobs[1:], 2):
+        _refuse_sampling(number, later, options.n_reduce)
+    inputs = list_inputs(options.inputs, first.input)
     output = os.path.abspath(options.output)
-    n_reduce = 0 if job.reduce is None else options.n_reduce
     bounds = b""
-    if type(job.partition) is Range and n_reduce > 1:
-        bounds = _sampled(job, inputs, n_reduce, skip_bad=settings.skip_bad_records > 0)
+    if type(first.partition) is Range and n_reduce_of(first, options.n_reduce) > 1:
+        skip_bad = settings.skip_bad_records > 0
+        bounds = _sampled(first, inputs, n_reduce_of(first, options.n_reduce), skip_bad)
     prepare_output(output, settings.overwrite, options.inputs)
     spec = JobSpec(
         job_id=f"{_identifier(source.name)}-{os.urandom(4).hex()}",
@@ -56,15 +63,39 @@ def prepare(options: JobOptions) -> Prepared:
         source=source.source,
         search_path=source.search_path,
         params=settings.params,
-        n_reduce=n_reduce,
+        n_reduce=n_reduce_of(last, options.n_reduce),
         output=output,
         max_attempts=settings.max_attempts,
         task_timeout_s=settings.task_timeout_s,
         backup_after_s=settings.backup_after_s,
         bounds=bounds,
+        steps=_steps(job, options) if isinstance(job, Pipeline) else (),
         skip_bad_records=settings.skip_bad_records,
     )
     return Prepared(spec, job, inputs)
+
+
+def n_reduce_of(job: Job, asked: int) -> int:
+    """The number of the job's partitions, where the user asks for so many; 0: it is map-only."""
+    return 0 if job.reduce is None else asked if job.reducers is None else job.reducers
+
+
+def _steps(pipeline: Pipeline, options: JobOptions) -> tuple[Step, ...]:
+    own_params = parameters_of_steps(type(pipeline), options.settings.params)
+    return tuple(
+        Step(type(job).__name__, tuple(params), n_reduce_of(job, options.n_reduce))
+        for job, params in zip(pipeline.jobs, own_params, strict=True)
+    )
+
+
+def _refuse_sampling(number: int, job: Job, asked: int) -> None:
+    """Raise `JobError` if the job, a later step of a pipeline, needs a sample of its input."""
+    partition = job.partition
+    if type(partition) is Range and not partition.bounds and n_reduce_of(job, asked) > 1:
+        raise JobError(
+            f"step {number}, {type(job).__name__}, has Range(), for which its input would have to "
+            "be sampled before step 1 begins: give it reducers = 1, or Range() its bounds"
+        )
 
 
 def _sampled(job: Job, inputs: Sequence[InputFile], n_reduce: int, skip_bad: bool) -> bytes:

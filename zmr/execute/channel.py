@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Protocol
 
-from zmr.core.messages import Frame, FromSlot, ToSlot
+from zmr.core.messages import Frame, FromSlot, Message, ToSlot
 from zmr.wire.codec import BadFrame
 from zmr.wire.stream import FrameReader, FrameWriter
 
@@ -27,20 +27,20 @@ class Watcher(Protocol):
 class Channel:
     """Messages to and from one slot.
 
-    `on_message` gets every message; `on_broken` is called once when nothing more can come: the
-    slot closed the stream, or wrote what is no message.
+    `on_messages` gets every message, many at once; `on_broken` is called once when nothing more can
+    come: the slot closed the stream, or wrote what is no message.
     """
 
     def __init__(
         self,
         reactor: Watcher,
-        on_message: Callable[[FromSlot], None],
+        on_messages: Callable[[tuple[FromSlot, ...]], None],
         on_broken: Callable[[], None],
     ) -> None:
         self._socket, self.slot_end = socket.socketpair()
         self._socket.setblocking(False)
         self._reactor = reactor
-        self._on_message = on_message
+        self._on_messages = on_messages
         self._on_broken = on_broken
         self._reader = FrameReader()
         self._writer = FrameWriter(self._socket)
@@ -85,15 +85,13 @@ class Channel:
         except BadFrame:
             self._break()
             return False
-        for frame in frames:
-            for message in frame.messages:
-                if not isinstance(message, FromSlot):
-                    self._break()
-                    return False
-                self._on_message(message)
-                if not self._open:  # closed by whoever got the message
-                    return False
-        return True
+        messages = [message for frame in frames for message in frame.messages]
+        good = tuple(_from_slot(messages))
+        if good:
+            self._on_messages(good)
+        if self._open and len(good) < len(messages):
+            self._break()
+        return self._open  # unless it was closed by whoever got the messages
 
     def _on_writable(self) -> None:
         self._sending(self._writer.flush)
@@ -118,3 +116,11 @@ class Channel:
             self._open = False
             self._reactor.unwatch(self._socket.fileno())
             self._reactor.unwatch_writable(self._socket.fileno())
+
+
+def _from_slot(messages: Iterable[Message]) -> Iterator[FromSlot]:
+    """Those before the first one that no slot says."""
+    for message in messages:
+        if not isinstance(message, FromSlot):
+            return
+        yield message

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -59,8 +60,10 @@ def user_error(error: BaseException, where: str) -> TaskError:
 
 def worker_error(error: Exception, doing: str) -> TaskError:
     """What the machine refused while it was `doing` something: "reading /data/a.txt"."""
-    reason = getattr(error, "strerror", None) or str(error)
-    return TaskError(FailureReason.WORKER_ERROR, f"{reason} ({doing})")
+    text = getattr(error, "strerror", None) or str(error)
+    is_full = getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT)
+    reason = FailureReason.DISK_FULL if is_full else FailureReason.WORKER_ERROR
+    return TaskError(reason, f"{text} ({doing})")
 
 
 def users_traceback(error: BaseException) -> str:

@@ -16,8 +16,12 @@ _NOT_THE_TASKS_FAULT = (FailureReason.LOST_INPUT, FailureReason.BAD_JOB)
 def kept_for_replay(start: StartJob, task: Task, progress: TaskProgress) -> Iterator[None]:
     """Around an attempt: if the job may fail by it, a capsule is there when it has failed or died.
 
-    A task that has failed before may not survive, so its capsule is made before it begins.
+    A task that has failed before may not survive, so its capsule is made before it begins. Tasks of
+    pipelines have none.
     """
+    if start.spec.step:
+        yield
+        return
     is_made = False
     if task.failures > 0 and (task.is_last or start.spec.skip_bad_records > 0):
         _make(start, task, progress)

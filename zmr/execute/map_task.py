@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
+from copy import copy
 from dataclasses import replace
 from itertools import chain
 from time import perf_counter
@@ -30,7 +31,7 @@ from zmr.execute.map_input import MapInput
 from zmr.execute.progress import TaskProgress
 from zmr.execute.reduction import Piece, lines_of, lines_of_rows
 from zmr.execute.skipping import Skipping
-from zmr.job import Job, begin_task, counters_of
+from zmr.job import Job, begin_task, counters_of, input_of, output_of
 from zmr.reducers import Reducer
 
 # What a task may use where the user has set no limit.
@@ -81,9 +82,11 @@ def _run(
     with users_code(lambda: "in setup"):
         begin_task(job)
     memory_bytes = memory_bytes or DEFAULT_MEMORY_BYTES
-    records = job.input
+    records = input_of(job)
     records.fit(memory_bytes)
-    records.keeps_bad = skipping is not None
+    if skipping is not None:
+        records = copy(records)  # which other jobs of this process may share
+        records.keeps_bad = True
     source = MapInput(records, task.splits, job.count, progress)
     path = ""
     file: OutputFile | None = None
@@ -156,6 +159,6 @@ def _lines(job: Job, source: MapInput, skipping: Skipping | None) -> Iterator[Pi
     """What a job without reduce puts out."""
     if not takes_batches(job, skipping):
         pairs = mapped(job, source, skipping)
-        return lines_of(pairs, job.output, lambda: f"in map, {source.where()}")
+        return lines_of(pairs, output_of(job), lambda: f"in map, {source.where()}")
     made = batches(job, source, skipping)
-    return chain.from_iterable(lines_of_rows(batch, job.output) for batch in made)
+    return chain.from_iterable(lines_of_rows(batch, output_of(job)) for batch in made)

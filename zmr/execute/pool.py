@@ -77,7 +77,7 @@ class SlotPool:
             self._launch_again()
         try:
             channel = Channel(
-                self._reactor, lambda message: self._said(slot, message), lambda: self.kill(slot)
+                self._reactor, lambda messages: self._said(slot, messages), lambda: self.kill(slot)
             )
         except OSError as error:
             raise SlotStartError(
@@ -170,8 +170,8 @@ class SlotPool:
 
     # --- slots ---
 
-    def _said(self, slot: int, message: FromSlot) -> None:
-        self._on_event(SlotSaid(slot, message))
+    def _said(self, slot: int, messages: tuple[FromSlot, ...]) -> None:
+        self._on_event(SlotSaid(slot, messages))
 
     def _ended(self, packet: Packet) -> None:
         slot, exit_code = packet.slot, packet.value

@@ -22,7 +22,7 @@ from zmr.data.output_format import OutputFormat
 from zmr.data.shown import shown
 from zmr.execute.errors import users_code
 from zmr.execute.progress import TaskProgress
-from zmr.job import Job
+from zmr.job import Job, output_of
 from zmr.reducers import Identity, Reducer
 
 Pair = tuple[Any, Any]
@@ -41,7 +41,7 @@ class Reduction:
 
     def __init__(self, job: Job, progress: TaskProgress) -> None:
         self._reduce = job.reduce
-        self._output = job.output
+        self._output = output_of(job)
         self._progress = progress
         self._rows = 0
         self._key: Any = _NO_KEY  # the one that is being reduced

@@ -45,7 +45,8 @@ from zmr.execute.map_task import run_map
 from zmr.execute.progress import TaskProgress
 from zmr.execute.reduce_task import run_reduce
 from zmr.execute.sources import Reading
-from zmr.job import Job, load_job
+from zmr.finding import load_job
+from zmr.job import Job
 from zmr.wire.stream import FrameReader, pack
 
 _RECEIVE_BYTES = 256 * 1024

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from zmr.core import messages as m
 from zmr.core.actions import (
+    CheckFiles,
     DiscardFiles,
     DiscardJob,
     KillSlot,
@@ -31,6 +32,7 @@ from zmr.data.names import under_way_name
 from zmr.data.under_way import read_under_way
 from zmr.errors import MasterLost
 from zmr.execute.pool import SlotPool
+from zmr.net.checker import OutputChecker
 from zmr.net.folders import LocalFolder
 from zmr.net.reactor import Reactor
 from zmr.net.uplink import Uplink
@@ -91,6 +93,7 @@ class Agent:
         self._outbox: list[m.Message] = []
         self._to_slots: dict[int, list[m.ToSlot]] = {}
         self._pool = pool(self.handle)
+        self._checker = OutputChecker(reactor, self.handle)
         uplink.watch(reactor, lambda frame: self.handle(FrameReceived(b"", frame)))
         reactor.add(self)
         reactor.after_turn(self.flush)
@@ -124,6 +127,7 @@ class Agent:
     def close(self) -> None:
         """Kill the slots, end the server and remove the folder."""
         self._pool.close()
+        self._checker.close()
         if self._shuffle is not None:
             self._shuffle.close()
         self._folder.close()
@@ -142,11 +146,8 @@ class Agent:
                 case KillSlot(slot):
                     self._to_slots.pop(slot, None)
                     self._pool.kill(slot)
-                case DiscardFiles(paths):
-                    for path in paths:
-                        self._folder.discard(path)
-                case DiscardJob(job_id):
-                    self._folder.discard_job(job_id)
+                case DiscardFiles() | DiscardJob() | CheckFiles():
+                    self._see_to_files(action)
                 case Log(level, text):
                     log.log(level, "%s", text)
                 case Quit(reason, exit_status):
@@ -154,6 +155,16 @@ class Agent:
                         # Nobody is there, or has to hear of it: what is queued needn't leave.
                         self._uplink.hurry()
                     self._on_quit(reason, exit_status)
+
+    def _see_to_files(self, action: DiscardFiles | DiscardJob | CheckFiles) -> None:
+        match action:
+            case DiscardFiles(paths):
+                for path in paths:
+                    self._folder.discard(path)
+            case DiscardJob(job_id):
+                self._folder.discard_job(job_id)
+            case CheckFiles():
+                self._checker.check(action)
 
     def flush(self) -> None:
         """Send what this turn decided."""

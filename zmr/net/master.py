@@ -28,10 +28,17 @@ from zmr.core.actions import (
     Quit,
     Send,
     SendSnapshot,
+    StepDone,
 )
 from zmr.core.events import FrameReceived, MasterEvent, OutputCompleted, StopRequested
 from zmr.core.master import Master, MasterSettings
-from zmr.data.output import clean_temporary, keep_capsule, success_manifest, write_success
+from zmr.data.output import (
+    clean_temporary,
+    keep_capsule,
+    stats_of,
+    success_manifest,
+    write_success,
+)
 from zmr.data.skipped import keep_skipped
 from zmr.net.publisher import Publisher
 from zmr.net.reactor import Reactor
@@ -164,13 +171,13 @@ class MasterServer:
     def _perform(self, actions: list[MasterAction]) -> None:
         for action in actions:
             match action:
+                case Publish(event):
+                    self.publisher.publish(event)
+                case Send(peer, message):
+                    self._outbox.setdefault(peer, []).append(message)
                 case Append(records):
                     if self._journal is not None:
                         self._journal.append(records)
-                case Send(peer, message):
-                    self._outbox.setdefault(peer, []).append(message)
-                case Publish(event):
-                    self.publisher.publish(event)
                 case Log(level, text):
                     log.log(level, "%s", text)
                 case SendSnapshot():
@@ -240,13 +247,6 @@ def end_output(outcome: Outcome) -> None:
 
 def manifest_of(outcome: Outcome) -> dict[str, object]:
     """What `_SUCCESS` says of a job that is done."""
-    totals = outcome.totals
-    stats = m.Stats(
-        totals.records_in,
-        totals.bytes_in,
-        totals.records_out,
-        totals.bytes_out,
-        totals.map_s + totals.reduce_s,
-    )
-    spec = outcome.spec
-    return success_manifest(spec.name, spec.params, outcome.files, outcome.counters, stats)
+    spec, counters = outcome.spec, outcome.counters
+    stats = stats_of(StepDone(spec.name, counters, outcome.totals))
+    return success_manifest(spec.name, spec.params, outcome.files, counters, stats, outcome.steps)

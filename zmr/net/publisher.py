@@ -46,6 +46,8 @@ class Publisher:
     def publish(self, event: Event) -> None:
         """Number the event; `flush` sends it."""
         self.seq += 1
+        if self._socket is None and not self.listeners:
+            return  # nobody hears it, now or later
         published = Published(self.seq, time.time(), event)
         self._kept.append(published)
         self._turn.append(published)

@@ -65,7 +65,7 @@ class Router:
                 except zmq.Again:
                     return
                 try:
-                    frame = _only_frame(parts)
+                    frame = codec.decode_only(parts)
                 except codec.BadFrame as error:
                     on_bad_frame(peer, error)
                 else:
@@ -81,9 +81,3 @@ class Router:
             except zmq.ZMQError as error:  # gone, or too far behind
                 log.debug("not sent to %s: %s", peer.hex(), error)
                 return
-
-
-def _only_frame(parts: Sequence[bytes]) -> m.Frame:
-    if len(parts) != 1:
-        raise codec.BadFrame(f"a message of {len(parts)} parts; one is expected")
-    return codec.decode(parts[0])

@@ -69,9 +69,7 @@ class SocketUplink:
                     return
                 self._silent_since = self._clock()
                 try:
-                    if len(parts) != 1:
-                        raise codec.BadFrame(f"a message of {len(parts)} parts; one is expected")
-                    frame = codec.decode(parts[0])
+                    frame = codec.decode_only(parts)
                 except codec.BadFrame as error:
                     self._bad_frame(error)
                 else:

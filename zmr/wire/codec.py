@@ -15,7 +15,7 @@ from google.protobuf.message import DecodeError
 from zmr.core import messages as m
 from zmr.wire import published as p
 from zmr.wire import records as r
-from zmr.wire import scan
+from zmr.wire import scan, specs
 from zmr.wire import zmr_pb2 as pb
 from zmr.wire.records import BadFrame
 
@@ -76,6 +76,13 @@ def decode(data: bytes | memoryview) -> m.Frame:
     return m.Frame(parsed.epoch, tuple(_decode_message(message) for message in parsed.messages))
 
 
+def decode_only(parts: Sequence[bytes]) -> m.Frame:
+    """The frame of a ZeroMQ message, which has one part. Raises `BadFrame`."""
+    if len(parts) != 1:
+        raise BadFrame(f"a message of {len(parts)} parts; one is expected")
+    return decode(parts[0])
+
+
 def encode_events(epoch: int, events: Iterable[m.Published]) -> bytes:
     """The bytes of what one turn published."""
     encoded: bytes = pb.Events(
@@ -132,6 +139,9 @@ _ENCODERS: dict[type, Callable[[Any], pb.Message]] = {
             job_id=v.job_id, type=r.enum(v.kind), id=v.index, attempt=v.attempt
         )
     ),
+    m.OutputsChecked: lambda v: pb.Message(
+        outputs_checked=pb.OutputsChecked(job_id=v.job_id, whole=v.whole, damaged=v.damaged)
+    ),
     m.Leave: lambda v: pb.Message(leave=pb.Leave(reason=r.text(v.reason))),
     m.Registered: lambda v: pb.Message(
         registered=pb.Registered(
@@ -140,7 +150,7 @@ _ENCODERS: dict[type, Callable[[Any], pb.Message]] = {
     ),
     m.TaskResponse: lambda v: pb.Message(
         task_response=pb.TaskResponse(
-            tasks=[r.task(task) for task in v.tasks], jobs=[r.spec(spec) for spec in v.jobs]
+            tasks=[r.task(task) for task in v.tasks], jobs=[specs.spec(spec) for spec in v.jobs]
         )
     ),
     m.Cancel: lambda v: pb.Message(cancel=pb.Cancel(attempts=v.attempts, reason=r.text(v.reason))),
@@ -151,9 +161,12 @@ _ENCODERS: dict[type, Callable[[Any], pb.Message]] = {
     m.HeartbeatReply: lambda v: pb.Message(heartbeat_reply=pb.HeartbeatReply()),
     m.RegisterAgain: lambda v: pb.Message(register_again=pb.RegisterAgain()),
     m.ForgetJob: lambda v: pb.Message(forget_job=pb.ForgetJob(job_id=v.job_id)),
+    m.CheckOutputs: lambda v: pb.Message(
+        check_outputs=pb.CheckOutputs(job_id=v.job_id, attempts=v.attempts)
+    ),
     m.Exit: lambda v: pb.Message(exit=pb.Exit(reason=r.text(v.reason))),
     m.Refused: lambda v: pb.Message(refused=pb.Refused(reason=r.text(v.reason))),
-    m.Submit: lambda v: pb.Message(submit=r.submit(v)),
+    m.Submit: lambda v: pb.Message(submit=specs.submit(v)),
     m.CancelJob: lambda v: pb.Message(
         cancel_job=pb.CancelJob(job_id=v.job_id, reason=r.text(v.reason))
     ),
@@ -162,7 +175,7 @@ _ENCODERS: dict[type, Callable[[Any], pb.Message]] = {
     m.Snapshot: lambda v: pb.Message(snapshot=p.snapshot(v)),
     m.StartJob: lambda v: pb.Message(
         start_job=pb.StartJob(
-            spec=r.spec(v.spec),
+            spec=specs.spec(v.spec),
             folder=r.path(v.folder),
             memory_bytes=v.memory_bytes,
             progress_interval_s=v.progress_interval_s,
@@ -181,13 +194,19 @@ _DECODERS: dict[str, Callable[[Any], m.Message]] = {
     "reduce_done": r.read_reduce_done,
     "task_failed": r.read_task_failed,
     "commit_request": lambda v: m.CommitRequest(v.job_id, r.kind(v.type), v.id, v.attempt),
+    "outputs_checked": lambda v: m.OutputsChecked(
+        v.job_id,
+        tuple(r.several(v.whole, "map outputs")),
+        tuple(r.several(v.damaged, "map outputs")),
+    ),
     "leave": lambda v: m.Leave(v.reason),
     "registered": lambda v: m.Registered(
         r.seconds(v.heartbeat_interval_s, "heartbeat interval"),
         r.seconds(v.lost_after_s, "time after which a worker is lost"),
     ),
     "task_response": lambda v: m.TaskResponse(
-        tuple(r.read_task(task) for task in v.tasks), tuple(r.read_spec(spec) for spec in v.jobs)
+        tuple(r.read_task(task) for task in v.tasks),
+        tuple(specs.read_spec(spec) for spec in v.jobs),
     ),
     "cancel": lambda v: m.Cancel(tuple(v.attempts), v.reason),
     "commit_reply": lambda v: m.CommitReply(v.attempt, v.granted),
@@ -195,15 +214,18 @@ _DECODERS: dict[str, Callable[[Any], m.Message]] = {
     "heartbeat_reply": lambda v: m.HeartbeatReply(),
     "register_again": lambda v: m.RegisterAgain(),
     "forget_job": lambda v: m.ForgetJob(r.name(v.job_id, "job id")),
+    "check_outputs": lambda v: m.CheckOutputs(
+        v.job_id, tuple(r.several(v.attempts, "map outputs"))
+    ),
     "exit": lambda v: m.Exit(v.reason),
     "refused": lambda v: m.Refused(v.reason),
-    "submit": r.read_submit,
+    "submit": specs.read_submit,
     "cancel_job": lambda v: m.CancelJob(v.job_id, v.reason),
     "get_snapshot": lambda v: m.GetSnapshot(v.after_seq),
     "submitted": lambda v: m.Submitted(v.job_id),
     "snapshot": p.read_snapshot,
     "start_job": lambda v: m.StartJob(
-        *(r.read_spec(v.spec), r.read_path(v.folder), v.memory_bytes, v.progress_interval_s),
+        *(specs.read_spec(v.spec), r.read_path(v.folder), v.memory_bytes, v.progress_interval_s),
         v.no_direct_read,
     ),
     "task": r.read_task,

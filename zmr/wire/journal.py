@@ -15,6 +15,7 @@ from zmr.core import journal as j
 from zmr.core import messages as m
 from zmr.core.states import JobState
 from zmr.wire import records as r
+from zmr.wire import specs
 from zmr.wire import zmr_pb2 as pb
 
 
@@ -50,7 +51,7 @@ def _completed(record: j.Completed) -> pb.JournalRecord:
 def _read_closed(closed: pb.JobClosed) -> j.JobClosed:
     JobState(closed.status.state)  # or it is none
     return j.JobClosed(
-        r.read_spec(closed.spec),
+        specs.read_spec(closed.spec),
         r.read_job_status(closed.status),
         closed.traceback,
         closed.out_of_workers,
@@ -69,9 +70,10 @@ _ENCODERS: dict[type, Callable[[Any], pb.JournalRecord]] = {
     j.WorkerGone: lambda v: pb.JournalRecord(worker_gone=pb.WorkerGone(peer=v.peer)),
     j.JobSubmitted: lambda v: pb.JournalRecord(
         job_submitted=pb.JobSubmitted(
-            submit=r.submit(v.submit), split_bytes=v.split_bytes, words=r.text(v.words)
+            submit=specs.submit(v.submit), split_bytes=v.split_bytes, words=r.text(v.words)
         )
     ),
+    j.StepBegun: lambda v: pb.JournalRecord(step_begun=pb.StepBegun(job_id=v.job_id)),
     j.HandedOut: lambda v: pb.JournalRecord(
         handed_out=pb.HandedOut(
             job_id=v.job_id, type=r.enum(v.kind), id=v.task, attempt=v.attempt, peer=v.peer
@@ -94,7 +96,7 @@ _ENCODERS: dict[type, Callable[[Any], pb.JournalRecord]] = {
     ),
     j.JobClosed: lambda v: pb.JournalRecord(
         job_closed=pb.JobClosed(
-            spec=r.spec(v.spec),
+            spec=specs.spec(v.spec),
             status=r.job_status(v.status),
             traceback=r.text(v.traceback),
             out_of_workers=v.out_of_workers,
@@ -111,10 +113,11 @@ _DECODERS: dict[str, Callable[[Any], j.Record]] = {
     "worker_gone": lambda v: j.WorkerGone(v.peer),
     "job_submitted": lambda v: j.JobSubmitted(
         # What this process was given may be more than what a wire may bring.
-        m.Submit(r.read_spec(v.submit.spec), r.read_inputs(v.submit.inputs)),
+        m.Submit(specs.read_spec(v.submit.spec), specs.read_inputs(v.submit.inputs)),
         v.split_bytes,
         v.words,
     ),
+    "step_begun": lambda v: j.StepBegun(v.job_id),
     "handed_out": lambda v: j.HandedOut(v.job_id, r.kind(v.type), v.id, v.attempt, v.peer),
     "commit_granted": lambda v: j.CommitGranted(v.job_id, v.attempt),
     "map_completed": lambda v: j.Completed(r.read_map_done(v)),

@@ -108,44 +108,6 @@ def reason(value: int) -> m.FailureReason:
 # --- jobs and tasks ----------------------------------------------------------------------------
 
 
-def spec(spec: m.JobSpec) -> pb.JobSpec:
-    return pb.JobSpec(
-        job_id=spec.job_id,
-        name=text(spec.name),
-        reference=path(spec.reference),
-        source=spec.source,
-        search_path=path(spec.search_path),
-        params=[pb.Param(name=text(name), value=text(value)) for name, value in spec.params],
-        n_reduce=spec.n_reduce,
-        output=path(spec.output),
-        max_attempts=spec.max_attempts,
-        task_timeout_s=spec.task_timeout_s,
-        backup_after_s=spec.backup_after_s,
-        bounds=spec.bounds,
-        skip_bad_records=spec.skip_bad_records,
-    )
-
-
-def read_spec(spec: pb.JobSpec) -> m.JobSpec:
-    if spec.max_attempts < 1 or not spec.task_timeout_s > 0 or not spec.backup_after_s >= 0:
-        raise BadFrame("a job with limits that make no sense")
-    return m.JobSpec(
-        job_id=name(spec.job_id, "job id"),
-        name=spec.name,
-        reference=read_path(spec.reference),
-        source=spec.source,
-        search_path=read_path(spec.search_path),
-        params=tuple((param.name, param.value) for param in spec.params),
-        n_reduce=bounded(spec.n_reduce, MAX_REDUCE, "reduce tasks"),
-        output=read_path(spec.output),
-        max_attempts=spec.max_attempts,
-        task_timeout_s=spec.task_timeout_s,
-        backup_after_s=spec.backup_after_s,
-        bounds=spec.bounds,
-        skip_bad_records=spec.skip_bad_records,
-    )
-
-
 def task(task: m.Task) -> pb.Task:
     return pb.Task(
         job_id=task.job_id,
@@ -382,28 +344,6 @@ def read_heartbeat(heartbeat: pb.Heartbeat) -> m.Heartbeat:
     )
 
 
-def submit(submit: m.Submit) -> pb.Submit:
-    return pb.Submit(
-        spec=spec(submit.spec),
-        inputs=[
-            pb.InputFile(
-                path=path(file.path), size_bytes=file.size_bytes, splittable=file.splittable
-            )
-            for file in submit.inputs
-        ],
-    )
-
-
-def read_submit(submit: pb.Submit) -> m.Submit:
-    return m.Submit(read_spec(submit.spec), read_inputs(several(submit.inputs, "input files")))
-
-
-def read_inputs(inputs: Any) -> tuple[m.InputFile, ...]:
-    return tuple(
-        m.InputFile(read_path(file.path), file.size_bytes, file.splittable) for file in inputs
-    )
-
-
 def job_status(status: m.JobStatus) -> pb.JobStatus:
     return pb.JobStatus(
         job_id=status.job_id,
@@ -414,6 +354,8 @@ def job_status(status: m.JobStatus) -> pb.JobStatus:
         reduces_done=status.reduces_done,
         n_reduce=status.n_reduce,
         reason=text(status.reason),
+        step=status.step,
+        n_steps=status.n_steps,
     )
 
 
@@ -427,4 +369,6 @@ def read_job_status(status: pb.JobStatus) -> m.JobStatus:
         status.reduces_done,
         status.n_reduce,
         status.reason,
+        status.step,
+        status.n_steps,
     )

@@ -23,6 +23,7 @@ class FailureReason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     FAILURE_REASON_LOST_INPUT: _ClassVar[FailureReason]
     FAILURE_REASON_WORKER_ERROR: _ClassVar[FailureReason]
     FAILURE_REASON_BAD_JOB: _ClassVar[FailureReason]
+    FAILURE_REASON_DISK_FULL: _ClassVar[FailureReason]
     FAILURE_REASON_BAD_RECORDS: _ClassVar[FailureReason]
 TASK_KIND_UNSPECIFIED: TaskKind
 TASK_KIND_MAP: TaskKind
@@ -35,6 +36,7 @@ FAILURE_REASON_OVER_MEMORY: FailureReason
 FAILURE_REASON_LOST_INPUT: FailureReason
 FAILURE_REASON_WORKER_ERROR: FailureReason
 FAILURE_REASON_BAD_JOB: FailureReason
+FAILURE_REASON_DISK_FULL: FailureReason
 FAILURE_REASON_BAD_RECORDS: FailureReason
 
 class Frame(_message.Message):
@@ -48,7 +50,7 @@ class Frame(_message.Message):
     def __init__(self, version: _Optional[int] = ..., epoch: _Optional[int] = ..., messages: _Optional[_Iterable[_Union[Message, _Mapping]]] = ...) -> None: ...
 
 class Message(_message.Message):
-    __slots__ = ("register", "get_task", "heartbeat", "map_done", "reduce_done", "task_failed", "commit_request", "leave", "registered", "task_response", "cancel", "commit_reply", "ack", "heartbeat_reply", "register_again", "forget_job", "exit", "refused", "submit", "cancel_job", "get_snapshot", "submitted", "snapshot", "start_job", "task", "progress")
+    __slots__ = ("register", "get_task", "heartbeat", "map_done", "reduce_done", "task_failed", "commit_request", "leave", "outputs_checked", "registered", "task_response", "cancel", "commit_reply", "ack", "heartbeat_reply", "register_again", "forget_job", "exit", "refused", "check_outputs", "submit", "cancel_job", "get_snapshot", "submitted", "snapshot", "start_job", "task", "progress")
     REGISTER_FIELD_NUMBER: _ClassVar[int]
     GET_TASK_FIELD_NUMBER: _ClassVar[int]
     HEARTBEAT_FIELD_NUMBER: _ClassVar[int]
@@ -57,6 +59,7 @@ class Message(_message.Message):
     TASK_FAILED_FIELD_NUMBER: _ClassVar[int]
     COMMIT_REQUEST_FIELD_NUMBER: _ClassVar[int]
     LEAVE_FIELD_NUMBER: _ClassVar[int]
+    OUTPUTS_CHECKED_FIELD_NUMBER: _ClassVar[int]
     REGISTERED_FIELD_NUMBER: _ClassVar[int]
     TASK_RESPONSE_FIELD_NUMBER: _ClassVar[int]
     CANCEL_FIELD_NUMBER: _ClassVar[int]
@@ -67,6 +70,7 @@ class Message(_message.Message):
     FORGET_JOB_FIELD_NUMBER: _ClassVar[int]
     EXIT_FIELD_NUMBER: _ClassVar[int]
     REFUSED_FIELD_NUMBER: _ClassVar[int]
+    CHECK_OUTPUTS_FIELD_NUMBER: _ClassVar[int]
     SUBMIT_FIELD_NUMBER: _ClassVar[int]
     CANCEL_JOB_FIELD_NUMBER: _ClassVar[int]
     GET_SNAPSHOT_FIELD_NUMBER: _ClassVar[int]
@@ -83,6 +87,7 @@ class Message(_message.Message):
     task_failed: TaskFailed
     commit_request: CommitRequest
     leave: Leave
+    outputs_checked: OutputsChecked
     registered: Registered
     task_response: TaskResponse
     cancel: Cancel
@@ -93,6 +98,7 @@ class Message(_message.Message):
     forget_job: ForgetJob
     exit: Exit
     refused: Refused
+    check_outputs: CheckOutputs
     submit: Submit
     cancel_job: CancelJob
     get_snapshot: GetSnapshot
@@ -101,7 +107,7 @@ class Message(_message.Message):
     start_job: StartJob
     task: Task
     progress: Progress
-    def __init__(self, register: _Optional[_Union[Register, _Mapping]] = ..., get_task: _Optional[_Union[GetTask, _Mapping]] = ..., heartbeat: _Optional[_Union[Heartbeat, _Mapping]] = ..., map_done: _Optional[_Union[MapDone, _Mapping]] = ..., reduce_done: _Optional[_Union[ReduceDone, _Mapping]] = ..., task_failed: _Optional[_Union[TaskFailed, _Mapping]] = ..., commit_request: _Optional[_Union[CommitRequest, _Mapping]] = ..., leave: _Optional[_Union[Leave, _Mapping]] = ..., registered: _Optional[_Union[Registered, _Mapping]] = ..., task_response: _Optional[_Union[TaskResponse, _Mapping]] = ..., cancel: _Optional[_Union[Cancel, _Mapping]] = ..., commit_reply: _Optional[_Union[CommitReply, _Mapping]] = ..., ack: _Optional[_Union[Ack, _Mapping]] = ..., heartbeat_reply: _Optional[_Union[HeartbeatReply, _Mapping]] = ..., register_again: _Optional[_Union[RegisterAgain, _Mapping]] = ..., forget_job: _Optional[_Union[ForgetJob, _Mapping]] = ..., exit: _Optional[_Union[Exit, _Mapping]] = ..., refused: _Optional[_Union[Refused, _Mapping]] = ..., submit: _Optional[_Union[Submit, _Mapping]] = ..., cancel_job: _Optional[_Union[CancelJob, _Mapping]] = ..., get_snapshot: _Optional[_Union[GetSnapshot, _Mapping]] = ..., submitted: _Optional[_Union[Submitted, _Mapping]] = ..., snapshot: _Optional[_Union[Snapshot, _Mapping]] = ..., start_job: _Optional[_Union[StartJob, _Mapping]] = ..., task: _Optional[_Union[Task, _Mapping]] = ..., progress: _Optional[_Union[Progress, _Mapping]] = ...) -> None: ...
+    def __init__(self, register: _Optional[_Union[Register, _Mapping]] = ..., get_task: _Optional[_Union[GetTask, _Mapping]] = ..., heartbeat: _Optional[_Union[Heartbeat, _Mapping]] = ..., map_done: _Optional[_Union[MapDone, _Mapping]] = ..., reduce_done: _Optional[_Union[ReduceDone, _Mapping]] = ..., task_failed: _Optional[_Union[TaskFailed, _Mapping]] = ..., commit_request: _Optional[_Union[CommitRequest, _Mapping]] = ..., leave: _Optional[_Union[Leave, _Mapping]] = ..., outputs_checked: _Optional[_Union[OutputsChecked, _Mapping]] = ..., registered: _Optional[_Union[Registered, _Mapping]] = ..., task_response: _Optional[_Union[TaskResponse, _Mapping]] = ..., cancel: _Optional[_Union[Cancel, _Mapping]] = ..., commit_reply: _Optional[_Union[CommitReply, _Mapping]] = ..., ack: _Optional[_Union[Ack, _Mapping]] = ..., heartbeat_reply: _Optional[_Union[HeartbeatReply, _Mapping]] = ..., register_again: _Optional[_Union[RegisterAgain, _Mapping]] = ..., forget_job: _Optional[_Union[ForgetJob, _Mapping]] = ..., exit: _Optional[_Union[Exit, _Mapping]] = ..., refused: _Optional[_Union[Refused, _Mapping]] = ..., check_outputs: _Optional[_Union[CheckOutputs, _Mapping]] = ..., submit: _Optional[_Union[Submit, _Mapping]] = ..., cancel_job: _Optional[_Union[CancelJob, _Mapping]] = ..., get_snapshot: _Optional[_Union[GetSnapshot, _Mapping]] = ..., submitted: _Optional[_Union[Submitted, _Mapping]] = ..., snapshot: _Optional[_Union[Snapshot, _Mapping]] = ..., start_job: _Optional[_Union[StartJob, _Mapping]] = ..., task: _Optional[_Union[Task, _Mapping]] = ..., progress: _Optional[_Union[Progress, _Mapping]] = ...) -> None: ...
 
 class Split(_message.Message):
     __slots__ = ("path", "offset", "length")
@@ -121,8 +127,18 @@ class Param(_message.Message):
     value: str
     def __init__(self, name: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
 
+class Step(_message.Message):
+    __slots__ = ("name", "params", "n_reduce")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    PARAMS_FIELD_NUMBER: _ClassVar[int]
+    N_REDUCE_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    params: _containers.RepeatedCompositeFieldContainer[Param]
+    n_reduce: int
+    def __init__(self, name: _Optional[str] = ..., params: _Optional[_Iterable[_Union[Param, _Mapping]]] = ..., n_reduce: _Optional[int] = ...) -> None: ...
+
 class JobSpec(_message.Message):
-    __slots__ = ("job_id", "name", "reference", "source", "search_path", "params", "n_reduce", "output", "max_attempts", "task_timeout_s", "backup_after_s", "bounds", "skip_bad_records")
+    __slots__ = ("job_id", "name", "reference", "source", "search_path", "params", "n_reduce", "output", "max_attempts", "task_timeout_s", "backup_after_s", "bounds", "steps", "step", "skip_bad_records")
     JOB_ID_FIELD_NUMBER: _ClassVar[int]
     NAME_FIELD_NUMBER: _ClassVar[int]
     REFERENCE_FIELD_NUMBER: _ClassVar[int]
@@ -135,6 +151,8 @@ class JobSpec(_message.Message):
     TASK_TIMEOUT_S_FIELD_NUMBER: _ClassVar[int]
     BACKUP_AFTER_S_FIELD_NUMBER: _ClassVar[int]
     BOUNDS_FIELD_NUMBER: _ClassVar[int]
+    STEPS_FIELD_NUMBER: _ClassVar[int]
+    STEP_FIELD_NUMBER: _ClassVar[int]
     SKIP_BAD_RECORDS_FIELD_NUMBER: _ClassVar[int]
     job_id: str
     name: str
@@ -148,8 +166,10 @@ class JobSpec(_message.Message):
     task_timeout_s: float
     backup_after_s: float
     bounds: bytes
+    steps: _containers.RepeatedCompositeFieldContainer[Step]
+    step: int
     skip_bad_records: int
-    def __init__(self, job_id: _Optional[str] = ..., name: _Optional[str] = ..., reference: _Optional[bytes] = ..., source: _Optional[bytes] = ..., search_path: _Optional[bytes] = ..., params: _Optional[_Iterable[_Union[Param, _Mapping]]] = ..., n_reduce: _Optional[int] = ..., output: _Optional[bytes] = ..., max_attempts: _Optional[int] = ..., task_timeout_s: _Optional[float] = ..., backup_after_s: _Optional[float] = ..., bounds: _Optional[bytes] = ..., skip_bad_records: _Optional[int] = ...) -> None: ...
+    def __init__(self, job_id: _Optional[str] = ..., name: _Optional[str] = ..., reference: _Optional[bytes] = ..., source: _Optional[bytes] = ..., search_path: _Optional[bytes] = ..., params: _Optional[_Iterable[_Union[Param, _Mapping]]] = ..., n_reduce: _Optional[int] = ..., output: _Optional[bytes] = ..., max_attempts: _Optional[int] = ..., task_timeout_s: _Optional[float] = ..., backup_after_s: _Optional[float] = ..., bounds: _Optional[bytes] = ..., steps: _Optional[_Iterable[_Union[Step, _Mapping]]] = ..., step: _Optional[int] = ..., skip_bad_records: _Optional[int] = ...) -> None: ...
 
 class MapOutput(_message.Message):
     __slots__ = ("index", "attempt", "host", "path", "shuffle_address")
@@ -361,6 +381,16 @@ class CommitRequest(_message.Message):
     attempt: int
     def __init__(self, job_id: _Optional[str] = ..., type: _Optional[_Union[TaskKind, str]] = ..., id: _Optional[int] = ..., attempt: _Optional[int] = ...) -> None: ...
 
+class OutputsChecked(_message.Message):
+    __slots__ = ("job_id", "whole", "damaged")
+    JOB_ID_FIELD_NUMBER: _ClassVar[int]
+    WHOLE_FIELD_NUMBER: _ClassVar[int]
+    DAMAGED_FIELD_NUMBER: _ClassVar[int]
+    job_id: str
+    whole: _containers.RepeatedScalarFieldContainer[int]
+    damaged: _containers.RepeatedScalarFieldContainer[int]
+    def __init__(self, job_id: _Optional[str] = ..., whole: _Optional[_Iterable[int]] = ..., damaged: _Optional[_Iterable[int]] = ...) -> None: ...
+
 class Leave(_message.Message):
     __slots__ = ("reason",)
     REASON_FIELD_NUMBER: _ClassVar[int]
@@ -412,6 +442,14 @@ class HeartbeatReply(_message.Message):
 class RegisterAgain(_message.Message):
     __slots__ = ()
     def __init__(self) -> None: ...
+
+class CheckOutputs(_message.Message):
+    __slots__ = ("job_id", "attempts")
+    JOB_ID_FIELD_NUMBER: _ClassVar[int]
+    ATTEMPTS_FIELD_NUMBER: _ClassVar[int]
+    job_id: str
+    attempts: _containers.RepeatedScalarFieldContainer[int]
+    def __init__(self, job_id: _Optional[str] = ..., attempts: _Optional[_Iterable[int]] = ...) -> None: ...
 
 class ForgetJob(_message.Message):
     __slots__ = ("job_id",)
@@ -470,7 +508,7 @@ class GetSnapshot(_message.Message):
     def __init__(self, after_seq: _Optional[int] = ...) -> None: ...
 
 class JobStatus(_message.Message):
-    __slots__ = ("job_id", "name", "state", "maps_done", "n_map", "reduces_done", "n_reduce", "reason")
+    __slots__ = ("job_id", "name", "state", "maps_done", "n_map", "reduces_done", "n_reduce", "reason", "step", "n_steps")
     JOB_ID_FIELD_NUMBER: _ClassVar[int]
     NAME_FIELD_NUMBER: _ClassVar[int]
     STATE_FIELD_NUMBER: _ClassVar[int]
@@ -479,6 +517,8 @@ class JobStatus(_message.Message):
     REDUCES_DONE_FIELD_NUMBER: _ClassVar[int]
     N_REDUCE_FIELD_NUMBER: _ClassVar[int]
     REASON_FIELD_NUMBER: _ClassVar[int]
+    STEP_FIELD_NUMBER: _ClassVar[int]
+    N_STEPS_FIELD_NUMBER: _ClassVar[int]
     job_id: str
     name: str
     state: str
@@ -487,7 +527,9 @@ class JobStatus(_message.Message):
     reduces_done: int
     n_reduce: int
     reason: str
-    def __init__(self, job_id: _Optional[str] = ..., name: _Optional[str] = ..., state: _Optional[str] = ..., maps_done: _Optional[int] = ..., n_map: _Optional[int] = ..., reduces_done: _Optional[int] = ..., n_reduce: _Optional[int] = ..., reason: _Optional[str] = ...) -> None: ...
+    step: int
+    n_steps: int
+    def __init__(self, job_id: _Optional[str] = ..., name: _Optional[str] = ..., state: _Optional[str] = ..., maps_done: _Optional[int] = ..., n_map: _Optional[int] = ..., reduces_done: _Optional[int] = ..., n_reduce: _Optional[int] = ..., reason: _Optional[str] = ..., step: _Optional[int] = ..., n_steps: _Optional[int] = ...) -> None: ...
 
 class WorkerStatus(_message.Message):
     __slots__ = ("name", "state", "slots", "running")
@@ -638,7 +680,7 @@ class StartJob(_message.Message):
     def __init__(self, spec: _Optional[_Union[JobSpec, _Mapping]] = ..., folder: _Optional[bytes] = ..., memory_bytes: _Optional[int] = ..., progress_interval_s: _Optional[float] = ..., no_direct_read: _Optional[bool] = ...) -> None: ...
 
 class JournalRecord(_message.Message):
-    __slots__ = ("epoch_begun", "worker_joined", "worker_gone", "job_submitted", "handed_out", "commit_granted", "map_completed", "reduce_completed", "attempt_failed", "output_lost", "job_closed", "job_forgotten")
+    __slots__ = ("epoch_begun", "worker_joined", "worker_gone", "job_submitted", "handed_out", "commit_granted", "map_completed", "reduce_completed", "attempt_failed", "output_lost", "job_closed", "job_forgotten", "step_begun")
     EPOCH_BEGUN_FIELD_NUMBER: _ClassVar[int]
     WORKER_JOINED_FIELD_NUMBER: _ClassVar[int]
     WORKER_GONE_FIELD_NUMBER: _ClassVar[int]
@@ -651,6 +693,7 @@ class JournalRecord(_message.Message):
     OUTPUT_LOST_FIELD_NUMBER: _ClassVar[int]
     JOB_CLOSED_FIELD_NUMBER: _ClassVar[int]
     JOB_FORGOTTEN_FIELD_NUMBER: _ClassVar[int]
+    STEP_BEGUN_FIELD_NUMBER: _ClassVar[int]
     epoch_begun: EpochBegun
     worker_joined: WorkerJoined
     worker_gone: WorkerGone
@@ -663,7 +706,8 @@ class JournalRecord(_message.Message):
     output_lost: OutputLost
     job_closed: JobClosed
     job_forgotten: JobForgotten
-    def __init__(self, epoch_begun: _Optional[_Union[EpochBegun, _Mapping]] = ..., worker_joined: _Optional[_Union[WorkerJoined, _Mapping]] = ..., worker_gone: _Optional[_Union[WorkerGone, _Mapping]] = ..., job_submitted: _Optional[_Union[JobSubmitted, _Mapping]] = ..., handed_out: _Optional[_Union[HandedOut, _Mapping]] = ..., commit_granted: _Optional[_Union[CommitGranted, _Mapping]] = ..., map_completed: _Optional[_Union[MapDone, _Mapping]] = ..., reduce_completed: _Optional[_Union[ReduceDone, _Mapping]] = ..., attempt_failed: _Optional[_Union[AttemptFailed, _Mapping]] = ..., output_lost: _Optional[_Union[OutputLost, _Mapping]] = ..., job_closed: _Optional[_Union[JobClosed, _Mapping]] = ..., job_forgotten: _Optional[_Union[JobForgotten, _Mapping]] = ...) -> None: ...
+    step_begun: StepBegun
+    def __init__(self, epoch_begun: _Optional[_Union[EpochBegun, _Mapping]] = ..., worker_joined: _Optional[_Union[WorkerJoined, _Mapping]] = ..., worker_gone: _Optional[_Union[WorkerGone, _Mapping]] = ..., job_submitted: _Optional[_Union[JobSubmitted, _Mapping]] = ..., handed_out: _Optional[_Union[HandedOut, _Mapping]] = ..., commit_granted: _Optional[_Union[CommitGranted, _Mapping]] = ..., map_completed: _Optional[_Union[MapDone, _Mapping]] = ..., reduce_completed: _Optional[_Union[ReduceDone, _Mapping]] = ..., attempt_failed: _Optional[_Union[AttemptFailed, _Mapping]] = ..., output_lost: _Optional[_Union[OutputLost, _Mapping]] = ..., job_closed: _Optional[_Union[JobClosed, _Mapping]] = ..., job_forgotten: _Optional[_Union[JobForgotten, _Mapping]] = ..., step_begun: _Optional[_Union[StepBegun, _Mapping]] = ...) -> None: ...
 
 class EpochBegun(_message.Message):
     __slots__ = ("epoch",)
@@ -694,6 +738,12 @@ class JobSubmitted(_message.Message):
     split_bytes: int
     words: str
     def __init__(self, submit: _Optional[_Union[Submit, _Mapping]] = ..., split_bytes: _Optional[int] = ..., words: _Optional[str] = ...) -> None: ...
+
+class StepBegun(_message.Message):
+    __slots__ = ("job_id",)
+    JOB_ID_FIELD_NUMBER: _ClassVar[int]
+    job_id: str
+    def __init__(self, job_id: _Optional[str] = ...) -> None: ...
 
 class HandedOut(_message.Message):
     __slots__ = ("job_id", "type", "id", "attempt", "peer")

@@ -83,6 +83,7 @@ class Cluster:
         self.master_is_up = True
         self.workers: dict[str, SimulatedWorker] = {}
         self.quit: Quit | None = None
+        self.cut_off: set[tuple[str, str]] = set()  # the first can't read from the second
         # What came of it.
         self.log: list[str] = []
         self.published: list[m.Event] = []

@@ -25,7 +25,8 @@ class Work:
 
     takes_s: float = 1.0
     publishes_s: float = 0.05  # between the leave to publish and the file's appearance
-    fails: str = ""  # it raises, with this message
+    fails: str = ""  # it fails, with this message
+    reason: m.FailureReason = m.FailureReason.USER_ERROR
     dies: int = 0  # its process ends by this signal
     exits: int | None = None  # its process ends with this status
     record: int = -1  # of which it dies, unless that is left out; -1: of something else
@@ -97,7 +98,7 @@ class SimulatedSlot:
         if (work.dies or work.exits is not None) and work.record not in task.skips:
             self.die(work.exits, work.dies or None, record=work.record)
         elif work.fails:
-            self._fail(task, m.FailureReason.USER_ERROR, work.fails, "Traceback: " + work.fails)
+            self._fail(task, work.reason, work.fails, "Traceback: " + work.fails)
         elif task.kind is m.TaskKind.MAP and task.n_reduce:
             self._write_map_output(task)
         elif lost := self._unreadable(task):
@@ -118,6 +119,8 @@ class SimulatedSlot:
         )
 
     def _source(self, source: m.MapOutput) -> list[str] | None:
+        if (self.worker.name, source.host) in self.cluster.cut_off:
+            return None
         worker = self.cluster.workers.get(source.host)
         return worker.disk.get(source.path) if worker is not None else None
 

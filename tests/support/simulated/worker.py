@@ -10,6 +10,7 @@ from simulation.invariants import validate_worker
 from support.simulated.slot import SimulatedSlot
 from zmr.core import messages as m
 from zmr.core.actions import (
+    CheckFiles,
     DiscardFiles,
     DiscardJob,
     KillSlot,
@@ -20,13 +21,21 @@ from zmr.core.actions import (
     StartSlot,
     WorkerAction,
 )
-from zmr.core.events import FrameReceived, SlotEnded, SlotSaid, StopRequested, WorkerEvent
+from zmr.core.events import (
+    FilesChecked,
+    FrameReceived,
+    SlotEnded,
+    SlotSaid,
+    StopRequested,
+    WorkerEvent,
+)
 from zmr.core.worker import WorkerCore, WorkerSettings
 from zmr.wire import codec
 
 if TYPE_CHECKING:
     from support.simulated.cluster import Cluster
 
+CHECK_S = 0.01  # to look at map outputs
 KILL_S = 0.01  # between the order to kill a slot and its end
 
 
@@ -100,7 +109,7 @@ class SimulatedWorker:
     def slot_said(self, number: int, message: m.FromSlot) -> None:
         # What a slot says crosses a wire, too.
         (decoded,) = codec.decode(codec.encode(m.Frame(0, (message,)))).messages
-        self.tell(SlotSaid(number, cast(m.FromSlot, decoded)))
+        self.tell(SlotSaid(number, (cast(m.FromSlot, decoded),)))
 
     def slot_ended(
         self, number: int, status: int | None, signal: int | None, record: int = -1
@@ -136,6 +145,11 @@ class SimulatedWorker:
             case DiscardJob(job_id):
                 assert all(slot.job.spec.job_id != job_id for slot in self.slots.values())
                 self.disk = {p: o for p, o in self.disk.items() if f"/{job_id}/" not in p}
+            case CheckFiles(job_id, files):
+                whole = tuple(attempt for attempt, path in files if path in self.disk)
+                damaged = tuple(attempt for attempt, path in files if path not in self.disk)
+                answer = FilesChecked(job_id, whole, damaged)
+                self.cluster.later(CHECK_S, partial(self.tell, answer))
             case Log(_, text):
                 self.cluster.note(self.name, text)
             case Quit():

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from zmr.core.messages import InputFile, Split
-from zmr.core.plan import FILES_AS_TASKS, SHARED_TASK_BYTES, SPLIT_BYTES, count_pieces, plan
+from zmr.core.plan import SHARED_TASK_BYTES, SHARED_TASKS, SPLIT_BYTES, count_pieces, plan
 
 MIB = 1024 * 1024
 
@@ -36,8 +36,8 @@ def test_a_large_file_is_cut_into_even_pieces() -> None:
 def test_very_many_small_files_share_tasks_in_their_order() -> None:
     files = [splittable(f"{n}", 1000) for n in range(1000)]
     tasks = plan(files)
-    # 128 tasks at most, and enough of them to keep the slots of a cluster busy.
-    assert 100 <= len(tasks) <= FILES_AS_TASKS
+    # Few tasks, and enough of them to keep the slots of a cluster busy.
+    assert SHARED_TASKS / 2 < len(tasks) <= SHARED_TASKS
     assert [split.path for task in tasks for split in task] == [file.path for file in files]
 
 

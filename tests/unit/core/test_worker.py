@@ -64,7 +64,7 @@ class Worker:
         self.hears(m.TaskResponse(tasks, (spec(job_id),)))
 
     def slot_says(self, message: m.FromSlot, slot: int = 0) -> None:
-        self._event(SlotSaid(slot, message))
+        self._event(SlotSaid(slot, (message,)))
 
     def slot_ends(self, slot: int = 0, signal: int | None = 9) -> None:
         self._event(SlotEnded(slot, None if signal else 0, signal, 0, over_memory=False))
@@ -408,3 +408,17 @@ def test_a_late_word_of_a_past_master_does_not_bring_its_epoch_back() -> None:
     assert worker.core.epoch == 8
     assert not worker.core.attempts
     assert worker.core.ignored["of a past epoch"] == 1
+
+
+def test_a_late_word_of_a_master_never_heard_does_not_make_the_present_one_past() -> None:
+    # Given a worker that takes the late word of master 6 for that of a new one, after 7
+    worker = Worker()
+    worker.hears(m.Registered(1.0, 5.0), epoch=6)
+    assert worker.core.epoch == 6
+    # When master 7 answers that it knows no such worker
+    worker.hears(m.RegisterAgain(), epoch=7)
+    worker.hears(m.Registered(1.0, 5.0), epoch=7)
+    # Then it is master 7's again
+    assert worker.core.epoch == 7
+    worker.hears(m.TaskResponse((task(1),), (spec(),)), epoch=7)
+    assert worker.core.attempts

@@ -26,10 +26,6 @@ class BadRecord(ZmrError):
         self.text = ""  # of the record, if that is known
 
 
-# Of a task's memory, a batch of input takes at most this part: map_batch makes more of it.
-_BATCH_SHARE = 32
-
-
 class InputFormat(ABC):
     """What a record is, and how to read them."""
 
@@ -38,7 +34,7 @@ class InputFormat(ABC):
     keeps_bad = False  # give a `BadRecord` in place of one that can't be read, if that is possible
     chunk_bytes = 1 << 20  # about how much of a file is read for a list of records ...
     batch_bytes = 8 << 20  # ... and for a batch
-    batch_share = _BATCH_SHARE
+    batch_share = 32  # of a task's memory it takes at most this part: map_batch makes more of it
 
     def fit(self, memory_bytes: int) -> None:
         """Make batches of a size that suits a task with so much memory."""

@@ -1,0 +1,80 @@
+"""Map outputs are looked at in the background, and what is damaged anywhere is seen."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from support.map_outputs import write_map_output
+from support.process import WAIT_S
+
+from zmr.core.actions import CheckFiles
+from zmr.core.events import FilesChecked
+from zmr.net.checker import OutputChecker
+from zmr.net.reactor import Reactor
+
+KEYS = [f"key {number:05}" for number in range(3000)]
+
+
+class Checks:
+    """A checker, and what it answers."""
+
+    def __init__(self) -> None:
+        self.reactor = Reactor()
+        self.answers: list[FilesChecked] = []
+        self.checker = OutputChecker(self.reactor, self.answers.append)
+
+    def check(self, *paths: Path) -> tuple[set[int], set[int]]:
+        """Return the numbers of the whole files and of the others."""
+        self.answers.clear()
+        self.checker.check(CheckFiles("job", tuple((n, str(p)) for n, p in enumerate(paths))))
+        turns = 0
+        while len(self.answers) < len(paths):
+            turns += 1
+            assert turns < 1000, "no answer"
+            self.reactor.turn(WAIT_S)
+        assert {answer.job_id for answer in self.answers} == {"job"}
+        whole = {attempt for answer in self.answers for attempt in answer.whole}
+        return whole, {attempt for answer in self.answers for attempt in answer.damaged}
+
+
+@pytest.fixture
+def checks() -> Iterator[Checks]:
+    """Give a checker with a reactor."""
+    checks = Checks()
+    yield checks
+    checks.checker.close()
+    checks.reactor.close()
+
+
+@pytest.fixture
+def output(tmp_path: Path) -> Path:
+    """Return a map output with two partitions."""
+    path = tmp_path / "output"
+    write_map_output(str(path), [(KEYS, [1] * len(KEYS)), (KEYS, [2] * len(KEYS))])
+    return path
+
+
+def test_whole_damaged_and_gone(checks: Checks, output: Path, tmp_path: Path) -> None:
+    data = output.read_bytes()
+    flipped = [tmp_path / f"flipped-{part}" for part in range(20)]
+    for part, path in enumerate(flipped):
+        at = len(data) * part // len(flipped) + 20
+        path.write_bytes(data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :])
+    cut = tmp_path / "cut"
+    cut.write_bytes(data[:-100])
+
+    whole, damaged = checks.check(output, *flipped, cut, tmp_path / "gone")
+
+    assert whole == {0}
+    assert damaged == set(range(1, 23))
+    assert checks.check(output) == ({0}, set())
+
+
+def test_it_ends_with_questions_left(checks: Checks, output: Path) -> None:
+    checks.checker.check(CheckFiles("job", ((1, str(output)),) * 10_000))
+
+    checks.checker.close()
+
+    assert len(checks.answers) < 10_000

@@ -1,0 +1,51 @@
+"""The steps of a pipeline: what workers are told of each, and what feeds the next.
+
+To its workers each step is a job of its own, with an id of its own. What a step puts out goes, as
+files of pairs, to a folder within the temporary folder of the whole; the last step's is the output.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from zmr.core.messages import InputFile, JobSpec, OutputFile
+
+
+def temporary_folder(folder: str, job_id: str) -> str:
+    """Where a job keeps, within its output folder, what is not committed yet."""
+    return f"{folder.rstrip('/')}/.zmr-{job_id}"
+
+
+def whole_output(folder: str) -> str:
+    """The output folder of the whole, for that of any step."""
+    above, mark, rest = folder.rpartition("/.zmr-")
+    return above if mark and rest.count("/") == 1 else folder
+
+
+def step_spec(spec: JobSpec, number: int) -> JobSpec:
+    """What workers are told of a step, from 1. A job that is no pipeline is its only step."""
+    if not spec.steps:
+        return spec
+    step = spec.steps[number - 1]
+    between = f"{temporary_folder(spec.output, spec.job_id)}/step-{number}"
+    return replace(
+        spec,
+        job_id=f"{spec.job_id}.{number}",
+        name=step.name,
+        params=step.params,
+        n_reduce=step.n_reduce,
+        output=spec.output if number == len(spec.steps) else between,
+        bounds=spec.bounds if number == 1 else b"",
+        step=number,
+    )
+
+
+def inputs_of_next(step: JobSpec, files: Iterable[OutputFile]) -> tuple[InputFile, ...]:
+    """The input of the step after this one, which has put out these files."""
+    return tuple(InputFile(f"{step.output}/{f.name}", f.size_bytes, splittable=True) for f in files)
+
+
+def told(number: int, n_steps: int, text: str) -> str:
+    """The text, after the step that it is about: "step 2 of 3: map"; alone where there is none."""
+    return f"step {number} of {n_steps}: {text}" if n_steps else text

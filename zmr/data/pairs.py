@@ -1,0 +1,135 @@
+"""Files of pairs: what a step of a pipeline puts out, and the next one reads.
+
+A file is a sequence of blocks, each complete in itself:
+
+    size      of the message in bytes (u32)
+    CRC-32    of the message (u32)
+    message   an Arrow IPC stream of one record batch: the key, as the column "key" or, for tuples,
+              "key.0", "key.1" and so on, and the column "value"
+
+The law is that of `zmr.data.columns`: a pair comes back with the types and values that it had. Keys
+may be anything here, of several types as well, since nothing is sorted by them; what Arrow can't
+hold is pickled, by the slots of a job for its own slots. Blocks are found by hopping from one to
+the next, so that a file can be read in several pieces.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from errno import EIO
+from struct import Struct
+from typing import Any, BinaryIO
+from zlib import crc32
+
+import pyarrow as pa
+
+from zmr.data import columns, rows
+from zmr.data.columns import PickleError
+from zmr.data.map_output import blocks
+from zmr.data.output_format import OutputFormat
+from zmr.data.shown import shown
+
+_BLOCK = Struct("<II")
+_WRITING = pa.ipc.IpcWriteOptions(use_threads=False)
+_READING = pa.ipc.IpcReadOptions(use_threads=False)
+
+
+class PairsOutput(OutputFormat):
+    """Blocks of pairs."""
+
+    def encode_pairs(self, pairs: Sequence[tuple[Any, Any]]) -> bytes:
+        """The blocks of the pairs. Raises `PickleError`, naming the key."""
+        return _encode(batch_of(pairs)) if pairs else b""
+
+    def encode_columns(self, keys: pa.RecordBatch, values: pa.Array) -> bytes:
+        """The blocks of columns."""
+        fields = [*keys.schema, pa.field(rows.VALUE, values.type)]
+        return _encode(pa.record_batch([*keys.columns, values], schema=pa.schema(fields)))
+
+
+def batch_of(pairs: Sequence[tuple[Any, Any]]) -> pa.RecordBatch:
+    """The pairs, at least one, as columns. Raises `PickleError`, and what unpacking raises."""
+    keys, values = map(list, zip(*((key, value) for key, value in pairs), strict=True))
+    encoded = _encode_keys(keys)
+    try:
+        encoded.append(columns.encode(rows.VALUE, values))
+    except PickleError as error:
+        key = keys[error.index]
+        raise PickleError(error.index, f"{error} (under the key {shown(key)})") from error
+    fields, arrays = zip(*encoded, strict=True)
+    return pa.record_batch(list(arrays), schema=pa.schema(fields))
+
+
+def _encode_keys(keys: list[Any]) -> list[tuple[pa.Field, pa.Array]]:
+    """A column for each element if all keys are tuples of one length, otherwise one."""
+    if {type(key) for key in keys} == {tuple} and len({len(key) for key in keys}) == 1 and keys[0]:
+        encoded = [
+            columns.encode(f"{rows.KEY}.{position}", elements)
+            for position, elements in enumerate(zip(*keys, strict=True))
+        ]
+        if not any(columns.is_pickled(field) for field, _ in encoded):
+            return encoded
+    return [columns.encode(rows.KEY, keys)]
+
+
+def _encode(batch: pa.RecordBatch) -> bytes:
+    return b"".join(part for block in blocks(batch) for part in _parts(block))
+
+
+def _parts(block: pa.RecordBatch) -> tuple[bytes, pa.Buffer]:
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, block.schema, options=_WRITING) as writer:
+        writer.write_batch(block)
+    data = sink.getvalue()
+    if data.size >= 1 << 32:
+        raise OverflowError("a single key with its value takes more than 4 GiB")
+    return _BLOCK.pack(data.size, crc32(data)), data
+
+
+def pairs_of(batch: pa.RecordBatch) -> list[tuple[Any, Any]]:
+    """The pairs as Python values. Unpickling may raise anything."""
+    *fields, value = batch.schema
+    decoded = [columns.decode(field, batch.column(i)) for i, field in enumerate(fields)]
+    is_tuple = fields[0].name != rows.KEY
+    keys = list(zip(*decoded, strict=True)) if is_tuple else decoded[0]
+    return list(zip(keys, columns.decode(value, batch.column(len(fields))), strict=True))
+
+
+def pickled_columns(batch: pa.RecordBatch) -> list[str]:
+    """The names of the columns that Arrow can't hold as they are."""
+    return [field.name for field in batch.schema if columns.is_pickled(field)]
+
+
+def read_blocks(path: str, offset: int, length: int) -> Iterator[tuple[pa.RecordBatch, int]]:
+    """The blocks of which the first byte lies in the piece, and their sizes in bytes.
+
+    `length` -1 is all that follows. Raises OSError if the file can't be read or is damaged.
+    """
+    end = float("inf") if length < 0 else offset + length
+    with open(path, "rb") as file:
+        place = 0
+        while place < end:
+            head = file.read(_BLOCK.size)
+            if not head:
+                return
+            if len(head) < _BLOCK.size:
+                raise _damaged(path, place)
+            size_bytes, checksum = _BLOCK.unpack(head)
+            if place >= offset:
+                yield _read(file, path, place, size_bytes, checksum), _BLOCK.size + size_bytes
+            place += _BLOCK.size + size_bytes
+            file.seek(place)
+
+
+def _read(file: BinaryIO, path: str, place: int, size_bytes: int, checksum: int) -> pa.RecordBatch:
+    data = file.read(size_bytes)
+    if len(data) != size_bytes or crc32(data) != checksum:
+        raise _damaged(path, place)
+    try:
+        return pa.ipc.open_stream(data, options=_READING).read_next_batch()
+    except (pa.ArrowException, OSError, ValueError, StopIteration) as error:
+        raise _damaged(path, place) from error
+
+
+def _damaged(path: str, place: int) -> OSError:
+    return OSError(EIO, f"damaged at byte {place} or after", path)

@@ -1,0 +1,153 @@
+"""How a job or a pipeline is found, and how workers load what they are sent.
+
+A job is named in one of three ways: `wordcount` (built in), `path/to/file.py[:Class]`, or
+`package.module:Class`. The client finds it (`find_job`), which tells at once all that is wrong
+with it, and ships the text of a job file along; a worker loads it from what it was sent
+(`load_job`), so it needs no copy of the file.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any
+
+from zmr.core.messages import JobSpec
+from zmr.data.partition import Range
+from zmr.errors import JobError
+from zmr.job import Job, check_job, create_job
+from zmr.jobs import BUILT_IN
+from zmr.pipeline import Pipeline, check_pipeline, create_pipeline, create_step, step_class
+from zmr.user_module import import_module, run_file
+
+Found = type[Job] | type[Pipeline]
+
+
+@dataclass(frozen=True, slots=True)
+class JobSource:
+    """A job that was found: what its `JobSpec` needs, and what help texts tell."""
+
+    name: str  # for people: "wordcount", "Grep"
+    reference: str
+    source: bytes
+    search_path: str
+    doc: str
+    job_class: type[Any]  # a Job or a Pipeline
+
+    def create(self, params: Iterable[tuple[str, object]]) -> Any:
+        """The job or pipeline with these parameters.
+
+        Raises `JobError` for one that is wrong or missing.
+        """
+        if issubclass(self.job_class, Pipeline):
+            return create_pipeline(self.job_class, params)
+        return create_job(self.job_class, params)
+
+
+def find_job(reference: str) -> JobSource:
+    """The job that a user named. Raises `JobError` with what is wrong, and what there is."""
+    if reference in BUILT_IN:
+        _, job_class = _import_class(BUILT_IN[reference], "")
+        return JobSource(reference, reference, b"", "", job_class.__doc__ or "", job_class)
+    target, class_name = _split(reference)
+    source = b""
+    if target.endswith(".py") or os.sep in target:
+        target = os.path.abspath(target)
+        search_path = os.path.dirname(target)
+        source = _read(target)
+        name, job_class = _choose(run_file(target, source, search_path), target, class_name)
+    elif class_name:
+        search_path = os.getcwd()
+        name, job_class = _import_class(reference, search_path)
+    else:
+        raise JobError(
+            f"there is no built-in job {reference!r} (there are {', '.join(BUILT_IN)}); "
+            f"other jobs are named path/to/file.py or package.module:Class"
+        )
+    where = f"{target}:{name}"
+    return JobSource(name, where, source, search_path, job_class.__doc__ or "", job_class)
+
+
+def load_job(spec: JobSpec) -> Job:
+    """The job of a spec, or of the step of a pipeline's, ready to run, on any machine.
+
+    Raises `JobError`.
+    """
+    if spec.reference in BUILT_IN:
+        _, job_class = _import_class(BUILT_IN[spec.reference], "")
+    elif spec.source:
+        path, class_name = _split(spec.reference)
+        _, job_class = _choose(run_file(path, spec.source, spec.search_path), path, class_name)
+    else:
+        _, job_class = _import_class(spec.reference, spec.search_path)
+    if issubclass(job_class, Pipeline):
+        if not spec.step or len(job_class.steps) != len(spec.steps):
+            raise JobError(f"{spec.reference} has other steps here than where it was submitted")
+        job = create_step(job_class, spec.step, spec.params)
+    else:
+        job = create_job(job_class, spec.params)
+    if spec.bounds:
+        from zmr.data.rows import keys_from_bytes
+
+        job.partition = Range(keys_from_bytes(spec.bounds))
+    return job
+
+
+def _split(reference: str) -> tuple[str, str]:
+    """`target:Class` in its two parts; the second is empty where there is none."""
+    target, colon, name = reference.rpartition(":")
+    return (target, name) if colon and name.isidentifier() else (reference, "")
+
+
+def _read(path: str) -> bytes:
+    try:
+        with open(path, "rb") as file:
+            return file.read()
+    except OSError as error:
+        raise JobError(f"can't read the job file {path}: {error.strerror}") from None
+
+
+def _import_class(reference: str, search_path: str) -> tuple[str, Found]:
+    module_name, class_name = _split(reference)
+    return _choose(import_module(module_name, search_path), module_name, class_name)
+
+
+def _choose(module: ModuleType, where: str, class_name: str) -> tuple[str, Found]:
+    """The job or pipeline of the module that is meant, and its name there."""
+    jobs: dict[str, Found] = {
+        name: value
+        for name, value in vars(module).items()
+        if isinstance(value, type)
+        and issubclass(value, (Job, Pipeline))
+        and value not in (Job, Pipeline)
+    }
+    own = [name for name, value in jobs.items() if value.__module__ == module.__name__]
+    if class_name not in jobs:
+        if not own:
+            raise JobError(f"{where} has no job in it: no class that is derived from zmr.Job")
+        if class_name:
+            raise JobError(f"{where} has no job {class_name!r}; it has {', '.join(own)}")
+        meant = _without_steps({name: jobs[name] for name in own})
+        if len(meant) > 1:
+            raise JobError(
+                f"{where} has several jobs; name one: "
+                f"{', '.join(f'{where}:{name}' for name in meant)}"
+            )
+        class_name = meant[0]
+    found = jobs[class_name]
+    if issubclass(found, Pipeline):
+        check_pipeline(found)
+    else:
+        check_job(found)
+    return class_name, found
+
+
+def _without_steps(jobs: dict[str, Found]) -> list[str]:
+    """The names of those that are no steps of another one; of all, if they are all steps."""
+    pipelines = [job for job in jobs.values() if issubclass(job, Pipeline)]
+    for pipeline in pipelines:
+        check_pipeline(pipeline)
+    steps = {step_class(step) for pipeline in pipelines for step in pipeline.steps}
+    return [name for name, job in jobs.items() if job not in steps]
