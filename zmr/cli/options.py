@@ -201,7 +201,7 @@ _JOB_SETTINGS = (
         default=JobSettings().skip_bad_records,
         metavar="N",
         help="Leave out up to N records on which map raises or its process dies twice, and save "
-        "them beside the output (exit status 5).",
+        "them beside the output (exit status 5). Not for pipelines.",
     ),
 )
 

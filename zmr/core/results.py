@@ -167,9 +167,8 @@ class Results:
         else:
             times, limit = task.failures, job.spec.max_attempts
             what = "failed"
+        master.care.failed(attempt, failed, now)
         is_skipped = len(task.skips) > n_skips
-        if not is_skipped:  # otherwise it was the record
-            master.care.failed(attempt, failed, now)
         count = f"record {record + 1:,} is skipped now" if is_skipped else f"{times} of {limit}"
         master.log(Level.WARNING, f"{attempt} {what} on {name} ({count}): {failed.message}")
         if times >= limit or failed.reason is m.FailureReason.BAD_RECORDS:
