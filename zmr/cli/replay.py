@@ -36,9 +36,9 @@ from zmr.execute.capsule import Capsule, read_capsule
 def replay(folder: str, pdb: bool, output: str | None, code: str | None) -> int:
     """Run the task of the failure capsule FOLDER in this process.
 
-    A job that fails, but no pipeline, leaves such a folder in its output folder, in _failed. Edit the job's file and
-    replay until the task passes: exit status 0, and what it puts out goes to stdout, from a map as
-    Python writes keys and values. When it fails: exit status 1.
+    A job that fails (but no pipeline) leaves such a folder in its output folder, in _failed. Edit
+    the job's file and replay until the task passes: exit status 0, and what it puts out goes to
+    stdout, from a map as Python writes keys and values. When it fails: exit status 1.
 
     This runs the job's code and unpickles what is in FOLDER: replay only what you trust.
     """
