@@ -20,6 +20,8 @@ from zmr.core.steps import temporary_folder
 from zmr.data.inputs import list_inputs
 from zmr.data.skipped import keep_skipped, read_skipped
 from zmr.data.under_way import UnderWay, read_under_way
+from zmr.engines.sampling import sample_bounds
+from zmr.errors import JobError
 from zmr.execute.capsule import copy_input
 from zmr.execute.errors import TaskError
 from zmr.execute.map_task import run_map
@@ -175,6 +177,18 @@ def test_lines_that_are_no_json_are_bad_records(tmp_path: Path) -> None:
     assert [(row["record"], row["place"][-7:]) for row in skipped] == [
         ("{", "line 11"), ("[1]", "line 21"), ("{'m': 5}", "line 31"),
     ]  # fmt: skip
+
+
+def test_a_sample_is_of_the_good_records(tmp_path: Path) -> None:
+    class ByNumber(Numbers):
+        def map(self, record: dict[str, int]) -> Iterator[tuple[int, int]]:
+            yield record["n"], 1
+
+    (tmp_path / "in").write_text('{"n": 1}\n{"m": 2}\nnonsense\n{"n": 3}\n')
+    inputs = list_inputs([str(tmp_path / "in")])
+    assert sample_bounds(ByNumber(), inputs, 2, skip_bad=True) == [3]
+    with pytest.raises(JobError, match="line 3: no JSON"):
+        sample_bounds(ByNumber(), inputs, 2)
 
 
 def test_the_number_of_the_record_outlives_whoever_wrote_it(tmp_path: Path) -> None:

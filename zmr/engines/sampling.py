@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from itertools import islice
+from copy import copy
+from itertools import chain, islice
 from typing import Any
 
 from zmr.core.messages import InputFile, Split
+from zmr.data.formats import BadRecord
 from zmr.data.keys import KeyTypeError, type_of_keys
 from zmr.errors import JobError
 from zmr.job import Job, begin_task
@@ -66,9 +68,12 @@ def _keys(job: Job, split: Split, skip_bad: bool) -> Iterator[Any]:
         with suppress(*((Exception, SystemExit) if skip_bad else ())):
             yield from _keys_of_batches(job, split)
         return
-    pieces = job.input.read(split, lambda name, n: None)
-    records = (record for records, _ in pieces for record in records)
-    for record in islice(records, _RECORDS_A_PLACE):
+    records = copy(job.input)
+    records.keeps_bad = skip_bad
+    pieces = records.read(split, lambda name, n: None)
+    for record in islice(chain.from_iterable(some for some, _ in pieces), _RECORDS_A_PLACE):
+        if isinstance(record, BadRecord):
+            continue
         with suppress(*((Exception, SystemExit) if skip_bad else ())):
             yield from [key for key, _ in job.map(record) or ()]
 
