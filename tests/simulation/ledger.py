@@ -18,6 +18,7 @@ from zmr.core.states import TaskState
 if TYPE_CHECKING:
     from zmr.core.master import Master
 
+    from .draw import JobDraw
     from .worker import WorkerMachine
     from .world import World
 
@@ -113,6 +114,8 @@ class Ledger:
         self.winners: dict[TaskKey, int] = {}
         self.failures: dict[TaskKey, set[int]] = {}  # attempts that count against a task
         self.lost_inputs: dict[TaskKey, set[int]] = {}
+        self.suspects: dict[TaskKey, dict[int, int]] = {}  # records, and the attempt each killed
+        self.skips: dict[TaskKey, set[int]] = {}  # those that have killed two
         self.had_backups = False
         self._ids: dict[tuple[str, int], int] = {}  # by job and the number for people
         self._unreadable = Unreadable()
@@ -202,6 +205,7 @@ class Ledger:
             assert self.winners.get(key) == winner, f"{task}: the result is not what it was"
             failures = len(self.failures.get(key, ())), len(self.lost_inputs.get(key, ()))
             assert failures == (task.failures, task.lost_inputs), f"{task}: failures are forgotten"
+            assert set(task.skips) == self.skips.get(key, set()), f"{task}: skips are forgotten"
             for id in self._of_task.get(key, ()):
                 seen = self.attempts[id]
                 is_committer = task.committer is not None and task.committer.id == id
@@ -328,8 +332,24 @@ class Ledger:
                 self._full.append(worker)
             if failing.reason is not m.FailureReason.USER_ERROR:
                 self.peers[worker].blamed[task] = self._world.master.now
+        if failing is not None and self._is_of_bad_record(task, id, failing):
+            return
         books = self.lost_inputs if lost_input else self.failures
         books.setdefault(task, set()).add(id)
+
+    def _is_of_bad_record(self, task: TaskKey, id: int, failing: m.TaskFailed) -> bool:
+        """Whether a record has killed before, so that this is its fault."""
+        record = failing.circumstances.record
+        if record < 0 or not self._job(task).skip_bad_records:
+            return False
+        skips, suspects = self.skips.setdefault(task, set()), self.suspects.setdefault(task, {})
+        if record in suspects:
+            self.failures[task].remove(suspects.pop(record))
+            skips.add(record)
+        elif record not in skips:
+            suspects[record] = id
+            return False
+        return True
 
     def _does_well(self, peer: Peer) -> None:
         peer.blamed.clear()
@@ -342,7 +362,11 @@ class Ledger:
         if not world.is_calm_for(0.0) or seen.since_s < world.settled_at:
             return
         job = self._job(seen.task)
-        by_user = job.poisoned == (event.kind.label, event.index) and event.state == "failed"
+        is_map = event.kind is m.TaskKind.MAP
+        is_bad = job.poisoned == (event.kind.label, event.index) or (
+            is_map and job.killers_of(event.index)
+        )
+        by_user = is_bad and event.state == "failed"
         by_input = "can't read" in event.text
         # A worker takes no attempt that comes behind a later one.
         in_order = world.scenario.network.in_order
@@ -374,6 +398,7 @@ class Ledger:
         assert seen.task == (task.job_id, task.kind, task.index)
         job = self._job(seen.task)
         assert task.n_reduce == len(job.reduces_s)
+        assert set(task.skips) == self.skips.get(seen.task, set()), "other records are skipped"
         if task.kind is m.TaskKind.REDUCE:
             winners = [
                 self.winners.get((task.job_id, m.TaskKind.MAP, index))
@@ -445,6 +470,7 @@ class Ledger:
             allowed = (
                 self._may_fail(job.id, job.max_attempts)
                 or self._may_give_up(ended)
+                or self._skips_too_many(job)
                 or (world.is_interrupted and "no more jobs" in outcome.reason)
             )
             assert allowed, f"{job.id} failed without reason: {outcome.reason}"
@@ -453,11 +479,17 @@ class Ledger:
             assert asked, f"{job.id} was cancelled by nobody: {outcome.reason}"
         else:
             assert job.poisoned is None, f"{job.id} is done, although a task always fails"
+            is_too_bad = len(job.killers) > job.skip_bad_records
+            assert not is_too_bad, f"{job.id} is done, although too many records are bad"
 
     def _may_fail(self, job_id: str, max_attempts: int) -> bool:
         return any(
             len(failed) == max_attempts for key, failed in self.failures.items() if key[0] == job_id
         ) or any(len(lost) >= 20 for key, lost in self.lost_inputs.items() if key[0] == job_id)
+
+    def _skips_too_many(self, job: JobDraw) -> bool:
+        found = sum(len(skips) for key, skips in self.skips.items() if key[0] == job.id)
+        return found > job.skip_bad_records
 
     def _may_give_up(self, ended: JobEnded) -> bool:
         is_alone = all(peer.state in ("lost", "left") for peer in self.peers.values())

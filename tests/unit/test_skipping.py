@@ -180,7 +180,9 @@ def test_lines_that_are_no_json_are_bad_records(tmp_path: Path) -> None:
 
 
 def test_a_sample_is_of_the_good_records(tmp_path: Path) -> None:
-    class ByNumber(Numbers):
+    class ByNumber(Job):
+        input = JsonLines()
+
         def map(self, record: dict[str, int]) -> Iterator[tuple[int, int]]:
             yield record["n"], 1
 
