@@ -74,7 +74,8 @@ class _Parts:
         job = st.builds(
             *(m.JobSpec, jobs, TEXT, paths, st.binary(max_size=20), paths),
             *(several(st.tuples(TEXT, TEXT)), words.reduces, paths),
-            *(st.integers(1, 2**32 - 1), SECONDS, SECONDS, st.binary(max_size=20), U32),
+            *(st.integers(1, 2**32 - 1), SECONDS, SECONDS, st.binary(max_size=20)),
+            skip_bad_records=U32,
         )
         step = st.builds(m.Step, TEXT, several(st.tuples(TEXT, TEXT)), words.reduces)
         self.spec = job | st.builds(_pipeline, job, several(step), st.integers(0, 4))
