@@ -6,7 +6,6 @@ All of this goes to stderr; stdout is for results.
 from __future__ import annotations
 
 import os
-import shlex
 import sys
 import time
 from typing import TYPE_CHECKING, Self
@@ -146,7 +145,9 @@ def tell_failure(outcome: Outcome, is_kept: bool = True) -> None:
 def tell_capsules(output: str) -> None:
     """How to run a task alone by which the job with this output folder has failed."""
     for folder in capsules(output):
-        tell(f"zmr: to run that task alone: zmr replay {shlex.quote(folder)}")
+        from shlex import quote
+
+        tell(f"zmr: to run that task alone: zmr replay {quote(folder)}")
 
 
 def tell_skipped(output: str, quiet: bool, is_kept: bool = True) -> int:

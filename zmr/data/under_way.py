@@ -5,7 +5,6 @@ The slot writes it, through memory; when the slot has died, the agent reads it.
 
 from __future__ import annotations
 
-import mmap
 import os
 import struct
 from contextlib import suppress
@@ -20,6 +19,8 @@ class UnderWay:
 
     def __init__(self, path: str) -> None:
         """Raises OSError."""
+        import mmap  # few jobs need it
+
         self._path = path
         with open(path, "w+b") as file:
             file.write(_NUMBER.pack(NONE))
