@@ -198,9 +198,7 @@ class Circumstances:
     exit_status: int | None = None  # of the slot process, if that is how it ended
     signal: int | None = None  # that killed it
     peak_bytes: int = 0  # the largest resident set of the slot; 0: not known
-    record: int = (
-        -1
-    )  # the number, from 0, of the one that map was at; of a batch the last; -1: not known
+    record: int = -1  # number, from 0, of the one that map was at; of a batch the last; -1: unknown
 
 
 @dataclass(frozen=True, slots=True)
