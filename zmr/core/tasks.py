@@ -115,7 +115,7 @@ class TaskRecord:
         self.owner = b""  # the peer that did
         self.path = ""  # of the map output, which may be lost since
         self.file: OutputFile | None = None  # the published one
-        self.suspects: frozenset[int] = frozenset()  # records at which a slot has died once ...
+        self.suspects: tuple[int, ...] = ()  # records at which a slot has died once ...
         self.skips: tuple[int, ...] = ()  # ... and twice: they are left out
         self.skipped = 0  # records that the winner left out
 
@@ -131,7 +131,7 @@ class TaskRecord:
         if record in self.skips:
             return
         if record in self.suspects:
-            self.suspects -= {record}
+            self.suspects = tuple(suspect for suspect in self.suspects if suspect != record)
             self.skips += (record,)
             self.failures -= 1
             return
@@ -140,7 +140,7 @@ class TaskRecord:
         else:
             self.failures += 1
             if record >= 0:
-                self.suspects |= {record}
+                self.suspects += (record,)
         self.failed_on |= {peer}
 
     def is_result(self, attempt_id: int) -> bool:
