@@ -5,7 +5,7 @@ Most scenarios are small, so that many can be tried; few are large.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 
 from zmr.core.master import MasterSettings
@@ -30,10 +30,21 @@ class JobDraw:
     max_attempts: int
     task_timeout_s: float
     backup_after_s: float
+    skip_bad_records: int = 0
+    killers: frozenset[tuple[int, int]] = frozenset()  # maps and numbers of records that kill
 
     @property
     def work_s(self) -> float:
-        return sum(self.maps_s) + sum(self.reduces_s)
+        dying_s = 2 * sum(self.maps_s[index] for index, _ in self.killers)
+        return sum(self.maps_s) + sum(self.reduces_s) + dying_s
+
+    def killers_of(self, index: int) -> tuple[int, ...]:
+        """The numbers of the records of a map of which its slot dies."""
+        return tuple(sorted(number for of, number in self.killers if of == index))
+
+    def n_good(self, index: int) -> int:
+        """How many records of a map are good."""
+        return self.records[index] - len(self.killers_of(index))
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +96,8 @@ def draw(seed: int) -> Scenario:
     n_jobs = 1 if settings.one_job or rng.random() < 0.75 else rng.randint(2, 3)
     room = 30 if n_workers > 10 else 8
     jobs = tuple(_job(rng, number, settings, room, is_calm) for number in range(1, n_jobs + 1))
+    if not is_calm:
+        jobs = tuple(_with_killers(Random(f"killers {seed} {job.id}"), job) for job in jobs)
     disk_records = 40 if rng.random() < 0.2 and not is_calm else 1_000_000
     slots = rng.randint(1, 4)
     workers = tuple(
@@ -160,6 +173,16 @@ def _job(rng: Random, number: int, settings: MasterSettings, room: int, is_calm:
         task_timeout_s=settings.heartbeat_interval_s * rng.choice([4.0, 10.0, 30.0]),
         backup_after_s=rng.choice([0.0, 1.0, 1.0, 10.0]),
     )
+
+
+def _with_killers(rng: Random, job: JobDraw) -> JobDraw:
+    """Sometimes the job with bad records, and leave for as many of them, or for too few."""
+    records = [(index, n) for index, count in enumerate(job.records) for n in range(count)]
+    if rng.random() > 0.15 or not records or job.poisoned or job.max_attempts < 2:
+        return job
+    killers = frozenset(rng.sample(records, min(len(records), rng.randint(1, 5))))
+    limit = max(1, len(killers) + rng.choice([-1, 0, 0, 5]))
+    return replace(job, skip_bad_records=limit, killers=killers)
 
 
 def _network(rng: Random, beat_s: float, is_calm: bool) -> NetworkDraw:

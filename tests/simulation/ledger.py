@@ -15,9 +15,12 @@ from zmr.core.events import FrameReceived
 from zmr.core.jobs import JobRun
 from zmr.core.states import TaskState
 
+from .unreadable import Unreadable
+
 if TYPE_CHECKING:
     from zmr.core.master import Master
 
+    from .draw import JobDraw
     from .worker import WorkerMachine
     from .world import World
 
@@ -57,53 +60,6 @@ class Peer:
     blamed: dict[TaskKey, float] = field(default_factory=dict)  # failures since its last success
 
 
-class Unreadable:
-    """Map outputs that somebody could not read, by attempt."""
-
-    def __init__(self) -> None:
-        self._doubted: set[int] = set()  # reported, and not known to be whole
-        self._condemned: set[int] = set()  # they have to be made again
-        self._asked_at: dict[int, float] = {}
-        self._vouched: dict[int, int] = {}  # whole when this was the newest attempt of all
-
-    def reported(self, output: int, reader: int, is_own: bool) -> None:
-        """A reduce could not read it, perhaps on the worker that has it."""
-        if is_own or reader > self._vouched.get(output, reader):
-            self._condemned.add(output)
-        elif output not in self._vouched:
-            self._doubted.add(output)
-
-    def asked(self, message: m.CheckOutputs, now: float) -> None:
-        for output in message.attempts:
-            self._asked_at.setdefault(output, now)
-
-    def answered(self, message: m.OutputsChecked, newest: int) -> None:
-        asked = self._asked_at.keys() - self._vouched.keys()
-        self._condemned.update(asked & set(message.damaged))
-        for output in asked & set(message.whole) - self._condemned:
-            self._vouched[output] = newest
-            self._doubted.discard(output)
-
-    def lost(self, output: int, why: str, asked_by: float) -> None:
-        """The map runs again. There has to be a reason."""
-        asked_at = self._asked_at.pop(output, None)
-        is_overdue = asked_at is not None and asked_at <= asked_by + 1e-6
-        is_right = "can't read" not in why or output in self._condemned or is_overdue
-        assert is_right, f"the output of attempt {output & _NUMBER} is given up without a question"
-        self._doubted.discard(output)
-        self._vouched.pop(output, None)
-
-    def isdisjoint(self, outputs: list[int]) -> bool:
-        """Whether all of these may be read."""
-        return self._doubted.isdisjoint(outputs) and self._condemned.isdisjoint(outputs)
-
-    def forget(self) -> None:
-        """A new master asks anew."""
-        self._doubted.clear()
-        self._asked_at.clear()
-        self._vouched.clear()
-
-
 class Ledger:
     def __init__(self, world: World) -> None:
         self._world = world
@@ -113,6 +69,8 @@ class Ledger:
         self.winners: dict[TaskKey, int] = {}
         self.failures: dict[TaskKey, set[int]] = {}  # attempts that count against a task
         self.lost_inputs: dict[TaskKey, set[int]] = {}
+        self.suspects: dict[TaskKey, dict[int, int]] = {}  # records, and the attempt each killed
+        self.skips: dict[TaskKey, set[int]] = {}  # those that have killed two
         self.had_backups = False
         self._ids: dict[tuple[str, int], int] = {}  # by job and the number for people
         self._unreadable = Unreadable()
@@ -202,6 +160,7 @@ class Ledger:
             assert self.winners.get(key) == winner, f"{task}: the result is not what it was"
             failures = len(self.failures.get(key, ())), len(self.lost_inputs.get(key, ()))
             assert failures == (task.failures, task.lost_inputs), f"{task}: failures are forgotten"
+            assert set(task.skips) == self.skips.get(key, set()), f"{task}: skips are forgotten"
             for id in self._of_task.get(key, ()):
                 seen = self.attempts[id]
                 is_committer = task.committer is not None and task.committer.id == id
@@ -328,8 +287,24 @@ class Ledger:
                 self._full.append(worker)
             if failing.reason is not m.FailureReason.USER_ERROR:
                 self.peers[worker].blamed[task] = self._world.master.now
+        if failing is not None and self._is_of_bad_record(task, id, failing):
+            return
         books = self.lost_inputs if lost_input else self.failures
         books.setdefault(task, set()).add(id)
+
+    def _is_of_bad_record(self, task: TaskKey, id: int, failing: m.TaskFailed) -> bool:
+        """Whether a record has killed before, so that this is its fault."""
+        record = failing.circumstances.record
+        if record < 0 or not self._job(task).skip_bad_records:
+            return False
+        skips, suspects = self.skips.setdefault(task, set()), self.suspects.setdefault(task, {})
+        if record in suspects:
+            self.failures[task].remove(suspects.pop(record))
+            skips.add(record)
+        elif record not in skips:
+            suspects[record] = id
+            return False
+        return True
 
     def _does_well(self, peer: Peer) -> None:
         peer.blamed.clear()
@@ -342,7 +317,11 @@ class Ledger:
         if not world.is_calm_for(0.0) or seen.since_s < world.settled_at:
             return
         job = self._job(seen.task)
-        by_user = job.poisoned == (event.kind.label, event.index) and event.state == "failed"
+        is_map = event.kind is m.TaskKind.MAP
+        is_bad = job.poisoned == (event.kind.label, event.index) or (
+            is_map and job.killers_of(event.index)
+        )
+        by_user = is_bad and event.state == "failed"
         by_input = "can't read" in event.text
         # A worker takes no attempt that comes behind a later one.
         in_order = world.scenario.network.in_order
@@ -374,6 +353,7 @@ class Ledger:
         assert seen.task == (task.job_id, task.kind, task.index)
         job = self._job(seen.task)
         assert task.n_reduce == len(job.reduces_s)
+        assert set(task.skips) == self.skips.get(seen.task, set()), "other records are skipped"
         if task.kind is m.TaskKind.REDUCE:
             winners = [
                 self.winners.get((task.job_id, m.TaskKind.MAP, index))
@@ -445,6 +425,7 @@ class Ledger:
             allowed = (
                 self._may_fail(job.id, job.max_attempts)
                 or self._may_give_up(ended)
+                or self._skips_too_many(job)
                 or (world.is_interrupted and "no more jobs" in outcome.reason)
             )
             assert allowed, f"{job.id} failed without reason: {outcome.reason}"
@@ -453,11 +434,17 @@ class Ledger:
             assert asked, f"{job.id} was cancelled by nobody: {outcome.reason}"
         else:
             assert job.poisoned is None, f"{job.id} is done, although a task always fails"
+            is_too_bad = len(job.killers) > job.skip_bad_records
+            assert not is_too_bad, f"{job.id} is done, although too many records are bad"
 
     def _may_fail(self, job_id: str, max_attempts: int) -> bool:
         return any(
             len(failed) == max_attempts for key, failed in self.failures.items() if key[0] == job_id
         ) or any(len(lost) >= 20 for key, lost in self.lost_inputs.items() if key[0] == job_id)
+
+    def _skips_too_many(self, job: JobDraw) -> bool:
+        found = sum(len(skips) for key, skips in self.skips.items() if key[0] == job.id)
+        return found > job.skip_bad_records
 
     def _may_give_up(self, ended: JobEnded) -> bool:
         is_alone = all(peer.state in ("lost", "left") for peer in self.peers.values())

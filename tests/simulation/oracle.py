@@ -2,7 +2,7 @@
 
 Map i puts out pairs of a key and its own number; a reduce lists for every key the numbers of the
 maps that had it, in the order in which they came. An input that is lost, doubled, stale or out of
-order shows.
+order shows. Records of which slots die are left out.
 """
 
 from __future__ import annotations
@@ -31,9 +31,11 @@ class Answer:
         """What the map puts out for each partition."""
         output = self._outputs.get(index)
         if output is None:
+            killers = self.job.killers_of(index)
             pairs = [
                 ((index * 7919 + number * 104729) % _KEYS, index)
                 for number in range(self.job.records[index])
+                if number not in killers
             ]
             output = self._outputs[index] = tuple(
                 tuple(pair for pair in pairs if pair[0] % self.n_reduce == partition)
@@ -43,7 +45,7 @@ class Answer:
 
     def map_text(self, index: int) -> str:
         """The output file of a map-only job's map."""
-        return f"{self.job.id} map {index}: {self.job.records[index]}"
+        return f"{self.job.id} map {index}: {self.job.n_good(index)}"
 
     def reduce_text(self, partition: int) -> str:
         """The output file of a reduce."""
@@ -82,4 +84,4 @@ def reduced(job_id: str, partition: int, inputs: Iterable[Pairs]) -> str:
 
 def map_counters(job: JobDraw, index: int) -> tuple[tuple[str, int], ...]:
     """What the map counts."""
-    return (("maps", 1), ("records", job.records[index]))
+    return (("maps", 1), ("records", job.n_good(index)))

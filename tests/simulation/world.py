@@ -201,6 +201,10 @@ class World:
         expected = tuple((name, n) for name, n in answer.counters() if n)
         assert counters == expected, f"counted {counters}, not {expected}"
         assert outcome.totals.records_in == answer.records_in
+        killers = {index for index, _ in answer.job.killers}
+        assert {index for index, _ in outcome.skipped} == killers, (
+            "not all that is left out is told"
+        )
 
     def job_ended(self, outcome: Outcome) -> None:
         job_id = outcome.spec.job_id
@@ -270,6 +274,7 @@ def _submission(job: JobDraw) -> m.Submit:
         job.max_attempts,
         job.task_timeout_s,
         job.backup_after_s,
+        skip_bad_records=job.skip_bad_records,
     )
     inputs = tuple(m.InputFile(f"/in/{job.id}/{n}", 10, True) for n in range(len(job.maps_s)))
     return m.Submit(spec, inputs)
