@@ -1,8 +1,8 @@
 """One job on a cluster of real processes, of which one may be killed or slow.
 
-A `zmr master`, its `zmr worker`s of one slot each, and a `zmr submit`, whose time counts. Workers
-fetch map outputs over TCP, as from another machine. What happened is read from the events that the
-master publishes.
+A `zmr master`, its `zmr worker`s of one slot each, and a `zmr submit`. Workers fetch map outputs
+over TCP, as from another machine. What happened, and when, is read from the events that the master
+publishes.
 """
 
 from __future__ import annotations
@@ -71,23 +71,39 @@ class Fault:
 
 @dataclass(slots=True)
 class Course:
-    """How one run went. Times are in seconds since `zmr submit` was started."""
+    """How one run went. Times are in seconds since the first hand-out of a task."""
 
-    elapsed_s: float = 0.0
+    state: str = ""  # of the job
+    elapsed_s: float = 0.0  # until the whole job is done
     killed_at_s: float | None = None
     lost_at_s: float | None = None  # the master gave the worker's tasks to others
     lost_work_s: float = 0.0  # what the killed worker had done, and others had to do again
     backups: int = 0
     began_s: dict[tuple[TaskKind, int, int], float] = field(default_factory=dict)
     took_s: dict[tuple[TaskKind, int, int], float] = field(default_factory=dict)
+    _first_s: float | None = None  # the first hand-out, by the machine's clock
 
-    def hear(self, published: Published, since_s: float) -> None:
-        """Take in an event of the master; `since_s` is the start on its clock."""
-        event, at_s = published.event, published.time_s - since_s
+    def hear(self, published: Published) -> None:
+        """Take in an event of the master."""
+        event = published.event
+        if self._first_s is None and isinstance(event, TaskEvent):
+            self._first_s = published.time_s
+        at_s = self._since_first(published.time_s)
         if isinstance(event, WorkerEvent) and event.state == "lost":
             self.lost_at_s = at_s
-        if not isinstance(event, TaskEvent):
-            return
+        elif isinstance(event, JobEvent):
+            self.state, self.elapsed_s = event.state, at_s
+        elif isinstance(event, TaskEvent):
+            self._hear_of_task(event, at_s)
+
+    def killed(self) -> None:
+        """A worker has been killed just now."""
+        self.killed_at_s = self._since_first(time.time())
+
+    def _since_first(self, time_s: float) -> float:
+        return 0.0 if self._first_s is None else time_s - self._first_s
+
+    def _hear_of_task(self, event: TaskEvent, at_s: float) -> None:
         attempt = event.kind, event.index, event.attempt
         match event.state:
             case "running":
@@ -118,13 +134,13 @@ def _run(workload: Workload, fault: Fault, processes: Processes) -> Course:
     folder = processes.folder
     workload.write_input(folder / "in")
     address = processes.start_master()
-    odd_one = ("ZMR_BENCH_SLOWNESS", str(SLOWNESS)) if fault.slows else None
-    last = [processes.start_worker(address, odd_one)]
-    last += [processes.start_worker(address) for _ in range(workload.workers - 1)]
+    slowness = ("ZMR_BENCH_SLOWNESS", str(SLOWNESS)) if fault.slows else None
+    odd_one = processes.start_worker(address, slowness)
+    for _ in range(workload.workers - 1):
+        processes.start_worker(address)
     with Client(parse(address), _WAIT_S) as client:
         _wait_for_workers(client, workload.workers)
         course = Course()
-        began, since_s = time.monotonic(), time.time()
         job = processes.start(
             "submit",
             *("submit", f"{BENCHMARKS / 'jobs.py'}:Calls", str(folder / "in"), "--master", address),
@@ -133,16 +149,14 @@ def _run(workload: Workload, fault: Fault, processes: Processes) -> Course:
             *("-p", f"key_s={workload.reduce_s / KEYS_A_REDUCE}"),
         )
         for published in client.follow(from_start=True):
-            course.hear(published, since_s)
+            course.hear(published)
             half = course.tasks_done * 2 >= workload.maps + workload.reduces
             if fault.kills and half and course.killed_at_s is None:
-                kill(last[0])
-                course.killed_at_s = time.time() - since_s
-            if isinstance(published.event, JobEvent) and published.event.state in _ENDED:
+                kill(odd_one)
+                course.killed()
+            if course.state in _ENDED:
                 break
-    status = job.wait()
-    course.elapsed_s = time.monotonic() - began
-    if status:
+    if job.wait() or course.state != "done":
         raise RuntimeError(f"the job failed: see {folder}")
     workload.check(folder / "out")
     return course
