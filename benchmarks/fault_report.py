@@ -91,8 +91,9 @@ def section(cases: Sequence[Case], courses: Mapping[str, Sequence[Course]]) -> s
     rows = [_cells(case, costs[case.name]) for case in cases]
     rounds = max(map(len, courses.values()))
     workloads = {case.workload.workers: case.workload for case in cases}
+    times = f"Medians of {rounds} rounds, in turns" if rounds > 1 else "A single round"
     parts = [
-        f"Medians of {rounds} rounds, in turns, on {dict(describe())['processor']}. "
+        f"{times}, on {dict(describe())['processor']}. "
         + " ".join(_described(workload) for workload in workloads.values()),
         table(heads, rows),
         table(("figure", "here", "goal"), _goals(cases, costs)),

@@ -53,7 +53,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 course = run(case.workload, case.fault, folder)
                 courses[case.name].append(course)
                 remove(folder)
-                print(f"round {number}, {case.name}: {course.elapsed_s:.2f} s", file=sys.stderr)
+                done = f"{course.elapsed_s:.2f} s, {course.backups} backup tasks"
+                print(f"round {number}, {case.name}: {done}", file=sys.stderr)
     text = section(CASES, courses)
     print(text)
     if options.docs:
