@@ -18,6 +18,7 @@ from zmr.core import (
     liveness,
     master,
     membership,
+    phases,
     results,
     scheduler,
     tasks,
@@ -34,6 +35,7 @@ from zmr.core.journal import (
     JobSubmitted,
     OutputLost,
     Record,
+    StepBegun,
 )
 from zmr.core.states import JobState, WorkerState
 
@@ -378,6 +380,65 @@ def _(self: care.Care) -> None:
     pass
 
 
+# --- pipelines ---------------------------------------------------------------------------------
+
+
+@defect("a step begins before the last task of the one before", jobs.JobRun, "is_complete")
+def _(job: jobs.JobRun) -> bool:
+    last = job.maps if job.is_map_only else job.reduces
+    return job.is_active and last.remaining <= (job.has_next_step and len(last) > 1)
+
+
+@defect("a step's last file is not read by the next", jobs, "inputs_of_next")
+def _(step: m.JobSpec, files: Any, right: Any = jobs.inputs_of_next) -> Any:
+    return right(step, files)[:-1]
+
+
+@defect("the files of a step are read in another order", jobs, "inputs_of_next")
+def _(step: m.JobSpec, files: Any, right: Any = jobs.inputs_of_next) -> Any:
+    return right(step, files)[::-1]
+
+
+@defect("all steps have as many reduces as the first", jobs, "step_spec")
+def _(spec: m.JobSpec, number: int, right: Any = jobs.step_spec) -> m.JobSpec:
+    step: m.JobSpec = right(spec, number)
+    return replace(step, n_reduce=right(spec, 1).n_reduce)
+
+
+@defect("every step publishes in the output folder", jobs, "step_spec")
+def _(spec: m.JobSpec, number: int, right: Any = jobs.step_spec) -> m.JobSpec:
+    step: m.JobSpec = right(spec, number)
+    return replace(step, output=spec.output)
+
+
+@defect("what earlier steps counted is forgotten", jobs, "counters_of_all")
+def _(steps: Any, right: Any = jobs.counters_of_all) -> m.Counters:
+    counters: m.Counters = right(steps[-1:])
+    return counters
+
+
+@defect("what goes on of a complete step is not cancelled", phases.Phases, "_end_step")
+def _(self: Any, job: jobs.JobRun) -> None:
+    self._master.have_forgotten(job)
+    self._master.record(StepBegun(job.public_id))
+
+
+@defect("workers are not told that a step is over", phases.Phases, "_end_step")
+def _(self: Any, job: jobs.JobRun) -> None:
+    self._master.cancel_attempts(job.attempts.values(), "the step is complete")
+    self._master.record(StepBegun(job.public_id))
+
+
+@defect("a step goes on under the id of the one before", phases.Phases, "go_on")
+def _(self: Any, job: jobs.JobRun) -> None:
+    job.begin_next_step()
+
+
+@defect("a pipeline's results are recorded as its step's", results, "replace")
+def _(done: m.MapDone | m.ReduceDone, **_changed: Any) -> Any:
+    return done
+
+
 # --- restarts ----------------------------------------------------------------------------------
 
 
@@ -423,6 +484,7 @@ for _kind in (
     Completed,
     AttemptFailed,
     OutputLost,
+    StepBegun,
     JobClosed,
 ):
     _unwritten(_kind)

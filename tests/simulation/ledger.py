@@ -6,6 +6,7 @@ keeps its own books of workers, attempts, results and grants.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -15,9 +16,12 @@ from zmr.core.events import FrameReceived
 from zmr.core.jobs import JobRun
 from zmr.core.states import TaskState
 
+from .unreadable import Unreadable
+
 if TYPE_CHECKING:
     from zmr.core.master import Master
 
+    from .oracle import Answer
     from .worker import WorkerMachine
     from .world import World
 
@@ -25,7 +29,9 @@ TaskKey = tuple[str, m.TaskKind, int]
 
 _NUMBER = 0xFFFFFFFF  # of an attempt, in its id
 _LIVE = ("running", "committing")
+_ACTIVE = ("map", "reduce")
 _ENDED = ("done", "failed", "cancelled")
+_STEP = re.compile(r"step (\d+) of \d+: ")
 _PRESENT = ("alive", "suspect")
 _PHASES = ("queued", "map", "reduce", "done", "failed", "cancelled")
 _AGAIN = "one task at a time"  # a pause is over
@@ -57,59 +63,12 @@ class Peer:
     blamed: dict[TaskKey, float] = field(default_factory=dict)  # failures since its last success
 
 
-class Unreadable:
-    """Map outputs that somebody could not read, by attempt."""
-
-    def __init__(self) -> None:
-        self._doubted: set[int] = set()  # reported, and not known to be whole
-        self._condemned: set[int] = set()  # they have to be made again
-        self._asked_at: dict[int, float] = {}
-        self._vouched: dict[int, int] = {}  # whole when this was the newest attempt of all
-
-    def reported(self, output: int, reader: int, is_own: bool) -> None:
-        """A reduce could not read it, perhaps on the worker that has it."""
-        if is_own or reader > self._vouched.get(output, reader):
-            self._condemned.add(output)
-        elif output not in self._vouched:
-            self._doubted.add(output)
-
-    def asked(self, message: m.CheckOutputs, now: float) -> None:
-        for output in message.attempts:
-            self._asked_at.setdefault(output, now)
-
-    def answered(self, message: m.OutputsChecked, newest: int) -> None:
-        asked = self._asked_at.keys() - self._vouched.keys()
-        self._condemned.update(asked & set(message.damaged))
-        for output in asked & set(message.whole) - self._condemned:
-            self._vouched[output] = newest
-            self._doubted.discard(output)
-
-    def lost(self, output: int, why: str, asked_by: float) -> None:
-        """The map runs again. There has to be a reason."""
-        asked_at = self._asked_at.pop(output, None)
-        is_overdue = asked_at is not None and asked_at <= asked_by + 1e-6
-        is_right = "can't read" not in why or output in self._condemned or is_overdue
-        assert is_right, f"the output of attempt {output & _NUMBER} is given up without a question"
-        self._doubted.discard(output)
-        self._vouched.pop(output, None)
-
-    def isdisjoint(self, outputs: list[int]) -> bool:
-        """Whether all of these may be read."""
-        return self._doubted.isdisjoint(outputs) and self._condemned.isdisjoint(outputs)
-
-    def forget(self) -> None:
-        """A new master asks anew."""
-        self._doubted.clear()
-        self._asked_at.clear()
-        self._vouched.clear()
-
-
 class Ledger:
     def __init__(self, world: World) -> None:
         self._world = world
         self.attempts: dict[int, Seen] = {}
         self.peers: dict[str, Peer] = {}
-        self.phases: dict[str, str] = {}
+        self.phases: dict[str, tuple[int, str]] = {}  # of jobs: the step, from 1, and its state
         self.winners: dict[TaskKey, int] = {}
         self.failures: dict[TaskKey, set[int]] = {}  # attempts that count against a task
         self.lost_inputs: dict[TaskKey, set[int]] = {}
@@ -187,9 +146,11 @@ class Ledger:
             is_expected = name.encode() in known
             assert is_expected or peer.state in ("lost", "left"), f"{name} is forgotten"
             peer.state = "suspect" if is_expected else peer.state
-        for job_id, phase in self.phases.items():
+        for job_id, (step, phase) in self.phases.items():
             assert job_id in core.jobs, f"{job_id} is forgotten"
             state = core.jobs[job_id].state.value
+            is_there = state in _ENDED or core.jobs[job_id].step.step in (0, step)
+            assert is_there, f"{job_id} was in step {step}"
             assert (phase in _ENDED) == (state in _ENDED), f"{job_id} was {phase}, and is {state}"
         for job in core.active.values():
             self._compare(job)
@@ -221,19 +182,30 @@ class Ledger:
             case m.WorkerEvent(worker, state, text):
                 self._worker_event(worker, state, text)
             case m.JobEvent(job_id, state, text):
-                before = self.phases.get(job_id)
-                # It is in the journal from its first attempt on, and may have been further then.
-                again = "started again" in text
-                order = _PHASES.index
-                assert before is None or again or order(before) < order(state), f"{before}: {state}"
-                assert before not in _ENDED, f"{job_id} went on after its end"
-                self.phases[job_id] = state
-                is_right = state != "reduce" or again or self._all_maps_done(job_id)
-                assert is_right, "the maps are not complete"
+                self._job_event(job_id, state, text)
 
-    def _all_maps_done(self, job_id: str) -> bool:
-        maps = range(len(self._world.answers[job_id].job.maps_s))
-        return all((job_id, m.TaskKind.MAP, index) in self.winners for index in maps)
+    def _job_event(self, job_id: str, state: str, text: str) -> None:
+        before_step, before = self.phases.get(job_id, (1, ""))
+        told = _STEP.match(text)
+        is_told = told is not None and state in _ACTIVE
+        step = int(told[1]) if told is not None and is_told else before_step
+        # It is in the journal from its first attempt on, and may have been further then.
+        again = "started again" in text
+        is_next = (before_step, _PHASES.index(before or "queued")) < (step, _PHASES.index(state))
+        assert not before or again or is_next, f"{before} in step {before_step}: {state} in {step}"
+        assert before not in _ENDED, f"{job_id} went on after its end"
+        self.phases[job_id] = step, state
+        if state in _ACTIVE:
+            steps = self._world.jobs[job_id].steps
+            assert is_told == (len(steps) > 1), f"not told of which step: {text!r}"
+            if state == "reduce" and not again:
+                answer = self._world.answers[steps[step - 1].id]
+                assert self._are_done(answer, m.TaskKind.MAP), "the maps are not complete"
+
+    def _are_done(self, answer: Answer, kind: m.TaskKind) -> bool:
+        """Whether all tasks of this kind are complete."""
+        n = answer.n_map if kind is m.TaskKind.MAP else answer.n_reduce
+        return all((answer.step.id, kind, index) in self.winners for index in range(n))
 
     def _worker_event(self, worker: str, state: str, text: str) -> None:
         peer, world = self.peers[worker], self._world
@@ -302,7 +274,7 @@ class Ledger:
             after_s = self._world.scenario.settings.lost_after_s
             self._unreadable.lost(id, event.text, self._world.master.now - after_s)
             assert self.winners.pop(task) == id
-            assert self._job(task).reduces_s, "published output can't be lost"
+            assert self._answer(task).n_reduce, "published output can't be lost"
             assert task[1] is m.TaskKind.MAP, "published output can't be lost"
         elif event.state == "failed":
             self._failed(id, event.text)
@@ -341,8 +313,8 @@ class Ledger:
         world = self._world
         if not world.is_calm_for(0.0) or seen.since_s < world.settled_at:
             return
-        job = self._job(seen.task)
-        by_user = job.poisoned == (event.kind.label, event.index) and event.state == "failed"
+        step = self._answer(seen.task).step
+        by_user = step.poisoned == (event.kind.label, event.index) and event.state == "failed"
         by_input = "can't read" in event.text
         # A worker takes no attempt that comes behind a later one.
         in_order = world.scenario.network.in_order
@@ -372,12 +344,15 @@ class Ledger:
         seen = self.attempts[id]
         assert seen.worker == process
         assert seen.task == (task.job_id, task.kind, task.index)
-        job = self._job(seen.task)
-        assert task.n_reduce == len(job.reduces_s)
+        answer = self._answer(seen.task)
+        assert task.n_reduce == answer.n_reduce
+        if (before := answer.before) is not None:
+            kind = m.TaskKind.REDUCE if before.n_reduce else m.TaskKind.MAP
+            assert self._are_done(before, kind), "the step before is not complete"
         if task.kind is m.TaskKind.REDUCE:
             winners = [
                 self.winners.get((task.job_id, m.TaskKind.MAP, index))
-                for index in range(len(job.maps_s))
+                for index in range(answer.n_map)
             ]
             assert None not in winners, f"{task.index} was handed out without all its inputs"
             given = [source.attempt for source in task.sources]
@@ -439,11 +414,12 @@ class Ledger:
 
     def _check_end(self, ended: JobEnded) -> None:
         outcome, world = ended.outcome, self._world
-        job = world.answers[outcome.spec.job_id].job
+        job = world.jobs[outcome.spec.job_id]
+        step_ids = {step.id for step in job.steps}
         state = outcome.state.value
         if state == "failed":
             allowed = (
-                self._may_fail(job.id, job.max_attempts)
+                self._may_fail(step_ids, job.max_attempts)
                 or self._may_give_up(ended)
                 or (world.is_interrupted and "no more jobs" in outcome.reason)
             )
@@ -452,20 +428,21 @@ class Ledger:
             asked = job.id in world.cancelled or world.is_interrupted
             assert asked, f"{job.id} was cancelled by nobody: {outcome.reason}"
         else:
-            assert job.poisoned is None, f"{job.id} is done, although a task always fails"
+            is_poisoned = any(step.poisoned for step in job.steps)
+            assert not is_poisoned, f"{job.id} is done, although a task always fails"
 
-    def _may_fail(self, job_id: str, max_attempts: int) -> bool:
-        return any(
-            len(failed) == max_attempts for key, failed in self.failures.items() if key[0] == job_id
-        ) or any(len(lost) >= 20 for key, lost in self.lost_inputs.items() if key[0] == job_id)
+    def _may_fail(self, step_ids: set[str], max_attempts: int) -> bool:
+        failed = [len(ids) for key, ids in self.failures.items() if key[0] in step_ids]
+        lost = [len(ids) for key, ids in self.lost_inputs.items() if key[0] in step_ids]
+        return max_attempts in failed or max(lost, default=0) >= 20
 
     def _may_give_up(self, ended: JobEnded) -> bool:
         is_alone = all(peer.state in ("lost", "left") for peer in self.peers.values())
         limited = self._world.scenario.settings.worker_timeout_s is not None
         return ended.outcome.out_of_workers and limited and is_alone
 
-    def _job(self, task: TaskKey) -> Any:
-        return self._world.answers[task[0]].job
+    def _answer(self, task: TaskKey) -> Answer:
+        return self._world.answers[task[0]]
 
     # --- the workers ---
 
