@@ -21,7 +21,9 @@ from zmr.core import (
     phases,
     results,
     scheduler,
+    steps,
     tasks,
+    totals,
     worker,
 )
 from zmr.core import messages as m
@@ -390,37 +392,31 @@ def _(job: jobs.JobRun) -> bool:
 
 
 @defect("a step's last file is not read by the next", jobs, "inputs_of_next")
-def _(step: m.JobSpec, files: Any, right: Any = jobs.inputs_of_next) -> Any:
+def _(step: m.JobSpec, files: Any, right: Any = steps.inputs_of_next) -> Any:
     return right(step, files)[:-1]
 
 
 @defect("the files of a step are read in another order", jobs, "inputs_of_next")
-def _(step: m.JobSpec, files: Any, right: Any = jobs.inputs_of_next) -> Any:
+def _(step: m.JobSpec, files: Any, right: Any = steps.inputs_of_next) -> Any:
     return right(step, files)[::-1]
 
 
 @defect("all steps have as many reduces as the first", jobs, "step_spec")
-def _(spec: m.JobSpec, number: int, right: Any = jobs.step_spec) -> m.JobSpec:
+def _(spec: m.JobSpec, number: int, right: Any = steps.step_spec) -> m.JobSpec:
     step: m.JobSpec = right(spec, number)
     return replace(step, n_reduce=right(spec, 1).n_reduce)
 
 
 @defect("every step publishes in the output folder", jobs, "step_spec")
-def _(spec: m.JobSpec, number: int, right: Any = jobs.step_spec) -> m.JobSpec:
+def _(spec: m.JobSpec, number: int, right: Any = steps.step_spec) -> m.JobSpec:
     step: m.JobSpec = right(spec, number)
     return replace(step, output=spec.output)
 
 
 @defect("what earlier steps counted is forgotten", jobs, "counters_of_all")
-def _(steps: Any, right: Any = jobs.counters_of_all) -> m.Counters:
-    counters: m.Counters = right(steps[-1:])
+def _(done: Any, right: Any = totals.counters_of_all) -> m.Counters:
+    counters: m.Counters = right(done[-1:])
     return counters
-
-
-@defect("what goes on of a complete step is not cancelled", phases.Phases, "_end_step")
-def _(self: Any, job: jobs.JobRun) -> None:
-    self._master.have_forgotten(job)
-    self._master.record(StepBegun(job.public_id))
 
 
 @defect("workers are not told that a step is over", phases.Phases, "_end_step")

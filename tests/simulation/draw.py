@@ -109,7 +109,7 @@ def draw(seed: int) -> Scenario:
     room = 30 if n_workers > 10 else 8
     jobs = tuple(_job(rng, number, settings, room, is_calm) for number in range(1, n_jobs + 1))
     # Drawn apart, so that the others stay what they were.
-    rng_of_steps = Random(f"steps {seed}")
+    rng_of_steps = Random(f"pipelines {seed}")
     jobs = tuple(
         _pipeline(rng_of_steps, job) if rng_of_steps.random() < _PIPELINES else job for job in jobs
     )
