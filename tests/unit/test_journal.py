@@ -72,8 +72,10 @@ def outcome_of_reading(folder: Path) -> tuple[list[j.Record], str]:
 
 def read(folder: Path) -> list[j.Record]:
     journal = Journal(str(folder))
-    journal.close()
-    return journal.records
+    try:
+        return list(journal.read())
+    finally:
+        journal.close()
 
 
 # --- records -----------------------------------------------------------------------------------
