@@ -10,7 +10,8 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from itertools import islice
 
-from zmr.core.messages import MapDone, OutputFile, ReduceDone, Split, TaskKind
+from zmr.core.messages import MapDone, OutputFile, ReduceDone, TaskKind
+from zmr.core.plan import Pieces
 from zmr.core.states import ATTEMPT, TASK, AttemptState, TaskState
 
 # The median duration of a phase is that of its latest tasks, so many at most.
@@ -97,10 +98,10 @@ class TaskRecord:
         "winner",
     )
 
-    def __init__(self, kind: TaskKind, index: int, splits: tuple[Split, ...] = ()) -> None:
+    def __init__(self, kind: TaskKind, index: int, splits: Pieces = ()) -> None:
         self.kind = kind
         self.index = index
-        self.splits = splits
+        self.splits = splits  # see `plan`
         self.state = TASK.initial
         self.attempts: tuple[Attempt, ...] = ()  # the live ones
         self.lost: tuple[Attempt, ...] = ()  # those whose workers may come back
@@ -132,7 +133,7 @@ class TaskRecord:
 class TaskTable:
     """The tasks of one kind of one job."""
 
-    def __init__(self, kind: TaskKind, splits: list[tuple[Split, ...]] | int) -> None:
+    def __init__(self, kind: TaskKind, splits: list[Pieces] | int) -> None:
         self.kind = kind
         if isinstance(splits, int):
             self.tasks = [TaskRecord(kind, index) for index in range(splits)]
