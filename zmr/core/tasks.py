@@ -20,6 +20,9 @@ _DURATIONS_KEPT = 501
 # How far the queue is searched for a task that fits the worker.
 _LOOK_AHEAD = 64
 
+# One for all tasks: an empty set takes more memory than a task.
+_NOBODY: frozenset[bytes] = frozenset()
+
 
 class Attempt:
     """One hand-out of one task to one worker."""
@@ -107,7 +110,7 @@ class TaskRecord:
         self.lost: tuple[Attempt, ...] = ()  # those whose workers may come back
         self.failures = 0
         self.lost_inputs = 0  # attempts that could not read their input
-        self.failed_on: frozenset[bytes] = frozenset()  # peers that are better avoided
+        self.failed_on = _NOBODY  # peers that are better avoided
         self.committer: Attempt | None = None  # who may publish
         self.winner = 0  # the attempt that completed it last; 0: it never was complete
         self.owner = b""  # the peer that did
