@@ -19,6 +19,12 @@ class JobFailed(ZmrError):
     exit_status = 1
 
 
+class RecordsSkipped(ZmrError):
+    """The job is done, but without some records that were bad (`--skip-bad-records`)."""
+
+    exit_status = 5
+
+
 class UsageError(ZmrError):
     """The command can't be carried out as it was given; nothing was started."""
 

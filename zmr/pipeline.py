@@ -11,7 +11,7 @@ from copy import copy
 from typing import Any, TypeVar
 
 from zmr.data.shown import shown
-from zmr.errors import JobError
+from zmr.errors import JobError, UsageError
 from zmr.job import Job, check_job, create_job, parameters_of
 from zmr.parameters import unknown
 
@@ -62,6 +62,16 @@ def check_pipeline(pipeline: type[Pipeline]) -> None:
                 f"{where}, {found.__name__}, has an input of its own, but its records are the "
                 f"pairs of step {number - 1}: leave out the input"
             )
+
+
+def refuse_skipping(job: Job | Pipeline, n_records: int) -> None:
+    """Raise `UsageError` if so many bad records are to be left out of a pipeline."""
+    if n_records and isinstance(job, Pipeline):
+        names = [type(step).__name__ for step in job.jobs]
+        raise UsageError(
+            f"--skip-bad-records is not for pipelines, such as {type(job).__name__}: run its steps "
+            f"({', '.join(names)}) as jobs of their own, each reading the output of the one before"
+        )
 
 
 def _is_default(input_format: object) -> bool:

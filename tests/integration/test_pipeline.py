@@ -101,6 +101,8 @@ def test_what_fails_is_told_with_its_step(zmr: Zmr, notes: Notes, engine: str) -
     assert "ValueError: not " in ended.stderr
     if engine == "local":
         assert re.search(r"\(in map, \S+mr-out-\d, pair 1, key '.*'\)\n", ended.stderr)
+    assert "replay" not in ended.stderr  # tasks of pipelines leave nothing for it
+    assert not any((zmr.folder / "out").glob("*"))
 
 
 MAP_ONLY = """\
@@ -138,6 +140,16 @@ def test_a_pipeline_that_can_not_be_is_refused(zmr: Zmr, texts: Path) -> None:
         ended = zmr.run("run", "bad.py", texts, "-o", "out")
         assert (ended.status, ended.stdout) == (2, "")
         assert re.fullmatch(rf"zmr: {told}.*\n", ended.stderr)
+
+
+def test_a_pipeline_leaves_out_no_bad_records(zmr: Zmr, notes: Notes) -> None:
+    for engine in ("local", "inline"):
+        how = ("-o", "out", "--skip-bad-records", "2", "--engine", engine)
+        ended = zmr.run("run", *notes.job, *how)
+        assert (ended.status, ended.stdout) == (2, "")
+        assert "run its steps (Steady, ByCount) as jobs of their own" in ended.stderr
+        assert len(ended.stderr.splitlines()) == 1
+    assert not (zmr.folder / "out").exists()
 
 
 def test_a_worker_that_is_killed_in_the_second_step(

@@ -29,6 +29,7 @@ BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", flags=re.DOTALL | re.MULTILINE)
 
 SETUP = "bin/setup && .venv/bin/zmr run wordcount input/\n"
 LONGEST = ".venv/bin/zmr run longest.py input/ -o longest -r 2\n"
+REPLAY = ".venv/bin/zmr replay longest/_failed/map-0 --pdb\n"
 TOP_WORDS = ".venv/bin/zmr run topwords.py input/ | head -5\n"
 CLUSTER = """\
 bin/master --port 5555 --job wordcount input/ -o counts -r 4
@@ -92,7 +93,7 @@ def is_sorted(text: str) -> bool:
 
 
 def test_every_block_is_run_or_says_why_not() -> None:
-    assert set(blocks("sh")) == {SETUP, LONGEST, TOP_WORDS, CLUSTER, *NOT_RUN}
+    assert set(blocks("sh")) == {SETUP, LONGEST, REPLAY, TOP_WORDS, CLUSTER, *NOT_RUN}
 
 
 def test_the_first_command(zmr: Zmr, checkout: Path) -> None:
@@ -118,6 +119,27 @@ def test_a_job_of_your_own(zmr: Zmr, checkout: Path) -> None:
     texts = [path.read_text() for path in files]
     assert sorted(pairs("".join(texts))) == sorted(longest.items())
     assert all(is_sorted(text) for text in texts)
+
+
+def test_when_it_goes_wrong(zmr: Zmr, checkout: Path) -> None:
+    # Given the same job, which fails on a word of the first file
+    (job,) = (block for block in blocks("python") if "class Longest(" in block)
+    first, *others = sorted((checkout / "input").iterdir())
+    known = {word for path in others for word in path.read_text().split()}
+    bad = next(word for word in first.read_text().split() if word not in known)
+    place = "            yield word[0].lower()"
+    broken = job.replace(place, f"            assert word != {bad!r}\n{place}")
+    (checkout / "longest.py").write_text(broken)
+    failed = zmr.run(program=("sh", "-c", LONGEST), cwd=checkout)
+    assert failed.status == 1
+
+    # When its task is replayed, then it fails again; and when it is mended, it passes
+    again = zmr.run(program=("sh", "-c", REPLAY), cwd=checkout)
+    assert again.status == 1
+    assert "AssertionError" in again.stderr
+    assert "(Pdb)" in again.stdout
+    (checkout / "longest.py").write_text(job)
+    assert zmr.run(program=("sh", "-c", REPLAY), cwd=checkout).status == 0
 
 
 def test_more_than_one_step(zmr: Zmr, checkout: Path) -> None:

@@ -463,6 +463,24 @@ def _(self: master.Master, now: float, right: Any = master.Master._settle) -> li
     return sorted(actions, key=lambda action: isinstance(action, Append))
 
 
+@defect("the journal forgets of which record a slot died", master.Master, "record")
+def _(self: master.Master, record: Record, right: Any = master.Master.record) -> None:
+    right(self, record._replace(record=-1) if isinstance(record, AttemptFailed) else record)
+
+
+@defect("a record that killed once is left out", tasks.TaskRecord, "count_failure")
+def _(
+    self: tasks.TaskRecord,
+    peer: bytes,
+    lost_input: bool,
+    record: int = -1,
+    right: Any = tasks.TaskRecord.count_failure,
+) -> None:
+    right(self, peer, lost_input, record)
+    if record in self.suspects:
+        right(self, peer, lost_input, record)
+
+
 def _unwritten(kind: type) -> None:
     """Register a master that does not write such records."""
     right = master.Master.record

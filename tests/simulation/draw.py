@@ -33,10 +33,20 @@ class StepDraw:
     records: tuple[int, ...]  # of each map
     poisoned: tuple[str, int] | None  # a task that always fails: its kind and number
     sizes_bytes: tuple[int, ...] = ()  # of a pipeline: of the files that it puts out
+    killers: frozenset[tuple[int, int]] = frozenset()  # maps and numbers of records that kill
 
     @property
     def work_s(self) -> float:
-        return sum(self.maps_s) + sum(self.reduces_s)
+        dying_s = 2 * sum(self.maps_s[index] for index, _ in self.killers)
+        return sum(self.maps_s) + sum(self.reduces_s) + dying_s
+
+    def killers_of(self, index: int) -> tuple[int, ...]:
+        """The numbers of the records of a map of which its slot dies."""
+        return tuple(sorted(number for of, number in self.killers if of == index))
+
+    def n_good(self, index: int) -> int:
+        """How many records of a map are good."""
+        return self.records[index] - len(self.killers_of(index))
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +59,7 @@ class JobDraw:
     max_attempts: int
     task_timeout_s: float
     backup_after_s: float
+    skip_bad_records: int = 0
 
     @property
     def is_pipeline(self) -> bool:
@@ -108,6 +119,8 @@ def draw(seed: int) -> Scenario:
     n_jobs = 1 if settings.one_job or rng.random() < 0.75 else rng.randint(2, 3)
     room = 30 if n_workers > 10 else 8
     jobs = tuple(_job(rng, number, settings, room, is_calm) for number in range(1, n_jobs + 1))
+    if not is_calm:
+        jobs = tuple(_with_killers(Random(f"killers {seed} {job.id}"), job) for job in jobs)
     # Drawn apart, so that the others stay what they were.
     rng_of_steps = Random(f"pipelines {seed}")
     jobs = tuple(
@@ -195,8 +208,10 @@ def _job(rng: Random, number: int, settings: MasterSettings, room: int, is_calm:
 
 
 def _pipeline(rng: Random, job: JobDraw) -> JobDraw:
-    """The job as the first step of some more."""
+    """The job as the first step of some more, unless it has bad records."""
     (step,) = job.steps
+    if step.killers:
+        return job
     n_steps = rng.choice([2, 2, 3])
     longest_s = max((*step.maps_s, *step.reduces_s), default=0.5)
     poisoned_step = rng.randint(1, n_steps) if step.poisoned else 0
@@ -229,6 +244,17 @@ def pieces(size_bytes: int) -> tuple[tuple[int, int], ...]:
         return ((0, -1),)
     half = size_bytes // 2
     return ((0, half), (half, size_bytes - half))
+
+
+def _with_killers(rng: Random, job: JobDraw) -> JobDraw:
+    """Sometimes the job with bad records, and leave for as many of them, or for too few."""
+    (step,) = job.steps
+    records = [(index, n) for index, count in enumerate(step.records) for n in range(count)]
+    if rng.random() > 0.15 or not records or step.poisoned or job.max_attempts < 2:
+        return job
+    killers = frozenset(rng.sample(records, min(len(records), rng.randint(1, 5))))
+    limit = max(1, len(killers) + rng.choice([-1, 0, 0, 5]))
+    return replace(job, steps=(replace(step, killers=killers),), skip_bad_records=limit)
 
 
 def _network(rng: Random, beat_s: float, is_calm: bool) -> NetworkDraw:

@@ -21,6 +21,7 @@ from .unreadable import Unreadable
 if TYPE_CHECKING:
     from zmr.core.master import Master
 
+    from .draw import JobDraw
     from .oracle import Answer
     from .worker import WorkerMachine
     from .world import World
@@ -72,6 +73,8 @@ class Ledger:
         self.winners: dict[TaskKey, int] = {}
         self.failures: dict[TaskKey, set[int]] = {}  # attempts that count against a task
         self.lost_inputs: dict[TaskKey, set[int]] = {}
+        self.suspects: dict[TaskKey, dict[int, int]] = {}  # records, and the attempt each killed
+        self.skips: dict[TaskKey, set[int]] = {}  # those that have killed two
         self.had_backups = False
         self._ids: dict[tuple[str, int], int] = {}  # by job and the number for people
         self._unreadable = Unreadable()
@@ -163,6 +166,7 @@ class Ledger:
             assert self.winners.get(key) == winner, f"{task}: the result is not what it was"
             failures = len(self.failures.get(key, ())), len(self.lost_inputs.get(key, ()))
             assert failures == (task.failures, task.lost_inputs), f"{task}: failures are forgotten"
+            assert set(task.skips) == self.skips.get(key, set()), f"{task}: skips are forgotten"
             for id in self._of_task.get(key, ()):
                 seen = self.attempts[id]
                 is_committer = task.committer is not None and task.committer.id == id
@@ -300,8 +304,24 @@ class Ledger:
                 self._full.append(worker)
             if failing.reason is not m.FailureReason.USER_ERROR:
                 self.peers[worker].blamed[task] = self._world.master.now
+        if failing is not None and self._is_of_bad_record(task, id, failing):
+            return
         books = self.lost_inputs if lost_input else self.failures
         books.setdefault(task, set()).add(id)
+
+    def _is_of_bad_record(self, task: TaskKey, id: int, failing: m.TaskFailed) -> bool:
+        """Whether a record has killed before, so that this is its fault."""
+        record = failing.circumstances.record
+        if record < 0 or not self._answer(task).job.skip_bad_records:
+            return False
+        skips, suspects = self.skips.setdefault(task, set()), self.suspects.setdefault(task, {})
+        if record in suspects:
+            self.failures[task].remove(suspects.pop(record))
+            skips.add(record)
+        elif record not in skips:
+            suspects[record] = id
+            return False
+        return True
 
     def _does_well(self, peer: Peer) -> None:
         peer.blamed.clear()
@@ -314,7 +334,11 @@ class Ledger:
         if not world.is_calm_for(0.0) or seen.since_s < world.settled_at:
             return
         step = self._answer(seen.task).step
-        by_user = step.poisoned == (event.kind.label, event.index) and event.state == "failed"
+        is_map = event.kind is m.TaskKind.MAP
+        is_bad = step.poisoned == (event.kind.label, event.index) or (
+            is_map and step.killers_of(event.index)
+        )
+        by_user = is_bad and event.state == "failed"
         by_input = "can't read" in event.text
         # A worker takes no attempt that comes behind a later one.
         in_order = world.scenario.network.in_order
@@ -346,6 +370,7 @@ class Ledger:
         assert seen.task == (task.job_id, task.kind, task.index)
         answer = self._answer(seen.task)
         assert task.n_reduce == answer.n_reduce
+        assert set(task.skips) == self.skips.get(seen.task, set()), "other records are skipped"
         if (before := answer.before) is not None:
             kind = m.TaskKind.REDUCE if before.n_reduce else m.TaskKind.MAP
             assert self._are_done(before, kind), "the step before is not complete"
@@ -421,6 +446,7 @@ class Ledger:
             allowed = (
                 self._may_fail(step_ids, job.max_attempts)
                 or self._may_give_up(ended)
+                or self._skips_too_many(job)
                 or (world.is_interrupted and "no more jobs" in outcome.reason)
             )
             assert allowed, f"{job.id} failed without reason: {outcome.reason}"
@@ -430,11 +456,19 @@ class Ledger:
         else:
             is_poisoned = any(step.poisoned for step in job.steps)
             assert not is_poisoned, f"{job.id} is done, although a task always fails"
+            killers = sum(len(step.killers) for step in job.steps)
+            is_too_bad = killers > job.skip_bad_records
+            assert not is_too_bad, f"{job.id} is done, although too many records are bad"
 
     def _may_fail(self, step_ids: set[str], max_attempts: int) -> bool:
         failed = [len(ids) for key, ids in self.failures.items() if key[0] in step_ids]
         lost = [len(ids) for key, ids in self.lost_inputs.items() if key[0] in step_ids]
         return max_attempts in failed or max(lost, default=0) >= 20
+
+    def _skips_too_many(self, job: JobDraw) -> bool:
+        step_ids = {step.id for step in job.steps}
+        found = sum(len(skips) for key, skips in self.skips.items() if key[0] in step_ids)
+        return found > job.skip_bad_records
 
     def _may_give_up(self, ended: JobEnded) -> bool:
         is_alone = all(peer.state in ("lost", "left") for peer in self.peers.values())

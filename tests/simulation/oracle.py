@@ -2,8 +2,8 @@
 
 Map i puts out pairs of a key and its own number; a reduce lists for every key the numbers of the
 maps that had it, in the order in which they came. An input that is lost, doubled, stale or out of
-order shows. In the later steps of a pipeline the keys depend on what stands in the file that the
-map reads, which the step before has put out.
+order shows. Records of which slots die are left out. In the later steps of a pipeline the keys
+depend on what stands in the file that the map reads, which the step before has put out.
 """
 
 from __future__ import annotations
@@ -66,7 +66,9 @@ class Answer:
     def mapped(self, index: int, text: str) -> tuple[Pairs, ...]:
         """What the map makes of a file with this text."""
         first = index * 7919 + crc32(text.encode())
-        keys = [(first + n * 104729) % _KEYS for n in range(self.step.records[index])]
+        killers = self.step.killers_of(index)
+        numbers = (n for n in range(self.step.records[index]) if n not in killers)
+        keys = [(first + number * 104729) % _KEYS for number in numbers]
         return tuple(
             tuple((key, index) for key in keys if key % self.n_reduce == partition)
             for partition in range(self.n_reduce)
@@ -74,7 +76,7 @@ class Answer:
 
     def map_text(self, index: int, text: str) -> str:
         """The output file of a map-only job's map, which has read this text."""
-        records = self.step.records[index]
+        records = self.step.n_good(index)
         return f"{self.step.id} map {index}: {records}, {crc32(text.encode())}"
 
     def name(self, index: int) -> str:
@@ -150,4 +152,4 @@ def reduced(job_id: str, partition: int, inputs: Iterable[Pairs]) -> str:
 
 def map_counters(step: StepDraw, index: int) -> tuple[tuple[str, int], ...]:
     """What the map counts."""
-    return (("maps", 1), ("records", step.records[index]))
+    return (("maps", 1), ("records", step.n_good(index)))

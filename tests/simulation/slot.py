@@ -59,11 +59,12 @@ class SimulatedSlot:
         delay_s = _KILL_S * self.world.faults.rng.random()
         self.world.clock.later(delay_s, self.end, None, 9)
 
-    def end(self, status: int | None, signal: int | None) -> None:
-        """Its process ends."""
+    def end(self, status: int | None, signal: int | None, record: int = -1) -> None:
+        """Its process ends, perhaps of a record."""
         if not self.is_dead:
             self.is_dead = True
-            self.worker.slot_gone(self, SlotEnded(self.number, status, signal, 50_000_000, False))
+            ended = SlotEnded(self.number, status, signal, 50_000_000, False, record)
+            self.worker.slot_gone(self, ended)
 
     # --- one task ---
 
@@ -86,7 +87,9 @@ class SimulatedSlot:
         if number * interval_s > fate.takes_s + 1.0 or number > _MOST_PULSES:
             return
         if number > 1:
-            self._say(m.Progress(task.attempt, number, number))
+            # Where records may be left out, nobody is to think that a slow one is bad.
+            records = 0 if self.start.spec.skip_bad_records else number
+            self._say(m.Progress(task.attempt, records, number))
         self._later(interval_s, self._pulse_of, task, number + 1, fate)
 
     def _pulse_of(self, task: m.Task, number: int, fate: Fate) -> None:
@@ -117,6 +120,8 @@ class SimulatedSlot:
             self._fail(task, m.FailureReason.USER_ERROR, "ValueError: drawn")
         elif fate.end == "die":
             self.end(None, 11)
+        elif (killer := self._killer(task)) is not None:
+            self.end(None, 11, killer)
         elif task.kind is m.TaskKind.REDUCE:
             inputs = self._read_all(task)
             if inputs is not None:
@@ -135,6 +140,13 @@ class SimulatedSlot:
         if text is None:
             self._fail(task, m.FailureReason.WORKER_ERROR, "can't open the input file")
         return text
+
+    def _killer(self, task: m.Task) -> int | None:
+        """The first record of which it dies."""
+        if task.kind is m.TaskKind.REDUCE:
+            return None
+        killers = self.world.answers[task.job_id].step.killers_of(task.index)
+        return next((number for number in killers if number not in task.skips), None)
 
     def _write_map_output(self, task: m.Task, fate: Fate) -> None:
         answer = self.world.answers[task.job_id]
@@ -156,7 +168,10 @@ class SimulatedSlot:
         counters = map_counters(answer.step, task.index)
         self._finish(
             task,
-            m.MapDone(task.job_id, task.index, task.attempt, path, stats, counters),
+            m.MapDone(
+                *(task.job_id, task.index, task.attempt, path, stats, counters, None),
+                *(len(task.skips), "the last one"),
+            ),
         )
 
     # --- publishing ---
@@ -190,7 +205,10 @@ class SimulatedSlot:
             records = answer.step.records[task.index]
             stats = m.Stats(records, task.index, records, size_bytes, 1.0)
             counters = map_counters(answer.step, task.index)
-            done = m.MapDone(task.job_id, task.index, task.attempt, "", stats, counters, file)
+            done = m.MapDone(
+                *(task.job_id, task.index, task.attempt, "", stats, counters, file),
+                *(len(task.skips), "the last one"),
+            )
         else:
             stats = m.Stats(len(task.sources), 1, 1, size_bytes, 1.0)
             counters = (("reduces", 1),)

@@ -210,6 +210,10 @@ class World:
         if len(steps) > 1:
             counted = [{name: n for name, n in step.counters if n} for step in outcome.steps]
             assert counted == [{name: n for name, n in s.counters() if n} for s in steps]
+        killers = {index for index, _ in answer.step.killers}
+        assert {index for index, _ in outcome.skipped} == killers, (
+            "not all that is left out is told"
+        )
 
     def job_ended(self, outcome: Outcome) -> None:
         job_id = outcome.spec.job_id
@@ -296,6 +300,7 @@ def _submission(job: JobDraw) -> m.Submit:
         job.task_timeout_s,
         job.backup_after_s,
         steps=steps if job.is_pipeline else (),
+        skip_bad_records=job.skip_bad_records,
     )
     n_map = len(job.steps[0].maps_s)
     inputs = tuple(m.InputFile(f"/in/{job.id}/{n}", 10, True) for n in range(n_map))

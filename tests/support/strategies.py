@@ -19,6 +19,7 @@ U64 = st.integers(0, 2**64 - 1)
 I64 = st.integers(-(2**63), 2**63 - 1)
 SLOTS = st.integers(1, 10_000)
 UP_TO_A_MILLION = st.integers(0, 1_000_000)
+RECORD = st.integers(-1, 2**63 - 1)
 FINITE = st.floats(allow_nan=False, allow_infinity=False)
 SECONDS = st.floats(1e-6, 1e9)
 TEXT = st.text(st.characters(codec="utf-8"), max_size=20)
@@ -26,6 +27,9 @@ PATH = st.text(max_size=20).filter(lambda path: _is_path(path))
 NAME = st.from_regex(r"[A-Za-z0-9_-][A-Za-z0-9_.-]{0,99}", fullmatch=True)
 ENDPOINT = st.sampled_from(
     ["", "tcp://127.0.0.1:1", "tcp://[::1]:65535", "tcp://[fe80::1%eth0]:5", "tcp://a-host.b:5557"]
+)
+CIRCUMSTANCES = st.builds(
+    m.Circumstances, st.none() | st.integers(-(2**31), 2**31 - 1), st.none() | U32, U64, RECORD
 )
 LABEL = TEXT.map(lambda text: "".join(c for c in text if c.isprintable()))
 
@@ -70,7 +74,8 @@ class _Parts:
         job = st.builds(
             *(m.JobSpec, jobs, TEXT, paths, st.binary(max_size=20), paths),
             *(several(st.tuples(TEXT, TEXT)), words.reduces, paths),
-            *(st.integers(1, 2**32 - 1), SECONDS, SECONDS),
+            *(st.integers(1, 2**32 - 1), SECONDS, SECONDS, st.binary(max_size=20)),
+            skip_bad_records=U32,
         )
         step = st.builds(m.Step, TEXT, several(st.tuples(TEXT, TEXT)), words.reduces)
         self.spec = job | st.builds(_pipeline, job, several(step), st.integers(0, 4))
@@ -81,19 +86,20 @@ class _Parts:
         source = st.builds(m.MapOutput, indices, attempts, TEXT, paths, ENDPOINT)
         self.task = st.builds(
             *(m.Task, jobs, self.kinds, indices, attempts, words.reduces, paths),
-            *(several(split), several(source)),
+            *(several(split), several(source), U32, st.booleans(), several(U64)),
         )
         self.progress = st.builds(m.Progress, attempts, U64, U64, st.booleans())
         self.map_done = st.builds(
             *(m.MapDone, jobs, indices, attempts, paths, self.stats, self.counters),
-            st.none() | self.file,
+            *(st.none() | self.file, U32, TEXT),
         )
 
 
 def _pipeline(spec: m.JobSpec, steps: tuple[m.Step, ...], step: int) -> m.JobSpec:
     """The job as one of these steps, or of all of them; the ids of steps are longer."""
     job_id = spec.job_id[:90]
-    return replace(spec, job_id=job_id, steps=steps, step=min(step, len(steps)))
+    step, n_skips = min(step, len(steps)), 0 if steps else spec.skip_bad_records
+    return replace(spec, job_id=job_id, steps=steps, step=step, skip_bad_records=n_skips)
 
 
 def messages(words: Vocabulary = Vocabulary()) -> dict[type, st.SearchStrategy[m.Message]]:
@@ -103,7 +109,7 @@ def messages(words: Vocabulary = Vocabulary()) -> dict[type, st.SearchStrategy[m
     jobs, attempts, indices, paths = words.job_ids, words.attempts, words.indices, words.paths
     failed = st.builds(
         *(m.TaskFailed, jobs, kinds, indices, attempts, st.sampled_from(m.FailureReason)),
-        *(TEXT, TEXT, several(st.tuples(indices, attempts))),
+        *(TEXT, TEXT, several(st.tuples(indices, attempts)), CIRCUMSTANCES),
     )
     held = several(parts.map_done)
     inputs = several(st.builds(m.InputFile, paths, words.sizes, st.booleans()))
@@ -150,7 +156,10 @@ def published() -> st.SearchStrategy[m.Published]:
     kinds = st.sampled_from(m.TaskKind)
     event = st.one_of(
         st.builds(m.JobEvent, TEXT, TEXT, TEXT),
-        st.builds(m.TaskEvent, TEXT, kinds, U32, U64, TEXT, TEXT, TEXT),
+        st.builds(
+            *(m.TaskEvent, TEXT, kinds, U32, U64, TEXT, TEXT, TEXT),
+            *(st.none() | st.sampled_from(m.FailureReason), CIRCUMSTANCES),
+        ),
         st.builds(m.WorkerEvent, TEXT, TEXT, TEXT),
         st.builds(m.MasterEvent, TEXT, TEXT),
     )
@@ -172,8 +181,8 @@ def records() -> dict[type, st.SearchStrategy[j.Record]]:
         j.HandedOut: st.builds(j.HandedOut, NAME, kinds, U32, U64, peers),
         j.CommitGranted: st.builds(j.CommitGranted, NAME, U64),
         j.Completed: st.builds(j.Completed, of[m.MapDone] | of[m.ReduceDone]),
-        j.AttemptFailed: st.builds(j.AttemptFailed, NAME, U64, st.booleans()),
+        j.AttemptFailed: st.builds(j.AttemptFailed, NAME, U64, st.booleans(), RECORD),
         j.OutputLost: st.builds(j.OutputLost, NAME, U32, st.booleans()),
-        j.JobClosed: st.builds(j.JobClosed, parts.spec, status, TEXT, st.booleans(), TEXT),
+        j.JobClosed: st.builds(j.JobClosed, parts.spec, status, TEXT, st.booleans(), TEXT, NAME),
         j.JobForgotten: st.builds(j.JobForgotten, NAME),
     }

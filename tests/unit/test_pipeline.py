@@ -34,6 +34,7 @@ from zmr.core.steps import step_spec  # fmt: skip
 from zmr.data.inputs import list_inputs
 from zmr.engines.options import JobOptions, JobSettings
 from zmr.engines.submission import prepare
+from zmr.errors import UsageError
 from zmr.finding import load_job
 from zmr.job import input_of  # fmt: skip
 from zmr.job import output_of as writes_of
@@ -281,6 +282,18 @@ def test_a_step_may_have_its_own_number_of_partitions(tmp_path: Path) -> None:
     assert [step["job"] for step in manifest["steps"]] == ["WordCount", "Show"]
     assert manifest["stats"]["records_in"] == 2
     assert manifest["stats"]["records_out"] == 3
+
+
+def test_bad_records_of_a_pipeline_are_not_left_out(tmp_path: Path) -> None:
+    (tmp_path / "in").write_text("b\n")
+    inputs = list_inputs([str(tmp_path / "in")])
+    with pytest.raises(UsageError, match=r"run its steps .WordCount, Show. as jobs of their own"):
+        run_inline(
+            type("Tested", (Pipeline,), {"steps": [WordCount, Show]})(),
+            *(inputs, str(tmp_path / "out"), 1),
+            skip_bad_records=1,
+        )
+    assert not (tmp_path / "out").exists()
 
 
 def test_what_a_step_raises_comes_through_with_a_note_of_the_step(tmp_path: Path) -> None:

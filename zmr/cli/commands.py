@@ -17,6 +17,7 @@ COMMANDS = {
     "tail": "Print what happens, as it happens.",
     "status": "Show jobs and workers.",
     "cancel": "End a job.",
+    "replay": "Run a task that has failed once more, here.",
 }
 
 
@@ -71,5 +72,5 @@ def zmr() -> None:
     is --task-timeout 60.
 
     Exit status: 0 done, 1 the job failed, 2 usage, 3 not enough workers in time, 4 master
-    unreachable or lost, 130 or 143 ended by SIGINT or SIGTERM.
+    unreachable or lost, 5 done with bad records skipped, 130 or 143 ended by SIGINT or SIGTERM.
     """

@@ -13,7 +13,14 @@ import zmq
 
 from zmr.cli.command import Command
 from zmr.cli.options import SECONDS, insecure, job_settings, n_reduce, option, verbosity
-from zmr.cli.report import exit_status, reporter, sum_up, tell_failure
+from zmr.cli.report import (
+    exit_status,
+    reporter,
+    sum_up,
+    tell_capsules,
+    tell_failure,
+    tell_skipped,
+)
 from zmr.cli.streams import set_up_logging, tell, to_stdout
 from zmr.core.actions import Outcome
 from zmr.core.master import MasterSettings
@@ -198,6 +205,7 @@ def _serve(listening: Listening, settings: MasterSettings, journal: Journal | No
     def on_ended(outcome: Outcome) -> None:
         if outcome.traceback:
             tell(outcome.traceback.rstrip("\n"))
+        tell_capsules(outcome.spec.output)
 
     server = listening.server(settings, on_ended, journal)
     listening.reactor.run()
@@ -239,4 +247,5 @@ def _run(
         tell_failure(outcome)
     elif not quiet and at > began:
         sum_up(outcome, at - began, len(given.submit.inputs), outcome.spec.output)
-    return exit_status(outcome, server.exit_status or 0)
+    status = exit_status(outcome, server.exit_status or 0)
+    return status or tell_skipped(outcome.spec.output, quiet)

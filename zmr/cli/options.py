@@ -130,9 +130,12 @@ def job_settings(function: Callable[..., int]) -> Callable[..., int]:
         max_attempts: int,
         task_timeout: float,
         backup_after: float,
+        skip_bad_records: int,
         **others: Any,
     ) -> int:
-        settings = JobSettings(params, overwrite, max_attempts, task_timeout, backup_after)
+        settings = JobSettings(
+            *(params, overwrite, max_attempts, task_timeout, backup_after, skip_bad_records)
+        )
         return function(job_settings=settings, **others)
 
     return _all_of(_JOB_SETTINGS, with_settings)
@@ -191,6 +194,14 @@ _JOB_SETTINGS = (
         default=JobSettings().backup_after_s,
         metavar="S",
         help="Near the end of a phase, start a second attempt at tasks that run for S seconds.",
+    ),
+    option(
+        "--skip-bad-records",
+        type=click.IntRange(0, 1_000_000),
+        default=JobSettings().skip_bad_records,
+        metavar="N",
+        help="Leave out up to N records on which map raises or its process dies twice, and save "
+        "them beside the output (exit status 5). Not for pipelines.",
     ),
 )
 

@@ -5,6 +5,7 @@ All of this goes to stderr; stdout is for results.
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from typing import TYPE_CHECKING, Self
@@ -14,7 +15,9 @@ from zmr.core.actions import Outcome, StepDone
 from zmr.core.messages import JobStatus
 from zmr.core.states import JobState
 from zmr.core.steps import told
-from zmr.errors import JobFailed, NotEnoughWorkers
+from zmr.data.output import SKIPPED, capsules
+from zmr.data.skipped import read_skipped
+from zmr.errors import JobFailed, NotEnoughWorkers, RecordsSkipped
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -26,6 +29,7 @@ _BAR_AFTER_S = 0.4
 _LINE_EVERY_S = 5.0
 
 _PHASES = ("map", "reduce")
+_MOST_SKIPPED_TOLD = 10
 
 
 class Reporter:
@@ -129,11 +133,40 @@ def _figures(status: JobStatus, phase: str) -> tuple[int, int]:
     return status.reduces_done, status.n_reduce
 
 
-def tell_failure(outcome: Outcome) -> None:
+def tell_failure(outcome: Outcome, is_kept: bool = True) -> None:
     """Why the job has failed or was cancelled, with the traceback of the job's own code."""
     if outcome.traceback:
         tell(outcome.traceback.rstrip("\n"))
     tell(f"zmr: {outcome.spec.name} {outcome.state.value}: {outcome.reason}")
+    if is_kept:
+        tell_capsules(outcome.spec.output)
+
+
+def tell_capsules(output: str) -> None:
+    """How to run a task alone by which the job with this output folder has failed."""
+    for folder in capsules(output):
+        from shlex import quote
+
+        tell(f"zmr: to run that task alone: zmr replay {quote(folder)}")
+
+
+def tell_skipped(output: str, quiet: bool, is_kept: bool = True) -> int:
+    """What was left out of the finished job with this output folder; the exit status for that."""
+    skipped = read_skipped(output)
+    if not skipped:
+        return 0
+    if not quiet:
+        _list_skipped(skipped, os.path.join(output, SKIPPED) if is_kept else "")
+    return RecordsSkipped.exit_status
+
+
+def _list_skipped(skipped: list[dict[str, str]], folder: str) -> None:
+    for row in skipped[:_MOST_SKIPPED_TOLD]:
+        tell(f"  skipped: {row['error']}")
+    if len(skipped) > _MOST_SKIPPED_TOLD:
+        tell(f"  skipped: and {len(skipped) - _MOST_SKIPPED_TOLD:,} more")
+    where = folder or "with -o DIR, they are saved there"
+    tell(f"zmr: {_count(len(skipped), 'bad record')} skipped: {where}")
 
 
 def exit_status(outcome: Outcome, of_signal: int) -> int:

@@ -13,7 +13,7 @@ import click
 
 from zmr.cli.command import Command
 from zmr.cli.options import job_settings, n_reduce, option, slot_options, verbosity
-from zmr.cli.report import exit_status, reporter, sum_up, tell_failure
+from zmr.cli.report import exit_status, reporter, sum_up, tell_failure, tell_skipped
 from zmr.cli.streams import set_up_logging, tell, to_stdout
 from zmr.core.actions import Outcome, Totals
 from zmr.core.states import JobState
@@ -87,7 +87,7 @@ def run(
             prepared, outcome, of_signal = _run_local(options, slot_options, quiet)
         took_s = time.monotonic() - began
         if outcome.state is not JobState.DONE:
-            tell_failure(outcome)
+            tell_failure(outcome, is_kept=output is not None)
             return exit_status(outcome, of_signal)
         try:
             if output is None:
@@ -96,7 +96,8 @@ def run(
             if not quiet:
                 where = "" if output is None else prepared.spec.output
                 sum_up(outcome, took_s, len(prepared.inputs), where)
-    return 0
+            status = tell_skipped(options.output, quiet, is_kept=output is not None)
+    return status
 
 
 def _folder_to_print(options: SlotOptions, stack: ExitStack) -> str:
@@ -126,7 +127,10 @@ def _run_inline(options: JobOptions) -> tuple[Prepared, Outcome]:
     prepared = prepare(options)
     spec = prepared.spec
     try:
-        result = run_inline(prepared.job, prepared.inputs, spec.output, options.n_reduce, spec.name)
+        result = run_inline(
+            *(prepared.job, prepared.inputs, spec.output, options.n_reduce, spec.name),
+            spec.skip_bad_records,
+        )
     except ZmrError:
         raise
     except (Exception, SystemExit) as error:

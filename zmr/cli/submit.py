@@ -15,7 +15,7 @@ from zmr.cli.options import (
     option,
     quiet_option,
 )
-from zmr.cli.report import reporter
+from zmr.cli.report import reporter, tell_capsules, tell_skipped
 from zmr.cli.streams import tell, to_stdout
 from zmr.core.messages import JobSpec, JobStatus
 from zmr.core.states import JobState
@@ -102,7 +102,8 @@ def _follow(client: Client, job_id: str, epoch: int, quiet: bool) -> JobStatus:
 def _tell(spec: JobSpec, last: JobStatus, took_s: float, quiet: bool) -> int:
     if last.state != JobState.DONE.value:
         tell(f"zmr: {spec.name} {last.state}: {last.reason}")
+        tell_capsules(spec.output)
         return JobFailed.exit_status
     if not quiet:
         tell(f"{spec.name}: done in {took_s:.2f} s: {spec.output}")
-    return 0
+    return tell_skipped(spec.output, quiet)

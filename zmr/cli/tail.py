@@ -10,7 +10,15 @@ import click
 from zmr.cli.command import Command
 from zmr.cli.options import give_up_after, insecure, option
 from zmr.cli.streams import tell, to_stdout
-from zmr.core.messages import JobEvent, MasterEvent, Published, TaskEvent, WorkerEvent
+from zmr.core.messages import (
+    Circumstances,
+    FailureReason,
+    JobEvent,
+    MasterEvent,
+    Published,
+    TaskEvent,
+    WorkerEvent,
+)
 from zmr.net.address import parse
 from zmr.net.client import Client
 
@@ -88,4 +96,20 @@ def _json(published: Published) -> str:
         case MasterEvent():
             row |= {"event": "master"}
     row |= {"state": event.state, "text": event.text}
+    if isinstance(event, TaskEvent) and event.reason is not None:
+        row["failure"] = _failure(event.reason, event.circumstances)
     return json.dumps(row, ensure_ascii=False)
+
+
+def _failure(reason: FailureReason, known: Circumstances) -> dict[str, object]:
+    """What is known of it; what is not known is left out."""
+    row: dict[str, object] = {"reason": reason.name.lower().replace("_", " ")}
+    if known.exit_status is not None:
+        row["exit_status"] = known.exit_status
+    if known.signal is not None:
+        row["signal"] = known.signal
+    if known.peak_bytes:
+        row["peak_bytes"] = known.peak_bytes
+    if known.record >= 0:
+        row["record"] = known.record
+    return row

@@ -108,6 +108,8 @@ class Outcome:
     totals: Totals = Totals()
     out_of_workers: bool = False
     steps: tuple[StepDone, ...] = ()  # of a pipeline: those that were begun
+    failed_task: str = ""  # by which it failed: "map-17"
+    skipped: tuple[tuple[int, int], ...] = ()  # map and attempt, of those that left out records
 
 
 @dataclass(frozen=True, slots=True)

@@ -59,6 +59,7 @@ class SlotEnded:
     signal: int | None
     peak_bytes: int  # its largest resident set
     over_memory: bool  # it was killed for outgrowing its memory
+    record: int = -1  # the number of the record that its map was at; -1: not known
 
 
 @dataclass(frozen=True, slots=True)

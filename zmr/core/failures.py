@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from zmr.core.events import SlotEnded
-from zmr.core.messages import FailureReason
+from zmr.core.messages import Circumstances, FailureReason
 from zmr.core.words import megabytes
 
 # The numbers are the same on Linux and macOS. The standard module that names them is not for the
@@ -23,8 +23,23 @@ _SIGNALS = {
 }
 
 
-def slot_death(ended: SlotEnded, memory_bytes: int) -> tuple[FailureReason, str]:
-    """The reason and the text for the task that was running."""
+def slot_death(
+    ended: SlotEnded, memory_bytes: int, records_read: int = 0
+) -> tuple[FailureReason, str, Circumstances]:
+    """The reason, the text and the circumstances for the task that was running.
+
+    `records_read` is how many records it had read when it was last heard of.
+    """
+    reason, text = _reason_and_text(ended, memory_bytes)
+    if ended.record >= 0:
+        text += f", and was at record {ended.record + 1:,} of its input"
+    elif records_read:
+        text += f", and had read {records_read:,} records or more"
+    known = Circumstances(ended.exit_status, ended.signal, ended.peak_bytes, ended.record)
+    return reason, text, known
+
+
+def _reason_and_text(ended: SlotEnded, memory_bytes: int) -> tuple[FailureReason, str]:
     peak = f"it had used up to {megabytes(ended.peak_bytes)} of memory"
     if ended.over_memory:
         limit = f"more than its {megabytes(memory_bytes)} of memory (--memory)"

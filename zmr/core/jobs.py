@@ -52,12 +52,15 @@ class JobRun:
         self.in_doubt: set[bytes] = set()  # workers who were asked whether map outputs are whole
         self.reason = ""
         self.traceback = ""
+        self.failed_task = ""  # by which the job failed: "map-17"
         self.out_of_workers = False
         self._split_bytes = split_bytes
         self._steps_done: tuple[StepDone, ...] = ()
         self._sources: tuple[MapOutput, ...] | None = None
         self._counters: Counter[str] = Counter()
         self._sums = (0, 0, 0, 0)  # records and bytes in, records and bytes out
+        self._skipped = 0  # records that complete maps left out
+        self.last_skipped = ""  # where the last of them is, and why
         self._last_status: JobStatus | None = None
 
     @classmethod
@@ -66,7 +69,7 @@ class JobRun:
         job = cls(record.spec, [], record.words)
         job.state = JobState(record.status.state)
         job.reason, job.traceback = record.status.reason, record.traceback
-        job.out_of_workers = record.out_of_workers
+        job.out_of_workers, job.failed_task = record.out_of_workers, record.failed_task
         job.close()
         job._last_status = record.status
         return job
@@ -157,6 +160,9 @@ class JobRun:
             self.step.output,
             splits_of(task.splits),
             sources,
+            task.failures,
+            task.failures + len(task.attempts) + len(task.lost) >= self.spec.max_attempts,
+            task.skips,
         )
 
     def _all_sources(self, workers: WorkerTable) -> tuple[MapOutput, ...]:
@@ -197,6 +203,14 @@ class JobRun:
             and self.reduces.remaining > 0
         )
 
+    # --- bad records ---
+
+    @property
+    def skips_too_many(self) -> bool:
+        """Whether more records were or will be left out than may be."""
+        found = sum(len(task.skips) for task in self.maps.tasks if task.skips and not task.winner)
+        return self._skipped + found > self.spec.skip_bad_records
+
     # --- how it went ---
 
     def complete(self, attempt: Attempt, done: MapDone | ReduceDone, now: float) -> None:
@@ -213,6 +227,9 @@ class JobRun:
         """Add up what a task did, when it is complete for the first time."""
         for name, n in done.counters:
             self._counters[name] += n
+        if isinstance(done, MapDone) and done.skipped:
+            self._skipped += done.skipped
+            self.last_skipped = done.last_skipped
         stats, sums = done.stats, self._sums
         is_map, is_published = isinstance(done, MapDone), done.file is not None
         self._sums = (
@@ -225,7 +242,10 @@ class JobRun:
     def closing(self) -> JobClosed:
         """How it ended, for the journal."""
         spec = replace(self.spec, source=b"", bounds=b"")
-        return JobClosed(spec, self.status(), self.traceback, self.out_of_workers, self.words)
+        return JobClosed(
+            *(spec, self.status(), self.traceback, self.out_of_workers, self.words),
+            self.failed_task,
+        )
 
     def close(self) -> None:
         """Keep the status, and nothing else that takes room."""
@@ -265,6 +285,8 @@ class JobRun:
             totals_of_all(steps),
             self.out_of_workers,
             steps if self.spec.steps else (),
+            self.failed_task,
+            tuple((task.index, task.winner) for task in self.maps.tasks if task.skipped),
         )
 
     def _step_done(self) -> StepDone:

@@ -81,6 +81,7 @@ class AttemptFailed(NamedTuple):
     job_id: str
     attempt: int
     lost_input: bool  # it could not read its input, which counts apart
+    record: int = -1  # of which the slot died, where such are skipped
 
 
 class OutputLost(NamedTuple):
@@ -99,6 +100,7 @@ class JobClosed(NamedTuple):
     traceback: str
     out_of_workers: bool
     words: str
+    failed_task: str = ""  # by which it failed: "map-17"
 
 
 class JobForgotten(NamedTuple):

@@ -202,7 +202,9 @@ class Master:
         worker = self.workers.workers.get(peer)
         return worker.name if worker is not None else "a worker that is gone"
 
-    def publish_attempt(self, attempt: Attempt, text: str = "") -> None:
+    def publish_attempt(
+        self, attempt: Attempt, text: str = "", failed: m.TaskFailed | None = None
+    ) -> None:
         task = attempt.task
         self.publish(
             m.TaskEvent(
@@ -213,6 +215,8 @@ class Master:
                 attempt.state.value,
                 self.name_of(attempt.peer),
                 text,
+                failed.reason if failed is not None else None,
+                failed.circumstances if failed is not None else m.Circumstances(),
             )
         )
 

@@ -31,6 +31,7 @@ class FailureReason(IntEnum):
     WORKER_ERROR = 6  # the worker could not do its part: unreadable input, a failing disk, ...
     BAD_JOB = 7  # the job can't be loaded on the worker
     DISK_FULL = 8  # there was no room to write
+    BAD_RECORDS = 9  # more than may be skipped: ends the job at once
 
 
 # --- what a job and its tasks are --------------------------------------------------------------
@@ -75,6 +76,7 @@ class JobSpec:
     bounds: bytes = b""  # where a `Range()` cuts the keys; of a pipeline, its first step's
     steps: tuple[Step, ...] = ()  # of a pipeline
     step: int = 0  # which of them this is the spec of, from 1; 0: of the whole
+    skip_bad_records: int = 0  # so many, in all of the job, may be left out
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +102,9 @@ class Task:
     output: str
     splits: tuple[Split, ...] = ()  # a map's input
     sources: tuple[MapOutput, ...] = ()  # a reduce's input, in the order of the maps
+    failures: int = 0  # of the task, so far
+    is_last: bool = False  # another failure, here or of one that runs now, may end the job
+    skips: tuple[int, ...] = ()  # numbers of records, from 0, of which slots have died
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,6 +177,8 @@ class MapDone:
     stats: Stats
     counters: Counters = ()
     file: OutputFile | None = None  # map-only: what was committed
+    skipped: int = 0  # records that were left out
+    last_skipped: str = ""  # where the last of them is, and why
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,6 +192,16 @@ class ReduceDone:
 
 
 @dataclass(frozen=True, slots=True)
+class Circumstances:
+    """What is known of the moment of a failure, beyond its reason."""
+
+    exit_status: int | None = None  # of the slot process, if that is how it ended
+    signal: int | None = None  # that killed it
+    peak_bytes: int = 0  # the largest resident set of the slot; 0: not known
+    record: int = -1  # number, from 0, of the one that map was at; of a batch the last; -1: unknown
+
+
+@dataclass(frozen=True, slots=True)
 class TaskFailed:
     job_id: str
     kind: TaskKind
@@ -194,6 +211,7 @@ class TaskFailed:
     message: str  # one line
     traceback: str = ""
     lost: tuple[tuple[int, int], ...] = ()  # LOST_INPUT: (map index, attempt) of each
+    circumstances: Circumstances = Circumstances()
 
 
 @dataclass(frozen=True, slots=True)
@@ -379,6 +397,8 @@ class TaskEvent:
     state: str  # an attempt's state: "running", "succeeded", "failed", ...
     worker: str
     text: str = ""
+    reason: FailureReason | None = None  # why it failed, and how
+    circumstances: Circumstances = Circumstances()
 
 
 @dataclass(frozen=True, slots=True)

@@ -128,7 +128,7 @@ class Restoration:
     def _failed(self, record: AttemptFailed) -> None:
         job, attempt = self._attempt(record.job_id, record.attempt)
         job.table(attempt.task.kind).attempt_ended(attempt, "fail")
-        attempt.task.count_failure(attempt.peer, record.lost_input)
+        attempt.task.count_failure(attempt.peer, record.lost_input, record.record)
         del job.attempts[attempt.id]
 
     def _output_lost(self, record: OutputLost) -> None:

@@ -29,6 +29,13 @@ if TYPE_CHECKING:
 # A reduce that so often could not read its input does not fail by bad luck.
 _LOST_INPUTS_ALLOWED = 20
 
+# What a record can do to a slot beyond raising.
+_DEATHS = (
+    m.FailureReason.SLOT_DIED,
+    m.FailureReason.NO_PROGRESS,
+    m.FailureReason.OVER_MEMORY,
+)
+
 
 class Results:
     """The part of the master that hears of attempts. It shares the master's state."""
@@ -79,6 +86,8 @@ class Results:
             worker.takes_output(job.id, attempt.id, task.index)
         master.publish_attempt(attempt)
         master.cancel_attempts((*task.attempts, *task.lost), "another attempt was first")
+        if isinstance(done, m.MapDone) and done.skipped and job.skips_too_many:
+            self._too_many_skipped(job, job.last_skipped, now)
 
     def _is_result(self, done: m.MapDone | m.ReduceDone, kind: m.TaskKind) -> bool:
         """Whether this attempt is the one that completed the task: then this is a repetition."""
@@ -127,12 +136,17 @@ class Results:
         """A running attempt makes no progress: it is stopped, and counts as failed."""
         task = attempt.task
         message = f"no progress for {job.spec.task_timeout_s:g} s (--task-timeout)"
+        known = m.Circumstances()
+        if task.kind is m.TaskKind.MAP and attempt.progress[0]:
+            known = m.Circumstances(record=attempt.progress[0] - 1)
+            message += f", at record {attempt.progress[0]:,} of its input"
         self._master.send(attempt.peer, m.Cancel((attempt.id,), message))
         self._fail(
             job,
             attempt,
             m.TaskFailed(
-                job.id, task.kind, task.index, attempt.id, m.FailureReason.NO_PROGRESS, message
+                *(job.id, task.kind, task.index, attempt.id, m.FailureReason.NO_PROGRESS, message),
+                circumstances=known,
             ),
             now,
         )
@@ -141,10 +155,11 @@ class Results:
         master, task = self._master, attempt.task
         name = master.name_of(attempt.peer)
         master.close_attempt(attempt, "fail")
-        master.publish_attempt(attempt, failed.message)
+        master.publish_attempt(attempt, failed.message, failed)
         lost_input = failed.reason is m.FailureReason.LOST_INPUT and task.kind is m.TaskKind.REDUCE
-        master.record(AttemptFailed(job.public_id, attempt.id, lost_input))
-        task.count_failure(attempt.peer, lost_input)
+        record, n_skips = _killer(job, failed), len(task.skips)
+        master.record(AttemptFailed(job.public_id, attempt.id, lost_input, record))
+        task.count_failure(attempt.peer, lost_input, record)
         if lost_input:
             master.doubts.reported(job, attempt, failed.lost, now)
             times, limit = task.lost_inputs, _LOST_INPUTS_ALLOWED
@@ -153,12 +168,24 @@ class Results:
             times, limit = task.failures, job.spec.max_attempts
             what = "failed"
         master.care.failed(attempt, failed, now)
-        count = f"{times} of {limit}"
+        is_skipped = len(task.skips) > n_skips
+        count = f"record {record + 1:,} is skipped now" if is_skipped else f"{times} of {limit}"
         master.log(Level.WARNING, f"{attempt} {what} on {name} ({count}): {failed.message}")
-        if times >= limit:
-            job.traceback = failed.traceback
-            reason = f"{task} {what} {counted(times, 'time')}, the last on {name}: {failed.message}"
+        if times >= limit or failed.reason is m.FailureReason.BAD_RECORDS:
+            job.traceback, job.failed_task = failed.traceback, f"{task.kind.label}-{task.index}"
+            often = counted(max(times, 1), "time")
+            reason = f"{task} {what} {often}, the last on {name}: {failed.message}"
+            if job.spec.skip_bad_records and task.kind is m.TaskKind.REDUCE:
+                reason += " (--skip-bad-records is for records of map, not for keys of reduce)"
             master.end_job(job, "fail", job.told_of_step(reason), now)
+        elif is_skipped and job.skips_too_many:
+            job.failed_task = f"{task.kind.label}-{task.index}"
+            self._too_many_skipped(job, f"of {task}: {failed.message}", now)
+
+    def _too_many_skipped(self, job: JobRun, last: str, now: float) -> None:
+        most = counted(job.spec.skip_bad_records, "bad record")
+        reason = f"more than {most} (--skip-bad-records), the last: {last}"
+        self._master.end_job(job, "fail", job.told_of_step(reason), now)
 
     # --- loss and return ---
 
@@ -221,6 +248,12 @@ class Results:
             self._master.ignored["attempt is not the sender's"] += 1
             return None
         return job, attempt
+
+
+def _killer(job: JobRun, failed: m.TaskFailed) -> int:
+    """The number of the record of which the slot died, if bad records are skipped; or -1."""
+    is_death = failed.kind is m.TaskKind.MAP and failed.reason in _DEATHS
+    return failed.circumstances.record if job.spec.skip_bad_records and is_death else -1
 
 
 def _is_whole(job: JobRun, done: m.MapDone | m.ReduceDone) -> bool:

@@ -96,8 +96,11 @@ class TaskRecord:
         "lost_inputs",
         "owner",
         "path",
+        "skipped",
+        "skips",
         "splits",
         "state",
+        "suspects",
         "winner",
     )
 
@@ -116,16 +119,32 @@ class TaskRecord:
         self.owner = b""  # the peer that did
         self.path = ""  # of the map output, which may be lost since
         self.file: OutputFile | None = None  # the published one
+        self.suspects: tuple[int, ...] = ()  # records at which a slot has died once ...
+        self.skips: tuple[int, ...] = ()  # ... and twice: they are left out
+        self.skipped = 0  # records that the winner left out
 
     def __str__(self) -> str:
         return f"{self.kind.label} {self.index}"
 
-    def count_failure(self, peer: bytes, lost_input: bool) -> None:
-        """An attempt failed there."""
+    def count_failure(self, peer: bytes, lost_input: bool, record: int = -1) -> None:
+        """An attempt failed there; of this record, if that is known and may be left out.
+
+        The second failure of a record shows that it is the record's fault. So the record is left
+        out from now on, and neither failure counts against the task.
+        """
+        if record in self.skips:
+            return
+        if record in self.suspects:
+            self.suspects = tuple(suspect for suspect in self.suspects if suspect != record)
+            self.skips += (record,)
+            self.failures -= 1
+            return
         if lost_input:
             self.lost_inputs += 1
         else:
             self.failures += 1
+            if record >= 0:
+                self.suspects += (record,)
         self.failed_on |= {peer}
 
     def is_result(self, attempt_id: int) -> bool:
@@ -212,6 +231,7 @@ class TaskTable:
         self._move(task, "complete")
         task.winner, task.owner, task.file = attempt.id, attempt.peer, done.file
         task.path = done.path if isinstance(done, MapDone) else ""
+        task.skipped = done.skipped if isinstance(done, MapDone) else 0
         task.committer = None
         self.completed += 1
         self.completed_at = now

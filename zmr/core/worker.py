@@ -391,11 +391,16 @@ class WorkerCore:
         task = slot.running
         if task is not None:
             slot.tasks.popleft()
-            reason, text = slot_death(ended, self.settings.memory_bytes)
+            told = self.progress.get(task.attempt)
+            read = told.records if told is not None and task.kind is m.TaskKind.MAP else 0
+            reason, text, known = slot_death(ended, self.settings.memory_bytes, read)
             self._log(Level.WARNING, f"slot {slot.number}, {task.kind.label} {task.index}: {text}")
             self.commits.pop(task.attempt, None)
             self._report(
-                m.TaskFailed(task.job_id, task.kind, task.index, task.attempt, reason, text)
+                m.TaskFailed(
+                    *(task.job_id, task.kind, task.index, task.attempt, reason, text),
+                    circumstances=known,
+                )
             )
         self.slots.vacate(slot)
         if self._stopping:

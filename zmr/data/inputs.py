@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 
 from zmr.core.messages import InputFile
 from zmr.data.formats import InputFormat
-from zmr.data.output import SUCCESS
+from zmr.data.output import NO_INPUT
 from zmr.errors import InputError
 
 _MOST_NAMED = 10
@@ -33,7 +33,7 @@ def list_inputs(
     """
     files: list[InputFile] = []
     problems: list[str] = []
-    ignored = frozenset({SUCCESS}) | (input_format.ignored_names if input_format else frozenset())
+    ignored = NO_INPUT | (input_format.ignored_names if input_format else frozenset())
     for path in paths:
         if not path:  # of a variable that isn't set, in all likelihood: not the current folder
             problems.append("'': an empty name")

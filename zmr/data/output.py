@@ -4,6 +4,8 @@ It holds:
 
     OUT/mr-out-<partition>     one text file a partition, each appearing whole or not at all
     OUT/_SUCCESS               JSON, written last: when it is there, all of the files are
+    OUT/_skipped/              bad records that were left out (`zmr.data.skipped`)
+    OUT/_failed/<task>/        of a job that failed: what it takes to run that task again
     OUT/.zmr-<job>/            unfinished files of running attempts; of a pipeline, also what
                                goes from one step to the next; gone when the job is
 """
@@ -25,7 +27,10 @@ if TYPE_CHECKING:
     from zmr.core.actions import StepDone
 
 SUCCESS = "_SUCCESS"
-_OURS = re.compile(r"mr-out-\d+|_SUCCESS|_SUCCESS\.part|\.zmr-.*")
+SKIPPED = "_skipped"
+FAILED = "_failed"
+NO_INPUT = frozenset({SUCCESS, SKIPPED, FAILED})  # what is in an output folder beside the output
+_OURS = re.compile(r"mr-out-\d+|_SUCCESS|_SUCCESS\.part|_skipped|_failed|\.zmr-.*")
 
 
 def output_name(index: int) -> str:
@@ -37,15 +42,16 @@ def prepare_output(folder: str, overwrite: bool, inputs: Iterable[str]) -> None:
     """Make the folder exist, writable, and free of earlier output.
 
     `inputs` are the paths that the user named. With `overwrite`, what an earlier job left is
-    removed and other files stay. Raises `OutputError` if the folder holds anything and `overwrite`
-    is not given, if it can't be written to, or if it and an input lie within one another.
+    removed and other files stay; so is, in any case, what a job left that failed, if that is all.
+    Raises `OutputError` if the folder holds anything else and `overwrite` is not given, if it can't
+    be written to, or if it and an input lie within one another.
     """
     folder = os.path.abspath(folder)
     _refuse_overlap(folder, inputs)
     try:
         os.makedirs(folder, exist_ok=True)
         names = os.listdir(folder)
-        if names and not overwrite:
+        if set(names) - {FAILED, SKIPPED} and not overwrite:
             raise OutputError(
                 f"output folder {folder} is not empty: name another, or give --overwrite"
             )
@@ -145,6 +151,46 @@ def clean_temporary(folder: str, job_id: str) -> None:
         for name in os.listdir(folder):
             if name == own or name.startswith(own + "."):
                 rmtree(os.path.join(folder, name), ignore_errors=True)
+
+
+def capsule_part(folder: str, job_id: str, name: str, attempt: int) -> str:
+    """Where an attempt at the task `name` ("map-17") leaves its capsule."""
+    return os.path.join(temporary_folder(folder, job_id), f"failed-{name}.{attempt}")
+
+
+def keep_capsule(folder: str, job_id: str, name: str, told: str) -> None:
+    """Of the capsules of the task by which a job failed, keep the last, with what is `told` of it.
+
+    There need not be any, and nothing depends on it: errors are ignored.
+    """
+    temporary = temporary_folder(folder, job_id)
+    try:
+        parts = [part for part in os.listdir(temporary) if _is_capsule(part, name)]
+        if not parts:
+            return
+        last = max(parts, key=lambda part: int(part.rpartition(".")[2]))
+        final = os.path.join(folder, FAILED, name)
+        os.makedirs(os.path.dirname(final), exist_ok=True)
+        os.rename(os.path.join(temporary, last), final)
+        path = os.path.join(final, "failure.txt")
+        with open(path, "w", encoding="utf-8", errors="backslashreplace") as file:
+            file.write(told)
+    except OSError:
+        pass
+
+
+def _is_capsule(part: str, name: str) -> bool:
+    begin, _, attempt = part.rpartition(".")
+    return begin == f"failed-{name}" and attempt.isdecimal()
+
+
+def capsules(folder: str) -> list[str]:
+    """The capsules in an output folder."""
+    failed = os.path.join(folder, FAILED)
+    try:
+        return [os.path.join(failed, name) for name in sorted(os.listdir(failed))]
+    except OSError:
+        return []
 
 
 def output_files(folder: str | os.PathLike[str]) -> list[str]:

@@ -21,8 +21,9 @@ from zmr.data.keys import of_one_type, type_of_keys
 from zmr.data.output import output_name, success_manifest, write_success
 from zmr.data.output_file import describe
 from zmr.data.partition import choose
+from zmr.engines.skipping import Skipping
 from zmr.job import Job, begin_task, counters_of
-from zmr.pipeline import Pipeline
+from zmr.pipeline import Pipeline, refuse_skipping
 from zmr.reducers import Identity, Reducer
 
 Pair = tuple[Any, Any]
@@ -42,20 +43,28 @@ class InlineResult:
 
 
 def run_inline(
-    job: Job | Pipeline, inputs: Iterable[InputFile], output: str, n_reduce: int, name: str = ""
+    job: Job | Pipeline,
+    inputs: Iterable[InputFile],
+    output: str,
+    n_reduce: int,
+    name: str = "",
+    skip_bad_records: int = 0,
 ) -> InlineResult:
     """Run the job over the inputs in order, and leave its output in the folder `output`.
 
     There are `n_reduce` partitions; without any, or without reduce, all pairs go into one file as
     map yields them. `name` is what the manifest calls the job. Raises what the job raises, with a
-    note of the step if it is a pipeline.
+    note of the step if it is a pipeline. Up to `skip_bad_records` for which that is map are left
+    out and saved beside the output.
     """
+    refuse_skipping(job, skip_bad_records)
     jobs = job.jobs if isinstance(job, Pipeline) else (job,)
+    skipping = Skipping(jobs[0], output, skip_bad_records) if skip_bad_records else None
     files, partitions, steps = list(inputs), list[list[Pair]](), list[StepDone]()
     for number, step in enumerate(jobs, 1):
         source = _Files(step, files) if number == 1 else _Pairs(partitions)
         try:
-            partitions, done = _run(step, source, n_reduce)
+            partitions, done = _run(step, source, n_reduce, skipping)
         except BaseException as error:
             if isinstance(job, Pipeline):
                 error.add_note(f"in step {number} of {len(jobs)}, {type(step).__name__}")
@@ -84,16 +93,16 @@ class _Files:
     def __init__(self, job: Job, files: Iterable[InputFile]) -> None:
         self.size_bytes = 0
         self._job = job
-        self._files = files
+        self.files = files
 
     def records(self) -> Iterator[Any]:
-        for file in self._files:
+        for file in self.files:
             for records, size_bytes in self._job.input.read(Split(file.path), self._job.count):
                 yield from records
                 self.size_bytes += size_bytes
 
     def batches(self) -> Iterator[Any]:
-        for file in self._files:
+        for file in self.files:
             batches = self._job.input.read_batches(Split(file.path), self._job.count)
             for batch, size_bytes in batches:
                 yield batch
@@ -121,11 +130,16 @@ class _Pairs:
             yield batch
 
 
-def _run(job: Job, source: _Files | _Pairs, n_reduce: int) -> tuple[list[list[Pair]], StepDone]:
+def _run(
+    job: Job, source: _Files | _Pairs, n_reduce: int, skipping: Skipping | None
+) -> tuple[list[list[Pair]], StepDone]:
     """What the job puts out, partition by partition, and what it has done."""
     began = perf_counter()
     begin_task(job)
-    pairs, n_records = (_map if type(job).map is not Job.map else _map_batches)(job, source)
+    if skipping is not None and isinstance(source, _Files):
+        pairs, n_records = _map_good(job, source, skipping)
+    else:
+        pairs, n_records = (_map if type(job).map is not Job.map else _map_batches)(job, source)
     mapped = perf_counter()
     map_only = job.reduce is None or n_reduce == 0
     partitions = [pairs] if map_only else _reduce_all(job, pairs, job.reducers or n_reduce)
@@ -153,6 +167,19 @@ def _map_batches(job: Job, source: _Files | _Pairs) -> tuple[list[Pair], int]:
         pairs += _pairs_of(job.map_batch(batch))
         n_records += len(batch)
     return pairs, n_records
+
+
+def _map_good(job: Job, files: _Files, skipping: Skipping) -> tuple[list[Pair], int]:
+    """The same without the records on which map raises."""
+
+    def mapped(record: Any) -> list[Pair]:
+        if type(job).map is Job.map:
+            return _pairs_of(job.map_batch(record))
+        return [(key, value) for key, value in job.map(record) or ()]
+
+    pairs = list(skipping.good(files.files, mapped))
+    files.size_bytes = skipping.size_bytes
+    return pairs, skipping.n_records
 
 
 def _pairs_of(result: Any) -> list[Pair]:

@@ -14,6 +14,7 @@ class JobSettings:
     max_attempts: int = 4
     task_timeout_s: float = 30.0
     backup_after_s: float = 10.0
+    skip_bad_records: int = 0
 
 
 @dataclass(frozen=True, slots=True)

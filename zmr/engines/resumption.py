@@ -43,6 +43,7 @@ def words_of(options: JobOptions) -> str:
             "max attempts": settings.max_attempts,
             "task timeout": settings.task_timeout_s,
             "backup after": settings.backup_after_s,
+            "skip bad records": settings.skip_bad_records,
         }
     )
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from itertools import islice
+from contextlib import suppress
+from copy import copy
+from itertools import chain, islice
 from typing import Any
 
 from zmr.core.messages import InputFile, Split
+from zmr.data.formats import BadRecord
 from zmr.data.keys import KeyTypeError, type_of_keys
 from zmr.errors import JobError
 from zmr.job import Job, begin_task
@@ -18,15 +21,18 @@ _PLACE_BYTES = 64 * 1024
 _RECORDS_A_PLACE = 200
 
 
-def sample_bounds(job: Job, inputs: Sequence[InputFile], n_partitions: int) -> list[Any]:
+def sample_bounds(
+    job: Job, inputs: Sequence[InputFile], n_partitions: int, skip_bad: bool = False
+) -> list[Any]:
     """The first keys of the partitions after the first; fewer where keys are few.
 
     The job's own map is run, here, over a sample of the records, or its map_batch if it has no map.
-    Raises `JobError` for what goes wrong with it, and OSError.
+    Raises `JobError` for what goes wrong with it, and OSError. With `skip_bad`, records that map
+    raises on are passed over, and so are whole batches of map_batch.
     """
     try:
         begin_task(job)
-        keys = [key for split in _places(inputs) for key in _keys(job, split)]
+        keys = [key for split in _places(inputs) for key in _keys(job, split, skip_bad)]
         type_of_keys(keys)
     except (OSError, KeyTypeError):
         raise
@@ -56,16 +62,20 @@ def _places(inputs: Sequence[InputFile]) -> Iterator[Split]:
         begins += file.size_bytes
 
 
-def _keys(job: Job, split: Split) -> Iterator[Any]:
+def _keys(job: Job, split: Split, skip_bad: bool) -> Iterator[Any]:
     """The keys of the first records of the split."""
     if type(job).map is Job.map:
-        yield from _keys_of_batches(job, split)
+        with suppress(*((Exception, SystemExit) if skip_bad else ())):
+            yield from _keys_of_batches(job, split)
         return
-    pieces = job.input.read(split, lambda name, n: None)
-    records = (record for records, _ in pieces for record in records)
-    for record in islice(records, _RECORDS_A_PLACE):
-        for key, _ in job.map(record) or ():
-            yield key
+    records = copy(job.input)
+    records.keeps_bad = skip_bad
+    pieces = records.read(split, lambda name, n: None)
+    for record in islice(chain.from_iterable(some for some, _ in pieces), _RECORDS_A_PLACE):
+        if isinstance(record, BadRecord):
+            continue
+        with suppress(*((Exception, SystemExit) if skip_bad else ())):
+            yield from [key for key, _ in job.map(record) or ()]
 
 
 def _keys_of_batches(job: Job, split: Split) -> Iterator[Any]:

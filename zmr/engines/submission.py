@@ -16,7 +16,7 @@ from zmr.engines.options import JobOptions
 from zmr.errors import InputError, JobError, OutputError, UsageError
 from zmr.finding import find_job
 from zmr.job import Job
-from zmr.pipeline import Pipeline, parameters_of_steps
+from zmr.pipeline import Pipeline, parameters_of_steps, refuse_skipping
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,13 +46,15 @@ def prepare(options: JobOptions) -> Prepared:
     job = source.create(settings.params)
     jobs = job.jobs if isinstance(job, Pipeline) else (job,)
     first, last = jobs[0], jobs[-1]
+    refuse_skipping(job, settings.skip_bad_records)
     for number, later in enumerate(jobs[1:], 2):
         _refuse_sampling(number, later, options.n_reduce)
     inputs = list_inputs(options.inputs, first.input)
     output = os.path.abspath(options.output)
     bounds = b""
     if type(first.partition) is Range and n_reduce_of(first, options.n_reduce) > 1:
-        bounds = _sampled(first, inputs, n_reduce_of(first, options.n_reduce))
+        skip_bad = settings.skip_bad_records > 0
+        bounds = _sampled(first, inputs, n_reduce_of(first, options.n_reduce), skip_bad)
     prepare_output(output, settings.overwrite, options.inputs)
     spec = JobSpec(
         job_id=f"{_identifier(source.name)}-{os.urandom(4).hex()}",
@@ -68,6 +70,7 @@ def prepare(options: JobOptions) -> Prepared:
         backup_after_s=settings.backup_after_s,
         bounds=bounds,
         steps=_steps(job, options) if isinstance(job, Pipeline) else (),
+        skip_bad_records=settings.skip_bad_records,
     )
     return Prepared(spec, job, inputs)
 
@@ -95,13 +98,13 @@ def _refuse_sampling(number: int, job: Job, asked: int) -> None:
         )
 
 
-def _sampled(job: Job, inputs: Sequence[InputFile], n_reduce: int) -> bytes:
+def _sampled(job: Job, inputs: Sequence[InputFile], n_reduce: int, skip_bad: bool) -> bytes:
     """Give the job's range partitioner its bounds; the same for its spec."""
     from zmr.data.rows import keys_to_bytes
     from zmr.engines.sampling import sample_bounds
 
     try:
-        bounds = sample_bounds(job, inputs, n_reduce)
+        bounds = sample_bounds(job, inputs, n_reduce, skip_bad)
     except OSError as error:
         raise InputError(f"can't sample the input: {error}") from None
     job.partition = Range(bounds)

@@ -21,6 +21,7 @@ from zmr.data.batch_rows import from_users
 from zmr.data.keys import of_one_type, type_of_keys
 from zmr.execute.errors import users_code
 from zmr.execute.map_input import MapInput
+from zmr.execute.skipping import Skipping
 from zmr.job import Job
 from zmr.reducers import Reducer
 
@@ -36,8 +37,17 @@ _MOST_STATES = 1 << 17
 _SAMPLE = 64
 
 
-def mapped(job: Job, source: MapInput) -> Iterator[Pair]:
+def takes_batches(job: Job, skipping: Skipping | None) -> bool:
+    """Whether the records go to map_batch: not where map can tell better which of them is bad."""
+    if skipping is not None and skipping.one_by_one and type(job).map is not Job.map:
+        return False
+    return job.takes_batches
+
+
+def mapped(job: Job, source: MapInput, skipping: Skipping | None) -> Iterator[Pair]:
     """The pairs that map makes of the records."""
+    if skipping is not None:
+        return chain.from_iterable(skipping.pairs(source))
     if isgeneratorfunction(job.map):
         return chain.from_iterable(chain.from_iterable(map(job.map, r) for r in source))
     # A plain function may return None. And it may raise StopIteration by mistake, which `map`
@@ -46,27 +56,38 @@ def mapped(job: Job, source: MapInput) -> Iterator[Pair]:
     return chain.from_iterable(result for result in results if result is not None)
 
 
-def collected(job: Job, source: MapInput, memory_bytes: int) -> Iterator[Rows]:
+def collected(
+    job: Job, source: MapInput, memory_bytes: int, skipping: Skipping | None = None
+) -> Iterator[Rows]:
     """The rows that the task's records make. Raises `TaskError` and `PickleError`."""
-    if job.takes_batches:
-        return ((batch, False) for batch in batches(job, source))
-    pairs = mapped(job, source)
+    if takes_batches(job, skipping):
+        return ((batch, False) for batch in batches(job, source, skipping))
+    pairs = mapped(job, source, skipping)
     if isinstance(job.reduce, Reducer) and job.reduce.has_small_states:
         return _folded(job.reduce, pairs, source, memory_bytes)
     return _listed(pairs, source)
 
 
-def batches(job: Job, source: MapInput) -> Iterator[pa.RecordBatch]:
+def batches(job: Job, source: MapInput, skipping: Skipping | None) -> Iterator[pa.RecordBatch]:
     """The rows that map_batch makes of the records. Raises `TaskError`."""
+    if skipping is not None:
+        yield from skipping.batches(source, lambda batch: _made(job, batch))
+        return
     for batch in source.batches():
         with users_code(lambda: f"in map_batch, {source.where()}"):
-            result = job.map_batch(batch)
-            if result is None:
-                continue
-            made = from_users(result)
-            if not rows.has_values(made.schema) and not _needs_no_values(job):
-                raise TypeError("map_batch gave keys alone, which is only enough for Count()")
-        yield made
+            made = _made(job, batch)
+        if made is not None:
+            yield made
+
+
+def _made(job: Job, batch: Any) -> pa.RecordBatch | None:
+    result = job.map_batch(batch)
+    if result is None:
+        return None
+    made = from_users(result)
+    if not rows.has_values(made.schema) and not _needs_no_values(job):
+        raise TypeError("map_batch gave keys alone, which is only enough for Count()")
+    return made
 
 
 def _needs_no_values(job: Job) -> bool:

@@ -49,6 +49,13 @@ def own_memory_bytes(pid: int) -> int:
     return sum(kib) * 1024
 
 
+def peak_bytes() -> int:
+    """The largest resident set that this process had so far."""
+    import resource
+
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
 def has_children() -> bool:
     """Whether this process has any, be they ended and not reaped yet."""
     try:

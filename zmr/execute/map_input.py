@@ -64,6 +64,23 @@ class MapInput:
         """Of the record that was consumed last."""
         return self._split, self._index_at_end - length_hint(self._piece) - 1
 
+    def number(self) -> int:
+        """The number, from 0, of the record that was consumed last, in all of the task."""
+        return self.records - length_hint(self._piece) - 1
+
+    def enter_in_batch(self, at: int) -> int:
+        """Only the record at this place in the batch is consumed next. Returns its number."""
+        number = self.records - self._batch_records + at
+        self._progress.enter(number + 1, self.size_bytes, iter(()))
+        return number
+
+    def where_in_batch(self, at: int) -> str:
+        """The input and place of the record at this place in the batch."""
+        assert self._split is not None
+        index = self._index_at_end - self._batch_records + at
+        place = self._place(self._split, index)
+        return f"{self._split.path}, {place}" if place else self._split.path
+
     def where_since(self, position: Position) -> str:
         """Where the records from this position to the one that was consumed last are."""
         split, first = position

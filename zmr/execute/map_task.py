@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
+from copy import copy
+from dataclasses import replace
 from itertools import chain
 from time import perf_counter
 from typing import Any
@@ -21,13 +23,14 @@ from zmr.data.partition import Hash, Range
 from zmr.data.partitioning import Partition
 from zmr.data.shown import shown
 from zmr.data.sorting import SortBuffer
-from zmr.execute.collect import batches, collected, mapped
+from zmr.execute.collect import batches, collected, mapped, takes_batches
 from zmr.execute.combining import combiner_of
 from zmr.execute.committing import write_and_commit
 from zmr.execute.errors import TaskError, user_error, users_code, worker_error
 from zmr.execute.map_input import MapInput
 from zmr.execute.progress import TaskProgress
 from zmr.execute.reduction import Piece, lines_of, lines_of_rows
+from zmr.execute.skipping import Skipping
 from zmr.job import Job, begin_task, counters_of, input_of, output_of
 from zmr.reducers import Reducer
 
@@ -45,46 +48,82 @@ def run_map(
     progress: TaskProgress,
     commit: Callable[[], bool],
     memory_bytes: int = 0,
+    skip_bad_records: int = 0,
 ) -> MapDone | None:
     """Run a map task in about `memory_bytes` (0: the default) and leave its output in `folder`.
 
     With no reduces, the output is a text file of the job's, and None means that its commit was
-    refused. Raises `TaskError`.
+    refused. Up to `skip_bad_records` are left out and saved beside the output. Raises `TaskError`.
     """
+    if not skip_bad_records:
+        return _run(job, task, folder, progress, commit, memory_bytes, None)
+    try:
+        skipping = Skipping(job, task, skip_bad_records, folder)
+    except OSError as error:
+        raise worker_error(error, f"writing to {folder}") from error
+    done = None
+    try:
+        done = _run(job, task, folder, progress, commit, memory_bytes, skipping)
+    finally:
+        skipping.close(done is not None)
+    return done and replace(done, skipped=skipping.n, last_skipped=skipping.last)
+
+
+def _run(
+    job: Job,
+    task: Task,
+    folder: str,
+    progress: TaskProgress,
+    commit: Callable[[], bool],
+    memory_bytes: int,
+    skipping: Skipping | None,
+) -> MapDone | None:
     began = perf_counter()
     with users_code(lambda: "in setup"):
         begin_task(job)
     memory_bytes = memory_bytes or DEFAULT_MEMORY_BYTES
     records = input_of(job)
     records.fit(memory_bytes)
+    if skipping is not None:
+        records = copy(records)  # which other jobs of this process may share
+        records.keeps_bad = True
     source = MapInput(records, task.splits, job.count, progress)
     path = ""
     file: OutputFile | None = None
     if task.n_reduce == 0:
-        committed = write_and_commit(task, _lines(job, source), progress, commit)
+        pieces = _lines(job, source, skipping)
+        committed = write_and_commit(task, pieces, progress, commit)
         if committed is None:
             return None
         file, n_rows = committed
         size_bytes = file.size_bytes
     else:
         path = os.path.join(folder, map_output_name(task.job_id, task.index, task.attempt))
-        n_rows, sizes_bytes = _write_map_output(job, task, path, source, memory_bytes)
+        n_rows, sizes_bytes = _write_map_output(job, task, path, source, memory_bytes, skipping)
         size_bytes = sum(sizes_bytes)
         path = path if sizes_bytes else ""
+    if skipping is not None:
+        skipping.finish()
     elapsed_s = perf_counter() - began
     stats = Stats(source.records, source.size_bytes, n_rows, size_bytes, elapsed_s)
     return MapDone(task.job_id, task.index, task.attempt, path, stats, counters_of(job), file)
 
 
 def _write_map_output(
-    job: Job, task: Task, path: str, source: MapInput, memory_bytes: int
+    job: Job,
+    task: Task,
+    path: str,
+    source: MapInput,
+    memory_bytes: int,
+    skipping: Skipping | None,
 ) -> tuple[int, tuple[int, ...]]:
     """Run the task up to its file at `path`: the number of rows and each partition's size."""
     buffer = SortBuffer(path, task.n_reduce, _partition_of(job), combiner_of(job), memory_bytes)
     # What the job's own combine gives is of the kind that it takes.
     all_partials = not isinstance(job.reduce, Reducer)
     try:
-        for batch, are_partials in collected(job, source, memory_bytes // _DICT_SHARE):
+        made = collected(job, source, memory_bytes // _DICT_SHARE, skipping)
+        for batch, are_partials in made:
             buffer.add(batch, are_partials or all_partials)
         sizes = buffer.finish()
         return buffer.n_rows, sizes
@@ -116,10 +155,10 @@ def _partition_of(job: Job) -> Partition:
     return guarded
 
 
-def _lines(job: Job, source: MapInput) -> Iterator[Piece]:
+def _lines(job: Job, source: MapInput, skipping: Skipping | None) -> Iterator[Piece]:
     """What a job without reduce puts out."""
-    if not job.takes_batches:
-        return lines_of(mapped(job, source), output_of(job), lambda: f"in map, {source.where()}")
-    return chain.from_iterable(
-        lines_of_rows(batch, output_of(job)) for batch in batches(job, source)
-    )
+    if not takes_batches(job, skipping):
+        pairs = mapped(job, source, skipping)
+        return lines_of(pairs, output_of(job), lambda: f"in map, {source.where()}")
+    made = batches(job, source, skipping)
+    return chain.from_iterable(lines_of_rows(batch, output_of(job)) for batch in made)

@@ -22,6 +22,7 @@ from collections import deque
 from contextlib import suppress
 
 from zmr.core.messages import (
+    Circumstances,
     CommitReply,
     CommitRequest,
     FailureReason,
@@ -38,6 +39,8 @@ from zmr.core.messages import (
 from zmr.errors import JobError
 from zmr.execute.allocator import use_one_allocator
 from zmr.execute.errors import TaskError, user_error, users_traceback
+from zmr.execute.keeping import kept_for_replay
+from zmr.execute.linux import peak_bytes
 from zmr.execute.map_task import run_map
 from zmr.execute.progress import TaskProgress
 from zmr.execute.reduce_task import run_reduce
@@ -115,7 +118,7 @@ class Slot:
             data = pack(Frame(0, (result,)))
         except (ValueError, TypeError) as error:  # a counter beyond 64 bits, say
             refused = TaskError(FailureReason.WORKER_ERROR, f"the result can't be sent: {error}")
-            data = pack(Frame(0, (_failed(task, refused),)))
+            data = pack(Frame(0, (_failed(task, refused, progress),)))
         with self._lock:
             self._running = None
             self._send(data)
@@ -123,32 +126,35 @@ class Slot:
     def _attempt(
         self, job: Job | TaskError, start: StartJob, task: Task, progress: TaskProgress
     ) -> MapDone | ReduceDone | TaskFailed:
-        def commit() -> bool:
-            return self._commit(task)
-
         try:
             if isinstance(job, TaskError):
                 raise job
-            done: MapDone | ReduceDone | None
-            if task.kind is TaskKind.MAP:
-                done = run_map(job, task, start.folder, progress, commit, start.memory_bytes)
-            else:
-                done = run_reduce(
-                    *(job, task, start.folder, progress, commit, start.memory_bytes),
-                    Reading.of(start),
-                )
-            if done is None:
-                reason = FailureReason.WORKER_ERROR
-                raise TaskError(reason, "commit refused: another attempt had it")
-            return done
+            with kept_for_replay(start, task, progress):
+                done = self._run(job, start, task, progress)
+                if done is None:
+                    reason = FailureReason.WORKER_ERROR
+                    raise TaskError(reason, "commit refused: another attempt had it")
+                return done
         except TaskError as error:
-            return _failed(task, error)
+            return _failed(task, error, progress)
         except _AgentGone:
             raise
         except Exception as error:
-            return _failed(task, _bug(error))
+            return _failed(task, _bug(error), progress)
         except BaseException as error:  # sys.exit() in user code, for one
-            return _failed(task, user_error(error, f"in {task.kind.label} {task.index}"))
+            error = user_error(error, f"in {task.kind.label} {task.index}")
+            return _failed(task, error, progress)
+
+    def _run(
+        self, job: Job, start: StartJob, task: Task, progress: TaskProgress
+    ) -> MapDone | ReduceDone | None:
+        def commit() -> bool:
+            return self._commit(task)
+
+        common = (job, task, start.folder, progress, commit, start.memory_bytes)
+        if task.kind is TaskKind.MAP:
+            return run_map(*common, start.spec.skip_bad_records)
+        return run_reduce(*common, Reading.of(start))
 
     def _commit(self, task: Task) -> bool:
         """Ask whether this attempt may commit, and wait for the answer."""
@@ -230,7 +236,9 @@ def _bug(error: Exception) -> TaskError:
     return TaskError(FailureReason.WORKER_ERROR, lines[-1].strip(), "".join(lines))
 
 
-def _failed(task: Task, error: TaskError) -> TaskFailed:
+def _failed(task: Task, error: TaskError, progress: TaskProgress) -> TaskFailed:
+    is_of_record = task.kind is TaskKind.MAP and error.reason is FailureReason.USER_ERROR
+    record = progress.read()[0] - 1 if is_of_record else -1
     return TaskFailed(
         task.job_id,
         task.kind,
@@ -240,6 +248,7 @@ def _failed(task: Task, error: TaskError) -> TaskFailed:
         error.message[:_MESSAGE_CHARS],
         error.traceback[-_TRACEBACK_CHARS:],
         error.lost,
+        Circumstances(peak_bytes=peak_bytes(), record=record),
     )
 
 

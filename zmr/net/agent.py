@@ -10,7 +10,7 @@ import os
 import socket as std_socket
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from zmr.core import messages as m
@@ -26,8 +26,10 @@ from zmr.core.actions import (
     StartSlot,
     WorkerAction,
 )
-from zmr.core.events import FrameReceived, StopRequested, WorkerEvent
+from zmr.core.events import FrameReceived, SlotEnded, StopRequested, WorkerEvent
 from zmr.core.worker import WorkerCore, WorkerSettings
+from zmr.data.names import under_way_name
+from zmr.data.under_way import read_under_way
 from zmr.errors import MasterLost
 from zmr.execute.pool import SlotPool
 from zmr.net.checker import OutputChecker
@@ -98,7 +100,17 @@ class Agent:
 
     def handle(self, event: WorkerEvent) -> None:
         """Feed the core an event and do what it decides."""
+        if isinstance(event, SlotEnded):
+            event = self._with_record(event)
         self._perform(self.core.handle(event, self._reactor.clock()))
+
+    def _with_record(self, ended: SlotEnded) -> SlotEnded:
+        """With the number of the record that the slot was at, if it left that."""
+        task = self.core.slots[ended.slot].running
+        if task is None or not self.core.jobs[task.job_id].skip_bad_records:
+            return ended
+        path = os.path.join(self._folder.path, task.job_id, under_way_name(task.attempt))
+        return replace(ended, record=read_under_way(path))
 
     def next_deadline(self) -> float | None:
         """The core's."""

@@ -32,7 +32,14 @@ from zmr.core.actions import (
 )
 from zmr.core.events import FrameReceived, MasterEvent, OutputCompleted, StopRequested
 from zmr.core.master import Master, MasterSettings
-from zmr.data.output import clean_temporary, stats_of, success_manifest, write_success
+from zmr.data.output import (
+    clean_temporary,
+    keep_capsule,
+    stats_of,
+    success_manifest,
+    write_success,
+)
+from zmr.data.skipped import keep_skipped
 from zmr.net.publisher import Publisher
 from zmr.net.reactor import Reactor
 from zmr.net.router import LINGER_MS, Peers
@@ -123,7 +130,7 @@ class MasterServer:
         self._perform(self.core.restore(journal.read(), self._reactor.clock()))
         for job in self.core.jobs.values():
             if job.has_ended:  # perhaps just before the end of the last start
-                clean_temporary(job.spec.output, job.id)
+                end_output(job.outcome(job.state))
         self.flush()
 
     # --- in ---
@@ -194,6 +201,7 @@ class MasterServer:
     def _complete_output(self, outcome: Outcome) -> None:
         error = ""
         try:
+            keep_skipped(outcome.spec.output, outcome.spec.job_id, outcome.skipped)
             write_success(outcome.spec.output, manifest_of(outcome))
         except OSError as failure:
             error = f"can't complete the output in {outcome.spec.output}: {failure.strerror}"
@@ -212,7 +220,7 @@ class MasterServer:
                 if isinstance(effect, CompleteOutput):
                     self._complete_output(outcome)
                 else:
-                    clean_temporary(outcome.spec.output, outcome.spec.job_id)
+                    end_output(outcome)
                     self._on_ended(outcome)
 
     def flush(self) -> None:
@@ -225,6 +233,15 @@ class MasterServer:
             self._peers.send(peer, self.core.epoch, messages)
         self._outbox.clear()
         self.publisher.flush()
+
+
+def end_output(outcome: Outcome) -> None:
+    """Leave nothing of an ended job in its output folder but what is for people."""
+    spec = outcome.spec
+    if outcome.failed_task:
+        told = f"{outcome.reason}\n\n{outcome.traceback}".rstrip("\n") + "\n"
+        keep_capsule(spec.output, spec.job_id, outcome.failed_task, told)
+    clean_temporary(spec.output, spec.job_id)
 
 
 def manifest_of(outcome: Outcome) -> dict[str, object]:

@@ -13,6 +13,7 @@ from typing import Any
 from google.protobuf.message import DecodeError
 
 from zmr.core import messages as m
+from zmr.wire import published as p
 from zmr.wire import records as r
 from zmr.wire import scan, specs
 from zmr.wire import zmr_pb2 as pb
@@ -85,7 +86,7 @@ def decode_only(parts: Sequence[bytes]) -> m.Frame:
 def encode_events(epoch: int, events: Iterable[m.Published]) -> bytes:
     """The bytes of what one turn published."""
     encoded: bytes = pb.Events(
-        version=VERSION, epoch=epoch, events=[r.published(event) for event in events]
+        version=VERSION, epoch=epoch, events=[p.published(event) for event in events]
     ).SerializeToString()
     return encoded
 
@@ -93,7 +94,7 @@ def encode_events(epoch: int, events: Iterable[m.Published]) -> bytes:
 def decode_events(data: bytes | memoryview) -> tuple[int, tuple[m.Published, ...]]:
     """The epoch and the events. Raises `BadFrame`."""
     parsed = _parse(pb.Events, data)
-    return parsed.epoch, tuple(r.read_published(event) for event in parsed.events)
+    return parsed.epoch, tuple(p.read_published(event) for event in parsed.events)
 
 
 def _parse(kind: Any, data: bytes | memoryview) -> Any:
@@ -171,7 +172,7 @@ _ENCODERS: dict[type, Callable[[Any], pb.Message]] = {
     ),
     m.GetSnapshot: lambda v: pb.Message(get_snapshot=pb.GetSnapshot(after_seq=v.after_seq)),
     m.Submitted: lambda v: pb.Message(submitted=pb.Submitted(job_id=v.job_id)),
-    m.Snapshot: lambda v: pb.Message(snapshot=r.snapshot(v)),
+    m.Snapshot: lambda v: pb.Message(snapshot=p.snapshot(v)),
     m.StartJob: lambda v: pb.Message(
         start_job=pb.StartJob(
             spec=specs.spec(v.spec),
@@ -222,7 +223,7 @@ _DECODERS: dict[str, Callable[[Any], m.Message]] = {
     "cancel_job": lambda v: m.CancelJob(v.job_id, v.reason),
     "get_snapshot": lambda v: m.GetSnapshot(v.after_seq),
     "submitted": lambda v: m.Submitted(v.job_id),
-    "snapshot": r.read_snapshot,
+    "snapshot": p.read_snapshot,
     "start_job": lambda v: m.StartJob(
         *(specs.read_spec(v.spec), r.read_path(v.folder), v.memory_bytes, v.progress_interval_s),
         v.no_direct_read,

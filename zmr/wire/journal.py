@@ -56,6 +56,7 @@ def _read_closed(closed: pb.JobClosed) -> j.JobClosed:
         closed.traceback,
         closed.out_of_workers,
         closed.words,
+        closed.failed_task,
     )
 
 
@@ -83,7 +84,12 @@ _ENCODERS: dict[type, Callable[[Any], pb.JournalRecord]] = {
     ),
     j.Completed: _completed,
     j.AttemptFailed: lambda v: pb.JournalRecord(
-        attempt_failed=pb.AttemptFailed(job_id=v.job_id, attempt=v.attempt, lost_input=v.lost_input)
+        attempt_failed=pb.AttemptFailed(
+            job_id=v.job_id,
+            attempt=v.attempt,
+            lost_input=v.lost_input,
+            record=v.record if v.record >= 0 else None,
+        )
     ),
     j.OutputLost: lambda v: pb.JournalRecord(
         output_lost=pb.OutputLost(job_id=v.job_id, id=v.task, may_return=v.may_return)
@@ -95,6 +101,7 @@ _ENCODERS: dict[type, Callable[[Any], pb.JournalRecord]] = {
             traceback=r.text(v.traceback),
             out_of_workers=v.out_of_workers,
             words=r.text(v.words),
+            failed_task=v.failed_task,
         )
     ),
     j.JobForgotten: lambda v: pb.JournalRecord(job_forgotten=pb.JobForgotten(job_id=v.job_id)),
@@ -115,7 +122,9 @@ _DECODERS: dict[str, Callable[[Any], j.Record]] = {
     "commit_granted": lambda v: j.CommitGranted(v.job_id, v.attempt),
     "map_completed": lambda v: j.Completed(r.read_map_done(v)),
     "reduce_completed": lambda v: j.Completed(r.read_reduce_done(v)),
-    "attempt_failed": lambda v: j.AttemptFailed(v.job_id, v.attempt, v.lost_input),
+    "attempt_failed": lambda v: j.AttemptFailed(
+        v.job_id, v.attempt, v.lost_input, v.record if v.HasField("record") else -1
+    ),
     "output_lost": lambda v: j.OutputLost(v.job_id, v.id, v.may_return),
     "job_closed": _read_closed,
     "job_forgotten": lambda v: j.JobForgotten(v.job_id),

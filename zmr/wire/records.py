@@ -131,6 +131,9 @@ def task(task: m.Task) -> pb.Task:
             )
             for source in task.sources
         ],
+        failures=task.failures,
+        is_last=task.is_last,
+        skips=task.skips,
     )
 
 
@@ -155,6 +158,9 @@ def read_task(task: pb.Task) -> m.Task:
             )
             for source in task.sources
         ),
+        failures=task.failures,
+        is_last=task.is_last,
+        skips=tuple(several(task.skips, "records")),
     )
 
 
@@ -202,6 +208,8 @@ def map_done(done: m.MapDone) -> pb.MapDone:
         stats=stats(done.stats),
         counters=counters(done.counters),
         file=None if done.file is None else file(done.file),
+        skipped=done.skipped,
+        last_skipped=text(done.last_skipped),
     )
 
 
@@ -214,6 +222,8 @@ def read_map_done(done: pb.MapDone) -> m.MapDone:
         stats=read_stats(done.stats),
         counters=read_counters(done.counters),
         file=read_file(done.file) if done.HasField("file") else None,
+        skipped=done.skipped,
+        last_skipped=done.last_skipped,
     )
 
 
@@ -249,6 +259,7 @@ def task_failed(failed: m.TaskFailed) -> pb.TaskFailed:
         message=text(failed.message),
         traceback=text(failed.traceback),
         lost=[pb.LostOutput(id=index, attempt=attempt) for index, attempt in failed.lost],
+        circumstances=circumstances(failed.circumstances),
     )
 
 
@@ -262,6 +273,25 @@ def read_task_failed(failed: pb.TaskFailed) -> m.TaskFailed:
         message=failed.message,
         traceback=failed.traceback,
         lost=tuple((lost.id, lost.attempt) for lost in several(failed.lost, "lost outputs")),
+        circumstances=read_circumstances(failed.circumstances),
+    )
+
+
+def circumstances(known: m.Circumstances) -> pb.Circumstances:
+    return pb.Circumstances(
+        exit_status=known.exit_status,
+        signal=known.signal,
+        peak_bytes=known.peak_bytes,
+        record=known.record if known.record >= 0 else None,
+    )
+
+
+def read_circumstances(known: pb.Circumstances) -> m.Circumstances:
+    return m.Circumstances(
+        known.exit_status if known.HasField("exit_status") else None,
+        known.signal if known.HasField("signal") else None,
+        known.peak_bytes,
+        known.record if known.HasField("record") else -1,
     )
 
 
@@ -343,86 +373,3 @@ def read_job_status(status: pb.JobStatus) -> m.JobStatus:
         status.step,
         status.n_steps,
     )
-
-
-def snapshot(snapshot: m.Snapshot) -> pb.Snapshot:
-    return pb.Snapshot(
-        seq=snapshot.seq,
-        events_address=snapshot.events_address,
-        jobs=[job_status(job) for job in snapshot.jobs],
-        workers=[
-            pb.WorkerStatus(
-                name=worker.name, state=worker.state, slots=worker.slots, running=worker.running
-            )
-            for worker in snapshot.workers
-        ],
-        events=[published(event) for event in snapshot.events],
-    )
-
-
-def read_snapshot(snapshot: pb.Snapshot) -> m.Snapshot:
-    return m.Snapshot(
-        seq=snapshot.seq,
-        events_address=snapshot.events_address,
-        jobs=tuple(read_job_status(job) for job in snapshot.jobs),
-        workers=tuple(
-            m.WorkerStatus(worker.name, worker.state, worker.slots, worker.running)
-            for worker in snapshot.workers
-        ),
-        events=tuple(read_published(event) for event in snapshot.events),
-    )
-
-
-# --- events ------------------------------------------------------------------------------------
-
-
-def published(published: m.Published) -> pb.Published:
-    event = published.event
-    match event:
-        case m.JobEvent():
-            job = pb.JobEvent(job_id=event.job_id, state=event.state, text=text(event.text))
-            return pb.Published(seq=published.seq, time_s=published.time_s, job=job)
-        case m.TaskEvent():
-            task = pb.TaskEvent(
-                job_id=event.job_id,
-                type=enum(event.kind),
-                id=event.index,
-                attempt=event.attempt,
-                state=event.state,
-                worker=event.worker,
-                text=text(event.text),
-            )
-            return pb.Published(seq=published.seq, time_s=published.time_s, task=task)
-        case m.WorkerEvent():
-            worker = pb.WorkerEvent(worker=event.worker, state=event.state, text=text(event.text))
-            return pb.Published(seq=published.seq, time_s=published.time_s, worker=worker)
-        case m.MasterEvent():
-            master = pb.MasterEvent(state=event.state, text=text(event.text))
-            return pb.Published(seq=published.seq, time_s=published.time_s, master=master)
-
-
-def read_published(published: pb.Published) -> m.Published:
-    event: m.Event
-    match published.WhichOneof("event"):
-        case "job":
-            job = published.job
-            event = m.JobEvent(job.job_id, job.state, job.text)
-        case "task":
-            task = published.task
-            event = m.TaskEvent(
-                task.job_id,
-                kind(task.type),
-                task.id,
-                task.attempt,
-                task.state,
-                task.worker,
-                task.text,
-            )
-        case "worker":
-            worker = published.worker
-            event = m.WorkerEvent(worker.worker, worker.state, worker.text)
-        case "master":
-            event = m.MasterEvent(published.master.state, published.master.text)
-        case _:
-            raise BadFrame("an event of an unknown kind")
-    return m.Published(published.seq, published.time_s, event)

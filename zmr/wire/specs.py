@@ -47,6 +47,7 @@ def spec(spec: m.JobSpec) -> pb.JobSpec:
         bounds=spec.bounds,
         steps=[step(each) for each in spec.steps],
         step=spec.step,
+        skip_bad_records=spec.skip_bad_records,
     )
 
 
@@ -54,6 +55,8 @@ def read_spec(spec: pb.JobSpec) -> m.JobSpec:
     if spec.max_attempts < 1 or not spec.task_timeout_s > 0 or not spec.backup_after_s >= 0:
         raise BadFrame("a job with limits that make no sense")
     steps = bounded(len(spec.steps), MAX_STEPS, "steps")
+    if steps and spec.skip_bad_records:
+        raise BadFrame("a pipeline that leaves out bad records")
     if steps and not spec.step:
         name(f"{spec.job_id}.{steps}", "job id")  # of the last step
     return m.JobSpec(
@@ -71,6 +74,7 @@ def read_spec(spec: pb.JobSpec) -> m.JobSpec:
         bounds=spec.bounds,
         steps=tuple(map(read_step, spec.steps)),
         step=bounded(spec.step, steps, "as the number of a step"),
+        skip_bad_records=spec.skip_bad_records,
     )
 
 

@@ -24,6 +24,7 @@ class FailureReason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     FAILURE_REASON_WORKER_ERROR: _ClassVar[FailureReason]
     FAILURE_REASON_BAD_JOB: _ClassVar[FailureReason]
     FAILURE_REASON_DISK_FULL: _ClassVar[FailureReason]
+    FAILURE_REASON_BAD_RECORDS: _ClassVar[FailureReason]
 TASK_KIND_UNSPECIFIED: TaskKind
 TASK_KIND_MAP: TaskKind
 TASK_KIND_REDUCE: TaskKind
@@ -36,6 +37,7 @@ FAILURE_REASON_LOST_INPUT: FailureReason
 FAILURE_REASON_WORKER_ERROR: FailureReason
 FAILURE_REASON_BAD_JOB: FailureReason
 FAILURE_REASON_DISK_FULL: FailureReason
+FAILURE_REASON_BAD_RECORDS: FailureReason
 
 class Frame(_message.Message):
     __slots__ = ("version", "epoch", "messages")
@@ -136,7 +138,7 @@ class Step(_message.Message):
     def __init__(self, name: _Optional[str] = ..., params: _Optional[_Iterable[_Union[Param, _Mapping]]] = ..., n_reduce: _Optional[int] = ...) -> None: ...
 
 class JobSpec(_message.Message):
-    __slots__ = ("job_id", "name", "reference", "source", "search_path", "params", "n_reduce", "output", "max_attempts", "task_timeout_s", "backup_after_s", "bounds", "steps", "step")
+    __slots__ = ("job_id", "name", "reference", "source", "search_path", "params", "n_reduce", "output", "max_attempts", "task_timeout_s", "backup_after_s", "bounds", "steps", "step", "skip_bad_records")
     JOB_ID_FIELD_NUMBER: _ClassVar[int]
     NAME_FIELD_NUMBER: _ClassVar[int]
     REFERENCE_FIELD_NUMBER: _ClassVar[int]
@@ -151,6 +153,7 @@ class JobSpec(_message.Message):
     BOUNDS_FIELD_NUMBER: _ClassVar[int]
     STEPS_FIELD_NUMBER: _ClassVar[int]
     STEP_FIELD_NUMBER: _ClassVar[int]
+    SKIP_BAD_RECORDS_FIELD_NUMBER: _ClassVar[int]
     job_id: str
     name: str
     reference: bytes
@@ -165,7 +168,8 @@ class JobSpec(_message.Message):
     bounds: bytes
     steps: _containers.RepeatedCompositeFieldContainer[Step]
     step: int
-    def __init__(self, job_id: _Optional[str] = ..., name: _Optional[str] = ..., reference: _Optional[bytes] = ..., source: _Optional[bytes] = ..., search_path: _Optional[bytes] = ..., params: _Optional[_Iterable[_Union[Param, _Mapping]]] = ..., n_reduce: _Optional[int] = ..., output: _Optional[bytes] = ..., max_attempts: _Optional[int] = ..., task_timeout_s: _Optional[float] = ..., backup_after_s: _Optional[float] = ..., bounds: _Optional[bytes] = ..., steps: _Optional[_Iterable[_Union[Step, _Mapping]]] = ..., step: _Optional[int] = ...) -> None: ...
+    skip_bad_records: int
+    def __init__(self, job_id: _Optional[str] = ..., name: _Optional[str] = ..., reference: _Optional[bytes] = ..., source: _Optional[bytes] = ..., search_path: _Optional[bytes] = ..., params: _Optional[_Iterable[_Union[Param, _Mapping]]] = ..., n_reduce: _Optional[int] = ..., output: _Optional[bytes] = ..., max_attempts: _Optional[int] = ..., task_timeout_s: _Optional[float] = ..., backup_after_s: _Optional[float] = ..., bounds: _Optional[bytes] = ..., steps: _Optional[_Iterable[_Union[Step, _Mapping]]] = ..., step: _Optional[int] = ..., skip_bad_records: _Optional[int] = ...) -> None: ...
 
 class MapOutput(_message.Message):
     __slots__ = ("index", "attempt", "host", "path", "shuffle_address")
@@ -182,7 +186,7 @@ class MapOutput(_message.Message):
     def __init__(self, index: _Optional[int] = ..., attempt: _Optional[int] = ..., host: _Optional[str] = ..., path: _Optional[bytes] = ..., shuffle_address: _Optional[str] = ...) -> None: ...
 
 class Task(_message.Message):
-    __slots__ = ("job_id", "type", "id", "attempt", "n_reduce", "output", "inputs", "sources")
+    __slots__ = ("job_id", "type", "id", "attempt", "n_reduce", "output", "inputs", "sources", "failures", "is_last", "skips")
     JOB_ID_FIELD_NUMBER: _ClassVar[int]
     TYPE_FIELD_NUMBER: _ClassVar[int]
     ID_FIELD_NUMBER: _ClassVar[int]
@@ -191,6 +195,9 @@ class Task(_message.Message):
     OUTPUT_FIELD_NUMBER: _ClassVar[int]
     INPUTS_FIELD_NUMBER: _ClassVar[int]
     SOURCES_FIELD_NUMBER: _ClassVar[int]
+    FAILURES_FIELD_NUMBER: _ClassVar[int]
+    IS_LAST_FIELD_NUMBER: _ClassVar[int]
+    SKIPS_FIELD_NUMBER: _ClassVar[int]
     job_id: str
     type: TaskKind
     id: int
@@ -199,7 +206,10 @@ class Task(_message.Message):
     output: bytes
     inputs: _containers.RepeatedCompositeFieldContainer[Split]
     sources: _containers.RepeatedCompositeFieldContainer[MapOutput]
-    def __init__(self, job_id: _Optional[str] = ..., type: _Optional[_Union[TaskKind, str]] = ..., id: _Optional[int] = ..., attempt: _Optional[int] = ..., n_reduce: _Optional[int] = ..., output: _Optional[bytes] = ..., inputs: _Optional[_Iterable[_Union[Split, _Mapping]]] = ..., sources: _Optional[_Iterable[_Union[MapOutput, _Mapping]]] = ...) -> None: ...
+    failures: int
+    is_last: bool
+    skips: _containers.RepeatedScalarFieldContainer[int]
+    def __init__(self, job_id: _Optional[str] = ..., type: _Optional[_Union[TaskKind, str]] = ..., id: _Optional[int] = ..., attempt: _Optional[int] = ..., n_reduce: _Optional[int] = ..., output: _Optional[bytes] = ..., inputs: _Optional[_Iterable[_Union[Split, _Mapping]]] = ..., sources: _Optional[_Iterable[_Union[MapOutput, _Mapping]]] = ..., failures: _Optional[int] = ..., is_last: _Optional[bool] = ..., skips: _Optional[_Iterable[int]] = ...) -> None: ...
 
 class Stats(_message.Message):
     __slots__ = ("records_in", "bytes_in", "records_out", "bytes_out", "elapsed_s")
@@ -280,7 +290,7 @@ class Heartbeat(_message.Message):
     def __init__(self, credit: _Optional[int] = ..., progress: _Optional[_Iterable[_Union[Progress, _Mapping]]] = ..., jobs: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class MapDone(_message.Message):
-    __slots__ = ("job_id", "id", "attempt", "path", "stats", "counters", "file")
+    __slots__ = ("job_id", "id", "attempt", "path", "stats", "counters", "file", "skipped", "last_skipped")
     JOB_ID_FIELD_NUMBER: _ClassVar[int]
     ID_FIELD_NUMBER: _ClassVar[int]
     ATTEMPT_FIELD_NUMBER: _ClassVar[int]
@@ -288,6 +298,8 @@ class MapDone(_message.Message):
     STATS_FIELD_NUMBER: _ClassVar[int]
     COUNTERS_FIELD_NUMBER: _ClassVar[int]
     FILE_FIELD_NUMBER: _ClassVar[int]
+    SKIPPED_FIELD_NUMBER: _ClassVar[int]
+    LAST_SKIPPED_FIELD_NUMBER: _ClassVar[int]
     job_id: str
     id: int
     attempt: int
@@ -295,7 +307,9 @@ class MapDone(_message.Message):
     stats: Stats
     counters: _containers.RepeatedCompositeFieldContainer[Counter]
     file: OutputFile
-    def __init__(self, job_id: _Optional[str] = ..., id: _Optional[int] = ..., attempt: _Optional[int] = ..., path: _Optional[bytes] = ..., stats: _Optional[_Union[Stats, _Mapping]] = ..., counters: _Optional[_Iterable[_Union[Counter, _Mapping]]] = ..., file: _Optional[_Union[OutputFile, _Mapping]] = ...) -> None: ...
+    skipped: int
+    last_skipped: str
+    def __init__(self, job_id: _Optional[str] = ..., id: _Optional[int] = ..., attempt: _Optional[int] = ..., path: _Optional[bytes] = ..., stats: _Optional[_Union[Stats, _Mapping]] = ..., counters: _Optional[_Iterable[_Union[Counter, _Mapping]]] = ..., file: _Optional[_Union[OutputFile, _Mapping]] = ..., skipped: _Optional[int] = ..., last_skipped: _Optional[str] = ...) -> None: ...
 
 class ReduceDone(_message.Message):
     __slots__ = ("job_id", "id", "attempt", "file", "stats", "counters")
@@ -313,6 +327,18 @@ class ReduceDone(_message.Message):
     counters: _containers.RepeatedCompositeFieldContainer[Counter]
     def __init__(self, job_id: _Optional[str] = ..., id: _Optional[int] = ..., attempt: _Optional[int] = ..., file: _Optional[_Union[OutputFile, _Mapping]] = ..., stats: _Optional[_Union[Stats, _Mapping]] = ..., counters: _Optional[_Iterable[_Union[Counter, _Mapping]]] = ...) -> None: ...
 
+class Circumstances(_message.Message):
+    __slots__ = ("exit_status", "signal", "peak_bytes", "record")
+    EXIT_STATUS_FIELD_NUMBER: _ClassVar[int]
+    SIGNAL_FIELD_NUMBER: _ClassVar[int]
+    PEAK_BYTES_FIELD_NUMBER: _ClassVar[int]
+    RECORD_FIELD_NUMBER: _ClassVar[int]
+    exit_status: int
+    signal: int
+    peak_bytes: int
+    record: int
+    def __init__(self, exit_status: _Optional[int] = ..., signal: _Optional[int] = ..., peak_bytes: _Optional[int] = ..., record: _Optional[int] = ...) -> None: ...
+
 class LostOutput(_message.Message):
     __slots__ = ("id", "attempt")
     ID_FIELD_NUMBER: _ClassVar[int]
@@ -322,7 +348,7 @@ class LostOutput(_message.Message):
     def __init__(self, id: _Optional[int] = ..., attempt: _Optional[int] = ...) -> None: ...
 
 class TaskFailed(_message.Message):
-    __slots__ = ("job_id", "type", "id", "attempt", "reason", "message", "traceback", "lost")
+    __slots__ = ("job_id", "type", "id", "attempt", "reason", "message", "traceback", "lost", "circumstances")
     JOB_ID_FIELD_NUMBER: _ClassVar[int]
     TYPE_FIELD_NUMBER: _ClassVar[int]
     ID_FIELD_NUMBER: _ClassVar[int]
@@ -331,6 +357,7 @@ class TaskFailed(_message.Message):
     MESSAGE_FIELD_NUMBER: _ClassVar[int]
     TRACEBACK_FIELD_NUMBER: _ClassVar[int]
     LOST_FIELD_NUMBER: _ClassVar[int]
+    CIRCUMSTANCES_FIELD_NUMBER: _ClassVar[int]
     job_id: str
     type: TaskKind
     id: int
@@ -339,7 +366,8 @@ class TaskFailed(_message.Message):
     message: str
     traceback: str
     lost: _containers.RepeatedCompositeFieldContainer[LostOutput]
-    def __init__(self, job_id: _Optional[str] = ..., type: _Optional[_Union[TaskKind, str]] = ..., id: _Optional[int] = ..., attempt: _Optional[int] = ..., reason: _Optional[_Union[FailureReason, str]] = ..., message: _Optional[str] = ..., traceback: _Optional[str] = ..., lost: _Optional[_Iterable[_Union[LostOutput, _Mapping]]] = ...) -> None: ...
+    circumstances: Circumstances
+    def __init__(self, job_id: _Optional[str] = ..., type: _Optional[_Union[TaskKind, str]] = ..., id: _Optional[int] = ..., attempt: _Optional[int] = ..., reason: _Optional[_Union[FailureReason, str]] = ..., message: _Optional[str] = ..., traceback: _Optional[str] = ..., lost: _Optional[_Iterable[_Union[LostOutput, _Mapping]]] = ..., circumstances: _Optional[_Union[Circumstances, _Mapping]] = ...) -> None: ...
 
 class CommitRequest(_message.Message):
     __slots__ = ("job_id", "type", "id", "attempt")
@@ -566,7 +594,7 @@ class JobEvent(_message.Message):
     def __init__(self, job_id: _Optional[str] = ..., state: _Optional[str] = ..., text: _Optional[str] = ...) -> None: ...
 
 class TaskEvent(_message.Message):
-    __slots__ = ("job_id", "type", "id", "attempt", "state", "worker", "text")
+    __slots__ = ("job_id", "type", "id", "attempt", "state", "worker", "text", "reason", "circumstances")
     JOB_ID_FIELD_NUMBER: _ClassVar[int]
     TYPE_FIELD_NUMBER: _ClassVar[int]
     ID_FIELD_NUMBER: _ClassVar[int]
@@ -574,6 +602,8 @@ class TaskEvent(_message.Message):
     STATE_FIELD_NUMBER: _ClassVar[int]
     WORKER_FIELD_NUMBER: _ClassVar[int]
     TEXT_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    CIRCUMSTANCES_FIELD_NUMBER: _ClassVar[int]
     job_id: str
     type: TaskKind
     id: int
@@ -581,7 +611,9 @@ class TaskEvent(_message.Message):
     state: str
     worker: str
     text: str
-    def __init__(self, job_id: _Optional[str] = ..., type: _Optional[_Union[TaskKind, str]] = ..., id: _Optional[int] = ..., attempt: _Optional[int] = ..., state: _Optional[str] = ..., worker: _Optional[str] = ..., text: _Optional[str] = ...) -> None: ...
+    reason: FailureReason
+    circumstances: Circumstances
+    def __init__(self, job_id: _Optional[str] = ..., type: _Optional[_Union[TaskKind, str]] = ..., id: _Optional[int] = ..., attempt: _Optional[int] = ..., state: _Optional[str] = ..., worker: _Optional[str] = ..., text: _Optional[str] = ..., reason: _Optional[_Union[FailureReason, str]] = ..., circumstances: _Optional[_Union[Circumstances, _Mapping]] = ...) -> None: ...
 
 class WorkerEvent(_message.Message):
     __slots__ = ("worker", "state", "text")
@@ -736,14 +768,16 @@ class CommitGranted(_message.Message):
     def __init__(self, job_id: _Optional[str] = ..., attempt: _Optional[int] = ...) -> None: ...
 
 class AttemptFailed(_message.Message):
-    __slots__ = ("job_id", "attempt", "lost_input")
+    __slots__ = ("job_id", "attempt", "lost_input", "record")
     JOB_ID_FIELD_NUMBER: _ClassVar[int]
     ATTEMPT_FIELD_NUMBER: _ClassVar[int]
     LOST_INPUT_FIELD_NUMBER: _ClassVar[int]
+    RECORD_FIELD_NUMBER: _ClassVar[int]
     job_id: str
     attempt: int
     lost_input: bool
-    def __init__(self, job_id: _Optional[str] = ..., attempt: _Optional[int] = ..., lost_input: _Optional[bool] = ...) -> None: ...
+    record: int
+    def __init__(self, job_id: _Optional[str] = ..., attempt: _Optional[int] = ..., lost_input: _Optional[bool] = ..., record: _Optional[int] = ...) -> None: ...
 
 class OutputLost(_message.Message):
     __slots__ = ("job_id", "id", "may_return")
@@ -756,18 +790,20 @@ class OutputLost(_message.Message):
     def __init__(self, job_id: _Optional[str] = ..., id: _Optional[int] = ..., may_return: _Optional[bool] = ...) -> None: ...
 
 class JobClosed(_message.Message):
-    __slots__ = ("spec", "status", "traceback", "out_of_workers", "words")
+    __slots__ = ("spec", "status", "traceback", "out_of_workers", "words", "failed_task")
     SPEC_FIELD_NUMBER: _ClassVar[int]
     STATUS_FIELD_NUMBER: _ClassVar[int]
     TRACEBACK_FIELD_NUMBER: _ClassVar[int]
     OUT_OF_WORKERS_FIELD_NUMBER: _ClassVar[int]
     WORDS_FIELD_NUMBER: _ClassVar[int]
+    FAILED_TASK_FIELD_NUMBER: _ClassVar[int]
     spec: JobSpec
     status: JobStatus
     traceback: str
     out_of_workers: bool
     words: str
-    def __init__(self, spec: _Optional[_Union[JobSpec, _Mapping]] = ..., status: _Optional[_Union[JobStatus, _Mapping]] = ..., traceback: _Optional[str] = ..., out_of_workers: _Optional[bool] = ..., words: _Optional[str] = ...) -> None: ...
+    failed_task: str
+    def __init__(self, spec: _Optional[_Union[JobSpec, _Mapping]] = ..., status: _Optional[_Union[JobStatus, _Mapping]] = ..., traceback: _Optional[str] = ..., out_of_workers: _Optional[bool] = ..., words: _Optional[str] = ..., failed_task: _Optional[str] = ...) -> None: ...
 
 class JobForgotten(_message.Message):
     __slots__ = ("job_id",)

@@ -29,6 +29,7 @@ class Work:
     reason: m.FailureReason = m.FailureReason.USER_ERROR
     dies: int = 0  # its process ends by this signal
     exits: int | None = None  # its process ends with this status
+    record: int = -1  # of which it dies, unless that is left out; -1: of something else
     hangs: bool = False  # it makes no progress from the start, for ever
 
 
@@ -68,13 +69,15 @@ class SimulatedSlot:
                 refused = m.FailureReason.WORKER_ERROR, "commit refused"
                 self._later(0.0, lambda: self._fail(task, *refused))
 
-    def die(self, status: int | None, signal: int | None, after_s: float = 0.0) -> None:
+    def die(
+        self, status: int | None, signal: int | None, after_s: float = 0.0, record: int = -1
+    ) -> None:
         if not self.is_dead:
             self.is_dead = True
             worker, number = self.worker, self.number
             self.cluster.later(
                 after_s,
-                lambda: worker.slot_ended(number, status, signal) if worker.is_up else None,
+                lambda: worker.slot_ended(number, status, signal, record) if worker.is_up else None,
             )
 
     # --- one task ---
@@ -92,8 +95,8 @@ class SimulatedSlot:
         self._later(work.takes_s, lambda: self._end(task, work))
 
     def _end(self, task: m.Task, work: Work) -> None:
-        if work.dies or work.exits is not None:
-            self.die(work.exits, work.dies or None)
+        if (work.dies or work.exits is not None) and work.record not in task.skips:
+            self.die(work.exits, work.dies or None, record=work.record)
         elif work.fails:
             self._fail(task, work.reason, work.fails, "Traceback: " + work.fails)
         elif task.kind is m.TaskKind.MAP and task.n_reduce:
@@ -108,7 +111,11 @@ class SimulatedSlot:
         path = f"{self.job.folder}/{task.index}.{task.attempt}"
         self.worker.disk[path] = [f"{task.index}:{p}" for p in range(task.n_reduce)]
         self._finish(
-            m.MapDone(task.job_id, task.index, task.attempt, path, _stats(task), (("maps", 1),))
+            m.MapDone(
+                *(task.job_id, task.index, task.attempt, path, _stats(task), (("maps", 1),)),
+                skipped=len(task.skips),
+                last_skipped="the last one" if task.skips else "",
+            )
         )
 
     def _source(self, source: m.MapOutput) -> list[str] | None:

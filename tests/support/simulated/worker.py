@@ -111,9 +111,11 @@ class SimulatedWorker:
         (decoded,) = codec.decode(codec.encode(m.Frame(0, (message,)))).messages
         self.tell(SlotSaid(number, (cast(m.FromSlot, decoded),)))
 
-    def slot_ended(self, number: int, status: int | None, signal: int | None) -> None:
+    def slot_ended(
+        self, number: int, status: int | None, signal: int | None, record: int = -1
+    ) -> None:
         del self.slots[number]
-        self.tell(SlotEnded(number, status, signal, 50_000_000, over_memory=False))
+        self.tell(SlotEnded(number, status, signal, 50_000_000, over_memory=False, record=record))
 
     def _perform(self, actions: list[WorkerAction]) -> None:
         validate_worker(self.core)

@@ -23,6 +23,7 @@ class BadRecord(ZmrError):
         self.path = path
         self.place = place
         self.reason = reason
+        self.text = ""  # of the record, if that is known
 
 
 class InputFormat(ABC):
@@ -30,6 +31,7 @@ class InputFormat(ABC):
 
     splittable: bool  # whether a file may be read in several pieces, if it isn't compressed
     ignored_names: frozenset[str] = frozenset()  # files in folders that hold no records
+    keeps_bad = False  # give a `BadRecord` in place of one that can't be read, if that is possible
     chunk_bytes = 1 << 20  # about how much of a file is read for a list of records ...
     batch_bytes = 8 << 20  # ... and for a batch
     batch_share = 32  # of a task's memory it takes at most this part: map_batch makes more of it

@@ -36,7 +36,8 @@ class JsonLines(LocatedByLine, InputFormat):
 
     def read(self, split: Split, count: CountUp) -> Iterator[Chunk]:
         for position, block in self.blocks(split):
-            yield _parsed(split.path, position, decode(block, count)), len(block)
+            text = decode(block, count)
+            yield _parsed(split.path, position, text, self.keeps_bad), len(block)
 
     def read_batches(self, split: Split, count: CountUp) -> Iterator[Batch]:
         from zmr.data.formats.arrow_text import allocate, valid
@@ -64,8 +65,9 @@ class JsonLines(LocatedByLine, InputFormat):
         return without_blank_lines(block, line_starts(block))
 
 
-def _parsed(path: str, position: int, text: str) -> list[dict[str, Any]]:
-    records: list[dict[str, Any]] = []
+def _parsed(path: str, position: int, text: str, keeps_bad: bool = False) -> list[Any]:
+    """The records of a block; those that are bad raise `BadRecord`, or are kept as such."""
+    records: list[Any] = []
     for number, line in enumerate(text.split("\n")):
         try:
             record, end = _decode(line)
@@ -78,9 +80,14 @@ def _parsed(path: str, position: int, text: str) -> list[dict[str, Any]]:
             try:
                 record = json.loads(line)
             except (ValueError, RecursionError) as error:
-                raise _bad(path, position, number, f"no JSON: {_in_words(error)}") from None
+                record = _bad(path, position, number, f"no JSON: {_in_words(error)}")
         if type(record) is not dict:
-            raise _bad(path, position, number, f"a JSON {_kind(record)} and not an object")
+            if not isinstance(record, BadRecord):
+                reason = f"a JSON {_kind(record)} and not an object"
+                record = _bad(path, position, number, reason)
+            if not keeps_bad:
+                raise record
+            record.text = line
         records.append(record)
     return records
 

@@ -1,0 +1,130 @@
+"""Records of which slots die are left out after the second death, and no more than may be."""
+
+from __future__ import annotations
+
+from support.simulated import Cluster, Work
+
+from zmr.core.messages import Circumstances, FailureReason, Task, TaskKind
+from zmr.core.states import JobState
+
+SEGFAULT = 11
+
+
+def attempts_of(cluster: Cluster, index: int) -> list[Task]:
+    return [task for task in cluster.begun if (task.kind, task.index) == (TaskKind.MAP, index)]
+
+
+def test_the_second_death_of_a_record_has_it_left_out_and_neither_counts() -> None:
+    # Given three records of one map of which its slot dies, and a task may fail twice
+    cluster = Cluster(workers=1)
+    for record in (5, 3, 9):
+        cluster.plan(Work(dies=SEGFAULT, record=record), TaskKind.MAP, index=1, times=2)
+    job = cluster.submit(maps=2, reduces=1, skip_bad_records=3, max_attempts=2)
+
+    cluster.run_until_over()
+
+    outcome = cluster.check(job)
+    tasks = attempts_of(cluster, 1)
+    assert [task.skips for task in tasks] == [(), (), (5,), (5,), (5, 3), (5, 3), (5, 3, 9)]
+    assert [task.failures for task in tasks] == [0, 1, 0, 1, 0, 1, 0]
+    assert [task.is_last for task in tasks] == [False, True, False, True, False, True, False]
+    assert outcome.skipped == ((1, tasks[-1].attempt),)
+
+
+def test_deaths_of_different_records_are_failures_like_any_other() -> None:
+    cluster = Cluster(workers=1)
+    for record in (5, 3, 9, 7):
+        cluster.plan(Work(dies=SEGFAULT, record=record), TaskKind.MAP, index=0, times=1)
+    job = cluster.submit(maps=1, reduces=1, skip_bad_records=3)
+
+    cluster.run_until_over()
+
+    assert cluster.outcomes[job].state is JobState.FAILED
+    assert "map 0 failed 4 times" in cluster.outcomes[job].reason
+    assert cluster.outcomes[job].failed_task == "map-0"
+
+
+def test_nothing_is_left_out_unless_it_is_asked_for() -> None:
+    cluster = Cluster(workers=1)
+    cluster.plan(Work(dies=SEGFAULT, record=5), TaskKind.MAP, index=0)
+    job = cluster.submit(maps=1, reduces=1)
+
+    cluster.run_until_over()
+
+    assert "map 0 failed 4 times" in cluster.outcomes[job].reason
+    assert "at record 6 of its input" in cluster.outcomes[job].reason
+
+
+def test_more_than_may_be_left_out_of_the_whole_job_fail_it() -> None:
+    # Given a bad record in each of two maps, and leave for one
+    cluster = Cluster(workers=1)
+    cluster.plan(Work(dies=SEGFAULT, record=5), TaskKind.MAP, index=0, times=2)
+    cluster.plan(Work(dies=SEGFAULT, record=8), TaskKind.MAP, index=1, times=2)
+    job = cluster.submit(maps=2, reduces=1, skip_bad_records=1)
+
+    cluster.run_until_over()
+
+    outcome = cluster.outcomes[job]
+    assert outcome.state is JobState.FAILED
+    assert outcome.reason.startswith(
+        "more than 1 bad record (--skip-bad-records), the last: of map"
+    )
+    assert "killed by SIGSEGV" in outcome.reason
+
+
+def test_a_map_that_is_made_again_leaves_out_the_same_and_counts_once() -> None:
+    cluster = Cluster(workers=2)
+    cluster.plan(Work(dies=SEGFAULT, record=5), TaskKind.MAP, index=0, times=2)
+    cluster.plan(Work(takes_s=20.0), TaskKind.REDUCE)
+    job = cluster.submit(maps=2, reduces=1, skip_bad_records=1)
+    cluster.run(lambda: bool(cluster.attempts("running", TaskKind.REDUCE)))
+
+    # When its output is lost in the reduce phase
+    owner = cluster.attempts("succeeded", TaskKind.MAP)[-1].worker
+    cluster.workers[owner].crash()
+    cluster.run_until_over()
+
+    outcome = cluster.check(job)
+    assert len(outcome.skipped) == 1
+
+
+def test_a_master_that_is_started_again_knows_what_is_left_out() -> None:
+    cluster = Cluster(workers=1, journal=True)
+    cluster.plan(Work(dies=SEGFAULT, record=5), TaskKind.MAP, index=0, times=2)
+    cluster.plan(Work(takes_s=5.0), TaskKind.MAP, index=0)
+    job = cluster.submit(maps=1, reduces=1, skip_bad_records=1)
+    cluster.run(lambda: len(attempts_of(cluster, 0)) == 3)
+
+    cluster.crash_master()
+    cluster.restart_master()
+
+    task = cluster.master.jobs[job].maps.tasks[0]
+    assert (task.skips, task.failures) == ((5,), 0)
+    cluster.run_until_over()
+    cluster.check(job)
+
+
+def test_who_hangs_before_the_first_record_hangs_at_none() -> None:
+    cluster = Cluster(workers=1)
+    cluster.plan(Work(hangs=True), TaskKind.MAP, index=0, times=1)
+    job = cluster.submit(maps=1, reduces=1, skip_bad_records=1, task_timeout_s=5.0)
+
+    cluster.run_until_over()
+
+    cluster.check(job)
+    (failed,) = cluster.attempts("failed")
+    assert failed.reason is FailureReason.NO_PROGRESS
+    assert failed.circumstances == Circumstances()
+
+
+def test_events_tell_how_a_slot_ended() -> None:
+    cluster = Cluster(workers=1)
+    cluster.plan(Work(exits=3, record=5), TaskKind.MAP, index=0, times=1)
+    job = cluster.submit(maps=1, reduces=1)
+
+    cluster.run_until_over()
+
+    cluster.check(job)
+    (failed,) = cluster.attempts("failed")
+    assert failed.reason is FailureReason.SLOT_DIED
+    assert failed.circumstances == Circumstances(exit_status=3, peak_bytes=50_000_000, record=5)

@@ -1,0 +1,100 @@
+"""Records that were left out of a job, as files beside its output: `OUT/_skipped/`.
+
+An attempt writes those of its task, a JSON object a line, where unfinished files are kept. When the
+job is done, those of the attempts that counted move to where people find them.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable
+from contextlib import suppress
+from typing import Any, TextIO
+
+from zmr.core.steps import temporary_folder
+from zmr.data.output import SKIPPED
+
+COUNTER = "records skipped"
+
+_RECORD_CHARS = 1 << 20
+
+
+class SkippedFile:
+    """The records that one attempt leaves out. The file is there when there are any."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._file: TextIO | None = None
+
+    @staticmethod
+    def of_attempt(output: str, job_id: str, index: int, attempt: int) -> SkippedFile:
+        """That of an attempt at the map task `index`."""
+        return SkippedFile(_path_of_attempt(output, job_id, index, attempt))
+
+    def add(self, place: str, record: Any, error: str, traceback: str) -> None:
+        """Note a record. Raises OSError."""
+        if self._file is None:
+            os.makedirs(os.path.dirname(self._path), exist_ok=True)
+            self._file = open(  # noqa: SIM115  # until `finish`
+                self._path, "w", encoding="utf-8", errors="backslashreplace"
+            )
+        row = {"place": place, "error": error, "record": _as_text(record), "traceback": traceback}
+        self._file.write(json.dumps(row, ensure_ascii=False) + "\n")
+
+    def finish(self) -> None:
+        """Have it on the disk. Raises OSError."""
+        if self._file is not None:
+            self._file.flush()
+            os.fsync(self._file.fileno())
+            self._file.close()
+
+    def discard(self) -> None:
+        """The attempt does not count."""
+        if self._file is not None:
+            with suppress(OSError):
+                self._file.close()
+            with suppress(OSError):
+                os.unlink(self._path)
+
+
+def file_name(index: int) -> str:
+    """Of the records that the map task `index` left out."""
+    return f"map-{index}.jsonl"
+
+
+def keep_skipped(output: str, job_id: str, winners: Iterable[tuple[int, int]]) -> None:
+    """Move what these (map, attempt) left out to where people find it. May be repeated.
+
+    Raises OSError.
+    """
+    for index, attempt in winners:
+        os.makedirs(os.path.join(output, SKIPPED), exist_ok=True)
+        final = os.path.join(output, SKIPPED, file_name(index))
+        try:
+            os.replace(_path_of_attempt(output, job_id, index, attempt), final)
+        except FileNotFoundError:
+            if not os.path.exists(final):  # where it is if the master died since
+                raise
+
+
+def read_skipped(output: str) -> list[dict[str, str]]:
+    """What was left out of the finished job: place, error, record and traceback of each."""
+    folder = os.path.join(output, SKIPPED)
+    rows: list[dict[str, str]] = []
+    with suppress(FileNotFoundError, NotADirectoryError):
+        for name in sorted(os.listdir(folder), key=lambda name: (len(name), name)):
+            with open(os.path.join(folder, name), encoding="utf-8") as file:
+                rows += map(json.loads, file)
+    return rows
+
+
+def _path_of_attempt(output: str, job_id: str, index: int, attempt: int) -> str:
+    return os.path.join(temporary_folder(output, job_id), f"skipped-{index}.{attempt}")
+
+
+def _as_text(record: Any) -> str:
+    try:
+        return (record if isinstance(record, str) else repr(record))[:_RECORD_CHARS]
+    except Exception as error:  # of the record's own repr
+        return f"<{type(record).__name__}, whose repr raises {type(error).__name__}>"

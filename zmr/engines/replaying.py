@@ -1,0 +1,100 @@
+"""One task of a failed job once more, from its capsule, in this process."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+
+from zmr.core.messages import TaskKind
+from zmr.data import rows
+from zmr.data.map_output import LocalSource, open_partitions
+from zmr.data.output import output_name
+from zmr.errors import JobError
+from zmr.execute.capsule import Capsule
+from zmr.execute.errors import TaskError
+from zmr.execute.map_task import run_map
+from zmr.execute.progress import TaskProgress
+from zmr.execute.reduce_task import run_reduce
+from zmr.finding import load_job
+from zmr.net.folders import LocalFolder
+
+_PIECE_BYTES = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Replayed:
+    """How it went: the error, or the bytes of what was put out, to be read once."""
+
+    error: TaskError | None
+    pieces: Iterable[bytes] = ()
+
+
+def with_code(capsule: Capsule, path: str | None) -> tuple[Capsule, str]:
+    """The capsule with the code that a replay runs, and in words which that is.
+
+    It is that of the file at `path`; without one, that of the job's file as it is now, since who
+    looks for a mistake edits that; if it is gone, that of the capsule. Raises `JobError`.
+    """
+    spec = capsule.spec
+    file, _, class_name = spec.reference.rpartition(":")
+    if path is None and not spec.source:
+        return capsule, f"{spec.reference}, as it is now"
+    if path is None and not os.path.exists(file):
+        return capsule, f"{os.path.join(capsule.folder, 'job.py')}, as {file} is gone"
+    path = os.path.abspath(path or file)
+    try:
+        with open(path, "rb") as text:
+            source = text.read()
+    except OSError as error:
+        raise JobError(f"can't read the job file {path}: {error.strerror}") from None
+    # Modules beside the job are found where they were.
+    changed = replace(spec, reference=f"{path}:{class_name}", source=source)
+    is_same = source == spec.source
+    which = f"{path}, {'the same as when' if is_same else 'changed since'} the task failed"
+    return replace(capsule, spec=changed), which
+
+
+def replay_task(capsule: Capsule, stack: ExitStack) -> Replayed:
+    """Run the task. What it leaves is there until the stack ends. Raises `JobError`.
+
+    Nothing is skipped, and no memory limit holds.
+    """
+    job = load_job(capsule.spec)
+    local = LocalFolder(None)  # should the task kill this process, the next one removes it
+    stack.callback(local.close)
+    folder = local.path
+    task = replace(capsule.task, output=os.path.join(folder, "out"))
+    os.mkdir(task.output)
+    common = (job, task, folder, TaskProgress(), lambda: True, capsule.memory_bytes)
+    try:
+        if task.kind is TaskKind.MAP:
+            done = run_map(*common)
+            assert done is not None
+            if done.file is None:
+                return Replayed(None, _pairs(done.path) if done.path else ())
+        else:
+            run_reduce(*common)
+    except TaskError as error:
+        return Replayed(error)
+    return Replayed(None, _bytes(os.path.join(task.output, output_name(task.index))))
+
+
+def _pairs(path: str) -> Iterator[bytes]:
+    """A line for each pair of a map output, partition after partition."""
+    source = LocalSource(path)
+    try:
+        for partition in open_partitions(source):
+            for batch in partition.batches():
+                pairs = zip(rows.each_key(batch), rows.each_value(batch), strict=True)
+                lines = "".join(f"{key!r}\t{value!r}\n" for key, value in pairs)
+                yield lines.encode("utf-8", "backslashreplace")
+    finally:
+        source.close()
+
+
+def _bytes(path: str) -> Iterator[bytes]:
+    with open(path, "rb") as file:
+        while data := file.read(_PIECE_BYTES):
+            yield data
