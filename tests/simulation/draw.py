@@ -14,7 +14,7 @@ from zmr.core.master import MasterSettings
 SPLIT_BYTES = 100
 
 # So many of the jobs are pipelines.
-_PIPELINES = 0.15
+_PIPELINES = 0.25
 
 
 @dataclass(frozen=True, slots=True)

@@ -297,9 +297,11 @@ class Ledger:
         lost_input = failing is not None and failing.reason is m.FailureReason.LOST_INPUT
         if failing is not None:
             worker = self.attempts[id].worker
-            for _, lost in failing.lost:
-                is_own = lost in self.attempts and self.attempts[lost].worker == worker
-                self._unreadable.reported(lost, id, is_own)
+            for index, lost in failing.lost:
+                # That of a worker given up is lost anyway; should it come back, it is tried again.
+                if self.winners.get((task[0], m.TaskKind.MAP, index)) == lost:
+                    is_own = self.attempts[lost].worker == worker
+                    self._unreadable.reported(lost, id, is_own)
             if failing.reason is m.FailureReason.DISK_FULL:
                 self._full.append(worker)
             if failing.reason is not m.FailureReason.USER_ERROR:
