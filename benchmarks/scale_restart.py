@@ -6,7 +6,6 @@ to a temporary folder by the production code, then opened and replayed in a fres
 
 from __future__ import annotations
 
-import resource
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -15,6 +14,7 @@ from tempfile import TemporaryDirectory
 from time import process_time
 
 from benchmarks.places import CHECKOUT
+from benchmarks.scale import resident_bytes
 from zmr.core import journal as j
 from zmr.core import messages as m
 from zmr.core.master import Master
@@ -67,10 +67,9 @@ def restart(folder: str) -> str:
     journal.close()
     status = master.jobs[JOB].status()
     assert status.maps_done == status.n_map - 1
-    peak_bytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     return (
         f"{status.n_map:,} tasks: journal checked in {opened - began:.1f} s of CPU, "
-        f"replayed in {ended - opened:.1f} s; {peak_bytes / 1e6:,.0f} MB at most"
+        f"replayed in {ended - opened:.1f} s; {resident_bytes() / 1e6:,.0f} MB in memory"
     )
 
 
