@@ -5,9 +5,7 @@ They are planted from outside, by replacing a function of a core for a while.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from zmr.core import (
@@ -41,50 +39,9 @@ from zmr.core.journal import (
 )
 from zmr.core.states import JobState, WorkerState
 
+from .planting import DEFECTS, defect
 
-@dataclass(frozen=True)
-class Defect:
-    """A mistake: `function` takes the place of the attribute or item of this name in `owner`."""
-
-    what: str
-    owner: Any
-    name: Any
-    function: Any
-
-    @contextmanager
-    def planted(self) -> Iterator[None]:
-        """Have it for a while."""
-        if isinstance(self.owner, dict):
-            right = self.owner[self.name]
-            self.owner[self.name] = self.function
-        else:
-            right = self.owner.__dict__[self.name]
-            setattr(self.owner, self.name, self.function)
-        try:
-            yield
-        finally:
-            if isinstance(self.owner, dict):
-                self.owner[self.name] = right
-            else:
-                setattr(self.owner, self.name, right)
-
-
-DEFECTS: list[Defect] = []
-
-_Function = Callable[..., Any]
-
-
-def defect(what: str, owner: Any, name: Any) -> Callable[[_Function], _Function]:
-    """Register the function as a defect. A property stays a property."""
-
-    def register(function: _Function) -> _Function:
-        right = owner[name] if isinstance(owner, dict) else owner.__dict__[name]
-        wrong = property(function) if isinstance(right, property) else function
-        DEFECTS.append(Defect(what, owner, name, wrong))
-        return function
-
-    return register
-
+__all__ = ["DEFECTS"]
 
 # --- who is there ------------------------------------------------------------------------------
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from simulation.campaign import first_failure
-from simulation.defects import DEFECTS, Defect
+from simulation.defects import DEFECTS
+from simulation.planting import Defect
 from simulation.run import replay
 
 SEEDS = 1000
