@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from itertools import islice
 from time import monotonic
@@ -21,7 +21,7 @@ def fresh_seed() -> int:
     return int.from_bytes(os.urandom(5), "big")
 
 
-def first_failure(seeds: range) -> Failure | None:
+def first_failure(seeds: Iterable[int]) -> Failure | None:
     """Try the seeds in their order, up to the first that fails."""
     return next(filter(None, map(check, seeds)), None)
 

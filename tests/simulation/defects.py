@@ -5,9 +5,7 @@ They are planted from outside, by replacing a function of a core for a while.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from zmr.core import (
@@ -18,9 +16,12 @@ from zmr.core import (
     liveness,
     master,
     membership,
+    phases,
     results,
     scheduler,
+    steps,
     tasks,
+    totals,
     worker,
 )
 from zmr.core import messages as m
@@ -34,53 +35,13 @@ from zmr.core.journal import (
     JobSubmitted,
     OutputLost,
     Record,
+    StepBegun,
 )
 from zmr.core.states import JobState, WorkerState
 
+from .planting import DEFECTS, defect
 
-@dataclass(frozen=True)
-class Defect:
-    """A mistake: `function` takes the place of the attribute or item of this name in `owner`."""
-
-    what: str
-    owner: Any
-    name: Any
-    function: Any
-
-    @contextmanager
-    def planted(self) -> Iterator[None]:
-        """Have it for a while."""
-        if isinstance(self.owner, dict):
-            right = self.owner[self.name]
-            self.owner[self.name] = self.function
-        else:
-            right = self.owner.__dict__[self.name]
-            setattr(self.owner, self.name, self.function)
-        try:
-            yield
-        finally:
-            if isinstance(self.owner, dict):
-                self.owner[self.name] = right
-            else:
-                setattr(self.owner, self.name, right)
-
-
-DEFECTS: list[Defect] = []
-
-_Function = Callable[..., Any]
-
-
-def defect(what: str, owner: Any, name: Any) -> Callable[[_Function], _Function]:
-    """Register the function as a defect. A property stays a property."""
-
-    def register(function: _Function) -> _Function:
-        right = owner[name] if isinstance(owner, dict) else owner.__dict__[name]
-        wrong = property(function) if isinstance(right, property) else function
-        DEFECTS.append(Defect(what, owner, name, wrong))
-        return function
-
-    return register
-
+__all__ = ["DEFECTS"]
 
 # --- who is there ------------------------------------------------------------------------------
 
@@ -378,6 +339,59 @@ def _(self: care.Care) -> None:
     pass
 
 
+# --- pipelines ---------------------------------------------------------------------------------
+
+
+@defect("a step begins before the last task of the one before", jobs.JobRun, "is_complete")
+def _(job: jobs.JobRun) -> bool:
+    last = job.maps if job.is_map_only else job.reduces
+    return job.is_active and last.remaining <= (job.has_next_step and len(last) > 1)
+
+
+@defect("a step's last file is not read by the next", jobs, "inputs_of_next")
+def _(step: m.JobSpec, files: Any, right: Any = steps.inputs_of_next) -> Any:
+    return right(step, files)[:-1]
+
+
+@defect("the files of a step are read in another order", jobs, "inputs_of_next")
+def _(step: m.JobSpec, files: Any, right: Any = steps.inputs_of_next) -> Any:
+    return right(step, files)[::-1]
+
+
+@defect("all steps have as many reduces as the first", jobs, "step_spec")
+def _(spec: m.JobSpec, number: int, right: Any = steps.step_spec) -> m.JobSpec:
+    step: m.JobSpec = right(spec, number)
+    return replace(step, n_reduce=right(spec, 1).n_reduce)
+
+
+@defect("every step publishes in the output folder", jobs, "step_spec")
+def _(spec: m.JobSpec, number: int, right: Any = steps.step_spec) -> m.JobSpec:
+    step: m.JobSpec = right(spec, number)
+    return replace(step, output=spec.output)
+
+
+@defect("what earlier steps counted is forgotten", jobs, "counters_of_all")
+def _(done: Any, right: Any = totals.counters_of_all) -> m.Counters:
+    counters: m.Counters = right(done[-1:])
+    return counters
+
+
+@defect("workers are not told that a step is over", phases.Phases, "_end_step")
+def _(self: Any, job: jobs.JobRun) -> None:
+    self._master.cancel_attempts(job.attempts.values(), "the step is complete")
+    self._master.record(StepBegun(job.public_id))
+
+
+@defect("a step goes on under the id of the one before", phases.Phases, "go_on")
+def _(self: Any, job: jobs.JobRun) -> None:
+    job.begin_next_step()
+
+
+@defect("a pipeline's results are recorded as its step's", results, "replace")
+def _(done: m.MapDone | m.ReduceDone, **_changed: Any) -> Any:
+    return done
+
+
 # --- restarts ----------------------------------------------------------------------------------
 
 
@@ -441,6 +455,7 @@ for _kind in (
     Completed,
     AttemptFailed,
     OutputLost,
+    StepBegun,
     JobClosed,
 ):
     _unwritten(_kind)

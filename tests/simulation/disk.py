@@ -48,9 +48,10 @@ class OutputFolder:
         self.has_links = has_links
         self.files: dict[str, str] = {}
 
-    def publish(self, name: str, content: str) -> tuple[str, bool]:
-        """What now has the name, and whether it is this one."""
-        if name in self.files:
-            return self.files[name], False
-        self.files[name] = content
-        return content, True
+    def publish(self, path: str, content: str) -> bool:
+        """Whether this has the name now, and nothing had it before."""
+        return self.files.setdefault(path, content) is content
+
+    def remove_folder(self, folder: str) -> None:
+        for path in [path for path in self.files if path.startswith(folder + "/")]:
+            del self.files[path]

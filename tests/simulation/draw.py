@@ -10,6 +10,12 @@ from random import Random
 
 from zmr.core.master import MasterSettings
 
+# Larger files are cut in two. (There are none of more than twice the size.)
+SPLIT_BYTES = 100
+
+# So many of the jobs are pipelines.
+_PIPELINES = 0.25
+
 
 @dataclass(frozen=True, slots=True)
 class WorkerDraw:
@@ -18,19 +24,15 @@ class WorkerDraw:
 
 
 @dataclass(frozen=True, slots=True)
-class JobDraw:
+class StepDraw:
+    """A job as workers know it: the whole, or a step of a pipeline."""
+
     id: str
     maps_s: tuple[float, ...]  # how long each task takes on a good worker
     reduces_s: tuple[float, ...]
     records: tuple[int, ...]  # of each map
-    submitted_at_s: float
-    by_client: bool  # over the network, not by the master's own process
-    cancelled_after_s: float | None
     poisoned: tuple[str, int] | None  # a task that always fails: its kind and number
-    max_attempts: int
-    task_timeout_s: float
-    backup_after_s: float
-    skip_bad_records: int = 0
+    sizes_bytes: tuple[int, ...] = ()  # of a pipeline: of the files that it puts out
     killers: frozenset[tuple[int, int]] = frozenset()  # maps and numbers of records that kill
 
     @property
@@ -45,6 +47,27 @@ class JobDraw:
     def n_good(self, index: int) -> int:
         """How many records of a map are good."""
         return self.records[index] - len(self.killers_of(index))
+
+
+@dataclass(frozen=True, slots=True)
+class JobDraw:
+    id: str
+    steps: tuple[StepDraw, ...]  # of a pipeline; of another job, its only one
+    submitted_at_s: float
+    by_client: bool  # over the network, not by the master's own process
+    cancelled_after_s: float | None
+    max_attempts: int
+    task_timeout_s: float
+    backup_after_s: float
+    skip_bad_records: int = 0
+
+    @property
+    def is_pipeline(self) -> bool:
+        return len(self.steps) > 1
+
+    @property
+    def work_s(self) -> float:
+        return sum(step.work_s for step in self.steps)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +121,11 @@ def draw(seed: int) -> Scenario:
     jobs = tuple(_job(rng, number, settings, room, is_calm) for number in range(1, n_jobs + 1))
     if not is_calm:
         jobs = tuple(_with_killers(Random(f"killers {seed} {job.id}"), job) for job in jobs)
+    # Drawn apart, so that the others stay what they were.
+    rng_of_steps = Random(f"pipelines {seed}")
+    jobs = tuple(
+        _pipeline(rng_of_steps, job) if rng_of_steps.random() < _PIPELINES else job for job in jobs
+    )
     disk_records = 40 if rng.random() < 0.2 and not is_calm else 1_000_000
     slots = rng.randint(1, 4)
     workers = tuple(
@@ -141,7 +169,7 @@ def _settings(rng: Random, has_journal: bool) -> MasterSettings:
         worker_timeout_s=lost_after_s + 20.0 if rng.random() < 0.08 else None,
         one_job=rng.random() < 0.3,
         keeps_jobs=has_journal and rng.random() < 0.5,
-        split_bytes=100,
+        split_bytes=SPLIT_BYTES,
     )
 
 
@@ -160,29 +188,73 @@ def _job(rng: Random, number: int, settings: MasterSettings, room: int, is_calm:
         in_map = not n_reduce or rng.random() < 0.5
         poisoned = ("map", rng.randrange(n_map)) if in_map else ("reduce", rng.randrange(n_reduce))
     cancelled = not is_calm and rng.random() < 0.05
-    return JobDraw(
+    first = StepDraw(
         f"job-{number}",
         tuple(takes_s() for _ in range(n_map)),
         tuple(takes_s() for _ in range(n_reduce)),
         tuple(rng.randint(0, 6) for _ in range(n_map)),
+        poisoned,
+    )
+    return JobDraw(
+        first.id,
+        (first,),
         submitted_at_s=0.0 if settings.one_job else rng.choice([0.0, 0.0, rng.uniform(0.0, 5.0)]),
         by_client=not settings.one_job and rng.random() < 0.5,
         cancelled_after_s=rng.uniform(0.0, 8.0) if cancelled else None,
-        poisoned=poisoned,
         max_attempts=rng.choice([1, 2, 4] if poisoned else [1, 2, 4, 4, 4, 50, 50]),
         task_timeout_s=settings.heartbeat_interval_s * rng.choice([4.0, 10.0, 30.0]),
         backup_after_s=rng.choice([0.0, 1.0, 1.0, 10.0]),
     )
 
 
+def _pipeline(rng: Random, job: JobDraw) -> JobDraw:
+    """The job as the first step of some more, unless it has bad records."""
+    (step,) = job.steps
+    if step.killers:
+        return job
+    n_steps = rng.choice([2, 2, 3])
+    longest_s = max((*step.maps_s, *step.reduces_s), default=0.5)
+    poisoned_step = rng.randint(1, n_steps) if step.poisoned else 0
+    steps: list[StepDraw] = []
+    for number in range(1, n_steps + 1):
+        n_map, n_reduce = len(step.maps_s), len(step.reduces_s)
+        if number > 1:
+            n_map = sum(len(pieces(size)) for size in steps[-1].sizes_bytes)
+            n_reduce = 0 if rng.random() < 0.3 else rng.randint(1, 4)
+        kinds = [("map", n_map)] * (n_map > 0) + [("reduce", n_reduce)] * (n_reduce > 0)
+        poisoned = None
+        if number == poisoned_step and kinds:
+            kind, n = rng.choice(kinds)
+            poisoned = kind, rng.randrange(n)
+        step = StepDraw(
+            f"{job.id}.{number}",
+            tuple(rng.uniform(longest_s / 4, longest_s) for _ in range(n_map)),
+            tuple(rng.uniform(longest_s / 4, longest_s) for _ in range(n_reduce)),
+            tuple(rng.randint(0, 6) for _ in range(n_map)),
+            poisoned,
+            tuple(rng.choice([0, 10, 150]) for _ in range(n_reduce or n_map)),
+        )
+        steps.append(step)
+    return replace(job, steps=tuple(steps))
+
+
+def pieces(size_bytes: int) -> tuple[tuple[int, int], ...]:
+    """How a file is cut for the next step: offset and length of each piece; -1: all of it."""
+    if size_bytes <= SPLIT_BYTES:
+        return ((0, -1),)
+    half = size_bytes // 2
+    return ((0, half), (half, size_bytes - half))
+
+
 def _with_killers(rng: Random, job: JobDraw) -> JobDraw:
     """Sometimes the job with bad records, and leave for as many of them, or for too few."""
-    records = [(index, n) for index, count in enumerate(job.records) for n in range(count)]
-    if rng.random() > 0.15 or not records or job.poisoned or job.max_attempts < 2:
+    (step,) = job.steps
+    records = [(index, n) for index, count in enumerate(step.records) for n in range(count)]
+    if rng.random() > 0.15 or not records or step.poisoned or job.max_attempts < 2:
         return job
     killers = frozenset(rng.sample(records, min(len(records), rng.randint(1, 5))))
     limit = max(1, len(killers) + rng.choice([-1, 0, 0, 5]))
-    return replace(job, skip_bad_records=limit, killers=killers)
+    return replace(job, steps=(replace(step, killers=killers),), skip_bad_records=limit)
 
 
 def _network(rng: Random, beat_s: float, is_calm: bool) -> NetworkDraw:

@@ -98,10 +98,10 @@ class Faults:
 
     def fate(self, task: m.Task, worker: WorkerMachine) -> Fate:
         """How this attempt goes, on this worker."""
-        job, rng = self.world.answers[task.job_id].job, self._fates
-        durations_s = job.maps_s if task.kind is m.TaskKind.MAP else job.reduces_s
+        step, rng = self.world.answers[task.job_id].step, self._fates
+        durations_s = step.maps_s if task.kind is m.TaskKind.MAP else step.reduces_s
         takes_s = durations_s[task.index]
-        if job.poisoned == (task.kind.label, task.index):
+        if step.poisoned == (task.kind.label, task.index):
             return Fate(takes_s, "raise")
         if self.is_quiet:
             return Fate(takes_s, "well")

@@ -6,6 +6,7 @@ keeps its own books of workers, attempts, results and grants.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from zmr.core.master import Master
 
     from .draw import JobDraw
+    from .oracle import Answer
     from .worker import WorkerMachine
     from .world import World
 
@@ -28,7 +30,9 @@ TaskKey = tuple[str, m.TaskKind, int]
 
 _NUMBER = 0xFFFFFFFF  # of an attempt, in its id
 _LIVE = ("running", "committing")
+_ACTIVE = ("map", "reduce")
 _ENDED = ("done", "failed", "cancelled")
+_STEP = re.compile(r"step (\d+) of \d+: ")
 _PRESENT = ("alive", "suspect")
 _PHASES = ("queued", "map", "reduce", "done", "failed", "cancelled")
 _AGAIN = "one task at a time"  # a pause is over
@@ -65,7 +69,7 @@ class Ledger:
         self._world = world
         self.attempts: dict[int, Seen] = {}
         self.peers: dict[str, Peer] = {}
-        self.phases: dict[str, str] = {}
+        self.phases: dict[str, tuple[int, str]] = {}  # of jobs: the step, from 1, and its state
         self.winners: dict[TaskKey, int] = {}
         self.failures: dict[TaskKey, set[int]] = {}  # attempts that count against a task
         self.lost_inputs: dict[TaskKey, set[int]] = {}
@@ -145,9 +149,11 @@ class Ledger:
             is_expected = name.encode() in known
             assert is_expected or peer.state in ("lost", "left"), f"{name} is forgotten"
             peer.state = "suspect" if is_expected else peer.state
-        for job_id, phase in self.phases.items():
+        for job_id, (step, phase) in self.phases.items():
             assert job_id in core.jobs, f"{job_id} is forgotten"
             state = core.jobs[job_id].state.value
+            is_there = state in _ENDED or core.jobs[job_id].step.step in (0, step)
+            assert is_there, f"{job_id} was in step {step}"
             assert (phase in _ENDED) == (state in _ENDED), f"{job_id} was {phase}, and is {state}"
         for job in core.active.values():
             self._compare(job)
@@ -180,19 +186,30 @@ class Ledger:
             case m.WorkerEvent(worker, state, text):
                 self._worker_event(worker, state, text)
             case m.JobEvent(job_id, state, text):
-                before = self.phases.get(job_id)
-                # It is in the journal from its first attempt on, and may have been further then.
-                again = "started again" in text
-                order = _PHASES.index
-                assert before is None or again or order(before) < order(state), f"{before}: {state}"
-                assert before not in _ENDED, f"{job_id} went on after its end"
-                self.phases[job_id] = state
-                is_right = state != "reduce" or again or self._all_maps_done(job_id)
-                assert is_right, "the maps are not complete"
+                self._job_event(job_id, state, text)
 
-    def _all_maps_done(self, job_id: str) -> bool:
-        maps = range(len(self._world.answers[job_id].job.maps_s))
-        return all((job_id, m.TaskKind.MAP, index) in self.winners for index in maps)
+    def _job_event(self, job_id: str, state: str, text: str) -> None:
+        before_step, before = self.phases.get(job_id, (1, ""))
+        told = _STEP.match(text)
+        is_told = told is not None and state in _ACTIVE
+        step = int(told[1]) if told is not None and is_told else before_step
+        # It is in the journal from its first attempt on, and may have been further then.
+        again = "started again" in text
+        is_next = (before_step, _PHASES.index(before or "queued")) < (step, _PHASES.index(state))
+        assert not before or again or is_next, f"{before} in step {before_step}: {state} in {step}"
+        assert before not in _ENDED, f"{job_id} went on after its end"
+        self.phases[job_id] = step, state
+        if state in _ACTIVE:
+            steps = self._world.jobs[job_id].steps
+            assert is_told == (len(steps) > 1), f"not told of which step: {text!r}"
+            if state == "reduce" and not again:
+                answer = self._world.answers[steps[step - 1].id]
+                assert self._are_done(answer, m.TaskKind.MAP), "the maps are not complete"
+
+    def _are_done(self, answer: Answer, kind: m.TaskKind) -> bool:
+        """Whether all tasks of this kind are complete."""
+        n = answer.n_map if kind is m.TaskKind.MAP else answer.n_reduce
+        return all((answer.step.id, kind, index) in self.winners for index in range(n))
 
     def _worker_event(self, worker: str, state: str, text: str) -> None:
         peer, world = self.peers[worker], self._world
@@ -261,7 +278,7 @@ class Ledger:
             after_s = self._world.scenario.settings.lost_after_s
             self._unreadable.lost(id, event.text, self._world.master.now - after_s)
             assert self.winners.pop(task) == id
-            assert self._job(task).reduces_s, "published output can't be lost"
+            assert self._answer(task).n_reduce, "published output can't be lost"
             assert task[1] is m.TaskKind.MAP, "published output can't be lost"
         elif event.state == "failed":
             self._failed(id, event.text)
@@ -280,9 +297,11 @@ class Ledger:
         lost_input = failing is not None and failing.reason is m.FailureReason.LOST_INPUT
         if failing is not None:
             worker = self.attempts[id].worker
-            for _, lost in failing.lost:
-                is_own = lost in self.attempts and self.attempts[lost].worker == worker
-                self._unreadable.reported(lost, id, is_own)
+            for index, lost in failing.lost:
+                # That of a worker given up is lost anyway; should it come back, it is tried again.
+                if self.winners.get((task[0], m.TaskKind.MAP, index)) == lost:
+                    is_own = self.attempts[lost].worker == worker
+                    self._unreadable.reported(lost, id, is_own)
             if failing.reason is m.FailureReason.DISK_FULL:
                 self._full.append(worker)
             if failing.reason is not m.FailureReason.USER_ERROR:
@@ -295,7 +314,7 @@ class Ledger:
     def _is_of_bad_record(self, task: TaskKey, id: int, failing: m.TaskFailed) -> bool:
         """Whether a record has killed before, so that this is its fault."""
         record = failing.circumstances.record
-        if record < 0 or not self._job(task).skip_bad_records:
+        if record < 0 or not self._answer(task).job.skip_bad_records:
             return False
         skips, suspects = self.skips.setdefault(task, set()), self.suspects.setdefault(task, {})
         if record in suspects:
@@ -316,10 +335,10 @@ class Ledger:
         world = self._world
         if not world.is_calm_for(0.0) or seen.since_s < world.settled_at:
             return
-        job = self._job(seen.task)
+        step = self._answer(seen.task).step
         is_map = event.kind is m.TaskKind.MAP
-        is_bad = job.poisoned == (event.kind.label, event.index) or (
-            is_map and job.killers_of(event.index)
+        is_bad = step.poisoned == (event.kind.label, event.index) or (
+            is_map and step.killers_of(event.index)
         )
         by_user = is_bad and event.state == "failed"
         by_input = "can't read" in event.text
@@ -351,13 +370,16 @@ class Ledger:
         seen = self.attempts[id]
         assert seen.worker == process
         assert seen.task == (task.job_id, task.kind, task.index)
-        job = self._job(seen.task)
-        assert task.n_reduce == len(job.reduces_s)
+        answer = self._answer(seen.task)
+        assert task.n_reduce == answer.n_reduce
         assert set(task.skips) == self.skips.get(seen.task, set()), "other records are skipped"
+        if (before := answer.before) is not None:
+            kind = m.TaskKind.REDUCE if before.n_reduce else m.TaskKind.MAP
+            assert self._are_done(before, kind), "the step before is not complete"
         if task.kind is m.TaskKind.REDUCE:
             winners = [
                 self.winners.get((task.job_id, m.TaskKind.MAP, index))
-                for index in range(len(job.maps_s))
+                for index in range(answer.n_map)
             ]
             assert None not in winners, f"{task.index} was handed out without all its inputs"
             given = [source.attempt for source in task.sources]
@@ -419,11 +441,12 @@ class Ledger:
 
     def _check_end(self, ended: JobEnded) -> None:
         outcome, world = ended.outcome, self._world
-        job = world.answers[outcome.spec.job_id].job
+        job = world.jobs[outcome.spec.job_id]
+        step_ids = {step.id for step in job.steps}
         state = outcome.state.value
         if state == "failed":
             allowed = (
-                self._may_fail(job.id, job.max_attempts)
+                self._may_fail(step_ids, job.max_attempts)
                 or self._may_give_up(ended)
                 or self._skips_too_many(job)
                 or (world.is_interrupted and "no more jobs" in outcome.reason)
@@ -433,17 +456,20 @@ class Ledger:
             asked = job.id in world.cancelled or world.is_interrupted
             assert asked, f"{job.id} was cancelled by nobody: {outcome.reason}"
         else:
-            assert job.poisoned is None, f"{job.id} is done, although a task always fails"
-            is_too_bad = len(job.killers) > job.skip_bad_records
+            is_poisoned = any(step.poisoned for step in job.steps)
+            assert not is_poisoned, f"{job.id} is done, although a task always fails"
+            killers = sum(len(step.killers) for step in job.steps)
+            is_too_bad = killers > job.skip_bad_records
             assert not is_too_bad, f"{job.id} is done, although too many records are bad"
 
-    def _may_fail(self, job_id: str, max_attempts: int) -> bool:
-        return any(
-            len(failed) == max_attempts for key, failed in self.failures.items() if key[0] == job_id
-        ) or any(len(lost) >= 20 for key, lost in self.lost_inputs.items() if key[0] == job_id)
+    def _may_fail(self, step_ids: set[str], max_attempts: int) -> bool:
+        failed = [len(ids) for key, ids in self.failures.items() if key[0] in step_ids]
+        lost = [len(ids) for key, ids in self.lost_inputs.items() if key[0] in step_ids]
+        return max_attempts in failed or max(lost, default=0) >= 20
 
     def _skips_too_many(self, job: JobDraw) -> bool:
-        found = sum(len(skips) for key, skips in self.skips.items() if key[0] == job.id)
+        step_ids = {step.id for step in job.steps}
+        found = sum(len(skips) for key, skips in self.skips.items() if key[0] in step_ids)
         return found > job.skip_bad_records
 
     def _may_give_up(self, ended: JobEnded) -> bool:
@@ -451,8 +477,8 @@ class Ledger:
         limited = self._world.scenario.settings.worker_timeout_s is not None
         return ended.outcome.out_of_workers and limited and is_alone
 
-    def _job(self, task: TaskKey) -> Any:
-        return self._world.answers[task[0]].job
+    def _answer(self, task: TaskKey) -> Answer:
+        return self._world.answers[task[0]]
 
     # --- the workers ---
 

@@ -61,7 +61,7 @@ def _jobs(world: World) -> Iterator[str]:
     if not master.is_up:
         yield "the master is gone"
         return
-    for job_id in world.answers:
+    for job_id in world.jobs:
         if job_id not in world.outcomes:
             job = master.core.jobs.get(job_id)
             if job is None:

@@ -129,19 +129,31 @@ class SimulatedSlot:
         elif task.n_reduce:
             self._write_map_output(task, fate)
         else:
-            answer = self.world.answers[task.job_id]
-            self._ask(task, answer.map_text(task.index), fate)
+            text = self._read_split(task)
+            if text is not None:
+                answer = self.world.answers[task.job_id]
+                self._ask(task, answer.map_text(task.index, text), fate)
+
+    def _read_split(self, task: m.Task) -> str | None:
+        """What stands in the map's input file; None: it can't be read, which has been told."""
+        text = self.world.read_input(task)
+        if text is None:
+            self._fail(task, m.FailureReason.WORKER_ERROR, "can't open the input file")
+        return text
 
     def _killer(self, task: m.Task) -> int | None:
         """The first record of which it dies."""
         if task.kind is m.TaskKind.REDUCE:
             return None
-        killers = self.world.answers[task.job_id].job.killers_of(task.index)
+        killers = self.world.answers[task.job_id].step.killers_of(task.index)
         return next((number for number in killers if number not in task.skips), None)
 
     def _write_map_output(self, task: m.Task, fate: Fate) -> None:
         answer = self.world.answers[task.job_id]
-        output = answer.map_output(task.index)
+        text = self._read_split(task)
+        if text is None:
+            return
+        output = answer.mapped(task.index, text)
         path = f"{self.start.folder}/{task.index}.{task.attempt}"
         try:
             self.worker.disk.write(path, output)
@@ -152,8 +164,8 @@ class SimulatedSlot:
             self.end(1, None)
             return
         sizes = tuple(map(len, output))
-        stats = m.Stats(answer.job.records[task.index], task.index, sum(sizes), 7, 1.0)
-        counters = map_counters(answer.job, task.index)
+        stats = m.Stats(answer.step.records[task.index], task.index, sum(sizes), 7, 1.0)
+        counters = map_counters(answer.step, task.index)
         self._finish(
             task,
             m.MapDone(
@@ -181,24 +193,24 @@ class SimulatedSlot:
             self._fail(task, m.FailureReason.WORKER_ERROR, "commit refused")
 
     def _publish(self, task: m.Task, content: str, fate: Fate) -> None:
-        name = f"{task.job_id}-mr-out-{task.index}"
-        content = self.world.publish(task, self.worker, name, content)
+        self.world.publish(task, self.worker, content)
         if fate.end == "die late":
             self.end(1, None)
             return
-        file = m.OutputFile(name, len(content), "crc32:0")
         answer = self.world.answers[task.job_id]
+        size_bytes = answer.size_bytes(task.index)
+        file = m.OutputFile(answer.name(task.index), size_bytes, "crc32:0")
         done: m.MapDone | m.ReduceDone
         if task.kind is m.TaskKind.MAP:
-            records = answer.job.records[task.index]
-            stats = m.Stats(records, task.index, records, len(content), 1.0)
-            counters = map_counters(answer.job, task.index)
+            records = answer.step.records[task.index]
+            stats = m.Stats(records, task.index, records, size_bytes, 1.0)
+            counters = map_counters(answer.step, task.index)
             done = m.MapDone(
                 *(task.job_id, task.index, task.attempt, "", stats, counters, file),
                 *(len(task.skips), "the last one"),
             )
         else:
-            stats = m.Stats(len(task.sources), 1, 1, len(content), 1.0)
+            stats = m.Stats(len(task.sources), 1, 1, size_bytes, 1.0)
             counters = (("reduces", 1),)
             done = m.ReduceDone(task.job_id, task.index, task.attempt, file, stats, counters)
         self._finish(task, done)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from random import Random
 
@@ -18,7 +19,7 @@ from .faults import Faults
 from .ledger import Ledger
 from .master import MasterMachine
 from .network import Network
-from .oracle import Answer, Pairs
+from .oracle import OUT, Answer, Pairs, answers, temporary
 from .pending import leftovers, pending
 from .slot import PUBLISH_S, SimulatedSlot
 from .trace import Trace, task_text
@@ -26,8 +27,6 @@ from .worker import WorkerMachine
 
 # A simulation of more steps than this runs in circles.
 _MOST_STEPS = 60_000
-
-OUT = "/out"
 
 # Until the workers are registered; what quick tasks wait in a worker's queue.
 _START_S, _RESERVE_S = 1.0, 0.3
@@ -44,7 +43,10 @@ class World:
         self.clock = Clock()
         self.network = Network(self.clock, scenario.network, Random(f"network {scenario.seed}"))
         self.output = OutputFolder(scenario.has_links)
-        self.answers = {job.id: Answer(job) for job in scenario.jobs}
+        self.jobs = {job.id: job for job in scenario.jobs}
+        self.answers: dict[str, Answer] = {}  # by the ids that workers know
+        for job in scenario.jobs:
+            self.answers |= answers(job)
         self.quiet_since: float | None = None
         self.is_interrupted = False
         self.cancelled: set[str] = set()  # jobs that a client wants to end
@@ -106,7 +108,7 @@ class World:
     @property
     def is_over(self) -> bool:
         """Whether all jobs have ended, or nobody is there to run them."""
-        return self.has_ended or len(self.closed) == len(self.answers) - self._refused()
+        return self.has_ended or len(self.closed) == len(self.jobs) - self._refused()
 
     def _refused(self) -> int:
         return sum(bool(client.refused) for client in self.clients[::2])
@@ -119,7 +121,7 @@ class World:
     @property
     def restarts(self) -> bool:
         """Whether a master that ended is started again."""
-        return self.scenario.settings.keeps_jobs and len(self.closed) < len(self.answers)
+        return self.scenario.settings.keeps_jobs and len(self.closed) < len(self.jobs)
 
     def _is_settled(self) -> bool:
         return not leftovers(self)
@@ -130,7 +132,7 @@ class World:
             return
         # A worker that was busy with quick tasks may hold some of the next job in its slots, where
         # they are stopped only when their turn comes.
-        is_alike = len(self.scenario.jobs) == 1
+        is_alike = len(self.answers) == 1
         twice = [task for task, times in self.times_begun.items() if times != 1]
         assert not twice or not is_alike, f"begun more than once, without need: {twice}"
         assert self.clock.now <= self._fair_s(), f"took {self.clock.now} s, not {self._fair_s()} s"
@@ -141,8 +143,8 @@ class World:
         n_slots = sum(worker.slots for worker in scenario.workers)
         frame_s = network.latency_s + network.jitter_s
         fair_s = _START_S
-        for job in scenario.jobs:
-            for durations_s in (job.maps_s, job.reduces_s):
+        for step in (step for job in scenario.jobs for step in job.steps):
+            for durations_s in (step.maps_s, step.reduces_s):
                 rounds = -(-len(durations_s) // n_slots)
                 fair_s += sum(durations_s) / n_slots + max(durations_s, default=0.0)
                 fair_s += rounds * (6 * frame_s + PUBLISH_S) + _RESERVE_S
@@ -191,17 +193,24 @@ class World:
 
     def complete_output(self, outcome: Outcome) -> None:
         """The manifest is about to be written: all of the output has to be there, and right."""
-        answer = self.answers[outcome.spec.job_id]
-        names = [f"{answer.job.id}-mr-out-{index}" for index in range(answer.n_files)]
+        steps = [self.answers[step.id] for step in self.jobs[outcome.spec.job_id].steps]
+        answer = steps[-1]
+        names = [answer.name(index) for index in range(answer.n_files)]
         assert [file.name for file in outcome.files] == names, "the manifest is not complete"
         for index, name in enumerate(names):
-            assert self.output.files.get(name) == answer.text(index), f"{name} is wrong"
-            assert outcome.files[index].size_bytes == len(answer.text(index))
-        counters = tuple((name, n) for name, n in outcome.counters if n)
-        expected = tuple((name, n) for name, n in answer.counters() if n)
+            content = self.output.files.get(answer.path(index))
+            assert content == answer.text(index), f"{name} is wrong"
+            assert outcome.files[index].size_bytes == answer.size_bytes(index)
+        counters = {name: n for name, n in outcome.counters if n}
+        expected = Counter[str]()
+        for step in steps:
+            expected.update({name: n for name, n in step.counters() if n})
         assert counters == expected, f"counted {counters}, not {expected}"
-        assert outcome.totals.records_in == answer.records_in
-        killers = {index for index, _ in answer.job.killers}
+        assert outcome.totals.records_in == steps[0].records_in
+        if len(steps) > 1:
+            counted = [{name: n for name, n in step.counters if n} for step in outcome.steps]
+            assert counted == [{name: n for name, n in s.counters() if n} for s in steps]
+        killers = {index for index, _ in answer.step.killers}
         assert {index for index, _ in outcome.skipped} == killers, (
             "not all that is left out is told"
         )
@@ -213,10 +222,12 @@ class World:
         self.outcomes[job_id] = outcome
         self.closed.add(job_id)
         self.trace.say(self.clock.now, "job", f"{job_id} {outcome.state.value} {outcome.reason}")
+        job = self.jobs[job_id]
         if outcome.state is JobState.DONE:
-            answer = self.answers[job_id]
+            answer = self.answers[job.steps[-1].id]
             for index in range(answer.n_files):
-                assert f"{job_id}-mr-out-{index}" in self.output.files
+                assert answer.path(index) in self.output.files
+        self.output.remove_folder(temporary(job_id))
 
     def recorded(self, records: list[Record]) -> None:
         """This is in the journal now."""
@@ -252,16 +263,30 @@ class World:
                 return None
         return owner.disk.read(source.path)
 
-    def publish(self, task: m.Task, worker: WorkerMachine, name: str, content: str) -> str:
+    def read_input(self, task: m.Task) -> str | None:
+        """What stands in a map's input file, which is there as long as its job needs it."""
+        answer = self.answers[task.job_id]
+        assert task.splits == (answer.splits[task.index],), f"{task_text(task)}: {task.splits}"
+        if answer.before is None:
+            return ""
+        text = self.output.files.get(task.splits[0].path)
+        assert text is not None or answer.job.id in self.closed, f"{task.splits} is not there"
+        return text
+
+    def publish(self, task: m.Task, worker: WorkerMachine, content: str) -> None:
         """Give an output file its name. What has the name afterwards must be right."""
-        expected = self.answers[task.job_id].text(task.index)
+        answer = self.answers[task.job_id]
+        expected = answer.text(task.index)
         assert content == expected, f"{task_text(task)} publishes {content}, not {expected}"
-        content, is_first = self.output.publish(name, content)
-        worker.say(f"publishes {name}" + ("" if is_first else ", which was there"))
-        return content
+        assert task.output == answer.folder, f"{task_text(task)} publishes in {task.output}"
+        is_first = self.output.publish(answer.path(task.index), content)
+        worker.say(
+            f"publishes {answer.name(task.index)}" + ("" if is_first else ", which was there")
+        )
 
 
 def _submission(job: JobDraw) -> m.Submit:
+    steps = tuple(m.Step(step.id, (), len(step.reduces_s)) for step in job.steps)
     spec = m.JobSpec(
         job.id,
         job.id,
@@ -269,12 +294,14 @@ def _submission(job: JobDraw) -> m.Submit:
         b"",
         "",
         (),
-        len(job.reduces_s),
+        steps[-1].n_reduce,
         OUT,
         job.max_attempts,
         job.task_timeout_s,
         job.backup_after_s,
+        steps=steps if job.is_pipeline else (),
         skip_bad_records=job.skip_bad_records,
     )
-    inputs = tuple(m.InputFile(f"/in/{job.id}/{n}", 10, True) for n in range(len(job.maps_s)))
+    n_map = len(job.steps[0].maps_s)
+    inputs = tuple(m.InputFile(f"/in/{job.id}/{n}", 10, True) for n in range(n_map))
     return m.Submit(spec, inputs)

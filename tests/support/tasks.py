@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from zmr.core.messages import Counters, InputFile, MapDone, MapOutput, ReduceDone, Task, TaskKind
-from zmr.core.plan import plan
+from zmr.core.plan import plan, splits_of
 from zmr.data.inputs import list_inputs
 from zmr.execute.map_task import run_map
 from zmr.execute.progress import TaskProgress
@@ -59,8 +59,9 @@ def map_files(
     split_bytes: int = 1 << 26,
     memory_bytes: int = 0,
 ) -> Iterator[MapDone | ReduceDone]:
-    for index, splits in enumerate(plan(files, split_bytes)):
-        task = Task(JOB_ID, TaskKind.MAP, index, index + 1, n_reduce, str(folder / "out"), splits)
+    for index, pieces in enumerate(plan(files, split_bytes)):
+        output, splits = str(folder / "out"), splits_of(pieces)
+        task = Task(JOB_ID, TaskKind.MAP, index, index + 1, n_reduce, output, splits)
         done = run_map(job, task, str(folder), TaskProgress(), granted, memory_bytes)
         assert done is not None
         yield done

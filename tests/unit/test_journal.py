@@ -11,6 +11,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import tracemalloc
 from contextlib import suppress
 from itertools import chain
 from pathlib import Path
@@ -72,8 +73,10 @@ def outcome_of_reading(folder: Path) -> tuple[list[j.Record], str]:
 
 def read(folder: Path) -> list[j.Record]:
     journal = Journal(str(folder))
-    journal.close()
-    return journal.records
+    try:
+        return list(journal.read())
+    finally:
+        journal.close()
 
 
 # --- records -----------------------------------------------------------------------------------
@@ -128,6 +131,37 @@ def test_what_is_void_is_dropped(tmp_path: Path) -> None:
     assert journal.last_epoch() == 0
     journal.close()
     assert read(tmp_path) == [j.EpochBegun(2), closed("two")]
+
+
+def test_things_are_read_one_after_the_other_each_in_its_order(tmp_path: Path) -> None:
+    journal = Journal(str(tmp_path))
+    two, one = hand_outs(3, "two"), hand_outs(3, "one")
+    journal.append([submitted("two"), j.EpochBegun(1), two[0], submitted("one"), *one, *two[1:]])
+    journal.commit()
+    journal.close()
+    again = Journal(str(tmp_path))
+    assert list(again.firsts()) == [submitted("two"), j.EpochBegun(1), submitted("one")]
+    whole = [submitted("two"), *two, j.EpochBegun(1), submitted("one"), *one]
+    assert list(again.read()) == list(again.read()) == whole
+    assert again.last_epoch() == 1
+    again.close()
+
+
+def test_a_long_journal_is_read_without_being_kept(tmp_path: Path) -> None:
+    n = 20_000
+    journal = Journal(str(tmp_path))
+    journal.append([submitted(), *hand_outs(n)])
+    journal.commit()
+    journal.close()
+    tracemalloc.start()
+    try:
+        again = Journal(str(tmp_path))
+        assert sum(1 for _ in again.read()) == n + 1
+        _, most_bytes = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    again.close()
+    assert most_bytes < 5 * n
 
 
 def test_the_file_stays_small_over_many_jobs(tmp_path: Path) -> None:
@@ -239,6 +273,19 @@ def test_records_that_were_changed_or_removed_are_noticed(change: str, tmp_path:
     database.close()
     with pytest.raises(StateError, match="is damaged"):
         Journal(str(tmp_path))
+
+
+def test_a_record_that_means_nothing_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr("zmr.net.journal.encode", lambda record: b"\x07")
+        journal = Journal(str(tmp_path))
+        journal.append(hand_outs(1))
+        journal.commit()
+        journal.close()
+    with pytest.raises(StateError, match="is damaged"):
+        read(tmp_path)
 
 
 def test_another_version_and_another_program_s_file_are_told_apart(tmp_path: Path) -> None:

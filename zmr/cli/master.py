@@ -140,6 +140,7 @@ def master(
         if state_dir is not None:
             from zmr.net.journal import Journal
 
+            collect_garbage_rarely()  # a journal may be long
             journal = Journal(state_dir)
             stack.callback(journal.close)
         listening = Listening(stack, Address(host, port), events_port)

@@ -18,11 +18,10 @@ from zmr.core.messages import (
     MapDone,
     MapOutput,
     ReduceDone,
-    Split,
     Task,
     TaskKind,
 )
-from zmr.core.plan import SPLIT_BYTES, plan
+from zmr.core.plan import SPLIT_BYTES, Pieces, plan, splits_of
 from zmr.core.states import JOB, AttemptState, JobState, TaskState
 from zmr.core.steps import inputs_of_next, step_spec, told
 from zmr.core.tasks import Attempt, TaskRecord, TaskTable
@@ -35,7 +34,7 @@ class JobRun:
     def __init__(
         self,
         spec: JobSpec,
-        splits: list[tuple[Split, ...]],
+        splits: list[Pieces],
         words: str = "",
         split_bytes: int = SPLIT_BYTES,
     ) -> None:
@@ -159,7 +158,7 @@ class JobRun:
             attempt,
             self.step.n_reduce,
             self.step.output,
-            task.splits,
+            splits_of(task.splits),
             sources,
             task.failures,
             task.failures + len(task.attempts) + len(task.lost) >= self.spec.max_attempts,

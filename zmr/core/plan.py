@@ -13,6 +13,10 @@ from itertools import pairwise
 
 from zmr.core.messages import InputFile, Split
 
+# What a task reads. Of a whole file, which is most tasks' input, the path is enough: there may be a
+# million of them.
+Pieces = str | tuple[Split, ...]
+
 SPLIT_BYTES = 64 * 1024 * 1024
 
 # With more files than this, small neighbours share tasks, because a task costs about as much as
@@ -30,44 +34,43 @@ def count_pieces(inputs: Iterable[InputFile], split_bytes: int) -> int:
     )
 
 
-def plan(inputs: Sequence[InputFile], split_bytes: int = SPLIT_BYTES) -> list[tuple[Split, ...]]:
-    """The splits of each map task, in the order of the inputs."""
-    pieces = [list(_cut(file, split_bytes)) for file in inputs]
-    if len(inputs) <= FILES_AS_TASKS:
-        return [(piece,) for file in pieces for piece in file]
-    return list(_share(inputs, pieces))
-
-
-def _cut(file: InputFile, split_bytes: int) -> Iterator[Split]:
-    if not file.splittable or file.size_bytes <= split_bytes:
-        yield Split(file.path)
-        return
-    # Even pieces: a last piece of a few bytes would cost a task and a straggler.
-    n = -(-file.size_bytes // split_bytes)
-    edges = [file.size_bytes * i // n for i in range(n + 1)]
-    for start, end in pairwise(edges):
-        yield Split(file.path, start, end - start)
-
-
-def _share(
-    inputs: Sequence[InputFile], pieces: Sequence[Sequence[Split]]
-) -> Iterator[tuple[Split, ...]]:
+def plan(inputs: Sequence[InputFile], split_bytes: int = SPLIT_BYTES) -> list[Pieces]:
+    """What each map task reads, in the order of the inputs: see `splits_of`."""
+    may_share = len(inputs) > FILES_AS_TASKS
     files_a_task = -(-len(inputs) // SHARED_TASKS)
-    shared: list[Split] = []
+    tasks: list[Pieces] = []
+    shared: list[str] = []
     shared_bytes = 0
-    for file, cut in zip(inputs, pieces, strict=True):
-        alone = len(cut) > 1 or file.size_bytes >= SHARED_TASK_BYTES
+    for file in inputs:
+        is_cut = file.splittable and file.size_bytes > split_bytes
+        alone = is_cut or not may_share or file.size_bytes >= SHARED_TASK_BYTES
         if shared and (
             alone
             or len(shared) == files_a_task
             or shared_bytes + file.size_bytes > SHARED_TASK_BYTES
         ):
-            yield tuple(shared)
+            tasks.append(tuple(map(Split, shared)))
             shared, shared_bytes = [], 0
-        if alone:
-            yield from ((piece,) for piece in cut)
+        if is_cut:
+            tasks += ((piece,) for piece in _cut(file, split_bytes))
+        elif alone:
+            tasks.append(file.path)
         else:
-            shared += cut
+            shared.append(file.path)
             shared_bytes += file.size_bytes
     if shared:
-        yield tuple(shared)
+        tasks.append(tuple(map(Split, shared)))
+    return tasks
+
+
+def splits_of(pieces: Pieces) -> tuple[Split, ...]:
+    """The splits of a task of the plan."""
+    return (Split(pieces),) if isinstance(pieces, str) else pieces
+
+
+def _cut(file: InputFile, split_bytes: int) -> Iterator[Split]:
+    # Even pieces: a last piece of a few bytes would cost a task and a straggler.
+    n = -(-file.size_bytes // split_bytes)
+    edges = [file.size_bytes * i // n for i in range(n + 1)]
+    for start, end in pairwise(edges):
+        yield Split(file.path, start, end - start)

@@ -48,6 +48,7 @@ class Restoration:
         self._master = master
         self._now = now
         self._joined: dict[bytes, m.Register] = {}
+        self._peers: dict[bytes, bytes] = {}  # one object of each, for all of its tasks
 
     def replay(self, records: Iterable[Record]) -> None:
         """Apply all records, then expect the workers. Raises if a record contradicts the others."""
@@ -98,7 +99,8 @@ class Restoration:
         self._start(job)
         table = job.table(record.kind)
         task = table.tasks[record.task]
-        attempt = Attempt(record.attempt, job.id, task, record.peer, self._now)
+        peer = self._peers.setdefault(record.peer, record.peer)
+        attempt = Attempt(record.attempt, job.id, task, peer, self._now)
         table.hand_out(attempt, self._now)
         job.attempts[attempt.id] = attempt
         self._master.number_attempts_from(attempt.number)

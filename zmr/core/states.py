@@ -11,7 +11,14 @@ from enum import Enum
 from typing import Generic, TypeVar
 
 
-class JobState(Enum):
+class State(Enum):
+    """One of the states of a machine."""
+
+    # There is one object of each, and moves are looked up for every event.
+    __hash__ = object.__hash__
+
+
+class JobState(State):
     QUEUED = "queued"
     MAP = "map"
     REDUCE = "reduce"
@@ -20,13 +27,13 @@ class JobState(Enum):
     CANCELLED = "cancelled"
 
 
-class TaskState(Enum):
+class TaskState(State):
     IDLE = "idle"
     IN_PROGRESS = "in progress"
     COMPLETED = "completed"
 
 
-class AttemptState(Enum):
+class AttemptState(State):
     RUNNING = "running"
     COMMITTING = "committing"  # it has asked whether it may publish its output
     SUCCEEDED = "succeeded"
@@ -35,7 +42,7 @@ class AttemptState(Enum):
     CANCELLED = "cancelled"
 
 
-class WorkerState(Enum):
+class WorkerState(State):
     ALIVE = "alive"
     SUSPECT = "suspect"
     LOST = "lost"
@@ -46,7 +53,7 @@ class IllegalMove(Exception):
     """The machine was told something that can't happen in its state: a bug of zmr."""
 
 
-S = TypeVar("S", bound=Enum)
+S = TypeVar("S", bound=State)
 
 
 @dataclass(frozen=True)
@@ -79,7 +86,7 @@ class Machine(Generic[S]):
         return "\n".join(lines)
 
 
-def _identifier(state: Enum) -> str:
+def _identifier(state: State) -> str:
     return state.name.lower()
 
 

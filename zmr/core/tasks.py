@@ -10,7 +10,8 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from itertools import islice
 
-from zmr.core.messages import MapDone, OutputFile, ReduceDone, Split, TaskKind
+from zmr.core.messages import MapDone, OutputFile, ReduceDone, TaskKind
+from zmr.core.plan import Pieces
 from zmr.core.states import ATTEMPT, TASK, AttemptState, TaskState
 
 # The median duration of a phase is that of its latest tasks, so many at most.
@@ -18,6 +19,9 @@ _DURATIONS_KEPT = 501
 
 # How far the queue is searched for a task that fits the worker.
 _LOOK_AHEAD = 64
+
+# One for all tasks: an empty set takes more memory than a task.
+_NOBODY: frozenset[bytes] = frozenset()
 
 
 class Attempt:
@@ -100,16 +104,16 @@ class TaskRecord:
         "winner",
     )
 
-    def __init__(self, kind: TaskKind, index: int, splits: tuple[Split, ...] = ()) -> None:
+    def __init__(self, kind: TaskKind, index: int, splits: Pieces = ()) -> None:
         self.kind = kind
         self.index = index
-        self.splits = splits
+        self.splits = splits  # see `plan`
         self.state = TASK.initial
         self.attempts: tuple[Attempt, ...] = ()  # the live ones
         self.lost: tuple[Attempt, ...] = ()  # those whose workers may come back
         self.failures = 0
         self.lost_inputs = 0  # attempts that could not read their input
-        self.failed_on: frozenset[bytes] = frozenset()  # peers that are better avoided
+        self.failed_on = _NOBODY  # peers that are better avoided
         self.committer: Attempt | None = None  # who may publish
         self.winner = 0  # the attempt that completed it last; 0: it never was complete
         self.owner = b""  # the peer that did
@@ -151,7 +155,7 @@ class TaskRecord:
 class TaskTable:
     """The tasks of one kind of one job."""
 
-    def __init__(self, kind: TaskKind, splits: list[tuple[Split, ...]] | int) -> None:
+    def __init__(self, kind: TaskKind, splits: list[Pieces] | int) -> None:
         self.kind = kind
         if isinstance(splits, int):
             self.tasks = [TaskRecord(kind, index) for index in range(splits)]

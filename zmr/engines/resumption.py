@@ -11,7 +11,7 @@ import os
 from typing import TYPE_CHECKING
 
 from zmr.core.events import JobGiven
-from zmr.core.journal import JobClosed, JobForgotten, JobSubmitted
+from zmr.core.journal import JobClosed, JobSubmitted
 from zmr.core.messages import Submit
 from zmr.engines.options import JobOptions
 from zmr.engines.submission import prepare
@@ -58,15 +58,12 @@ def _known(journal: Journal, words: str) -> Submit | None:
     """The job of the journal that these words mean. Raises `StateError` if another one is begun."""
     unfinished: dict[str, JobSubmitted] = {}
     ended: dict[str, JobClosed] = {}
-    for record in journal.records:
+    for record in journal.firsts():
         match record:
             case JobSubmitted(submit):
                 unfinished[submit.spec.job_id] = record
             case JobClosed(spec):
-                unfinished.pop(spec.job_id, None)
                 ended[spec.job_id] = record
-            case JobForgotten(job_id):
-                ended.pop(job_id, None)
     for begun in unfinished.values():
         if begun.words != words:
             spec = begun.submit.spec

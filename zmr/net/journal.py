@@ -18,7 +18,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import struct
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from zlib import crc32
 
@@ -52,7 +52,8 @@ COMMIT;
 class Journal:
     """The journal in this folder, which is made if need be. Raises `StateError`.
 
-    `records` is what it held when it was opened. Only one process at a time can have it open.
+    What it held when it was opened is looked at then, and given back by `read` and `firsts`, which
+    keep none of it. Only one process at a time can have it open.
     """
 
     def __init__(self, folder: str) -> None:
@@ -74,7 +75,7 @@ class Journal:
             os.close(self._counter)
             raise self._unusable(error) from None
         try:
-            self.records = self._open()
+            self._firsts = self._open()
         except BaseException as error:
             self.close()
             if isinstance(error, sqlite3.Error):
@@ -85,8 +86,21 @@ class Journal:
 
     def last_epoch(self) -> int:
         """That of the latest start of a master; 0 before the first."""
-        epochs = [record.epoch for record in self.records if isinstance(record, EpochBegun)]
-        return epochs[-1] if epochs else 0
+        latest = [self._first(what) for what in self._firsts if what == about(EpochBegun(0))]
+        return latest[0].epoch if latest and isinstance(latest[0], EpochBegun) else 0
+
+    def firsts(self) -> Iterator[Record]:
+        """What was first recorded of each thing, as far as it counts: how a job was submitted, or
+        how it ended; how a worker joined. Before anything is written. Raises `StateError`.
+        """
+        return map(self._first, self._firsts)
+
+    def read(self) -> Iterator[Record]:
+        """All that was written: in its order about each thing, and one thing after the other, in
+        the order of their first records. Before anything is written. Raises `StateError`.
+        """
+        for what in self._firsts:
+            yield from self._select("about = ? ORDER BY seq", what)
 
     def append(self, records: Iterable[Record]) -> None:
         """Have these written by the next `commit`."""
@@ -155,7 +169,7 @@ class Journal:
 
     # --- reading ---
 
-    def _open(self) -> list[Record]:
+    def _open(self) -> dict[str, int]:
         database = self._database
         database.execute("PRAGMA locking_mode = EXCLUSIVE")
         database.execute("PRAGMA cell_size_check = ON")
@@ -180,16 +194,16 @@ class Journal:
             # The first count was not written: then there has been no turn.
             committed = 0
         self._make_durable()
-        return self._read(committed)
+        return self._check(committed)
 
-    def _create(self) -> list[Record]:
+    def _create(self) -> dict[str, int]:
         self._make_durable()
         self._database.executescript(_SCHEMA)
         self._count_turns()
         for descriptor in (self._counter, os.open(self.folder, os.O_RDONLY)):
             os.fsync(descriptor)
         os.close(descriptor)
-        return []
+        return {}
 
     def _make_durable(self) -> None:
         self._database.execute("PRAGMA journal_mode = WAL")
@@ -208,8 +222,11 @@ class Journal:
             raise self._damaged("the file `turns` beside it is damaged")
         return int(turns)
 
-    def _read(self, committed: int) -> list[Record]:
-        """All records, in order. Raises `StateError` unless they are what was written."""
+    def _check(self, committed: int) -> dict[str, int]:
+        """What the records are about, and the number of the first of each, in the order of these.
+
+        Raises `StateError` unless the records are what was written.
+        """
         database = self._database
         (verdict,) = database.execute("PRAGMA quick_check(1)").fetchone()
         if verdict != "ok":
@@ -217,23 +234,38 @@ class Journal:
         ((turns, n, total),) = database.execute("SELECT turns, records, checksum FROM totals")
         if turns < committed:
             raise self._damaged(f"it ends with turn {turns}, but {committed} were written")
-        records: list[Record] = []
-        checksums = 0
+        firsts: dict[str, int] = {}
+        found = checksums = 0
+        # In the order of the file: to sort a million records takes longer than to read them.
         for what, seq, data, checksum in database.execute(
-            "SELECT about, seq, data, checksum FROM records ORDER BY seq"
+            "SELECT about, seq, data, checksum FROM records ORDER BY about, seq"
         ):
-            if checksum != _checksum(what, seq, data):
+            if checksum != crc32(data, crc32(f"{what} {seq}".encode())):
                 raise self._damaged(f"record {seq} is not what was written")
             checksums += checksum
-            try:
-                records.append(decode(data))
-            except BadRecord as error:
-                raise self._damaged(f"record {seq}: {error}") from None
-            self._seq = seq
-        if (len(records), checksums) != (n, total):
-            raise self._damaged(f"it holds {len(records)} records, but {n} were written")
+            found += 1
+            if what not in firsts:
+                firsts[what] = seq
+            if seq > self._seq:
+                self._seq = seq
+        if (found, checksums) != (n, total):
+            raise self._damaged(f"it holds {found} records, but {n} were written")
         self._turns, self._n, self._checksum = turns, n, total
-        return records
+        return dict(sorted(firsts.items(), key=lambda item: item[1]))
+
+    def _first(self, what: str) -> Record:
+        (record,) = self._select("about = ? AND seq = ?", what, self._firsts[what])
+        return record
+
+    def _select(self, condition: str, *values: str | int) -> Iterator[Record]:
+        select = f"SELECT data FROM records WHERE {condition}"
+        try:
+            for (data,) in self._database.execute(select, values):
+                yield decode(data)
+        except sqlite3.Error as error:
+            raise self._unusable(error) from None
+        except BadRecord as error:
+            raise self._damaged(str(error)) from None
 
     # --- what is wrong ---
 

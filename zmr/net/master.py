@@ -127,8 +127,7 @@ class MasterServer:
             self._restore(journal)
 
     def _restore(self, journal: Journal) -> None:
-        self._perform(self.core.restore(journal.records, self._reactor.clock()))
-        journal.records.clear()
+        self._perform(self.core.restore(journal.read(), self._reactor.clock()))
         for job in self.core.jobs.values():
             if job.has_ended:  # perhaps just before the end of the last start
                 end_output(job.outcome(job.state))

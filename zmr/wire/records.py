@@ -22,6 +22,7 @@ _NAME_LENGTH = 100
 _ENDPOINT = re.compile(
     r"tcp://([A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}(%\w{1,15})?\]):[0-9]{1,5}"
 )
+_KINDS = {int(kind): kind for kind in m.TaskKind}  # quicker than to ask the class
 _NAME_CHARACTERS = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.")
 
 
@@ -93,8 +94,8 @@ def enum(value: int) -> Any:
 
 def kind(value: int) -> m.TaskKind:
     try:
-        return m.TaskKind(value)
-    except ValueError:
+        return _KINDS[value]
+    except KeyError:
         raise BadFrame(f"{value} is no type of task") from None
 
 
@@ -184,7 +185,7 @@ def counters(counters: m.Counters) -> list[pb.Counter]:
 
 
 def read_counters(counters: Any) -> m.Counters:
-    return tuple((counter.name, counter.value) for counter in several(counters, "counters"))
+    return tuple([(counter.name, counter.value) for counter in several(counters, "counters")])
 
 
 def file(file: m.OutputFile) -> pb.OutputFile:

@@ -8,11 +8,13 @@ from __future__ import annotations
 import sys
 import tracemalloc
 from collections import deque
+from collections.abc import Callable
 from types import FrameType
 
 from zmr.core import messages as m
-from zmr.core.actions import CompleteOutput, MasterAction, Send
+from zmr.core.actions import Append, CompleteOutput, MasterAction, Send
 from zmr.core.events import FrameReceived, JobGiven, MasterEvent, OutputCompleted
+from zmr.core.journal import Record
 from zmr.core.master import Master
 from zmr.core.states import JobState
 
@@ -24,12 +26,15 @@ REDUCES = 10
 class LargeCluster:
     """A master and many workers that do all that they are told at once."""
 
-    def __init__(self, workers: int, maps: int, slots: int = 1) -> None:
+    def __init__(self, workers: int, maps: int, slots: int = 1, has_journal: bool = False) -> None:
         self.master = Master(EPOCH)
         self.now = 0.0
         self.events = 0
         self.maps = maps
+        self.records: list[Record] = []
         self._handed_out: deque[tuple[bytes, m.Task]] = deque()
+        if has_journal:
+            self.master.restore((), 0.0)
         spec = m.JobSpec(JOB, "test", "test", b"", "", (), REDUCES, "/out")
         inputs = tuple(
             m.InputFile(f"/some/folder/file-{n:07}.txt", 2_000_000, splittable=True)
@@ -52,6 +57,8 @@ class LargeCluster:
 
     def _act(self, action: MasterAction) -> None:
         match action:
+            case Append(records):
+                self.records += records
             case Send(peer, m.TaskResponse(tasks)):
                 self._handed_out += ((peer, task) for task in tasks)
             case CompleteOutput(outcome):
@@ -82,24 +89,44 @@ def calls_an_event(workers: int, maps: int) -> float:
     """How many calls the master makes for each event of the middle of a job."""
     cluster = LargeCluster(workers, maps)
     cluster.work(100)
+    cluster.events = 0
+    return calls_of(lambda: cluster.work(200)) / cluster.events
+
+
+def calls_a_task_of_a_restart(maps: int) -> float:
+    """The same for each task of a job that is nearly done when its master is started again."""
+    cluster = LargeCluster(10, maps, has_journal=True)
+    cluster.work(maps - 20)
+    records, restored = cluster.records, Master(EPOCH + 1)
+    calls = calls_of(lambda: restored.restore(records, 0.0))
+    assert restored.jobs[JOB].status() == cluster.master.jobs[JOB].status()
+    return calls / maps
+
+
+def calls_of(function: Callable[[], object]) -> int:
+    """How many calls of any function it makes."""
     calls = 0
 
     def count(frame: FrameType, event: str, argument: object) -> None:
         nonlocal calls
         calls += event in ("call", "c_call")
 
-    cluster.events = 0
     before = sys.getprofile()
     sys.setprofile(count)
     try:
-        cluster.work(200)
+        function()
     finally:
         sys.setprofile(before)
-    return calls / cluster.events
+    return calls
 
 
 def test_a_step_costs_the_same_with_ten_workers_and_with_thousands() -> None:
     few, many = calls_an_event(workers=10, maps=1000), calls_an_event(workers=3000, maps=20_000)
+    assert many < 1.1 * few
+
+
+def test_a_restart_costs_the_same_a_task_of_few_and_of_many() -> None:
+    few, many = calls_a_task_of_a_restart(500), calls_a_task_of_a_restart(5_000)
     assert many < 1.1 * few
 
 
@@ -115,7 +142,7 @@ def test_twenty_thousand_tasks_on_a_thousand_workers_take_an_event_each() -> Non
     assert cluster.events == maps + REDUCES + heartbeats + manifest
 
 
-def test_a_task_takes_less_than_a_kilobyte() -> None:
+def test_a_task_takes_little_more_than_half_a_kilobyte() -> None:
     maps = 5_000
     tracemalloc.start()
     try:
@@ -124,4 +151,4 @@ def test_a_task_takes_less_than_a_kilobyte() -> None:
         size_bytes, _ = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-    assert size_bytes < 1000 * maps
+    assert size_bytes < 600 * maps
