@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 import zlib
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -95,3 +96,30 @@ class Stream(Job):
     def reduce(self, number: int, blocks: Iterator[bytes]) -> None:
         for block in blocks:
             self.count("bytes", len(block))
+
+
+class Calls(Job):
+    """Calls of a service that takes its time: a record says for how long, and so does a key.
+
+    On a worker with ZMR_BENCH_SLOWNESS=10 in its environment all calls take ten times as long.
+    """
+
+    keys: int = 8
+    key_s: float = 0.1
+
+    def setup(self) -> None:
+        """See how slow this worker is."""
+        self._slowness = float(os.environ.get("ZMR_BENCH_SLOWNESS", "1"))
+
+    def map(self, line: str) -> Iterator[tuple[int, int]]:
+        time.sleep(float(line) * self._slowness)
+        for key in range(self.keys):
+            yield key, 1
+
+    def partition(self, key: int, n: int) -> int:
+        """The same number of keys to each."""
+        return key % n
+
+    def reduce(self, key: int, values: Iterator[int]) -> Iterator[tuple[int, int]]:
+        time.sleep(self.key_s * self._slowness)
+        yield key, sum(values)

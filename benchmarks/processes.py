@@ -92,6 +92,11 @@ def end_all(timeout_s: float = 10.0) -> int:
     return len(ended)
 
 
+def descendants(root: int) -> list[int]:
+    """The process ids of all below `root`."""
+    return [pid for pid, *_ in _descendants(root)]
+
+
 def _reap() -> None:
     with contextlib.suppress(ChildProcessError):
         while os.waitpid(-1, os.WNOHANG)[0]:

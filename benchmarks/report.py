@@ -26,7 +26,7 @@ def machine(engines: Iterable[Engine]) -> str:
     """A table of the machine and of the versions of engines."""
     versions = dict.fromkeys(_version(engine) for engine in engines)
     rows = [*describe(), ("versions", ", ".join(filter(None, versions)))]
-    return _table(("machine", ""), rows)
+    return table(("machine", ""), rows)
 
 
 def section(result: WorkResult) -> str:
@@ -37,10 +37,10 @@ def section(result: WorkResult) -> str:
     if growth := bool(result.work.memory_mib):
         heads.append("largest growth of a process")
     rows = [_cells(row, result, growth) for row in _fastest_first(result.rows)]
-    parts = [f"{_conditions(result)}.", _table(heads, rows)]
+    parts = [f"{_conditions(result)}.", table(heads, rows)]
     if result.work.goals:
         parts.append(
-            _table(("figure", "here", "goal"), [_goal(g, result) for g in result.work.goals])
+            table(("figure", "here", "goal"), [_goal(g, result) for g in result.work.goals])
         )
     parts.append(f"Made by `{command(result)}`.")
     return "\n\n".join(parts)
@@ -106,13 +106,13 @@ def _cells(row: Row, result: WorkResult, growth: bool) -> list[str]:
     reference = result.figures().get(REFERENCE)
     cells = [
         name,
-        _seconds(row.median_s),
+        seconds(row.median_s),
         f"{min(row.elapsed_s):.2f} – {max(row.elapsed_s):.2f}" if len(row.elapsed_s) > 1 else "",
         f"{row.median_s / reference.elapsed_s:.2f}" if reference else "",
     ]
     if result.work.unit:
         cells.append(_rate(result.task.amount / row.median_s, result.work.unit))
-    cells.append(_seconds(sum(row.cpu_s) / len(row.cpu_s)))
+    cells.append(seconds(sum(row.cpu_s) / len(row.cpu_s)))
     cells.append(show_size(row.peak_bytes) if row.peak_bytes else "")
     if growth:
         cells.append("" if row.growth_bytes is None else f"{row.growth_bytes / 2**20:.0f} MiB")
@@ -136,8 +136,9 @@ def _rate(rate: float, unit: str) -> str:
     return f"{show_size(rate)}/s" if unit == "B" else f"{rate:,.0f}"
 
 
-def _seconds(seconds: float) -> str:
-    return f"{seconds:.2f} s" if seconds < 10 else f"{seconds:.1f} s"
+def seconds(figure: float) -> str:
+    """The figure with its unit, as short as is of use."""
+    return f"{figure:.2f} s" if figure < 10 else f"{figure:.1f} s"
 
 
 def _version(engine: Engine) -> str:
@@ -147,6 +148,7 @@ def _version(engine: Engine) -> str:
         return ""
 
 
-def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A table in Markdown."""
     lines = [heads, ["---"] * len(heads), *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)

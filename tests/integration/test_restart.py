@@ -47,7 +47,7 @@ def test_twenty_kills_at_random_moments_of_one_job(
     long_reduce.touch()
     job: list[Argument] = ["--job", JOBS / "steady.py", folder, "-o", out, "-r", "40", *state]
     job += ["-p", f"notes={notes}", "-p", "takes_s=0.1"]
-    job += ["--lost-after", "2", "--backup-after", "1000", "--task-timeout", "60"]
+    job += ["--lost-after", "2", "--no-backups", "--task-timeout", "60"]
 
     with reserved_port() as port:
         # When its master is killed again and again, each time after it has served for a moment

@@ -6,6 +6,7 @@ value, in the argument that has the group's name.
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable, Sequence
 from functools import wraps
@@ -131,8 +132,10 @@ def job_settings(function: Callable[..., int]) -> Callable[..., int]:
         task_timeout: float,
         backup_after: float,
         skip_bad_records: int,
+        no_backups: bool,
         **others: Any,
     ) -> int:
+        backup_after = math.inf if no_backups else backup_after
         settings = JobSettings(
             *(params, overwrite, max_attempts, task_timeout, backup_after, skip_bad_records)
         )
@@ -193,7 +196,13 @@ _JOB_SETTINGS = (
         type=SECONDS,
         default=JobSettings().backup_after_s,
         metavar="S",
-        help="Near the end of a phase, start a second attempt at tasks that run for S seconds.",
+        help="Near the end of a phase, where slots are free, start a second attempt at tasks that "
+        "run for S seconds, and for well longer than others.",
+    ),
+    option(
+        "--no-backups",
+        is_flag=True,
+        help="Start no second attempts at tasks that are slow.",
     ),
     option(
         "--skip-bad-records",

@@ -49,7 +49,7 @@ from zmr.core.phases import Phases
 from zmr.core.plan import SPLIT_BYTES
 from zmr.core.restore import Restoration
 from zmr.core.results import Results
-from zmr.core.scheduler import Grant, Scheduler
+from zmr.core.scheduler import BACKUP_FRACTION, Grant, Scheduler
 from zmr.core.states import JobState
 from zmr.core.tasks import Attempt
 from zmr.core.words import counted
@@ -66,7 +66,7 @@ class MasterSettings:
     heartbeat_interval_s: float = 1.0
     suspect_after_s: float = 2.5
     lost_after_s: float = 5.0
-    backup_fraction: float = 0.05  # of a phase's tasks: so few remain when backup tasks begin
+    backup_fraction: float = BACKUP_FRACTION
     take_back_after_s: float = 2.0  # a task that waits in a busy worker's queue for so long
     leave_grace_s: float = 3.0  # how long workers that were told to exit are waited for
     worker_timeout_s: float | None = None  # a job fails when it has no worker for so long
@@ -87,7 +87,7 @@ class Master:
         self.active: dict[str, JobRun] = {}  # started, and not ended; by the ids that workers know
         self.queued: dict[str, JobRun] = {}  # not started
         self.workers = WorkerTable(self.settings.suspect_after_s, self.settings.lost_after_s)
-        self.scheduler = Scheduler()
+        self.scheduler = Scheduler(self.settings.backup_fraction)
         self.running = 0  # live attempts
         self.ignored: Counter[str] = Counter()  # messages that changed nothing, by why
         self.clients = Clients(self)

@@ -124,14 +124,11 @@ class Membership:
             attempt.moved_at = now
         elif now - attempt.moved_at > job.spec.task_timeout_s:
             master.results.stuck(job, attempt, now)
-        elif is_straggler(
-            attempt,
-            job.table(attempt.task.kind),
-            now,
-            job.spec.backup_after_s,
-            settings.backup_fraction,
-        ):
+        elif is_straggler(attempt, job.table(attempt.task.kind), now, job.spec.backup_after_s):
+            # Whenever in the phase: the scheduler waits for its end, and then need not look for it.
             job.backups_wanted[attempt.id] = attempt
+        else:
+            job.backups_wanted.pop(attempt.id, None)  # its like have proved as slow meanwhile
 
     # --- the end of it ---
 

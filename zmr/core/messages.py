@@ -72,7 +72,7 @@ class JobSpec:
     output: str  # absolute path of the output folder
     max_attempts: int = 4
     task_timeout_s: float = 30.0
-    backup_after_s: float = 10.0
+    backup_after_s: float = 2.0
     bounds: bytes = b""  # where a `Range()` cuts the keys; of a pipeline, its first step's
     steps: tuple[Step, ...] = ()  # of a pipeline
     step: int = 0  # which of them this is the spec of, from 1; 0: of the whole

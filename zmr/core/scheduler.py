@@ -25,6 +25,10 @@ _RESERVE_FROM_TASKS_A_SLOT = 2
 # An attempt that takes so many times as long as the median is well beyond it.
 _STRAGGLER_MEDIANS = 1.5
 
+# Backup tasks begin when no more than this part of a phase's tasks is not complete. Before that, a
+# median says little about the rest.
+BACKUP_FRACTION = 0.25
+
 
 @dataclass(frozen=True, slots=True)
 class Grant:
@@ -35,7 +39,8 @@ class Grant:
 
 
 class Scheduler:
-    def __init__(self) -> None:
+    def __init__(self, backup_fraction: float = BACKUP_FRACTION) -> None:
+        self._backup_fraction = backup_fraction
         self._free: dict[bytes, Worker] = {}  # with a slot that has nothing to do
         self._reserve: dict[bytes, Worker] = {}  # all slots busy, but would take more
         self._takers: dict[bytes, Worker] = {}  # alive, and willing to take tasks now or later
@@ -119,9 +124,11 @@ class Scheduler:
     def _backup_task(self, job: JobRun) -> Grant | None:
         if not self._free:
             return None
-        kind = job.ready.kind  # a reduce has to wait while a map runs again, a backup too
+        table = job.ready  # a reduce has to wait while a map runs again, a backup too
+        if table.remaining > max(1, int(len(table) * self._backup_fraction)):
+            return None
         for attempt in job.backups_wanted.values():
-            if attempt.task.kind is not kind:
+            if attempt.task.kind is not table.kind:
                 continue
             for worker in self._free.values():
                 if worker.peer != attempt.peer and worker.peer not in attempt.task.failed_on:
@@ -133,17 +140,13 @@ def _is_fresh(peer: bytes, task: TaskRecord) -> bool:
     return peer not in task.failed_on
 
 
-def is_straggler(
-    attempt: Attempt, table: TaskTable, now: float, backup_after_s: float, fraction: float
-) -> bool:
-    """Whether the attempt should get a backup task (MapReduce paper, section 3.6).
+def is_straggler(attempt: Attempt, table: TaskTable, now: float, backup_after_s: float) -> bool:
+    """Whether the attempt should get a backup task when slots are free near the phase's end.
 
-    The phase is nearly over, and this attempt has run for long, and for well longer than its like.
+    It has run for long, and for well longer than its like (MapReduce paper, section 3.6).
     """
     runs_s = now - attempt.began_at
     if attempt.queued or len(attempt.task.attempts) > 1 or runs_s <= backup_after_s:
-        return False
-    if table.remaining > max(1, int(len(table) * fraction)):
         return False
     median_s = table.median_s()
     return median_s is not None and runs_s > _STRAGGLER_MEDIANS * median_s

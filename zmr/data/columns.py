@@ -15,6 +15,7 @@ from itertools import chain
 from types import NoneType
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 
 _ARROW_TYPES: dict[type, pa.DataType] = {
@@ -44,10 +45,11 @@ def encode(name: str, values: Sequence[Any], kind: type | None = None) -> tuple[
 
     `kind` is the type that all of them are known to have, so that nobody looks again.
     """
-    arrow_type = _ARROW_TYPES[kind] if kind in _ALWAYS_EXACT else _type_of(values)
+    kinds: set[type] = {kind} if kind in _ALWAYS_EXACT else set(map(type, values))
+    arrow_type = _type_of(values, kinds)
     if arrow_type is not None:
         try:
-            return pa.field(name, arrow_type), pa.array(values, arrow_type, from_pandas=False)
+            return pa.field(name, arrow_type), _array(values, kinds, arrow_type)
         except (OverflowError, UnicodeEncodeError, pa.ArrowException):
             pass  # an int beyond 64 bits, a lone surrogate
     return encode_pickled(name, values)
@@ -74,9 +76,14 @@ def is_pickled(field: pa.Field) -> bool:
     return bool(field.metadata == _PICKLED)
 
 
-def _type_of(values: Sequence[Any]) -> pa.DataType | None:
+def _array(values: Sequence[Any], kinds: set[type], arrow_type: pa.DataType) -> pa.Array:
+    if kinds == {int}:  # numpy takes half the time
+        return pa.array(np.fromiter(values, np.int64, len(values)))
+    return pa.array(values, arrow_type, from_pandas=False)
+
+
+def _type_of(values: Sequence[Any], kinds: set[type]) -> pa.DataType | None:
     """The Arrow type that holds all of the values as they are, if there is one."""
-    kinds = set(map(type, values))
     if kinds == {list}:
         return _type_of_lists(values)
     kind = _only_one(kinds)

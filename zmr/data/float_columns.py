@@ -9,8 +9,8 @@ import numpy as np
 import pyarrow as pa
 
 from zmr.data.float_sums import Floats, term_sums
-from zmr.data.keybits import Index
 from zmr.data.reductions import GroupedColumn, int_sums, is_list
+from zmr.data.stable_order import Index
 from zmr.reducers.exact import ExactSum
 
 _MOST_EXACT = 2.0**53  # whole numbers up to here are floats

@@ -15,8 +15,9 @@ import pyarrow as pa
 
 from zmr.data import columns, rows
 from zmr.data.gather import Gather
-from zmr.data.keybits import Index, sort_order
+from zmr.data.keybits import sort_order
 from zmr.data.reductions import GroupedColumn
+from zmr.data.stable_order import Index
 from zmr.reducers import Reducer
 
 _PIECE_BYTES = 1 << 18

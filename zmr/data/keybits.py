@@ -4,7 +4,7 @@ A column of strings is sorted by its first 8 bytes as one big-endian number; onl
 look at the next 8, and so on. Padded with zeros, such words compare as the bytes do, but for keys
 that differ in trailing zero bytes alone: there, the shorter one is first. Numbers and dates are one
 word each. So a column is ordered by sorting plain numbers, which is many times faster than
-comparing strings, and faster still where the rows are a few sorted runs, one after the other.
+comparing strings.
 
 All functions take key columns: a list of Arrow arrays of equal length, one for each element of a
 tuple, without nulls.
@@ -19,8 +19,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-Words = npt.NDArray[np.uint64]
-Index = npt.NDArray[np.int64]
+from zmr.data.stable_order import Index, Words, stable_order, stable_order_within
 
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 _SIGN = np.uint64(1 << 63)
@@ -69,10 +68,10 @@ def _refine(
 ) -> tuple[Index, npt.NDArray[np.bool_]]:
     """Order by `words` within the groups. Rows that tie stay in their order."""
     if order is None or is_start is None:
-        order = np.argsort(words, kind="stable")
-        return order, _changes(words[order])
+        order, within = stable_order(words)
+        return order, _changes(within)
     within = words[order]
-    by_group = np.lexsort((within, np.cumsum(is_start, dtype=np.int64)))
+    by_group = stable_order_within(within, np.cumsum(is_start, dtype=np.int64))
     order, within = order[by_group], within[by_group]
     return order, is_start | _changes(within)
 
@@ -120,7 +119,7 @@ def _order_within(
         unsorted = np.zeros(int(group[-1]) + 1, np.bool_)
         unsorted[group[falls]] = True
         among = np.flatnonzero(unsorted[group])
-        by_group = among[np.lexsort((values[among], group[among]))]
+        by_group = among[stable_order_within(values[among], group[among])]
         order[tied[among]] = order[tied[by_group]]
         values[among] = values[by_group]
     is_start[tied] |= _changes(values)

@@ -2,7 +2,7 @@
 
 Each run comes as blocks of rows in the order of the keys. Of all blocks at hand, every row whose
 key is below the smallest of their last keys is final: no row before it can come any more. Those
-rows are joined and ordered together, which costs little, for they are a few runs already. The next
+rows are joined and ordered together, which takes less than to compare them run by run. The next
 block is always loaded for the run whose rows at hand end first, so that as much as possible of what
 is in memory is final. Where a key goes on beyond the memory, its rows are passed on run by run, so
 that the values of one key, however many, never have to be in memory together.

@@ -12,8 +12,8 @@ import pyarrow as pa
 
 from zmr.data import rows
 from zmr.data.groups import Groups
-from zmr.data.keybits import Index
 from zmr.data.partition import Hash, Range, choose
+from zmr.data.stable_order import Index
 
 Partition = Callable[[Any, int], int]
 
@@ -46,12 +46,27 @@ def sort_opaque(
 
 def _ranges(groups: Groups, partition: Range, n: int) -> Index:
     """The partition of each group. As groups are sorted, so are partitions."""
-    keys = rows.Keys(groups.keys())
+    keys = _FirstKeys(groups)  # to gather all of them would take as long as to sort them
     starts = [bisect_left(keys, bound) for bound in partition.bounds]
     ranges = np.searchsorted(starts, np.arange(len(groups)), side="right")
     if len(groups) and ranges[-1] >= n:
         choose(partition, keys[len(keys) - 1], n)  # tells what is wrong
     return ranges
+
+
+class _FirstKeys:
+    """The key of each group, which becomes a Python object when it is asked for: for `bisect`."""
+
+    def __init__(self, groups: Groups) -> None:
+        self._groups = groups
+        self._keys = rows.Keys(groups.batch)
+
+    def __len__(self) -> int:
+        return len(self._groups)
+
+    def __getitem__(self, place: int) -> Any:
+        row = self._groups.starts[place]
+        return self._keys[int(row if self._groups.order is None else self._groups.order[row])]
 
 
 def _partitions(groups: Groups, partition: Partition, n: int) -> npt.NDArray[Any]:

@@ -12,7 +12,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from zmr.data.keybits import Index, Words, sort_order, sortable_word
+from zmr.data.keybits import sort_order, sortable_word
+from zmr.data.stable_order import Index, Words, stable_order_within
 
 _BYTE_TYPES = (pa.large_string(), pa.large_binary())
 _WORD_TYPES = (pa.int64(), pa.float64(), pa.bool_(), pa.date32(), pa.timestamp("us"))
@@ -114,7 +115,7 @@ def tops(grouped: GroupedColumn, n: int) -> pa.Array | None:
     if words is None:
         return None
     group = _group_of_rows(grouped)
-    by_word = np.lexsort((_LAST_WORD - words, group))
+    by_word = stable_order_within(_LAST_WORD - words, group)
     place = np.arange(grouped.n_rows) - grouped.starts[group]
     kept = place < n
     return _lists(_taken(grouped, by_word[kept]), np.minimum(grouped.sizes(), n))
@@ -126,7 +127,7 @@ def distinct(grouped: GroupedColumn) -> pa.Array | None:
     if words is None:
         return None
     group = _group_of_rows(grouped)
-    by_word = np.lexsort((words, group))
+    by_word = stable_order_within(words, group)
     sorted_words = words[by_word]
     kept = np.ones(grouped.n_rows, np.bool_)
     kept[1:] = sorted_words[1:] != sorted_words[:-1]

@@ -20,6 +20,7 @@ from zmr.data import columns
 from zmr.data.columns import PickleError
 from zmr.data.keys import type_of_keys
 from zmr.data.shown import shown
+from zmr.data.stable_order import Index
 
 KEY, VALUE = "key", "value"
 _KEY_TYPE = b"zmr.key"
@@ -159,6 +160,13 @@ def each_value(batch: pa.RecordBatch) -> Iterator[Any]:
     if not has_values(batch.schema):
         return repeat(None, len(batch))
     return chain.from_iterable(map(values_of, _slices(batch)))
+
+
+def each_value_at(batch: pa.RecordBatch, places: Index) -> Iterator[Any]:
+    """The values of the rows at these places, likewise."""
+    if not has_values(batch.schema):
+        return repeat(None, len(places))
+    return each_value(batch.select([VALUE]).take(pa.array(places)))
 
 
 def _slices(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:

@@ -20,12 +20,12 @@ from zmr.data.alike import joined
 from zmr.data.combining import Combiner
 from zmr.data.groups import Groups, group
 from zmr.data.hot_keys import HotKeys
-from zmr.data.keybits import Index
 from zmr.data.keys import KeyTypeError
 from zmr.data.map_output import LocalSource, MapOutputWriter, StoredPartition, open_partitions
 from zmr.data.partitioning import Partition, by_partition, sort_opaque
 from zmr.data.passes import fan_in, merge_in_passes, run_of, write_merged
 from zmr.data.shown import shown
+from zmr.data.stable_order import Index
 
 # Rows at hand may take this share of the memory: they are there several times while they are
 # joined, sorted, gathered and written.

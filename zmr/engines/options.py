@@ -13,7 +13,7 @@ class JobSettings:
     overwrite: bool = False
     max_attempts: int = 4
     task_timeout_s: float = 30.0
-    backup_after_s: float = 10.0
+    backup_after_s: float = 2.0  # infinite: no backup tasks
     skip_bad_records: int = 0
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from itertools import islice
 from typing import Any
 
@@ -12,8 +13,8 @@ from zmr.data import columns, rows
 from zmr.data.alike import joined
 from zmr.data.combining import Combiner, Folding
 from zmr.data.groups import Groups
-from zmr.data.keybits import Index
 from zmr.data.shown import shown
+from zmr.data.stable_order import Index
 from zmr.execute.errors import users_code
 from zmr.job import Job
 from zmr.reducers import Reducer
@@ -42,14 +43,14 @@ class Combining:
         several = np.flatnonzero(sizes > 1)
         if not len(several):
             return groups
-        in_order = groups.in_order()
+        order = np.arange(groups.n_rows) if groups.order is None else groups.order
         is_in_several = np.repeat(sizes > 1, sizes)
         combined, n_combined = self._combined(
             groups.keys().take(pa.array(several)),
-            in_order.filter(pa.array(is_in_several)),
+            rows.each_value_at(groups.batch, order[is_in_several]),
             sizes[several],
         )
-        single = in_order.filter(pa.array(~is_in_several))
+        single = groups.batch.take(pa.array(order[~is_in_several]))
         counts = np.ones(len(groups), np.int64)
         counts[several] = n_combined
         return _joined(single, np.flatnonzero(sizes == 1), combined, several, counts)
@@ -58,10 +59,9 @@ class Combining:
         return batch  # as good as combined
 
     def _combined(
-        self, keys: pa.RecordBatch, batch: pa.RecordBatch, sizes: Index
+        self, keys: pa.RecordBatch, values: Iterator[Any], sizes: Index
     ) -> tuple[pa.RecordBatch, list[int]]:
         """What combine gives for each of the keys: the rows, and how many they are."""
-        values = rows.each_value(batch)
         found: list[Any] = []
         counts: list[int] = []
         add = found.append
@@ -77,9 +77,10 @@ class Combining:
                 for _ in group:  # what combine left must not be taken for the next key's
                     pass
                 counts.append(len(found) - before)
-        repeated = keys.take(pa.array(np.repeat(np.arange(len(keys)), counts)))
+        if len(found) != len(keys) or set(counts) != {1}:
+            keys = keys.take(pa.array(np.repeat(np.arange(len(keys)), counts)))
         field, array = columns.encode(rows.VALUE, found)
-        return rows.with_values(repeated, array, field), counts
+        return rows.with_values(keys, array, field), counts
 
 
 def _joined(

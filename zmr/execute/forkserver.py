@@ -23,6 +23,7 @@ from typing import NoReturn
 
 from zmr.execute import linux
 from zmr.execute.control import CONTROL_FD, PACKET_BYTES, Op, Packet, pack, unpack
+from zmr.execute.processor import import_numpy
 
 _MEMORY_CHECK_INTERVAL_S = 0.1
 
@@ -195,6 +196,7 @@ def _load() -> Serve:
     """Import what slots need, before any is forked."""
     for name, value in _ENVIRONMENT.items():
         os.environ.setdefault(name, value)
+    import_numpy()
     from zmr.execute.slot import serve
 
     return serve

@@ -21,7 +21,7 @@ KINDS = [
 def test_a_lost_message_costs_a_moment_and_no_work(kind: type, times: int) -> None:
     cluster = Cluster(workers=2)
     fault = cluster.network.drop(kind, times)
-    job = cluster.submit(maps=4, reduces=2)
+    job = cluster.submit(maps=4, reduces=2, backup_after_s=100.0)
 
     cluster.run_until_over()
 

@@ -146,7 +146,7 @@ def test_a_reduce_gets_no_backup_while_a_map_output_is_missing() -> None:
     # Given a straggling reduce, a free slot, and a lost map that takes a while to run again.
     cluster = Cluster(workers=2)
     cluster.plan(Work(takes_s=100.0), TaskKind.REDUCE, index=1, times=1)
-    job = cluster.submit(maps=4, reduces=2)
+    job = cluster.submit(maps=4, reduces=2, backup_after_s=10.0)
     cluster.run(lambda: bool(cluster.attempts("succeeded", TaskKind.REDUCE)))
     (done,) = cluster.attempts("succeeded", TaskKind.REDUCE)
     cluster.plan(Work(takes_s=20.0), TaskKind.MAP)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 from support.simulated import Cluster, Work
 
@@ -169,7 +171,7 @@ def test_what_waits_in_a_busy_workers_queue_is_taken_back() -> None:
 def test_only_the_last_straggler_gets_a_backup_on_another_worker() -> None:
     cluster = Cluster(workers=2)
     cluster.plan(Work(takes_s=100.0), TaskKind.MAP, index=2, times=1)
-    job = cluster.submit(maps=5, reduces=1)
+    job = cluster.submit(maps=5, reduces=1, backup_after_s=10.0)
 
     cluster.run_until_over()
 
@@ -182,18 +184,61 @@ def test_only_the_last_straggler_gets_a_backup_on_another_worker() -> None:
     assert 12.0 < cluster.now < 20.0  # --backup-after, and not a hundred seconds
 
 
-@pytest.mark.parametrize(("slow", "backups"), [(3, 0), (2, 2)])
-def test_no_backup_while_more_than_a_twentieth_of_the_tasks_remains(
-    slow: int, backups: int
-) -> None:
-    # Given 40 maps, of which two are a twentieth, and slots that have nothing else to do.
-    cluster = Cluster(workers=4, slots=2)
+@pytest.mark.parametrize(("slow", "backups"), [(6, 0), (5, 5)])
+def test_no_backup_while_more_than_a_quarter_of_the_tasks_remains(slow: int, backups: int) -> None:
+    # Given 20 maps, of which five are a quarter, and slots that have nothing else to do.
+    cluster = Cluster(workers=8, slots=2)
     for index in range(slow):
         cluster.plan(Work(takes_s=30.0), TaskKind.MAP, index)
-    job = cluster.submit(maps=40, reduces=1)
+    job = cluster.submit(maps=20, reduces=1)
+    cluster.run_for(25.0)
+    assert cluster.times_begun(job).total() == 20 + backups
     cluster.run_until_over()
     cluster.check(job)
-    assert cluster.times_begun(job).total() == 40 + 1 + backups
+
+
+def test_a_slow_worker_costs_no_more_than_one_more_task_at_the_end_of_a_phase() -> None:
+    # Given a worker on which maps take ten times as long, and which has its third for some seconds
+    # when nothing is left for the others.
+    cluster = Cluster(workers=4)
+    cluster.plan(Work(takes_s=10.0), TaskKind.MAP, worker="w1")
+    job = cluster.submit(maps=81, reduces=1)
+
+    cluster.run_until_over()
+
+    # Then its backup begins as soon as nothing else is to be done, with no wait for a heartbeat.
+    outcome = cluster.check(job)
+    (backup,) = [event for event in cluster.attempts("running") if event.text == "backup"]
+    assert backup.worker != "w1"
+    assert outcome.totals.map_s == pytest.approx((81 - 3) / 3 + 1, abs=0.3)
+
+
+def test_who_was_slow_only_beside_the_first_tasks_gets_no_backup() -> None:
+    # Given maps of which those at the beginning are quick, and all others take long.
+    cluster = Cluster(workers=4)
+    for index in range(4):
+        cluster.plan(Work(takes_s=0.5), TaskKind.MAP, index)
+    cluster.plan(Work(takes_s=10.0), TaskKind.MAP, index=4)
+    cluster.plan(Work(takes_s=6.0), TaskKind.MAP)
+    job = cluster.submit(maps=12, reduces=1, backup_after_s=1.0)
+    cluster.run(
+        lambda: any(a.task.index > 7 for a in cluster.master.jobs[job].backups_wanted.values())
+    )
+
+    cluster.run_until_over()
+
+    cluster.check(job)
+    assert set(cluster.times_begun(job).values()) == {1}
+
+
+def test_without_backups_a_straggler_is_waited_for() -> None:
+    cluster = Cluster(workers=2)
+    cluster.plan(Work(takes_s=20.0), TaskKind.MAP, index=2)
+    job = cluster.submit(maps=5, reduces=1, backup_after_s=math.inf)
+    cluster.run_until_over()
+    cluster.check(job)
+    assert set(cluster.times_begun(job).values()) == {1}
+    assert cluster.now > 20.0
 
 
 def test_a_backup_is_not_put_beside_its_straggler() -> None:
