@@ -23,10 +23,10 @@ from contextlib import suppress
 from dataclasses import dataclass
 from struct import Struct
 from typing import Any, BinaryIO, Protocol
-from zlib import crc32
 
 import pyarrow as pa
 
+from zmr.data.checksum import crc32
 from zmr.data.rows import working_bytes
 
 BLOCK_ROWS = 65_536

@@ -12,10 +12,10 @@ import os
 from collections.abc import Callable
 from contextlib import suppress
 from typing import BinaryIO
-from zlib import crc32
 
 from zmr.core.messages import OutputFile
 from zmr.core.steps import temporary_folder, whole_output
+from zmr.data.checksum import crc32
 from zmr.data.output import SUCCESS, sync_folder
 from zmr.data.writeback import Writeback
 

@@ -19,11 +19,11 @@ from collections.abc import Iterator, Sequence
 from errno import EIO
 from struct import Struct
 from typing import Any, BinaryIO
-from zlib import crc32
 
 import pyarrow as pa
 
 from zmr.data import columns, rows
+from zmr.data.checksum import crc32
 from zmr.data.columns import PickleError
 from zmr.data.map_output import blocks
 from zmr.data.output_format import OutputFormat
