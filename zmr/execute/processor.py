@@ -1,7 +1,7 @@
 """What this processor does badly, and numpy had better not ask of it.
 
 With AVX-512, numpy sorts by compressing registers straight into memory. On AMD's Zen 4 that
-instruction is microcode, and a sort takes several times as long as with AVX2, which numpy has as well.
+instruction is microcode, and a sort takes several times as long as with AVX2, which numpy has, too.
 """
 
 from __future__ import annotations
