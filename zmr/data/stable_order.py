@@ -1,10 +1,11 @@
 """The stable order of 64-bit numbers, by sorting other numbers.
 
 numpy sorts numbers with vector instructions, in a fraction of the time in which it finds an order
-of them. So each number gives its low bits to the row where it stands, and these are sorted: the rows
-are then in order, but for those whose high bits are the same. Where such rows are out of order, a
-second sort mends it, of numbers made of the run of equal high bits, the low bits that were given
-away, and the row. Rows of equal numbers stay in their order, for the row is always compared last.
+of them. So each number gives its low bits to the row where it stands, and these are sorted: the
+rows are then in order, but for those whose high bits are the same. Where such rows are out of
+order, a second sort mends it, of numbers made of the run of equal high bits, the low bits that were
+given away, and the row. Rows of equal numbers stay in their order, for the row is always compared
+last.
 """
 
 from __future__ import annotations
