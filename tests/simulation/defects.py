@@ -177,7 +177,7 @@ def _(
 ) -> m.Task:
     message: m.Task = right(job, task, attempt, workers)
     if message.kind is m.TaskKind.REDUCE:
-        message = replace(message, index=(message.index + 1) % message.n_reduce)
+        message = message._replace(index=(message.index + 1) % message.n_reduce)
     return message
 
 

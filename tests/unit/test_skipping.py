@@ -86,7 +86,7 @@ def run(
     out = folder / "out"
     n_reduce = 0 if job.reduce is None else 1
     task = Task("j1", TaskKind.MAP, 0, 1, n_reduce, str(out), (Split(str(folder / "in")),))
-    task = replace(task, **of_task)
+    task = task._replace(**of_task)
     done = run_map(job, task, str(folder), TaskProgress(), granted, 0, limit)
     assert done is not None
     keep_skipped(str(out), "j1", [(0, 1)] if done.skipped else [])

@@ -206,18 +206,11 @@ class Master:
         self, attempt: Attempt, text: str = "", failed: m.TaskFailed | None = None
     ) -> None:
         task = attempt.task
+        why = () if failed is None else (failed.reason, failed.circumstances)
+        worker, state = self.name_of(attempt.peer), attempt.state.value
+        number = attempt.number
         self.publish(
-            m.TaskEvent(
-                attempt.job_id,
-                task.kind,
-                task.index,
-                attempt.number,
-                attempt.state.value,
-                self.name_of(attempt.peer),
-                text,
-                failed.reason if failed is not None else None,
-                failed.circumstances if failed is not None else m.Circumstances(),
-            )
+            m.TaskEvent(attempt.job_id, task.kind, task.index, number, state, worker, text, *why)
         )
 
     def occupy(self, worker: Worker, attempt: Attempt) -> None:

@@ -65,7 +65,7 @@ def replay_task(capsule: Capsule, stack: ExitStack) -> Replayed:
     local = LocalFolder(None)  # should the task kill this process, the next one removes it
     stack.callback(local.close)
     folder = local.path
-    task = replace(capsule.task, output=os.path.join(folder, "out"))
+    task = capsule.task._replace(output=os.path.join(folder, "out"))
     os.mkdir(task.output)
     common = (job, task, folder, TaskProgress(), lambda: True, capsule.memory_bytes)
     try:

@@ -258,14 +258,14 @@ def _read_task(folder: str, about: dict[str, Any], spec: JobSpec) -> tuple[Task,
         found = [_input(folder, row) for row in about["inputs"]]
         task = Task(spec.job_id, TaskKind.MAP, index, attempt, spec.n_reduce, "")
         splits = tuple(split for split, _ in found)
-        return replace(task, splits=splits), tuple(told for _, told in found)
+        return task._replace(splits=splits), tuple(told for _, told in found)
     # The partition is the only one of its file.
     task = Task(spec.job_id, TaskKind.REDUCE, 0, attempt, 1, "")
     if not about["partition"]:
         return task, ("nothing: its partition is empty, or too large for a capsule",)
     path = os.path.join(folder, "partition")
     os.stat(path)
-    return replace(task, sources=(MapOutput(0, attempt, "", path),)), (path,)
+    return task._replace(sources=(MapOutput(0, attempt, "", path),)), (path,)
 
 
 def _input(folder: str, row: dict[str, Any]) -> tuple[Split, str]:
