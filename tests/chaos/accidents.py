@@ -64,6 +64,7 @@ class Accidents:
         assert process is not None
         process.send(signal.SIGTERM)
         process.send(signal.SIGTERM)
+        self._go_on(process.pid)  # one that is stopped hears nothing, and nobody else ends that now
         process.wait()
         self._later(1.0, lambda: self._machines.start_worker(seat))
         return True
