@@ -21,8 +21,6 @@ Pairs = tuple[Pair, ...]
 
 _KEYS = 23
 
-OUT = "/out"
-
 
 class Answer:
     """Of one job, or of one step, which is fed by the one before."""
@@ -33,7 +31,9 @@ class Answer:
         self.before = before
         self.n_reduce = len(step.reduces_s)
         self.n_map = len(step.maps_s)
-        self.folder = OUT if step is job.steps[-1] else f"{temporary(job.id)}/{_folder(step)}"
+        self.folder = (
+            output(job.id) if step is job.steps[-1] else f"{temporary(job.id)}/{_folder(step)}"
+        )
         self._outputs: dict[int, tuple[Pairs, ...]] = {}
         self._texts: dict[int, str] = {}
         self.splits = self._splits()  # of each map, which has one
@@ -132,9 +132,14 @@ def answers(job: JobDraw) -> dict[str, Answer]:
     return found
 
 
+def output(job_id: str) -> str:
+    """The output folder of a job."""
+    return f"/out/{job_id}"
+
+
 def temporary(job_id: str) -> str:
     """The folder for what is not to stay."""
-    return f"{OUT}/.zmr-{job_id}"
+    return f"{output(job_id)}/.zmr-{job_id}"
 
 
 def _folder(step: StepDraw) -> str:

@@ -19,7 +19,7 @@ from .faults import Faults
 from .ledger import Ledger
 from .master import MasterMachine
 from .network import Network
-from .oracle import OUT, Answer, Pairs, answers, temporary
+from .oracle import Answer, Pairs, answers, output, temporary
 from .pending import leftovers, pending
 from .slot import PUBLISH_S, SimulatedSlot
 from .trace import Trace, task_text
@@ -295,7 +295,7 @@ def _submission(job: JobDraw) -> m.Submit:
         "",
         (),
         steps[-1].n_reduce,
-        OUT,
+        output(job.id),
         job.max_attempts,
         job.task_timeout_s,
         job.backup_after_s,

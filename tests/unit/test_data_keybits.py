@@ -12,12 +12,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from zmr.data import keybits
 from zmr.data.columns import encode
 from zmr.data.keybits import hash_rows, sort_order
 from zmr.data.partition import hash_key
 
 # Short alphabets make ties, shared beginnings and trailing zeros likely.
-texts = st.text(alphabet="ab\0é", max_size=40) | st.sampled_from(["", "abababab", "a" * 30])
+long = "a" * 1000
+texts = st.text(alphabet="ab\0é", max_size=40) | st.sampled_from(
+    ["", "abababab", "a" * 30, long, long + "b", long + "\0", long + "bcdefghi"]
+)
 kinds: dict[str, st.SearchStrategy[Any]] = {
     "str": texts,
     "bytes": texts.map(str.encode),
@@ -36,8 +40,13 @@ def columns_of(keys: list[Any]) -> list[pa.Array]:
     return [encode("key", list(column))[1] for column in rows]
 
 
+@pytest.mark.parametrize("row_cost", [0.0, 1e9], ids=["one by one", "all at once"])
 @pytest.mark.parametrize("kind", kinds)
-def test_columns_sort_group_and_hash_as_their_keys_do(kind: str) -> None:
+def test_columns_sort_group_and_hash_as_their_keys_do(
+    kind: str, row_cost: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(keybits, "_ROW_COST", row_cost)
+
     @given(st.lists(kinds[kind], min_size=1, max_size=60))
     def check(keys: list[Any]) -> None:
         columns = columns_of(keys)
@@ -71,3 +80,12 @@ def test_dates_far_off_are_keys_too() -> None:
     keys = [date.max, date.min, date(1970, 1, 1)]
     order, _ = sort_order(columns_of(keys))
     assert [keys[i] for i in order] == sorted(keys)
+
+
+def test_keys_of_megabytes_take_no_round_for_every_8_bytes() -> None:
+    """Else it is a minute for these, and the test times out."""
+    keys = ["a" * (8 << 20)] * 2 + ["a" * (8 << 20) + "b"]
+    for some in (keys, keys[:2]):
+        column = pa.array(some, pa.large_string())
+        assert sort_order([column])[1].tolist() == ([0, 2] if some is keys else [0])
+        assert len(set(hash_rows([column], False).tolist())) == len(set(some))

@@ -124,7 +124,7 @@ def _run_inline(options: JobOptions) -> tuple[Prepared, Outcome]:
     from zmr.engines.inline import run_inline
     from zmr.execute.errors import users_traceback
 
-    prepared = prepare(options)
+    prepared = prepare(options, claims_output=False)
     spec = prepared.spec
     try:
         result = run_inline(

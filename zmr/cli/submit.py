@@ -19,9 +19,10 @@ from zmr.cli.report import reporter, tell_capsules, tell_skipped
 from zmr.cli.streams import tell, to_stdout
 from zmr.core.messages import JobSpec, JobStatus
 from zmr.core.states import JobState
+from zmr.data.output import clean_temporary
 from zmr.engines.options import JobOptions, JobSettings
-from zmr.engines.submission import prepare
-from zmr.errors import JobFailed
+from zmr.engines.submission import Prepared, prepare
+from zmr.errors import JobFailed, MasterLost, ZmrError
 from zmr.net.address import parse
 from zmr.net.client import Client
 
@@ -79,7 +80,7 @@ def submit(
         prepared = prepare(JobOptions(job, inputs, output, reducers, job_settings))
         spec = prepared.spec
         try:
-            client.ask(prepared.submit)
+            _hand_over(client, prepared)
             with to_stdout():
                 click.echo(spec.job_id)
             if not wait:
@@ -89,6 +90,17 @@ def submit(
             tell(f"zmr: {spec.job_id} goes on; to end it: zmr cancel {target} {spec.job_id}")
             raise
     return _tell(spec, last, time.monotonic() - began, quiet)
+
+
+def _hand_over(client: Client, prepared: Prepared) -> None:
+    """Raises `MasterLost`, after which the master may have the job, and `ZmrError` if refused."""
+    try:
+        client.ask(prepared.submit)
+    except MasterLost:
+        raise
+    except ZmrError:
+        clean_temporary(prepared.spec.output, prepared.spec.job_id)
+        raise
 
 
 def _follow(client: Client, job_id: str, epoch: int, quiet: bool) -> JobStatus:

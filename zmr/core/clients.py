@@ -59,6 +59,9 @@ class Clients:
             return f"{spec.job_id} can't be the id of a job: steps of pipelines have such"
         if not master.takes_jobs:
             return "this master takes no more jobs"
+        for other in master.jobs.values():
+            if other.spec.output == spec.output and not other.has_ended:
+                return f"{spec.output} is the output folder of {other.public_id}, which goes on"
         if count_pieces(submit.inputs, split_bytes) > _MOST_MAPS:
             return f"the inputs make more than {_MOST_MAPS:,} map tasks"
         master.record(JobSubmitted(submit, split_bytes, words))

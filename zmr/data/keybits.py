@@ -13,6 +13,7 @@ tuple, without nulls.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,10 @@ from zmr.data.stable_order import Index, Words, stable_order, stable_order_withi
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 _SIGN = np.uint64(1 << 63)
 _ONES = np.uint64(0xFFFFFFFFFFFFFFFF)
+# About what it takes, in microseconds, to look at a row as a Python object, and what it takes
+# to look at 8 bytes of all rows, beside what each of them takes.
+_ROW_COST, _ROUND_COST, _WORD_COST = 3.0, 150.0, 0.1
+_MOST_SHARED_BYTES = 256
 _BYTE_TYPES = (pa.string(), pa.large_string(), pa.binary(), pa.large_binary())
 
 
@@ -57,7 +62,7 @@ def _differing(view: BytesView) -> tuple[int, Words]:
     """The first 8 bytes in which not all keys are the same, and where they are."""
     depth, words = 0, view.words(0)
     shortest = int(view.lengths.min(initial=0))
-    while depth + 8 <= shortest and (words == words[0]).all():
+    while depth + 8 <= min(shortest, _MOST_SHARED_BYTES) and (words == words[0]).all():
         depth += 8
         words = view.words(depth)
     return depth, words
@@ -90,10 +95,33 @@ def _order_longer(
         if ends.size and view.may_end_in_zero:
             _order_by_length(view, order, is_start, ends)
         tied, rows, group = tied[alive], rows[alive], group[alive]
+        if tied.size and _is_quicker_one_by_one(tied.size, int(view.lengths[rows].max()) - depth):
+            _order_one_by_one(view, order, is_start, tied)
+            break
         _order_within(view.words(depth, rows), group, order, is_start, tied)
         tied = _tied(is_start, tied)
         depth += 8
     return order, is_start
+
+
+def _is_quicker_one_by_one(n_rows: int, left_bytes: int) -> bool:
+    """Whether so many rows, with so many bytes left, are quicker looked at as Python objects."""
+    n_rounds = left_bytes / 8
+    return n_rows * _ROW_COST < n_rounds * (_ROUND_COST + n_rows * _WORD_COST)
+
+
+def _order_one_by_one(
+    view: BytesView, order: Index, is_start: npt.NDArray[np.bool_], tied: Index
+) -> None:
+    """Order the rows at the positions `tied` by all of their bytes, within each group."""
+    bounds = [*np.flatnonzero(is_start[tied]).tolist(), len(tied)]
+    for first, end in pairwise(bounds):
+        places = tied[first:end]
+        rows = order[places].tolist()
+        keys = [view.bytes_of(row) for row in rows]
+        by_key = sorted(range(len(keys)), key=keys.__getitem__)
+        order[places] = [rows[i] for i in by_key]
+        is_start[places[1:]] |= [keys[i] != keys[j] for j, i in pairwise(by_key)]
 
 
 def _order_by_length(
@@ -176,8 +204,19 @@ def _hash_column(column: pa.Array) -> Words:
         total += np.where(view.lengths > 0, mixed, np.uint64(0))
     for depth in range(8, longest, 8):
         rows = np.flatnonzero(view.lengths > depth)
+        if _is_quicker_one_by_one(len(rows), longest - depth):
+            for row in rows.tolist():
+                total[row : row + 1] += _sum_of_words(view.bytes_of(row)[depth:], depth // 8)
+            break
         total[rows] += _mix(view.words(depth, rows, big_endian=False) + _step(depth // 8))
     return _mix(total)
+
+
+def _sum_of_words(key: bytes, first: int) -> np.uint64:
+    """What the words of a key, of which the first has this number, add to its hash."""
+    words = np.frombuffer(key + bytes(-len(key) % 8), "<u8").astype(np.uint64)
+    steps = np.arange(first + 1, first + 1 + len(words), dtype=np.uint64) * _GOLDEN
+    return np.uint64(_mix(words + steps).sum())
 
 
 def _step(position: int) -> np.uint64:
@@ -244,6 +283,10 @@ class BytesView:
         """Whether a key may have a zero byte, which can't be told from the padding."""
         used = self._data[self.starts[0] : self.ends[-1]] if len(self.starts) else self._data[:0]
         return bool(used.min(initial=1) == 0)
+
+    def bytes_of(self, row: int) -> bytes:
+        """All bytes of a row."""
+        return self._data[self.starts[row] : self.ends[row]].tobytes()
 
     def words(self, depth: int, rows: Index | None = None, big_endian: bool = True) -> Words:
         """The 8 bytes from byte `depth` on, of all rows or of some, padded with zeros."""

@@ -30,6 +30,7 @@ SUCCESS = "_SUCCESS"
 SKIPPED = "_skipped"
 FAILED = "_failed"
 NO_INPUT = frozenset({SUCCESS, SKIPPED, FAILED})  # what is in an output folder beside the output
+_CLAIM = os.path.basename(temporary_folder("", ""))
 _OURS = re.compile(r"mr-out-\d+|_SUCCESS|_SUCCESS\.part|_skipped|_failed|\.zmr-.*")
 
 
@@ -53,7 +54,7 @@ def prepare_output(folder: str, overwrite: bool, inputs: Iterable[str]) -> None:
         names = os.listdir(folder)
         if set(names) - {FAILED, SKIPPED} and not overwrite:
             raise OutputError(
-                f"output folder {folder} is not empty: name another, or give --overwrite"
+                f"output folder {folder} {_why_not(names)}: name another, or give --overwrite"
             )
         if not os.access(folder, os.W_OK | os.X_OK):
             raise OutputError(f"can't write to the output folder {folder}: Permission denied")
@@ -63,6 +64,31 @@ def prepare_output(folder: str, overwrite: bool, inputs: Iterable[str]) -> None:
         raise OutputError(f"output folder {folder} is a file: name another") from None
     except OSError as error:
         raise OutputError(f"can't use {folder} as output folder: {error.strerror}") from None
+
+
+def claim_output(folder: str, job_id: str) -> None:
+    """Have the prepared folder be this job's, until `clean_temporary`.
+
+    Raises `OutputError` if another job has claimed it meanwhile.
+    """
+    claim = temporary_folder(os.path.abspath(folder), job_id)
+    try:
+        os.makedirs(claim)
+        names = [name for name in os.listdir(folder) if name != os.path.basename(claim)]
+    except OSError as error:
+        raise OutputError(f"can't use {folder} as output folder: {error.strerror}") from None
+    if any(name.startswith(_CLAIM) for name in names):
+        with suppress(OSError):
+            os.rmdir(claim)
+        raise OutputError(f"output folder {folder} {_why_not(names)}: name another")
+
+
+def _why_not(names: Iterable[str]) -> str:
+    for name in names:
+        if name.startswith(_CLAIM):
+            job = name.removeprefix(_CLAIM)
+            return f"is that of {job}, which runs now or was killed"
+    return "is not empty"
 
 
 def success_manifest(

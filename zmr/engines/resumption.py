@@ -27,7 +27,8 @@ def give(options: JobOptions, journal: Journal | None) -> JobGiven:
         return JobGiven(prepare(options).submit)
     words = words_of(options)
     known = _known(journal, words)
-    return JobGiven(known or prepare(options).submit, words)
+    # Killed before the job is in the journal, the next start must not find its folder taken.
+    return JobGiven(known or prepare(options, claims_output=False).submit, words)
 
 
 def words_of(options: JobOptions) -> str:

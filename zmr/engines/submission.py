@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from zmr.core.messages import InputFile, JobSpec, Step, Submit
 from zmr.data.inputs import list_inputs
-from zmr.data.output import prepare_output
+from zmr.data.output import claim_output, prepare_output
 from zmr.data.partition import Range
 from zmr.engines.options import JobOptions
 from zmr.errors import InputError, JobError, OutputError, UsageError
@@ -33,8 +33,11 @@ class Prepared:
         return Submit(self.spec, self.inputs)
 
 
-def prepare(options: JobOptions) -> Prepared:
-    """Check everything and make the output folder ready. Raises a `UsageError` of some kind."""
+def prepare(options: JobOptions, claims_output: bool = True) -> Prepared:
+    """Check everything and make the output folder ready. Raises a `UsageError` of some kind.
+
+    Who `claims_output` keeps other jobs out of the folder, until `clean_temporary`.
+    """
     try:
         os.getcwd()
     except FileNotFoundError:
@@ -72,6 +75,8 @@ def prepare(options: JobOptions) -> Prepared:
         steps=_steps(job, options) if isinstance(job, Pipeline) else (),
         skip_bad_records=settings.skip_bad_records,
     )
+    if claims_output:
+        claim_output(output, spec.job_id)
     return Prepared(spec, job, inputs)
 
 

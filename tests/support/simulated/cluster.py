@@ -41,7 +41,6 @@ from zmr.core.master import Master, MasterSettings
 from zmr.core.states import JobState
 from zmr.wire import codec, journal
 
-OUT = "/out"
 MANIFEST_S = 0.005  # to write it takes longer than a frame takes to arrive
 _CLIENT = b"client"
 
@@ -134,7 +133,9 @@ class Cluster:
     def submit(self, maps: int = 4, reduces: int = 2, *, ask: bool = False, **limits: Any) -> str:
         """Hand the master a job, from its own process or (`ask`) as a client does."""
         job_id = f"job-{next(self._job_numbers)}"
-        spec = m.JobSpec(*(job_id, "test", "test", b"", "", (), reduces, OUT), **limits)
+        spec = m.JobSpec(
+            *(job_id, "test", "test", b"", "", (), reduces, f"/out/{job_id}"), **limits
+        )
         inputs = tuple(m.InputFile(f"/in/{job_id}/{i}", 10, splittable=True) for i in range(maps))
         submit = m.Submit(spec, inputs)
         self.ask(submit) if ask else self.tell_master(JobGiven(submit))

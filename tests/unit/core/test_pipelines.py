@@ -38,12 +38,12 @@ def check_files(cluster: Cluster, job: str) -> None:
     assert [cluster.output[file.name] for file in files] == [
         f"0:{partition} 1:{partition} 2:{partition}" for partition in range(2)
     ]
-    between = f"{OUT}/.zmr-{job}/step"
+    between = f"{OUT}/{job}/.zmr-{job}/step"
     for number in (2, 3):
         wanted = {f"{between}-{number - 1}/{job}.{number - 1}-mr-out-{i}" for i in range(3)}
         maps_of_step = [t for t in of_step(cluster, job, number) if t.kind is TaskKind.MAP]
         assert {split.path for task in maps_of_step for split in task.splits} == wanted
-    assert {task.output for task in of_step(cluster, job, 3)} == {OUT}
+    assert {task.output for task in of_step(cluster, job, 3)} == {f"{OUT}/{job}"}
 
 
 def check(cluster: Cluster, job: str, maps: int = 4) -> Outcome:
