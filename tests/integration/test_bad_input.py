@@ -204,7 +204,7 @@ def both_engines(zmr: Zmr, job: Argument, texts: Path) -> tuple[dict[str, str], 
     Returns the lines, by key, and the run.
     """
     options = JobOptions(os.fspath(job), (str(texts),), str(zmr.folder / "inline"), 2)
-    prepared = prepare(options)
+    prepared = prepare(options, claims_output=False)
     run_inline(prepared.job, prepared.inputs, prepared.spec.output, 2)
     ended = zmr.run("run", job, texts, "-o", "local", "-r", "2")
     assert ended.status == 0, ended.stderr

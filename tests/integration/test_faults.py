@@ -91,7 +91,7 @@ def test_a_stopped_worker_comes_back_and_nothing_of_its_work_is_done_again(
     # Given a worker with one finished map, which is at its second, and another that is busy too
     orders.hold("map text1.txt")
     orders.hold("map text4.txt")
-    out = start_job(cluster, orders, texts, *SHORT)
+    out = start_job(cluster, orders, texts, *SHORT, "--no-backups")
     sleeper = cluster.start_worker()
     held_at(sleeper, "map text1.txt")
     held_at(cluster.start_worker(), "map text4.txt")

@@ -14,6 +14,7 @@ from zmr import OutputError
 from zmr.core.messages import OutputFile, Stats
 from zmr.core.steps import temporary_folder
 from zmr.data.output import (
+    claim_output,
     clean_temporary,
     prepare_output,
     success_manifest,
@@ -39,6 +40,21 @@ def described(data: bytes) -> OutputFile:
 def test_a_new_folder_is_made_with_those_above_it(tmp_path: Path) -> None:
     prepare_output(str(tmp_path / "a/b"), False, [])
     assert (tmp_path / "a/b").is_dir()
+
+
+def test_a_folder_belongs_to_one_job_until_that_has_ended(tmp_path: Path) -> None:
+    folder = tmp_path / "out"
+    prepare_output(str(folder), False, [])
+    claim_output(str(folder), "first")
+    with pytest.raises(OutputError, match="is that of first, which runs now or was killed"):
+        prepare_output(str(folder), False, [])
+    with pytest.raises(OutputError, match="is that of first"):  # prepared at the same time
+        claim_output(str(folder), "second")
+    assert [path.name for path in folder.iterdir()] == [".zmr-first"]
+
+    clean_temporary(str(folder), "first")
+    prepare_output(str(folder), False, [])
+    claim_output(str(folder), "second")
 
 
 def test_a_folder_that_holds_anything_is_refused(tmp_path: Path) -> None:

@@ -196,8 +196,8 @@ _JOB_SETTINGS = (
         type=SECONDS,
         default=JobSettings().backup_after_s,
         metavar="S",
-        help="Near the end of a phase, where slots are free, start a second attempt at tasks that "
-        "run for S seconds, and for well longer than others.",
+        help="Near the end of a phase, where slots of another worker are free, start a second "
+        "attempt at tasks that run for S seconds, and for well longer than others.",
     ),
     option(
         "--no-backups",

@@ -7,7 +7,7 @@ import os
 import shutil
 import sys
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, redirect_stdout
 
 import click
 
@@ -127,10 +127,11 @@ def _run_inline(options: JobOptions) -> tuple[Prepared, Outcome]:
     prepared = prepare(options, claims_output=False)
     spec = prepared.spec
     try:
-        result = run_inline(
-            *(prepared.job, prepared.inputs, spec.output, options.n_reduce, spec.name),
-            spec.skip_bad_records,
-        )
+        with redirect_stdout(sys.stderr):  # as slots do: stdout is for the result
+            result = run_inline(
+                *(prepared.job, prepared.inputs, spec.output, options.n_reduce, spec.name),
+                spec.skip_bad_records,
+            )
     except ZmrError:
         raise
     except (Exception, SystemExit) as error:

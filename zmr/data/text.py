@@ -52,7 +52,9 @@ def encode_pairs(pairs: Sequence[tuple[Any, Any]]) -> bytes:
     try:
         keys, values = zip(*pairs, strict=True)
     except (TypeError, ValueError):
-        raise TypeError(f"not a (key, value) pair: {shown(_no_pair(pairs))}") from None
+        raise TypeError(
+            f"not a (key, value) pair: {shown(_no_pair(pairs))}; yield pairs, do not return them"
+        ) from None
     try:
         fields = _texts(keys), _texts(values)
         return ("\n".join(map("\t".join, zip(*fields, strict=True))) + "\n").encode()

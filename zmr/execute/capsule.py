@@ -217,6 +217,7 @@ def read_capsule(folder: str) -> Capsule:
             raise UsageError(f"{folder}: a capsule of version {about['version']}, not {VERSION}")
         spec = _read_spec(folder, about)
         task, inputs = _read_task(folder, about, spec)
+        memory_bytes = int(about["memory_bytes"])
     except FileNotFoundError as error:
         raise UsageError(f"{folder} is no capsule: there is no {error.filename}") from None
     except OSError as error:
@@ -229,7 +230,7 @@ def read_capsule(folder: str) -> Capsule:
             failure = file.read()
     except OSError:
         pass
-    return Capsule(folder, spec, task, int(about["memory_bytes"]), inputs, failure)
+    return Capsule(folder, spec, task, memory_bytes, inputs, failure)
 
 
 def _read_spec(folder: str, about: dict[str, Any]) -> JobSpec:
@@ -284,6 +285,7 @@ def _input(folder: str, row: dict[str, Any]) -> tuple[Split, str]:
     if not row["copy"]:
         raise UsageError(f"{split.path} has changed or is gone, and was too large for a copy")
     path = os.path.join(folder, row["copy"])
-    os.stat(path)
+    if (size_bytes := os.stat(path).st_size) != row["size_bytes"]:
+        raise UsageError(f"{path} is damaged: it has {size_bytes} bytes, not {row['size_bytes']}")
     # The name says whether a file is compressed.
     return replace(split, path=path), f"{what} (changed or gone; the copy in the capsule)"

@@ -53,7 +53,7 @@ def user_error(error: BaseException, where: str) -> TaskError:
     """What the job's own code raised, `where` it did: "in map, /data/a.txt, line 17"."""
     text = _in_one_line(error)
     if isinstance(error, (TypeError, ValueError)) and "unpack" in text and not _users_part(error):
-        text = f"TypeError: not a (key, value) pair: {text}"
+        text = f"TypeError: not a (key, value) pair: {text}; yield pairs, do not return them"
     message = f"{text} ({where})"
     return TaskError(FailureReason.USER_ERROR, message, users_traceback(error))
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 from support.simulated import Cluster, Work
 
 from zmr.core import messages as m
+from zmr.core.events import JobGiven
 from zmr.core.messages import TaskKind
 from zmr.core.states import JobState
 
@@ -83,6 +85,23 @@ def test_jobs_are_served_in_the_order_of_their_submission() -> None:
     # The slot that the first job leaves over in its last map is not left idle.
     assert order[3] == second
     assert list(cluster.outcomes) == [first, second, third]
+
+
+def test_an_output_folder_belongs_to_one_job_until_it_has_ended() -> None:
+    cluster = Cluster(workers=1)
+    first = cluster.submit(maps=2, reduces=1)
+    spec = cluster.master.jobs[first].spec
+    cluster.tell_master(JobGiven(m.Submit(replace(spec, job_id="second"), ())))
+    second = cluster.outcomes["second"]
+    assert second.state is JobState.FAILED
+    assert second.reason == f"/out/{first} is the output folder of {first}, which goes on"
+
+    cluster.run_until_over()
+
+    cluster.check(first)
+    cluster.tell_master(JobGiven(m.Submit(replace(spec, job_id="third"), ())))
+    cluster.run_until_over()
+    assert cluster.outcomes["third"].state is JobState.DONE
 
 
 def test_a_cancelled_job_leaves_nothing_running_and_the_next_goes_on() -> None:
