@@ -64,7 +64,9 @@ class Accidents:
         assert process is not None
         process.send(signal.SIGTERM)
         process.send(signal.SIGTERM)
-        self._go_on(process.pid)  # one that is stopped hears nothing, and nobody else ends that now
+        # One that is stopped hears nothing; and who hears the two as one hands in its task to the
+        # master before it leaves, and needs that. Nobody goes on while this waits.
+        self.end()
         process.wait()
         self._later(1.0, lambda: self._machines.start_worker(seat))
         return True
