@@ -13,6 +13,7 @@ tuple, without nulls.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 from itertools import pairwise
 from typing import Any
 
@@ -29,6 +30,7 @@ _ONES = np.uint64(0xFFFFFFFFFFFFFFFF)
 # to look at 8 bytes of all rows, beside what each of them takes.
 _ROW_COST, _ROUND_COST, _WORD_COST = 3.0, 150.0, 0.1
 _MOST_SHARED_BYTES = 256
+_WORD = (np.dtype("<u8"), np.dtype(">u8"))  # by whether it is big-endian
 _BYTE_TYPES = (pa.string(), pa.large_string(), pa.binary(), pa.large_binary())
 
 
@@ -61,8 +63,8 @@ def _order_column(
 def _differing(view: BytesView) -> tuple[int, Words]:
     """The first 8 bytes in which not all keys are the same, and where they are."""
     depth, words = 0, view.words(0)
-    shortest = int(view.lengths.min(initial=0))
-    while depth + 8 <= min(shortest, _MOST_SHARED_BYTES) and (words == words[0]).all():
+    most = min(view.shortest - 8, _MOST_SHARED_BYTES)
+    while depth <= most and (words == words[0]).all():
         depth += 8
         words = view.words(depth)
     return depth, words
@@ -197,7 +199,7 @@ def _hash_column(column: pa.Array) -> Words:
         return _mix(np.uint64(8) + _mix(_plain_word(column) + _step(0)))
     view = BytesView(column)
     total = view.lengths.astype(np.uint64)
-    longest = int(view.lengths.max(initial=0))
+    longest = view.longest
     if longest:
         # Empty keys have no word at all; to the others the first word is common.
         mixed = _mix(view.words(0, big_endian=False) + _step(0))
@@ -261,28 +263,56 @@ def sortable_word(column: pa.Array) -> Words:
 
 
 class BytesView:
-    """The bytes of a column of strings or binaries, read 8 at a time."""
+    """The bytes of a column of strings or binaries, read 8 at a time.
+
+    `size` is how long all values are, if they are equally long: these are read without looking at
+    where each of them begins and ends.
+    """
 
     def __init__(self, column: pa.Array) -> None:
         _, offsets, data = column.buffers()
         is_large = column.type in (pa.large_string(), pa.large_binary())
         kind = np.int64 if is_large else np.int32
-        n = len(column)
+        self._n = n = len(column)
         if offsets is None or n == 0:
-            all_offsets = np.zeros(n + 1, np.int64)
+            self._offsets: npt.NDArray[Any] = np.zeros(n + 1, np.int64)
         else:
-            found = np.frombuffer(offsets, kind, n + 1, column.offset * np.dtype(kind).itemsize)
-            all_offsets = found.astype(np.int64)
-        self.starts = all_offsets[:-1]
-        self.ends = all_offsets[1:]
-        self.lengths: Index = self.ends - self.starts
+            self._offsets = np.frombuffer(offsets, kind, n + 1, column.offset * kind().itemsize)
         self._data = np.frombuffer(data, np.uint8) if data is not None else np.zeros(0, np.uint8)
+        self.start, self.end = int(self._offsets[0]), int(self._offsets[-1])  # of all values
+        self.size = self._common_size()
+
+    @cached_property
+    def starts(self) -> Index:
+        """Where each value starts."""
+        return self._offsets[:-1].astype(np.int64)
+
+    @cached_property
+    def ends(self) -> Index:
+        """Where each value ends."""
+        return self._offsets[1:].astype(np.int64)
+
+    @cached_property
+    def lengths(self) -> Index:
+        """How long each value is."""
+        return self.ends - self.starts
+
+    @property
+    def shortest(self) -> int:
+        """How long the shortest value is; 0 if there is none."""
+        if self.size is not None:
+            return self.size
+        return int(self.lengths.min()) if self._n else 0
+
+    @property
+    def longest(self) -> int:
+        """How long the longest value is; 0 if there is none."""
+        return int(self.lengths.max(initial=0)) if self.size is None else self.size
 
     @property
     def may_end_in_zero(self) -> bool:
         """Whether a key may have a zero byte, which can't be told from the padding."""
-        used = self._data[self.starts[0] : self.ends[-1]] if len(self.starts) else self._data[:0]
-        return bool(used.min(initial=1) == 0)
+        return bool(self._data[self.start : self.end].min(initial=1) == 0)
 
     def bytes_of(self, row: int) -> bytes:
         """All bytes of a row."""
@@ -290,6 +320,11 @@ class BytesView:
 
     def words(self, depth: int, rows: Index | None = None, big_endian: bool = True) -> Words:
         """The 8 bytes from byte `depth` on, of all rows or of some, padded with zeros."""
+        if self.size is not None and depth + 8 <= self.size:
+            every = np.ndarray(
+                (self._n,), _WORD[big_endian], self._data.data, self.start + depth, (self.size,)
+            )
+            return (every if rows is None else every[rows]).astype(np.uint64)
         starts = self.starts if rows is None else self.starts[rows]
         ends = self.ends if rows is None else self.ends[rows]
         positions = starts + depth
@@ -304,6 +339,13 @@ class BytesView:
             words <<= shifts
             words >>= shifts
         return words
+
+    def _common_size(self) -> int | None:
+        if not self._n:
+            return None
+        size, rest = divmod(self.end - self.start, self._n)
+        is_common = not rest and bool((self._offsets[1:] - self._offsets[:-1] == size).all())
+        return size if is_common else None
 
     def _gather(self, positions: Index, big_endian: bool) -> Words:
         """8 bytes from each position; those beyond the data are unspecified."""
@@ -324,6 +366,5 @@ class BytesView:
 
     @staticmethod
     def _load(data: npt.NDArray[np.uint8], positions: Index, big_endian: bool) -> Words:
-        kind = np.dtype(">u8" if big_endian else "<u8")
-        unaligned = np.ndarray((data.size - 7,), kind, data.data, 0, (1,))
+        unaligned = np.ndarray((data.size - 7,), _WORD[big_endian], data.data, 0, (1,))
         return unaligned[positions].astype(np.uint64)
