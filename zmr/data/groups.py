@@ -54,7 +54,7 @@ class Groups:
             yield self.batch.slice(start, (self.n_rows if end is None else end) - start)
             return
         order = self.order[start:end]
-        n = max(1, _PIECE_BYTES * len(self.batch) // max(1, self.batch.nbytes))
+        n = max(1, _PIECE_BYTES * len(self.batch) // max(1, rows.size_bytes(self.batch)))
         gather = Gather(self.batch)
         for first in range(0, len(order), n):
             yield gather.take(pa.array(order[first : first + n]))

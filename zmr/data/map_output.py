@@ -1,8 +1,9 @@
 """The map output file: all partitions of one finished map attempt, each sorted by key.
 
     magic        8 bytes
-    blocks       partition after partition; each block: size (u32), CRC-32 (u32), then an Arrow IPC
-                 record batch message of that size, compressed with LZ4 where that helps
+    blocks       partition after partition; each block: size (u64), whether it is compressed (u32, 0
+                 or 1), CRC-32 that starts with that number (u32), then an Arrow IPC record batch
+                 message of that size, compressed with LZ4 where that helps
     index        for each partition: offset, size in bytes, rows, and the size in bytes that its
                  largest block takes while it is sorted (u64 each)
     schema       an Arrow IPC schema message: the columns of `zmr.data.rows`
@@ -22,23 +23,24 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from struct import Struct
-from typing import Any, BinaryIO, Protocol
+from typing import BinaryIO, NamedTuple, Protocol
 
 import pyarrow as pa
 
 from zmr.data.checksum import crc32
-from zmr.data.rows import working_bytes
+from zmr.data.rows import size_bytes, working_bytes
 
 BLOCK_ROWS = 65_536
 BLOCK_BYTES = 1 << 18
 _LARGE_BLOCK_BYTES = BLOCK_BYTES * 5 // 4
 
-_MAGIC = b"ZMRMAP3\n"
+_MAGIC = b"ZMRMAP4\n"
 _ENTRY = Struct("<QQQQ")
-_BLOCK = Struct("<II")
+_BLOCK = Struct("<QII")
 _TRAILER = Struct("<III8s")
 _MOST_BLOCK_BYTES = 2**32 - 1
 
+_ALIGNMENT = 8  # that numbers in columns need
 _END_BYTES = 8  # of an IPC stream
 _USUAL_SCHEMA_BYTES = 1200
 
@@ -48,7 +50,6 @@ _WORTHWHILE = 0.4
 
 # Threads are for the slots; and those of a library would be lost in a process that forks.
 _COMPRESSED = pa.ipc.IpcWriteOptions(compression="lz4", use_threads=False)
-_PLAIN = pa.ipc.IpcWriteOptions(use_threads=False)
 _READING = pa.ipc.IpcReadOptions(use_threads=False)
 
 
@@ -68,7 +69,7 @@ class MapOutputWriter:
         self._schema = schema
         self._schema_bytes: int = schema.serialize().size
         self._partitions = [[0, 0, 0, 0] for _ in range(n_partitions)]
-        self._options = _COMPRESSED
+        self._tries_to_compress = True
         self._file: BinaryIO = open(self._temporary, "wb")  # noqa: SIM115 - closed by finish
         self._file.write(_MAGIC)
         self._offset = len(_MAGIC)
@@ -79,8 +80,9 @@ class MapOutputWriter:
         if not entry[1]:
             entry[0] = self._offset
         for block in blocks(batch):
-            data = self._message(block)
-            self._file.write(_BLOCK.pack(data.size, crc32(data)))
+            is_compressed, data = self._message(block)
+            checksum = crc32(data, is_compressed)
+            self._file.write(_BLOCK.pack(data.size, is_compressed, checksum))
             self._file.write(data)
             entry[1] += _BLOCK.size + data.size
             entry[3] = max(entry[3], working_bytes(block))
@@ -105,21 +107,23 @@ class MapOutputWriter:
             with suppress(OSError):
                 os.unlink(path)
 
-    def _message(self, block: pa.RecordBatch) -> pa.Buffer:
-        if self._options is _PLAIN:
-            data = block.serialize()
-        else:
+    def _message(self, block: pa.RecordBatch) -> tuple[bool, pa.Buffer]:
+        """Whether the message is compressed, and the message."""
+        is_compressed = False
+        if self._tries_to_compress:
             data = self._compressed(block)
-            if data.size > _WORTHWHILE * block.nbytes:
-                self._options = _PLAIN  # for the rest of the file
+            is_compressed = data.size <= _WORTHWHILE * size_bytes(block)
+            self._tries_to_compress = is_compressed  # else not for the rest of the file
+        if not is_compressed:
+            data = block.serialize()
         if data.size > _MOST_BLOCK_BYTES:
             raise OverflowError("a single key with its value takes more than 4 GiB")
-        return data
+        return is_compressed, data
 
     def _compressed(self, block: pa.RecordBatch) -> pa.Buffer:
         # The stream writer is the one that compresses; of its stream, only the batch is kept.
         sink = pa.BufferOutputStream()
-        with pa.ipc.new_stream(sink, self._schema, options=self._options) as writer:
+        with pa.ipc.new_stream(sink, self._schema, options=_COMPRESSED) as writer:
             writer.write_batch(block)
         stream = sink.getvalue()
         return stream.slice(self._schema_bytes, stream.size - self._schema_bytes - _END_BYTES)
@@ -130,9 +134,9 @@ def blocks(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
     start, rows = 0, BLOCK_ROWS
     while start < len(batch):
         block = batch.slice(start, rows)
-        while (size_bytes := block.nbytes) > _LARGE_BLOCK_BYTES and len(block) > 1:
+        while (n_bytes := size_bytes(block)) > _LARGE_BLOCK_BYTES and len(block) > 1:
             # Rows may be of very different sizes: look again at what is left.
-            rows = max(1, len(block) * BLOCK_BYTES // size_bytes)
+            rows = max(1, len(block) * BLOCK_BYTES // n_bytes)
             block = batch.slice(start, rows)
         yield block
         start += len(block)
@@ -198,6 +202,14 @@ class LocalSource:
             self._descriptor = -1
 
 
+class StoredMessage(NamedTuple):
+    """A block as it is stored."""
+
+    offset: int  # of the message in the file
+    is_compressed: bool
+    data: pa.Buffer
+
+
 @dataclass(frozen=True, slots=True)
 class StoredPartition:
     """One partition of a map output file, of which only the index has been read."""
@@ -215,47 +227,50 @@ class StoredPartition:
 
     def batches(self) -> Iterator[pa.RecordBatch]:
         """The rows, block by block, each verified. Raises `CorruptMapOutput`, and OSError."""
-        schema_message = self.schema.serialize().to_pybytes()
         rows = 0
-        for offset, data in self.messages():
-            batch = self._batch(schema_message, data, offset)
+        for message in self.messages():
+            batch = self._batch(message)
             rows += len(batch)
             yield batch
         if rows != self.rows:
             raise self._corrupt(self.offset)
 
-    def messages(self) -> Iterator[tuple[int, bytes | memoryview | pa.Buffer]]:
-        """The blocks as they are stored, their checksums verified, each with its place."""
+    def messages(self) -> Iterator[StoredMessage]:
+        """The blocks as they are stored, their checksums verified."""
         offset, end = self.offset, self.offset + self.size_bytes
         if end > self.source.size_bytes:
             raise self._corrupt(offset)
         while offset < end:
             try:
-                data = self._message(offset, end)
+                message = self._message(offset, end)
             except CorruptMapOutput:
                 if not self.source.again():
                     raise
                 continue
-            offset += _BLOCK.size + len(data)
-            yield offset - len(data), data
+            offset = message.offset + message.data.size
+            yield message
 
-    def _message(self, offset: int, end: int) -> bytes | memoryview | pa.Buffer:
-        size_bytes, checksum = _BLOCK.unpack(self._read(offset, _BLOCK.size, end))
+    def _message(self, offset: int, end: int) -> StoredMessage:
+        size_bytes, is_compressed, checksum = _BLOCK.unpack(self._read(offset, _BLOCK.size, end))
         offset += _BLOCK.size
         data = self._read(offset, size_bytes, end)
-        if crc32(data) != checksum:
+        if is_compressed > 1 or crc32(data, is_compressed) != checksum:
             raise self._corrupt(offset)
-        return data
+        return StoredMessage(offset, bool(is_compressed), pa.py_buffer(data))
 
-    def _batch(self, schema_message: bytes, data: Any, offset: int) -> pa.RecordBatch:
-        stream = pa.py_buffer(b"".join((schema_message, data)))
+    def _batch(self, message: StoredMessage) -> pa.RecordBatch:
         try:
-            batch = pa.ipc.open_stream(stream, options=_READING).read_next_batch()
+            if message.is_compressed or message.data.address % _ALIGNMENT:
+                # This way no threads decompress it, and what comes is aligned.
+                stream = pa.py_buffer(b"".join((self.schema.serialize(), message.data)))
+                batch = pa.ipc.open_stream(stream, options=_READING).read_next_batch()
+            else:
+                batch = pa.ipc.read_record_batch(message.data, self.schema)
             batch.validate()
         except (pa.ArrowException, OSError, ValueError, MemoryError, StopIteration) as error:
-            raise self._corrupt(offset) from error
+            raise self._corrupt(message.offset) from error
         if not len(batch):
-            raise self._corrupt(offset)
+            raise self._corrupt(message.offset)
         return batch
 
     def _read(self, offset: int, size_bytes: int, end: int) -> bytes | memoryview | pa.Buffer:

@@ -149,7 +149,7 @@ def _listed(pairs: Iterator[Pair], source: MapInput) -> Iterator[Rows]:
             key_type = type_of_keys(keys)
         batch = rows.from_lists(keys, values, key_type)
         yield batch, False
-        fitting = _BYTES_AT_ONCE * len(keys) // max(1, batch.nbytes)
+        fitting = _BYTES_AT_ONCE * len(keys) // max(1, rows.size_bytes(batch))
         n = max(1, min(4 * n, fitting, _PAIRS_AT_ONCE))
 
 
