@@ -52,6 +52,24 @@ def test_only_what_is_in_the_folder_can_be_discarded(tmp_path: Path) -> None:
     folder.close()
 
 
+def test_a_job_that_is_discarded_may_begin_again_at_once(tmp_path: Path) -> None:
+    folder = LocalFolder(str(tmp_path))
+    job = Path(folder.path) / "job"
+    for attempt in range(20):
+        job.mkdir()
+        for number in range(50):
+            (job / f"job-map-{number}-{attempt}").write_bytes(bytes(10_000))
+        folder.discard_job("job")
+    job.mkdir()
+    (job / "job-map-0-20").touch()
+    assert [path.name for path in job.iterdir()] == ["job-map-0-20"]
+    folder.discard_job("never seen")
+    folder.discard_all()
+    assert not job.exists()
+    folder.close()
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_place_that_holds_no_folder_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(OutputError, match=r"can't keep temporary files in \S+file: .*--local-dir"):

@@ -11,13 +11,12 @@ import errno
 import os
 from collections.abc import Callable
 from contextlib import suppress
-from typing import BinaryIO
 
 from zmr.core.messages import OutputFile
 from zmr.core.steps import temporary_folder, whole_output
 from zmr.data.checksum import crc32
+from zmr.data.durable_file import DurableFile
 from zmr.data.output import SUCCESS, sync_folder
-from zmr.data.writeback import Writeback
 
 _NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EXDEV}
 
@@ -33,20 +32,18 @@ class PartitionFile:
         self._checksum = 0
         self._temporary_folder = temporary_folder(folder, job_id)
         self._temporary = os.path.join(self._temporary_folder, f"{name}.{attempt}")
-        self._file: BinaryIO = self._open()
-        self._writeback = Writeback(self._file.fileno())
+        os.makedirs(self._temporary_folder, exist_ok=True)
+        # What goes from one step of a pipeline to the next is read soon.
+        self._file = DurableFile(self._temporary, past_cache=whole_output(folder) == folder)
 
     def write(self, data: bytes) -> None:
         self._file.write(data)
         self._checksum = crc32(data, self._checksum)
         self.size_bytes += len(data)
-        self._writeback.reached(self.size_bytes)
 
     def finish(self) -> None:
         """Have everything on the disk, before anyone is told that it is there."""
-        self._file.flush()
-        os.fsync(self._file.fileno())
-        self._file.close()
+        self._file.finish()
 
     def publish(self) -> OutputFile:
         """Give the file its final name, unless that is taken, and say what now has the name."""
@@ -73,10 +70,6 @@ class PartitionFile:
         if os.path.exists(os.path.join(whole_output(self.folder), SUCCESS)):
             # The job is over and has cleaned up; this attempt came too late to be cleaned up after.
             _ignoring_errors(os.removedirs, self._temporary_folder)
-
-    def _open(self) -> BinaryIO:
-        os.makedirs(self._temporary_folder, exist_ok=True)
-        return open(self._temporary, "wb")
 
 
 def describe(folder: str, name: str) -> OutputFile:

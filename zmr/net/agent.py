@@ -126,6 +126,7 @@ class Agent:
 
     def close(self) -> None:
         """Kill the slots, end the server and remove the folder."""
+        self._folder.discard_all()  # while the slots end
         self._pool.close()
         self._checker.close()
         if self._shuffle is not None:

@@ -10,16 +10,20 @@ import fcntl
 import os
 import tempfile
 from contextlib import suppress
+from threading import Thread
 
 from zmr.errors import OutputError
 
 _PREFIX = "zmr-worker-"
+_REMOVED = ".removed-"
 
 
 class LocalFolder:
     """A new folder below `parent`. Raises `OutputError` if that can't hold one."""
 
     def __init__(self, parent: str | None) -> None:
+        self._n_removed = 0
+        self._removers: list[Thread] = []
         try:
             parent = os.path.abspath(parent or tempfile.gettempdir())
             os.makedirs(parent, exist_ok=True)
@@ -38,17 +42,39 @@ class LocalFolder:
                 os.unlink(path)
 
     def discard_job(self, job_id: str) -> None:
-        """Remove all that is of one job."""
-        from shutil import rmtree
+        """Remove all that is of one job; it is out of the way at once, and gone some time later.
 
-        rmtree(os.path.join(self.path, job_id), ignore_errors=True)
+        To free many gigabytes takes seconds, in which a heartbeat would be late.
+        """
+        removed = os.path.join(self.path, f"{_REMOVED}{self._n_removed}")
+        self._n_removed += 1
+        with suppress(OSError):
+            os.rename(os.path.join(self.path, job_id), removed)
+            remover = Thread(target=_remove, args=(removed,), name="zmr-remover")
+            remover.start()
+            self._removers = [*filter(Thread.is_alive, self._removers), remover]
+
+    def discard_all(self) -> None:
+        """Remove all that is of any job, likewise."""
+        with suppress(OSError):
+            for name in os.listdir(self.path):
+                if not name.startswith(_REMOVED):
+                    self.discard_job(name)
 
     def close(self) -> None:
         """Remove everything."""
-        from shutil import rmtree
-
-        rmtree(self.path, ignore_errors=True)
+        _remove(self.path)  # whatever a remover is at is left to it, and the rest done here
+        for remover in self._removers:
+            remover.join()
+        _remove(self.path)
         os.close(self._lock)
+
+
+def _remove(folder: str) -> None:
+    """Remove the folder, which others may be removing as well, as far as that is possible."""
+    from shutil import rmtree
+
+    rmtree(folder, ignore_errors=True)
 
 
 def _new_locked(parent: str) -> tuple[str, int]:
@@ -75,8 +101,6 @@ def _lock(folder: str) -> int:
 
 
 def _remove_abandoned(parent: str) -> None:
-    from shutil import rmtree
-
     with os.scandir(parent) as entries:
         candidates = [
             entry.path
@@ -88,5 +112,5 @@ def _remove_abandoned(parent: str) -> None:
             descriptor = _lock(path)
         except OSError:
             continue  # its worker lives, or it is somebody else's
-        rmtree(path, ignore_errors=True)
+        _remove(path)
         os.close(descriptor)

@@ -1,0 +1,86 @@
+"""Files that are on the disk when they are finished."""
+
+from __future__ import annotations
+
+import errno
+import os
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from zmr.data.durable_file import CHUNK_BYTES, DurableFile
+
+SIZES = [0, 1, CHUNK_BYTES - 1, CHUNK_BYTES, CHUNK_BYTES + 1, 3 * CHUNK_BYTES + 4097]
+
+
+@pytest.mark.parametrize("past_cache", [True, False])
+@pytest.mark.parametrize("size_bytes", SIZES)
+def test_a_file_holds_what_was_written_whatever_the_pieces(
+    tmp_path: Path, size_bytes: int, past_cache: bool
+) -> None:
+    random = Random(size_bytes)
+    data = random.randbytes(size_bytes)
+    file = DurableFile(str(tmp_path / "file"), past_cache)
+    start = 0
+    while start < size_bytes:
+        end = start + random.choice([1, 100, 70_000, CHUNK_BYTES, 2 * CHUNK_BYTES])
+        piece = bytearray(data[start:end])
+        file.write(piece)
+        piece[:] = bytes(len(piece))  # the buffer is the caller's again
+        start = end
+    file.finish()
+    assert (tmp_path / "file").read_bytes() == data
+
+
+def test_a_large_file_does_not_stay_in_memory(tmp_path: Path) -> None:
+    def in_cache(past_cache: bool) -> bool:
+        path = tmp_path / f"file-{past_cache}"
+        file = DurableFile(str(path), past_cache)
+        file.write(bytes(4 * CHUNK_BYTES))
+        file.finish()
+        with path.open("rb") as written:
+            try:
+                return bool(os.preadv(written.fileno(), [bytearray(4096)], 0, os.RWF_NOWAIT))
+            except BlockingIOError:
+                return False
+
+    if not knows_direct_writing(tmp_path):
+        pytest.skip("this file system keeps everything in memory")
+    assert in_cache(past_cache=False)
+    assert not in_cache(past_cache=True)
+
+
+@pytest.mark.parametrize("past_cache", [True, False])
+@pytest.mark.parametrize("size_bytes", [10, 5 * CHUNK_BYTES])
+def test_a_full_disk_is_told_at_the_latest_at_the_end(past_cache: bool, size_bytes: int) -> None:
+    file = DurableFile("/dev/full", past_cache)
+
+    def write() -> None:
+        file.write(bytes(size_bytes))
+        file.finish()
+
+    with pytest.raises(OSError, match=os.strerror(errno.ENOSPC)):
+        write()
+    file.close()
+
+
+@pytest.mark.parametrize("size_bytes", [10, 5 * CHUNK_BYTES])
+def test_who_gives_up_leaves_no_descriptor_and_no_thread(tmp_path: Path, size_bytes: int) -> None:
+    before = len(os.listdir("/proc/self/fd")), len(os.listdir("/proc/self/task"))
+    file = DurableFile(str(tmp_path / "file"))
+    file.write(bytes(size_bytes))
+    file.close()
+    file.close()
+    assert (len(os.listdir("/proc/self/fd")), len(os.listdir("/proc/self/task"))) == before
+
+
+def knows_direct_writing(folder: Path) -> bool:
+    """Whether files there can bypass the page cache."""
+    try:
+        descriptor = os.open(folder / "probe", os.O_WRONLY | os.O_CREAT | os.O_DIRECT)
+    except OSError:
+        return False
+    os.close(descriptor)
+    device = os.stat(folder).st_dev
+    return os.path.exists(f"/sys/dev/block/{os.major(device)}:{os.minor(device)}")

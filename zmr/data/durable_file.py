@@ -1,0 +1,118 @@
+"""A file that is on the disk, and not only on its way there, when it is finished.
+
+Since the disk has to take all of it anyway, it is handed over past the kernel's page cache
+(O_DIRECT): without a copy, without memory for pages, and without driving out what other tasks still
+read. A thread writes one chunk while the next is being filled. Where the file system knows no such
+thing, or the file had better stay in memory for somebody who reads it soon, chunks go through the
+cache and are flushed as they come, so that the end does not have to wait for the whole.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from concurrent.futures import Future
+from contextlib import suppress
+from mmap import mmap
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from concurrent.futures import ThreadPoolExecutor
+
+CHUNK_BYTES = 2 << 20
+_FLUSH_CHUNKS = 16
+
+_O_DIRECT: int = getattr(os, "O_DIRECT", 0)  # Linux
+
+
+class DurableFile:
+    """Makes the file at `path`: `write`, then `finish`; or `close` to give up.
+
+    Every method but `close` may raise OSError, also for what was written before.
+    """
+
+    def __init__(self, path: str, past_cache: bool = True) -> None:
+        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
+        self._descriptor = os.open(path, flags, 0o666)
+        self._past_cache = past_cache and bool(_O_DIRECT)
+        self._is_direct = False  # now
+        self._chunk = mmap(-1, CHUNK_BYTES)  # begins at a page, as the disk wants it
+        self._filled_bytes = 0
+        self._spare: mmap | None = None
+        self._writer: ThreadPoolExecutor | None = None
+        self._under_way: Future[None] | None = None
+        self._n_written = 0
+
+    def write(self, data: Any) -> None:
+        """Append these bytes. The buffer is free again on return."""
+        left = memoryview(data).cast("B")
+        while left:
+            start = self._filled_bytes
+            part = left[: CHUNK_BYTES - start]
+            self._chunk[start : start + len(part)] = part
+            self._filled_bytes += len(part)
+            left = left[len(part) :]
+            if self._filled_bytes == CHUNK_BYTES:
+                self._hand_over()
+
+    def finish(self) -> None:
+        """Have everything on the disk."""
+        self._wait()
+        if self._is_direct:
+            self._set_direct(False)  # the end is no whole number of blocks of the disk
+        self._write_all(memoryview(self._chunk)[: self._filled_bytes])
+        os.fsync(self._descriptor)
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the file, whatever state it is in."""
+        if self._writer is not None:
+            self._writer.shutdown()
+            self._writer = None
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+    def _hand_over(self) -> None:
+        """Have the full chunk written, and begin another."""
+        self._wait()
+        if self._writer is None:
+            from concurrent.futures import ThreadPoolExecutor  # most files never need it
+
+            self._writer = ThreadPoolExecutor(1, "zmr-durable")
+            if self._past_cache:
+                self._set_direct(True)
+            self._spare = mmap(-1, CHUNK_BYTES)
+        assert self._spare is not None
+        self._under_way = self._writer.submit(self._write_chunk, self._chunk)
+        self._chunk, self._spare = self._spare, self._chunk
+        self._filled_bytes = 0
+
+    def _wait(self) -> None:
+        """Until no chunk is under way."""
+        if self._under_way is not None:
+            self._under_way.result()
+
+    def _write_chunk(self, chunk: mmap) -> None:
+        try:
+            self._write_all(memoryview(chunk))
+        except OSError as error:
+            if not self._is_direct or error.errno != errno.EINVAL:
+                raise
+            self._set_direct(False)  # the file system took the flag, but did not mean it
+            self._write_all(memoryview(chunk))
+        self._n_written += 1
+        if not self._is_direct and self._n_written % _FLUSH_CHUNKS == 0:
+            os.fsync(self._descriptor)
+
+    def _write_all(self, data: memoryview) -> None:
+        while data:
+            data = data[os.write(self._descriptor, data) :]
+
+    def _set_direct(self, is_direct: bool) -> None:
+        from fcntl import F_GETFL, F_SETFL, fcntl
+
+        flags = fcntl(self._descriptor, F_GETFL) & ~_O_DIRECT
+        with suppress(OSError):  # a file system that can't
+            fcntl(self._descriptor, F_SETFL, flags | (_O_DIRECT if is_direct else 0))
+            self._is_direct = is_direct
