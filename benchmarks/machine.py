@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import re
+from mmap import PAGESIZE, mmap
 from pathlib import Path
 
 from benchmarks.sizes import show_size
@@ -23,6 +24,20 @@ def describe() -> list[tuple[str, str]]:
 def memory_bytes() -> int:
     """Of the whole machine."""
     return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+
+
+def touch_memory(size_bytes: int) -> None:
+    """Use so much memory, or half of what is free if that is less, and let go of it.
+
+    A virtual machine may have returned unused memory to its host. To get a page back takes longer
+    than most of what is done with it, and would be paid by whoever happens to come first.
+    """
+    free_bytes = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    size_bytes = min(size_bytes, free_bytes // 2)
+    if size_bytes > 0:
+        with mmap(-1, size_bytes) as memory:
+            for place in range(0, size_bytes, PAGESIZE):
+                memory[place] = 1
 
 
 def _memory() -> str:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.engine import Command
+from benchmarks.machine import touch_memory
 from benchmarks.processes import Process, Tree, end_all
 
 SAMPLE_EVERY_S = 0.1
@@ -33,13 +34,19 @@ class Measured:
 
 
 def measure(
-    command: Command, folder: Path, limit_s: float, sample_every_s: float = SAMPLE_EVERY_S
+    command: Command,
+    folder: Path,
+    limit_s: float,
+    sample_every_s: float = SAMPLE_EVERY_S,
+    touched_bytes: int = 0,
 ) -> Measured:
     """Run the command to its end, or to the time limit, and end whatever it left running.
 
-    `folder` takes its output streams, and `folder / "tmp"` its temporary files.
+    `folder` takes its output streams, and `folder / "tmp"` its temporary files. Before, so much
+    memory is touched.
     """
     os.sync()  # what the command before wrote is not this one's burden
+    touch_memory(touched_bytes)
     environment = _environment(command, folder / "tmp")
     with (folder / "stdout").open("wb") as stdout, (folder / "stderr").open("wb") as stderr:
         cpu_before_s = _cpu_s()
