@@ -26,11 +26,12 @@ _OPTIONS = ("-r", str(N_REDUCE), "--max-attempts", "1000", "--task-timeout", "4"
 class Chaos:
     """Runs jobs in `folder`, which has to be there, under accidents. Every one is told of.
 
-    `n_lines` is how long each of the input files is.
+    `n_lines` is how long each of the input files is: files of the output are as large, by default,
+    that their first chunk goes past the page cache (`zmr.data.durable_file`).
     """
 
     def __init__(
-        self, seed: int, folder: Path, tell: Callable[[str], None], n_lines: int = 4000
+        self, seed: int, folder: Path, tell: Callable[[str], None], n_lines: int = 8000
     ) -> None:
         self._folder = folder
         self._rng = Random(seed)
