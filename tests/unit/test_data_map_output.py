@@ -231,13 +231,25 @@ def test_sizes_that_can_not_be_right_are_noticed(tmp_path: Path, field: int, val
 def test_a_block_of_something_else_is_noticed(tmp_path: Path, block: bytes) -> None:
     path = tmp_path / "output"
     example(path)
-    data = struct.pack("<II", len(block), crc32(block)) + block
+    data = struct.pack("<QII", len(block), 0, crc32(block)) + block
 
     def change(entry: list[int]) -> None:
         entry[:2] = 8, len(data)
 
     good = with_index(path.read_bytes(), change)
     path.write_bytes(good[:8] + data + good[8 + len(data) :])
+    with pytest.raises(CorruptMapOutput):
+        read_partition(str(path), 0)
+
+
+@pytest.mark.parametrize("size_bytes", [16, 17, 100, 10_000])
+def test_a_region_of_zeros_over_the_head_of_a_block_is_noticed(
+    tmp_path: Path, size_bytes: int
+) -> None:
+    path = tmp_path / "output"
+    example(path)
+    data = path.read_bytes()
+    path.write_bytes((data[:8] + bytes(size_bytes) + data[8 + size_bytes :])[: len(data)])
     with pytest.raises(CorruptMapOutput):
         read_partition(str(path), 0)
 

@@ -142,3 +142,14 @@ def test_an_attempt_after_the_end_of_the_job_cleans_up_after_itself(tmp_path: Pa
     file = start_file(tmp_path, b"too late", 9)
     file.discard()
     assert os.listdir(tmp_path) == ["_SUCCESS"]
+
+
+def test_a_child_that_user_code_forks_does_not_discard_the_file(tmp_path: Path) -> None:
+    file = start_file(tmp_path, b"data", 1)
+    pid = os.fork()
+    if not pid:
+        file.discard()
+        os._exit(0)
+    os.waitpid(pid, 0)
+    assert file.publish().size_bytes == 4
+    assert (tmp_path / "mr-out-0").read_bytes() == b"data"

@@ -51,6 +51,30 @@ def test_a_large_file_does_not_stay_in_memory(tmp_path: Path) -> None:
     assert not in_cache(past_cache=True)
 
 
+def test_what_a_file_system_refuses_half_way_is_written_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given one that takes a part of a chunk and refuses the rest
+    calls = 0
+
+    def write(descriptor: int, data: memoryview) -> int:
+        nonlocal calls
+        calls += 1
+        if calls == 2:
+            raise OSError(errno.EINVAL, "not a whole block")
+        return written(descriptor, data[:12_288] if calls == 1 else data)
+
+    written = os.write
+    monkeypatch.setattr("zmr.data.durable_file.os.write", write)
+    data = Random(1).randbytes(2 * CHUNK_BYTES + 5)
+    file = DurableFile(str(tmp_path / "file"))
+    file.write(data)
+    if knows_direct_writing(tmp_path):
+        file.finish()
+        assert (tmp_path / "file").read_bytes() == data
+    file.close()
+
+
 @pytest.mark.parametrize("past_cache", [True, False])
 @pytest.mark.parametrize("size_bytes", [10, 5 * CHUNK_BYTES])
 def test_a_full_disk_is_told_at_the_latest_at_the_end(past_cache: bool, size_bytes: int) -> None:

@@ -34,10 +34,17 @@ def _all_of(decorators: Sequence[Callable[[F], F]], function: F) -> F:
     return function
 
 
+# With less, even what a task needs in any case is too much.
+_LEAST_MEMORY_BYTES = 24 << 20
+
+
 class Size(click.ParamType):  # type: ignore[type-arg]  # generic only in its newest versions
-    """A number of bytes: 1048576, 512K, 256M, 1.5G."""
+    """A number of bytes: 1048576, 512K, 256M, 1.5G. It is 0 or at least `least_bytes`."""
 
     name = "size"
+
+    def __init__(self, least_bytes: int = 0) -> None:
+        self._least_bytes = least_bytes
 
     def convert(self, value: Any, param: Any, ctx: Any) -> int:
         """The number of bytes."""
@@ -51,6 +58,8 @@ class Size(click.ParamType):  # type: ignore[type-arg]  # generic only in its ne
             size_bytes = -1
         if not 0 <= size_bytes < 1 << 63:
             self.fail(f"{value!r} is no size: write something like 512M or 2G", param, ctx)
+        if 0 < size_bytes < self._least_bytes:
+            self.fail(f"{value!r} is too little: at least {self._least_bytes >> 20}M", param, ctx)
         return size_bytes
 
 
@@ -225,11 +234,11 @@ _SLOT_OPTIONS = (
     ),
     option(
         "--memory",
-        type=Size(),
+        type=Size(_LEAST_MEMORY_BYTES),
         default="0",
         metavar="SIZE",
         show_default="no limit",
-        help="What one task may use, for example 512M. A slot that uses more is killed.",
+        help="What one task may use, from 24M on. A slot that uses more is killed.",
     ),
     option(
         "--local-dir",

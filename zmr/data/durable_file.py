@@ -13,7 +13,7 @@ import errno
 import os
 from concurrent.futures import Future
 from contextlib import suppress
-from mmap import mmap
+from mmap import MAP_ANONYMOUS, MAP_PRIVATE, mmap
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -32,16 +32,16 @@ class DurableFile:
     """
 
     def __init__(self, path: str, past_cache: bool = True) -> None:
-        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
-        self._descriptor = os.open(path, flags, 0o666)
         self._past_cache = past_cache and bool(_O_DIRECT)
         self._is_direct = False  # now
-        self._chunk = mmap(-1, CHUNK_BYTES)  # begins at a page, as the disk wants it
+        self._chunk = _new_chunk()
         self._filled_bytes = 0
         self._spare: mmap | None = None
         self._writer: ThreadPoolExecutor | None = None
         self._under_way: Future[None] | None = None
         self._n_written = 0
+        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
+        self._descriptor = os.open(path, flags, 0o666)
 
     def write(self, data: Any) -> None:
         """Append these bytes. The buffer is free again on return."""
@@ -82,7 +82,7 @@ class DurableFile:
             self._writer = ThreadPoolExecutor(1, "zmr-durable")
             if self._past_cache:
                 self._set_direct(True)
-            self._spare = mmap(-1, CHUNK_BYTES)
+            self._spare = _new_chunk()
         assert self._spare is not None
         self._under_way = self._writer.submit(self._write_chunk, self._chunk)
         self._chunk, self._spare = self._spare, self._chunk
@@ -94,20 +94,21 @@ class DurableFile:
             self._under_way.result()
 
     def _write_chunk(self, chunk: mmap) -> None:
-        try:
-            self._write_all(memoryview(chunk))
-        except OSError as error:
-            if not self._is_direct or error.errno != errno.EINVAL:
-                raise
-            self._set_direct(False)  # the file system took the flag, but did not mean it
-            self._write_all(memoryview(chunk))
+        self._write_all(memoryview(chunk))
         self._n_written += 1
         if not self._is_direct and self._n_written % _FLUSH_CHUNKS == 0:
             os.fsync(self._descriptor)
 
     def _write_all(self, data: memoryview) -> None:
         while data:
-            data = data[os.write(self._descriptor, data) :]
+            try:
+                data = data[os.write(self._descriptor, data) :]
+            except OSError as error:
+                if not self._is_direct or error.errno != errno.EINVAL:
+                    raise
+                # The file system took the flag but did not mean it, or has written a part of a
+                # block of the disk.
+                self._set_direct(False)
 
     def _set_direct(self, is_direct: bool) -> None:
         from fcntl import F_GETFL, F_SETFL, fcntl
@@ -116,3 +117,8 @@ class DurableFile:
         with suppress(OSError):  # a file system that can't
             fcntl(self._descriptor, F_SETFL, flags | (_O_DIRECT if is_direct else 0))
             self._is_direct = is_direct
+
+
+def _new_chunk() -> mmap:
+    """It begins at a page, as the disk wants it, and is not shared with what user code forks."""
+    return mmap(-1, CHUNK_BYTES, MAP_PRIVATE | MAP_ANONYMOUS)

@@ -7,6 +7,7 @@ import pyarrow as pa
 
 from zmr.data.keybits import BytesView
 
+_LARGEST_FIXED_BYTES = 2**31 - 1
 _BYTE_TYPES = (pa.large_string(), pa.large_binary())
 
 
@@ -59,7 +60,7 @@ def _as_fixed(column: pa.Array) -> pa.Array:
     if column.type not in _BYTE_TYPES or column.null_count:
         return column
     view = BytesView(column)
-    if not view.size:
+    if not view.size or view.size > _LARGEST_FIXED_BYTES:
         return column
     data = column.buffers()[2].slice(view.start, view.end - view.start)
     return pa.Array.from_buffers(pa.binary(view.size), len(column), [None, data], 0)

@@ -30,6 +30,7 @@ _ONES = np.uint64(0xFFFFFFFFFFFFFFFF)
 # to look at 8 bytes of all rows, beside what each of them takes.
 _ROW_COST, _ROUND_COST, _WORD_COST = 3.0, 150.0, 0.1
 _MOST_SHARED_BYTES = 256
+_ROWS_AT_ONCE = 1 << 14  # of a look at all of them that need not leave the cache
 _WORD = (np.dtype("<u8"), np.dtype(">u8"))  # by whether it is big-endian
 _BYTE_TYPES = (pa.string(), pa.large_string(), pa.binary(), pa.large_binary())
 
@@ -92,12 +93,14 @@ def _order_longer(
         rows = order[tied]
         # A group whose keys all end here is done, unless they differ in trailing zeros.
         group = np.cumsum(is_start[tied], dtype=np.int64)
-        alive = _any_in_group(view.lengths[rows] > depth, group)
+        alive = _any_in_group(view.lengths_of(rows) > depth, group)
         ends = tied[~alive]
         if ends.size and view.may_end_in_zero:
             _order_by_length(view, order, is_start, ends)
         tied, rows, group = tied[alive], rows[alive], group[alive]
-        if tied.size and _is_quicker_one_by_one(tied.size, int(view.lengths[rows].max()) - depth):
+        if tied.size and _is_quicker_one_by_one(
+            tied.size, int(view.lengths_of(rows).max()) - depth
+        ):
             _order_one_by_one(view, order, is_start, tied)
             break
         _order_within(view.words(depth, rows), group, order, is_start, tied)
@@ -130,7 +133,7 @@ def _order_by_length(
     view: BytesView, order: Index, is_start: npt.NDArray[np.bool_], tied: Index
 ) -> None:
     group = np.cumsum(is_start[tied], dtype=np.int64)
-    _order_within(view.lengths[order[tied]], group, order, is_start, tied)
+    _order_within(view.lengths_of(order[tied]), group, order, is_start, tied)
 
 
 def _order_within(
@@ -285,17 +288,21 @@ class BytesView:
     @cached_property
     def starts(self) -> Index:
         """Where each value starts."""
-        return self._offsets[:-1].astype(np.int64)
+        return self._offsets[:-1].astype(np.int64, copy=False)
 
     @cached_property
     def ends(self) -> Index:
         """Where each value ends."""
-        return self._offsets[1:].astype(np.int64)
+        return self._offsets[1:].astype(np.int64, copy=False)
 
     @cached_property
     def lengths(self) -> Index:
         """How long each value is."""
         return self.ends - self.starts
+
+    def lengths_of(self, rows: Index) -> Index:
+        """How long the values of these rows are."""
+        return self.lengths[rows] if self.size is None else np.full(len(rows), self.size)
 
     @property
     def shortest(self) -> int:
@@ -341,11 +348,17 @@ class BytesView:
         return words
 
     def _common_size(self) -> int | None:
+        """The length of all values, if they have one."""
         if not self._n:
             return None
         size, rest = divmod(self.end - self.start, self._n)
-        is_common = not rest and bool((self._offsets[1:] - self._offsets[:-1] == size).all())
-        return size if is_common else None
+        if rest:
+            return None
+        for first in range(0, self._n, _ROWS_AT_ONCE):
+            some = self._offsets[first : first + _ROWS_AT_ONCE + 1]
+            if (some[1:] - some[:-1] != size).any():
+                return None
+        return size
 
     def _gather(self, positions: Index, big_endian: bool) -> Words:
         """8 bytes from each position; those beyond the data are unspecified."""

@@ -40,6 +40,9 @@ _BLOCK = Struct("<QII")
 _TRAILER = Struct("<III8s")
 _MOST_BLOCK_BYTES = 2**32 - 1
 
+# What Arrow makes of a message that is none.
+_UNREADABLE = (pa.ArrowException, OSError, ValueError, MemoryError, StopIteration, EOFError)
+
 _ALIGNMENT = 8  # that numbers in columns need
 _END_BYTES = 8  # of an IPC stream
 _USUAL_SCHEMA_BYTES = 1200
@@ -254,7 +257,8 @@ class StoredPartition:
         size_bytes, is_compressed, checksum = _BLOCK.unpack(self._read(offset, _BLOCK.size, end))
         offset += _BLOCK.size
         data = self._read(offset, size_bytes, end)
-        if is_compressed > 1 or crc32(data, is_compressed) != checksum:
+        # An empty one would have the checksum 0, as has whatever was overwritten by zeros.
+        if not size_bytes or is_compressed > 1 or crc32(data, is_compressed) != checksum:
             raise self._corrupt(offset)
         return StoredMessage(offset, bool(is_compressed), pa.py_buffer(data))
 
@@ -267,7 +271,7 @@ class StoredPartition:
             else:
                 batch = pa.ipc.read_record_batch(message.data, self.schema)
             batch.validate()
-        except (pa.ArrowException, OSError, ValueError, MemoryError, StopIteration) as error:
+        except _UNREADABLE as error:
             raise self._corrupt(message.offset) from error
         if not len(batch):
             raise self._corrupt(message.offset)

@@ -30,6 +30,7 @@ class PartitionFile:
         self.name = name
         self.size_bytes = 0
         self._checksum = 0
+        self._pid = os.getpid()
         self._temporary_folder = temporary_folder(folder, job_id)
         self._temporary = os.path.join(self._temporary_folder, f"{name}.{attempt}")
         os.makedirs(self._temporary_folder, exist_ok=True)
@@ -65,6 +66,8 @@ class PartitionFile:
 
     def discard(self) -> None:
         """Leave nothing unfinished behind."""
+        if os.getpid() != self._pid:
+            return  # user code has forked and left by an exception: the file is not this process's
         self._file.close()
         _ignoring_errors(os.unlink, self._temporary)
         if os.path.exists(os.path.join(whole_output(self.folder), SUCCESS)):

@@ -18,7 +18,7 @@ _M_MMAP_THRESHOLD = -3
 
 # What blocks below the threshold leave unused is a few times that.
 _LIMIT_SHARE = 64
-_LEAST_BYTES = 1 << 20
+_LEAST_BYTES = 512 << 10
 _MOST_BYTES = 256 << 20
 
 
