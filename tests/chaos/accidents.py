@@ -151,6 +151,17 @@ class Accidents:
                     file.write(bytes([byte[0] ^ 0x55]))
         return bool(outputs)
 
+    def _replace_map_output(self, seat: WorkerSeat) -> bool:
+        """Put one intact map output in the place of another."""
+        outputs = seat.map_outputs
+        if len(outputs) < 2:
+            return False
+        replaced, other = self._rng.sample(outputs, 2)
+        with suppress(OSError), replaced.open("r+b") as file:
+            file.write(other.read_bytes())
+            file.truncate()
+        return True
+
 
 _ACCIDENTS = (
     Accidents._kill_worker,
@@ -167,4 +178,5 @@ _ACCIDENTS = (
     Accidents._delete_map_outputs,
     Accidents._damage_map_outputs,
     Accidents._damage_map_outputs,
+    Accidents._replace_map_output,
 )

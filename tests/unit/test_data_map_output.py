@@ -191,14 +191,38 @@ def test_a_file_that_ends_too_early_is_noticed(tmp_path: Path) -> None:
     assert is_noticed(path, expected)
 
 
+def test_an_intact_file_in_the_place_of_another_is_noticed(tmp_path: Path) -> None:
+    example(tmp_path / "job-1-map-0-1")
+    good = (tmp_path / "job-1-map-0-1").read_bytes()
+    expected = example(tmp_path / "job-1-map-1-2")
+    (tmp_path / "job-1-map-1-2").write_bytes(good)
+    assert is_noticed(tmp_path / "job-1-map-1-2", expected)
+
+
+def test_blocks_of_another_file_behind_a_right_index_are_noticed(tmp_path: Path) -> None:
+    example(tmp_path / "job-1-map-0-1")
+    good = (tmp_path / "job-1-map-0-1").read_bytes()
+    expected = example(tmp_path / "job-1-map-1-2")
+    index = (tmp_path / "job-1-map-1-2").read_bytes()[-1000:]
+    (tmp_path / "job-1-map-1-2").write_bytes(good[:-1000] + index)
+    with pytest.raises(CorruptMapOutput):
+        read_partition(str(tmp_path / "job-1-map-1-2"), 0)
+    assert is_noticed(tmp_path / "job-1-map-1-2", expected)
+
+
+# Of the checksums of a file that is called "output".
+SEED = crc32(b"output")
+
+
 def with_index(data: bytes, change: Callable[[list[int]], None]) -> bytes:
-    """Return the file with its first index entry changed, and every checksum right."""
+    """Return the file "output" with its first index entry changed, and every checksum right."""
     n, schema_bytes, _, magic = struct.unpack("<III8s", data[-20:])
     start = len(data) - 20 - schema_bytes - n * 32
     entry = list(struct.unpack_from("<QQQQ", data, start))
     change(entry)
     footer = struct.pack("<QQQQ", *entry) + data[start + 32 : -20]
-    return data[:start] + footer + struct.pack("<III8s", n, schema_bytes, crc32(footer), magic)
+    checksum = crc32(footer, SEED)
+    return data[:start] + footer + struct.pack("<III8s", n, schema_bytes, checksum, magic)
 
 
 @pytest.mark.parametrize(
@@ -231,7 +255,7 @@ def test_sizes_that_can_not_be_right_are_noticed(tmp_path: Path, field: int, val
 def test_a_block_of_something_else_is_noticed(tmp_path: Path, block: bytes) -> None:
     path = tmp_path / "output"
     example(path)
-    data = struct.pack("<QII", len(block), 0, crc32(block)) + block
+    data = struct.pack("<QII", len(block), 0, crc32(block, SEED)) + block
 
     def change(entry: list[int]) -> None:
         entry[:2] = 8, len(data)

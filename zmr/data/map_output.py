@@ -2,13 +2,16 @@
 
     magic        8 bytes
     blocks       partition after partition; each block: size (u64), whether it is compressed (u32, 0
-                 or 1), CRC-32 that starts with that number (u32), then an Arrow IPC record batch
-                 message of that size, compressed with LZ4 where that helps
+                 or 1), CRC-32 (u32), then an Arrow IPC record batch message of that size, compressed
+                 with LZ4 where that helps
     index        for each partition: offset, size in bytes, rows, and the size in bytes that its
                  largest block takes while it is sorted (u64 each)
     schema       an Arrow IPC schema message: the columns of `zmr.data.rows`
     trailer      number of partitions, size of the schema, CRC-32 of index and schema (u32 each),
                  magic
+
+Each CRC-32 goes on from that of the file's name, which says of what job, task and attempt it is: one
+file in the place of another is as good as damaged. A block's also has the number before it in it.
 
 A block holds at most `BLOCK_ROWS` rows and, unless a single row is larger, about `BLOCK_BYTES`, so
 that a reader of many files needs little memory for each. The file appears under its name whole or
@@ -34,7 +37,7 @@ BLOCK_ROWS = 65_536
 BLOCK_BYTES = 1 << 18
 _LARGE_BLOCK_BYTES = BLOCK_BYTES * 5 // 4
 
-_MAGIC = b"ZMRMAP4\n"
+_MAGIC = b"ZMRMAP5\n"
 _ENTRY = Struct("<QQQQ")
 _BLOCK = Struct("<QII")
 _TRAILER = Struct("<III8s")
@@ -69,6 +72,7 @@ class MapOutputWriter:
     def __init__(self, path: str, schema: pa.Schema, n_partitions: int) -> None:
         self._path = path
         self._temporary = path + ".part"
+        self._seed = _seed(path)
         self._schema = schema
         self._schema_bytes: int = schema.serialize().size
         self._partitions = [[0, 0, 0, 0] for _ in range(n_partitions)]
@@ -84,7 +88,7 @@ class MapOutputWriter:
             entry[0] = self._offset
         for block in blocks(batch):
             is_compressed, data = self._message(block)
-            checksum = crc32(data, is_compressed)
+            checksum = crc32(data, self._seed ^ is_compressed)
             self._file.write(_BLOCK.pack(data.size, is_compressed, checksum))
             self._file.write(data)
             entry[1] += _BLOCK.size + data.size
@@ -96,7 +100,7 @@ class MapOutputWriter:
         """Complete the file, and return the partitions' sizes in bytes."""
         schema = self._schema.serialize().to_pybytes()
         footer = b"".join(_ENTRY.pack(*entry) for entry in self._partitions) + schema
-        trailer = _TRAILER.pack(len(self._partitions), len(schema), crc32(footer), _MAGIC)
+        trailer = _TRAILER.pack(len(self._partitions), len(schema), crc32(footer, self._seed), _MAGIC)
         self._file.write(footer + trailer)
         self._file.close()
         os.replace(self._temporary, self._path)
@@ -155,7 +159,8 @@ class Source(Protocol):
     The size and `read` may raise OSError.
     """
 
-    name: str
+    name: str  # that a person understands
+    file_name: str  # or path, of which the last part says what it must hold
 
     @property
     def size_bytes(self) -> int:
@@ -181,7 +186,7 @@ class LocalSource:
     """
 
     def __init__(self, path: str) -> None:
-        self.name = path
+        self.name = self.file_name = path
         self.size_bytes = os.stat(path).st_size
         self._descriptor = -1
 
@@ -218,6 +223,7 @@ class StoredPartition:
     """One partition of a map output file, of which only the index has been read."""
 
     source: Source
+    seed: int
     schema: pa.Schema
     offset: int
     size_bytes: int
@@ -257,8 +263,8 @@ class StoredPartition:
         size_bytes, is_compressed, checksum = _BLOCK.unpack(self._read(offset, _BLOCK.size, end))
         offset += _BLOCK.size
         data = self._read(offset, size_bytes, end)
-        # An empty one would have the checksum 0, as has whatever was overwritten by zeros.
-        if not size_bytes or is_compressed > 1 or crc32(data, is_compressed) != checksum:
+        seed = self.seed ^ is_compressed
+        if not size_bytes or is_compressed > 1 or crc32(data, seed) != checksum:
             raise self._corrupt(offset)
         return StoredMessage(offset, bool(is_compressed), pa.py_buffer(data))
 
@@ -291,16 +297,17 @@ class StoredPartition:
 
 def open_partition(source: Source, partition: int) -> StoredPartition:
     """The partition of the file, its index verified. Raises `CorruptMapOutput`, and OSError."""
-    schema, entries = _read_index(source)
+    seed, schema, entries = _read_index(source)
     if not 0 <= partition < len(entries) // _ENTRY.size:
         raise CorruptMapOutput(f"{source.name} has no partition {partition}")
-    return StoredPartition(source, schema, *_ENTRY.unpack_from(entries, partition * _ENTRY.size))
+    entry = _ENTRY.unpack_from(entries, partition * _ENTRY.size)
+    return StoredPartition(source, seed, schema, *entry)
 
 
 def open_partitions(source: Source) -> list[StoredPartition]:
     """All partitions of the file, likewise."""
-    schema, entries = _read_index(source)
-    return [StoredPartition(source, schema, *entry) for entry in _ENTRY.iter_unpack(entries)]
+    seed, schema, entries = _read_index(source)
+    return [StoredPartition(source, seed, schema, *entry) for entry in _ENTRY.iter_unpack(entries)]
 
 
 def index_bytes(n_partitions: int) -> int:
@@ -308,8 +315,13 @@ def index_bytes(n_partitions: int) -> int:
     return n_partitions * _ENTRY.size + _USUAL_SCHEMA_BYTES + _TRAILER.size
 
 
-def _read_index(source: Source) -> tuple[pa.Schema, bytes]:
-    """The schema, and the entries of all partitions."""
+def _seed(path: str) -> int:
+    """Where the checksums of the file of that name start."""
+    return crc32(os.fsencode(os.path.basename(path)))
+
+
+def _read_index(source: Source) -> tuple[int, pa.Schema, bytes]:
+    """The seed of the checksums, the schema, and the entries of all partitions."""
     while True:
         try:
             return _read_index_once(source)
@@ -318,7 +330,7 @@ def _read_index(source: Source) -> tuple[pa.Schema, bytes]:
                 raise
 
 
-def _read_index_once(source: Source) -> tuple[pa.Schema, bytes]:
+def _read_index_once(source: Source) -> tuple[int, pa.Schema, bytes]:
     end = source.size_bytes - _TRAILER.size
     trailer = source.read(end, _TRAILER.size) if end >= len(_MAGIC) else b""
     if len(trailer) != _TRAILER.size:
@@ -328,13 +340,15 @@ def _read_index_once(source: Source) -> tuple[pa.Schema, bytes]:
         raise CorruptMapOutput(f"{source.name} is no map output of this version, or truncated")
     entries_bytes = n_partitions * _ENTRY.size
     start = end - schema_bytes - entries_bytes
-    damaged = CorruptMapOutput(f"{source.name}: the index is damaged")
+    damaged = CorruptMapOutput(f"{source.name}: the index is damaged, or that of another file")
     if start < len(_MAGIC):
         raise damaged
     footer = bytes(source.read(start, end - start))
-    if crc32(footer) != checksum or len(footer) != end - start:
+    seed = _seed(source.file_name)
+    if crc32(footer, seed) != checksum or len(footer) != end - start:
         raise damaged
     try:
-        return pa.ipc.read_schema(pa.py_buffer(footer[entries_bytes:])), footer[:entries_bytes]
+        schema = pa.ipc.read_schema(pa.py_buffer(footer[entries_bytes:]))
     except (pa.ArrowException, OSError, ValueError) as error:
         raise damaged from error
+    return seed, schema, footer[:entries_bytes]

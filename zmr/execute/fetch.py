@@ -15,6 +15,7 @@ import pyarrow as pa
 import zmq
 
 from zmr.data.map_output import index_bytes
+from zmr.data.names import map_output_name
 from zmr.execute.remote import Link, Piece
 from zmr.wire.fetching import MAX_PIECE_BYTES, FetchRequest
 
@@ -110,6 +111,7 @@ class RemoteSource:
     ) -> None:
         job_id, index, attempt = output
         self.name = f"{job_id}, map {index}, attempt {attempt} at {link.address}"
+        self.file_name = map_output_name(*output)
         self._fetcher = fetcher
         self._link = link
         self._output = output

@@ -51,8 +51,9 @@ class LocalFolder:
         with suppress(OSError):
             os.rename(os.path.join(self.path, job_id), removed)
             remover = Thread(target=_remove, args=(removed,), name="zmr-remover")
-            remover.start()
-            self._removers = [*filter(Thread.is_alive, self._removers), remover]
+            with suppress(RuntimeError):  # no thread to be had: `close` removes it
+                remover.start()
+                self._removers = [*filter(Thread.is_alive, self._removers), remover]
 
     def discard_all(self) -> None:
         """Remove all that is of any job, likewise."""
