@@ -7,6 +7,12 @@ the way out. Anything else that escapes is a bug of ours and is shown whole.
 from __future__ import annotations
 
 
+class YieldError(TypeError):
+    """What the job's code gave is none of what it may give. The text says all there is to say: no
+    line of that code was running when it was found.
+    """
+
+
 class ZmrError(Exception):
     """Base of all errors that are told to the user as one message."""
 

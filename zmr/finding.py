@@ -62,9 +62,10 @@ def find_job(reference: str) -> JobSource:
         search_path = os.getcwd()
         name, job_class = _import_class(reference, search_path)
     else:
+        file = f"; did you mean {target}.py?" if os.path.exists(f"{target}.py") else ""
         raise JobError(
-            f"there is no built-in job {reference!r} (there are {', '.join(BUILT_IN)}); "
-            f"other jobs are named path/to/file.py or package.module:Class"
+            f"there is no built-in job {reference!r} (there are {', '.join(BUILT_IN)}); other jobs "
+            f"are named path/to/file.py or package.module:Class{file}"
         )
     where = f"{target}:{name}"
     return JobSource(name, where, source, search_path, job_class.__doc__ or "", job_class)

@@ -69,8 +69,9 @@ def refuse_skipping(job: Job | Pipeline, n_records: int) -> None:
     if n_records and isinstance(job, Pipeline):
         names = [type(step).__name__ for step in job.jobs]
         raise UsageError(
-            f"--skip-bad-records is not for pipelines, such as {type(job).__name__}: run its steps "
-            f"({', '.join(names)}) as jobs of their own, each reading the output of the one before"
+            f"--skip-bad-records is not for pipelines, such as {type(job).__name__}: only the "
+            f"first of its steps ({', '.join(names)}) reads records that can be bad; run that as a "
+            f"job of its own to see which they are"
         )
 
 

@@ -20,6 +20,16 @@ pytestmark = pytest.mark.usefixtures("nothing_left_behind")
 
 JOBS = CHECKOUT / "tests" / "jobs"
 MISBEHAVING = JOBS / "misbehaving.py"
+RETURNS = """\
+from zmr import Job
+
+class Returns(Job):
+    def map(self, line):
+        yield line, 1
+
+    def reduce(self, key, values):
+        return key, sum(values)
+"""
 HERE = rf"{re.escape(os.uname().nodename)}:\d+"
 
 TEXTS = {"1.txt": "good\nlines\n", "2.txt": "more\n", "3.txt": "good\n"}
@@ -291,6 +301,16 @@ def test_code_that_raises_inline(zmr: Zmr, texts: Path) -> None:
     trace = r'Traceback .*\n  File "\S*misbehaving\.py", line \d+, in map\n(.*\n)*'
     end = r"ValueError: no good\nzmr: Misbehaving failed: ValueError: no good\n"
     assert re.fullmatch(trace + end, ended.stderr), ended.stderr
+
+
+@pytest.mark.parametrize("engine", ["local", "inline"])
+def test_what_is_no_pair_is_told_without_a_traceback(zmr: Zmr, texts: Path, engine: str) -> None:
+    (zmr.folder / "returns.py").write_text(RETURNS)
+    ended = zmr.run("run", "returns.py", texts, "-o", "out", "--engine", engine)
+    assert (ended.status, ended.stdout) == (1, "")
+    said = r"zmr: Returns failed: .*not a \(key, value\) pair: '.*'; yield pairs, do not return"
+    assert re.search(said, ended.stderr), ended.stderr
+    assert "Traceback" not in ended.stderr
 
 
 def test_what_happens_once_costs_one_attempt_and_no_more(zmr: Zmr, texts: Path) -> None:

@@ -217,6 +217,8 @@ def test_a_cancelled_job_is_no_success(cluster: Cluster, texts: Path) -> None:
 def test_commands_that_make_no_sense(zmr: Zmr, texts: Path) -> None:
     cases = {
         ("master", texts): "belong to a job: name it with --job",
+        ("master", "-r", "4"): "--reducers belongs to a job: name it with --job",
+        ("master", "-p", "a=b"): "--param belongs to a job: name it with --job",
         ("master", "--job", "wordcount", texts): "--job needs an output folder: -o DIR",
         ("submit", "wordcount", texts, "-o", "out"): "Missing option '--master'",
     }

@@ -136,11 +136,16 @@ def test_what_is_wrong_with_a_job_file_is_told_in_a_line(
         find_job(path).create([])
 
 
-def test_what_can_not_be_found_is_told_with_what_there_is(tmp_path: Path) -> None:
+def test_what_can_not_be_found_is_told_with_what_there_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert "no built-in job 'wordcont' (there are wordcount, grep, index, sort)" in refusal(
         "wordcont"
     )
     assert "path/to/file.py or package.module:Class" in refusal("wordcont")
+    monkeypatch.chdir(tmp_path)
+    write(tmp_path, COUNT)
+    assert refusal("myjob").endswith("; did you mean myjob.py?")
     missing = tmp_path / "missing.py"
     assert refusal(str(missing)) == f"can't read the job file {missing}: No such file or directory"
 

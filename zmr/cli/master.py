@@ -12,7 +12,15 @@ import click
 import zmq
 
 from zmr.cli.command import Command
-from zmr.cli.options import SECONDS, insecure, job_settings, n_reduce, option, verbosity
+from zmr.cli.options import (
+    SECONDS,
+    insecure,
+    job_settings,
+    n_reduce,
+    option,
+    refuse_job_settings,
+    verbosity,
+)
 from zmr.cli.report import (
     exit_status,
     reporter,
@@ -127,6 +135,8 @@ def master(
         options = JobOptions(job, inputs, required, reducers, job_settings)
     elif inputs or output is not None:
         raise click.UsageError("INPUT and --output belong to a job: name it with --job")
+    else:
+        refuse_job_settings("belongs to a job: name it with --job, or give it to zmr submit")
     settings = MasterSettings(
         lost_after_s=lost_after,
         suspect_after_s=lost_after / 2,

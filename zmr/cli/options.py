@@ -9,10 +9,11 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Callable, Sequence
-from functools import wraps
+from functools import partial, wraps
 from typing import Any, TypeVar
 
 import click
+from click.core import ParameterSource
 
 from zmr.engines.options import JobSettings, SlotOptions
 
@@ -25,6 +26,13 @@ def option(*names: str, **attributes: Any) -> Callable[[F], F]:
     variable = "ZMR_" + flag.removeprefix("--").replace("-", "_").upper()
     attributes.setdefault("show_default", True)
     return click.option(*names, envvar=variable, **attributes)
+
+
+class JobOption(click.Option):
+    """What belongs to a job, not to the process that runs it."""
+
+
+_job_option = partial(option, cls=JobOption)
 
 
 def _all_of(decorators: Sequence[Callable[[F], F]], function: F) -> F:
@@ -118,7 +126,7 @@ def verbosity(function: F) -> F:
 
 def n_reduce(default: int | None, shown: str | bool = True) -> Callable[[F], F]:
     """`reducers`: the number of partitions."""
-    return option(
+    return _job_option(
         "-r",
         "--reducers",
         type=click.IntRange(1, 1_000_000),
@@ -153,6 +161,15 @@ def job_settings(function: Callable[..., int]) -> Callable[..., int]:
     return _all_of(_JOB_SETTINGS, with_settings)
 
 
+def refuse_job_settings(reason: str) -> None:
+    """Raise click's `UsageError` if the command line has an option of a job, `reason` being why."""
+    context = click.get_current_context()
+    for parameter in context.command.params:
+        source = context.get_parameter_source(parameter.name or "")
+        if isinstance(parameter, JobOption) and source is ParameterSource.COMMANDLINE:
+            raise click.UsageError(f"{parameter.opts[-1]} {reason}", context)
+
+
 def slot_options(function: Callable[..., int]) -> Callable[..., int]:
     """`slot_options`: a `SlotOptions`."""
 
@@ -172,7 +189,7 @@ def slot_options(function: Callable[..., int]) -> Callable[..., int]:
 
 
 _JOB_SETTINGS = (
-    option(
+    _job_option(
         "-p",
         "--param",
         "params",
@@ -181,26 +198,26 @@ _JOB_SETTINGS = (
         metavar="NAME=VALUE",
         help="Set a parameter of the job. May be given several times.",
     ),
-    option(
+    _job_option(
         "--overwrite",
         is_flag=True,
         help="Replace what an earlier job left in the output folder. Other files stay.",
     ),
-    option(
+    _job_option(
         "--max-attempts",
         type=click.IntRange(1, 1_000_000),
         default=JobSettings().max_attempts,
         metavar="N",
         help="Fail the job when one of its tasks has failed N times.",
     ),
-    option(
+    _job_option(
         "--task-timeout",
         type=SECONDS,
         default=JobSettings().task_timeout_s,
         metavar="S",
         help="Stop and retry a task that makes no progress for S seconds.",
     ),
-    option(
+    _job_option(
         "--backup-after",
         type=SECONDS,
         default=JobSettings().backup_after_s,
@@ -208,12 +225,12 @@ _JOB_SETTINGS = (
         help="Near the end of a phase, where slots of another worker are free, start a second "
         "attempt at tasks that run for S seconds, and for well longer than others.",
     ),
-    option(
+    _job_option(
         "--no-backups",
         is_flag=True,
         help="Start no second attempts at tasks that are slow.",
     ),
-    option(
+    _job_option(
         "--skip-bad-records",
         type=click.IntRange(0, 1_000_000),
         default=JobSettings().skip_bad_records,

@@ -122,7 +122,7 @@ def _run_local(
 
 def _run_inline(options: JobOptions) -> tuple[Prepared, Outcome]:
     from zmr.engines.inline import run_inline
-    from zmr.execute.errors import users_traceback
+    from zmr.execute.errors import in_one_line, users_traceback
 
     prepared = prepare(options, claims_output=False)
     spec = prepared.spec
@@ -135,10 +135,10 @@ def _run_inline(options: JobOptions) -> tuple[Prepared, Outcome]:
     except ZmrError:
         raise
     except (Exception, SystemExit) as error:
-        tell(users_traceback(error).rstrip("\n"))
+        if traceback := users_traceback(error):
+            tell(traceback.rstrip("\n"))
         step = "".join(f"{note}: " for note in getattr(error, "__notes__", ())[-1:] if spec.steps)
-        text = f"{step}{type(error).__name__}: {error}"
-        raise JobFailed(f"{spec.name} failed: {text}") from None
+        raise JobFailed(f"{spec.name} failed: {step}{in_one_line(error)}") from None
     stats = result.stats
     totals = Totals(
         stats.records_in,

@@ -49,6 +49,7 @@ from zmr.net.client import Client
 @option(
     "--wait/--no-wait",
     default=True,
+    show_default="--wait",
     help="Follow the job to its end, which gives the exit status.",
 )
 @give_up_after(30.0)

@@ -234,7 +234,7 @@ class WorkerCore:
 
     def _register_again(self, epoch: int, now: float) -> None:
         if self._is_registered:
-            self._log(Level.WARNING, "the master does not know this worker: registering again")
+            self._log(Level.INFO, "the master does not know this worker: registering again")
             self._is_registered = False
             self._register_wait_s = 0.5
             self._register(now)

@@ -12,12 +12,13 @@ from datetime import date, datetime
 from typing import Any
 
 from zmr.data.shown import shown
+from zmr.errors import YieldError
 
 KEY_TYPES = (str, bytes, int, float, bool, date, datetime)
 _ALLOWED = "str, bytes, int, float, bool, date, datetime, or a tuple of them"
 
 
-class KeyTypeError(TypeError):
+class KeyTypeError(YieldError):
     """Keys that can't be sorted and grouped together."""
 
 

@@ -2,16 +2,16 @@
 
     magic        8 bytes
     blocks       partition after partition; each block: size (u64), whether it is compressed (u32, 0
-                 or 1), CRC-32 (u32), then an Arrow IPC record batch message of that size, compressed
-                 with LZ4 where that helps
+                 or 1), CRC-32 (u32), then an Arrow IPC record batch message of that size,
+                 compressed with LZ4 where that helps
     index        for each partition: offset, size in bytes, rows, and the size in bytes that its
                  largest block takes while it is sorted (u64 each)
     schema       an Arrow IPC schema message: the columns of `zmr.data.rows`
     trailer      number of partitions, size of the schema, CRC-32 of index and schema (u32 each),
                  magic
 
-Each CRC-32 goes on from that of the file's name, which says of what job, task and attempt it is: one
-file in the place of another is as good as damaged. A block's also has the number before it in it.
+Each CRC-32 goes on from that of the file's name, which says of what job, task and attempt it is:
+one file in the place of another is as good as damaged. A block's also has the number before it.
 
 A block holds at most `BLOCK_ROWS` rows and, unless a single row is larger, about `BLOCK_BYTES`, so
 that a reader of many files needs little memory for each. The file appears under its name whole or
@@ -100,7 +100,9 @@ class MapOutputWriter:
         """Complete the file, and return the partitions' sizes in bytes."""
         schema = self._schema.serialize().to_pybytes()
         footer = b"".join(_ENTRY.pack(*entry) for entry in self._partitions) + schema
-        trailer = _TRAILER.pack(len(self._partitions), len(schema), crc32(footer, self._seed), _MAGIC)
+        trailer = _TRAILER.pack(
+            len(self._partitions), len(schema), crc32(footer, self._seed), _MAGIC
+        )
         self._file.write(footer + trailer)
         self._file.close()
         os.replace(self._temporary, self._path)

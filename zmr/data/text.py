@@ -32,6 +32,7 @@ from datetime import date, datetime
 from typing import Any
 
 from zmr.data.shown import shown
+from zmr.errors import YieldError
 
 _PICTURES = {"\t": "␉", "\n": "␊", "\r": "␍"}
 _ESCAPE = "␛"
@@ -45,14 +46,14 @@ _SEQUENCE = re.compile("␛([␉␊␍␛])|([␉␊␍])")
 def encode_pairs(pairs: Sequence[tuple[Any, Any]]) -> bytes:
     """The lines of the pairs.
 
-    Raises TypeError for what is no pair, and whatever an object's own `__str__` raises.
+    Raises `YieldError` for what is no pair, and whatever an object's own `__str__` raises.
     """
     if not pairs:
         return b""
     try:
         keys, values = zip(*pairs, strict=True)
     except (TypeError, ValueError):
-        raise TypeError(
+        raise YieldError(
             f"not a (key, value) pair: {shown(_no_pair(pairs))}; yield pairs, do not return them"
         ) from None
     try:

@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from types import TracebackType
 
 from zmr.core.messages import FailureReason
-from zmr.data.keys import KeyTypeError
 from zmr.data.shown import shown
+from zmr.errors import YieldError
 
 _MESSAGE_CHARS = 500
 _TRACEBACK_CHARS = 20_000
@@ -42,20 +42,17 @@ def users_code(where: Callable[[], str]) -> Iterator[None]:
         yield
     except TaskError:
         raise
-    except KeyTypeError as error:
-        message = f"TypeError: {error} ({where()})"
-        raise TaskError(FailureReason.USER_ERROR, message) from error
     except BaseException as error:
         raise user_error(error, where()) from error
 
 
 def user_error(error: BaseException, where: str) -> TaskError:
     """What the job's own code raised, `where` it did: "in map, /data/a.txt, line 17"."""
-    text = _in_one_line(error)
+    text, traceback = in_one_line(error), users_traceback(error)
     if isinstance(error, (TypeError, ValueError)) and "unpack" in text and not _users_part(error):
         text = f"TypeError: not a (key, value) pair: {text}; yield pairs, do not return them"
-    message = f"{text} ({where})"
-    return TaskError(FailureReason.USER_ERROR, message, users_traceback(error))
+        traceback = ""
+    return TaskError(FailureReason.USER_ERROR, f"{text} ({where})", traceback)
 
 
 def worker_error(error: Exception, doing: str) -> TaskError:
@@ -67,7 +64,12 @@ def worker_error(error: Exception, doing: str) -> TaskError:
 
 
 def users_traceback(error: BaseException) -> str:
-    """The traceback from the first frame of the user's on; the whole of it if there is none."""
+    """The traceback from the first frame of the user's on; the whole of it if there is none.
+
+    It is empty if there is nothing in it that the error doesn't say.
+    """
+    if isinstance(error, YieldError):
+        return ""
     from traceback import format_exception
 
     steps = _users_part(error) or error.__traceback__
@@ -81,9 +83,11 @@ def users_traceback(error: BaseException) -> str:
     return f"{text[:half]}\n[...]\n{text[-half:]}"
 
 
-def _in_one_line(error: BaseException) -> str:
+def in_one_line(error: BaseException) -> str:
+    """Type and text."""
+    kind = "TypeError" if isinstance(error, YieldError) else type(error).__name__
     text = shown(error, str, _MESSAGE_CHARS)
-    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+    return f"{kind}: {text}" if text else kind
 
 
 def _users_part(error: BaseException) -> TracebackType | None:
