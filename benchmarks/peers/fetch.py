@@ -32,18 +32,18 @@ from zmr.net.shuffle import ShuffleServer
 
 JOB_ID = "bench"
 BLOCK_BYTES = 256 * 1024
-FILE_BYTES = 128 * 1024 * 1024
-FILES = 4  # each is fetched several times, if that takes less than the bytes asked for
+LARGEST_FILE_BYTES = 128 * 1024 * 1024
+FILES = 4  # each is fetched several times, if together they have less than the bytes asked for
 BUDGET_BYTES = 32 * 1024 * 1024  # what a reduce with the usual memory has
 
 
-def write(folder: Path, index: int) -> None:
+def write(folder: Path, index: int, size_bytes: int) -> None:
     """Make one map output."""
     schema = pa.schema([("value", pa.binary())])
     path = folder / JOB_ID / map_output_name(JOB_ID, index, 1)
     writer = MapOutputWriter(str(path), schema, 1)
     random = Random(index)
-    for _ in range(FILE_BYTES // BLOCK_BYTES):
+    for _ in range(max(1, size_bytes // BLOCK_BYTES)):
         column = pa.array([random.randbytes(BLOCK_BYTES)], pa.binary())
         writer.write(0, pa.record_batch([column], schema=schema))
     writer.finish()
@@ -68,9 +68,9 @@ def fetch(address: str, size_bytes: int) -> float:
             for source in sources:
                 partition = open_partition(source, 0)
                 partition.expect()
-                for _, block in partition.messages():
+                for message in partition.messages():
                     began = began or time.perf_counter()
-                    left -= len(block)
+                    left -= len(message.data)
                     if left <= 0:
                         return time.perf_counter() - began
                 source.close()
@@ -84,7 +84,7 @@ def main(size_bytes: int) -> None:
     with tempfile.TemporaryDirectory(dir=shared) as folder:
         (Path(folder) / JOB_ID).mkdir()
         for index in range(FILES):
-            write(Path(folder), index)
+            write(Path(folder), index, min(LARGEST_FILE_BYTES, size_bytes // FILES))
         command = (sys.executable, __file__, folder)
         with subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True

@@ -323,8 +323,21 @@ def environment() -> dict[str, str]:
     return os.environ | {"PYTHONPATH": paths}
 
 
-def test_a_work_is_run_checked_and_reported(tmp_path: Path, environment: dict[str, str]) -> None:
-    options = ("--only", "start-up", "--engines", "zmr,python", "--rounds", "1")
+@pytest.mark.parametrize(
+    ("work", "engines"),
+    [
+        ("start-up", ["zmr", "python", "imports"]),
+        ("noop-tasks", ["zmr", "echo"]),
+        ("shuffle", ["zmr", "stream", "fetch"]),
+        ("sort-records", ["zmr", "zmr-lines"]),
+        ("big-key", ["zmr"]),
+        ("wordcount-python", ["zmr", "zmr-sum"]),
+    ],
+)
+def test_a_work_is_run_checked_and_reported(
+    tmp_path: Path, environment: dict[str, str], work: str, engines: list[str]
+) -> None:
+    options = ("--only", work, "--engines", ",".join(engines), "--rounds", "1", "--size", "2M")
     done = subprocess.run(
         (sys.executable, "-m", "benchmarks", *options, "--cache", str(tmp_path / "cache")),
         cwd=CHECKOUT,
@@ -335,12 +348,10 @@ def test_a_work_is_run_checked_and_reported(tmp_path: Path, environment: dict[st
     assert done.returncode == 0, done.stderr
     (folder,) = (tmp_path / "cache" / "results").iterdir()
     assert (folder / "report.md").read_text() in done.stdout
-    (work,) = json.loads((folder / "results.json").read_text())
-    assert [(row["engine"], row["problem"]) for row in work["engines"]] == [
-        ("zmr", ""),
-        ("python", ""),
-    ]
-    assert all(len(row["elapsed_s"]) == 1 and row["cpu_s"][0] > 0 for row in work["engines"])
+    (result,) = json.loads((folder / "results.json").read_text())
+    rows = result["engines"]
+    assert {row["engine"]: row["problem"] for row in rows} == dict.fromkeys(engines, "")
+    assert all(len(row["elapsed_s"]) == 1 and row["cpu_s"][0] > 0 for row in rows)
 
 
 MEASURE = """
