@@ -72,7 +72,6 @@ def _update(page: Path, results: Sequence[WorkResult]) -> None:
     for name, part in parts.items():
         text = docs.replace(text, name, part)
     page.write_text(text)
-    plot(results, page.with_suffix(".svg"))
 
 
 def _parser() -> argparse.ArgumentParser:
