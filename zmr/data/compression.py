@@ -27,11 +27,11 @@ def open_input(path: str) -> BinaryIO:
     kind = _kind(path)
     if kind is None:
         return open(path, "rb")
-    from io import BufferedReader
+    from io import BufferedReader, FileIO
 
     from zmr.data.decompress import KINDS, PIECE_BYTES
 
-    return BufferedReader(KINDS[kind](path), PIECE_BYTES)
+    return BufferedReader(KINDS[kind](FileIO(path)), PIECE_BYTES)
 
 
 def expected_size(file: BinaryIO) -> int:

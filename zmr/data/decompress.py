@@ -14,13 +14,12 @@ PIECE_BYTES = 1 << 18
 
 
 class Decompressed(io.RawIOBase):
-    """What a compressed file holds. Its subclasses know how to get more of it."""
+    """What a compressed file holds, which it closes. Its subclasses know how to get more of it."""
 
     kind = ""
 
-    def __init__(self, path: str) -> None:
-        self._path = path
-        self._file = open(path, "rb", buffering=0)  # noqa: SIM115 - closed by close()
+    def __init__(self, file: io.FileIO) -> None:
+        self._file = file
 
     def close(self) -> None:
         self._file.close()
@@ -30,14 +29,15 @@ class Decompressed(io.RawIOBase):
         return True
 
     def _damaged(self, reason: object) -> OSError:
-        return OSError(EIO, f"the {self.kind} data is damaged or cut off ({reason})", self._path)
+        text = f"the {self.kind} data is damaged or cut off ({reason})"
+        return OSError(EIO, text, self._file.name)
 
 
 class Members(Decompressed):
     """Members that a decompressor of the standard library reads, one decompressor a member."""
 
-    def __init__(self, path: str) -> None:
-        super().__init__(path)
+    def __init__(self, file: io.FileIO) -> None:
+        super().__init__(file)
         self._compressed = b""
         self._member: Any = None
         self._is_first = True
@@ -119,8 +119,8 @@ class ArrowStream(Decompressed):
 
     codec = ""
 
-    def __init__(self, path: str) -> None:
-        super().__init__(path)
+    def __init__(self, file: io.FileIO) -> None:
+        super().__init__(file)
         import pyarrow as pa
 
         self._stream = pa.CompressedInputStream(pa.PythonFile(self._file, "r"), self.codec)
