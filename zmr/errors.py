@@ -13,6 +13,14 @@ class YieldError(TypeError):
     """
 
 
+class Ended(BaseException):
+    """A signal ends this process. No `Exception`, lest anything on the way survives it."""
+
+
+class Interrupted(Ended, KeyboardInterrupt):
+    """SIGINT, which libraries know as a `KeyboardInterrupt`."""
+
+
 class ZmrError(Exception):
     """Base of all errors that are told to the user as one message."""
 

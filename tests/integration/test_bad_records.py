@@ -152,6 +152,25 @@ def test_a_map_is_replayed_until_the_job_is_mended(zmr: Zmr) -> None:
     assert not (zmr.folder / "out" / "_failed").exists()
 
 
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_ends_a_replay(zmr: Zmr, number: signal.Signals, status: int) -> None:
+    # Given a capsule whose task hangs when it is replayed
+    job = zmr.folder / "job.py"
+    shutil.copy(FRAGILE, job)
+    failed = zmr.run("run", job, write_lines(zmr.folder, {700: "!raise"}), "-o", "out")
+    assert failed.status == 1
+    raises = 'raise ValueError("no good")'
+    job.write_text(job.read_text().replace(raises, 'print("here", flush=True); hang()'))
+    replayed = zmr.start("replay", zmr.folder / "out" / "_failed" / "map-0", "--pdb")
+    replayed.wait_for("here")
+
+    # When it is told to end, then it does, which is no failure of the task
+    replayed.send(number)
+    assert replayed.wait() == status
+    assert "Traceback" not in replayed.stderr
+    assert " fails: " not in replayed.stderr
+
+
 def test_a_reduce_is_replayed_with_its_part_of_all_maps(zmr: Zmr) -> None:
     _, capsule = failed_job(zmr, {}, "-p", "bad_key=common")
     assert capsule.name.startswith("reduce-")

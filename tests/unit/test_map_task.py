@@ -253,8 +253,8 @@ def test_errors_after_the_records_name_the_key(tmp_path: Path) -> None:
 
     for job, told in [
         (BadCombine(), r"ZeroDivisionError: .* \(in combine, key 'b'\)"),
-        (OtherKey(), r"ValueError: combine gave another key, 'B' \(in combine, key 'b'\)"),
-        (BadPartition(), "ValueError: partition must be an int from 0 to 1, not 2, .*key 'a'"),
+        (OtherKey(), r"TypeError: combine gave another key, 'B' \(in combine, key 'b'\)"),
+        (BadPartition(), "TypeError: partition must be an int from 0 to 1, not 2, .*key 'a'"),
         (Unpicklable(), "PickleError: a value of type function can't be kept: .*the key 'a b b'"),
     ]:
         failed = failure(job, task(tmp_path, "a b b", n_reduce=2), tmp_path)

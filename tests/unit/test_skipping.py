@@ -122,16 +122,39 @@ def test_the_answer_is_that_without_the_bad_records(
     skipped = read_skipped(str(tmp_path / "out"))
     assert [row["place"] for row in skipped] == [f"{tmp_path}/in, line {i + 1}" for i in BAD]
     assert [row["record"] for row in skipped] == [f"{LINES[i]} {word}" for i in BAD]
-    if word != "int":  # inline looks at keys only when all are there
-        assert (output, counters) == oracle(job_class(), tmp_path)
-        assert [r["place"] for r in read_skipped(str(tmp_path / "inline"))] == [
-            row["place"] for row in skipped
-        ]
+    assert (output, counters) == oracle(job_class(), tmp_path)
+    assert [r["place"] for r in read_skipped(str(tmp_path / "inline"))] == [
+        row["place"] for row in skipped
+    ]
     good = tmp_path / "good"
     good.mkdir()
     lines = [line for i, line in enumerate(LINES) if i not in BAD]
     (good / "in").write_text("".join(f"{line}\n" for line in lines))
     assert run(job_class(), good)[1] == output
+
+
+@pytest.mark.parametrize("reducer", [Count(), None])
+def test_a_record_whose_keys_are_all_of_another_type_is_bad(
+    reducer: Count | None, tmp_path: Path
+) -> None:
+    class Lengths(Job):
+        def map(self, line: str) -> Iterator[tuple[Any, int]]:
+            yield (line if line.isalpha() else int(line)), len(line)
+
+        def reduce(self, word: str, lengths: Iterator[int]) -> Iterator[tuple[str, int]]:
+            yield word, sum(lengths)
+
+    if reducer is not None:
+        Lengths.reduce = reducer  # type: ignore[assignment,method-assign]
+    (tmp_path / "in").write_text("a\n7\nb\n8\nc\n")
+
+    done, output = run(Lengths(), tmp_path)
+
+    assert output == {"mr-out-0": b"a\t1\nb\t1\nc\t1\n"}
+    assert (output, dict(done.counters)) == oracle(Lengths(), tmp_path)
+    skipped = read_skipped(str(tmp_path / "out"))
+    assert [row["record"] for row in skipped] == ["7", "8"]
+    assert all("of one type, but there are str ('a') and int" in row["error"] for row in skipped)
 
 
 @pytest.mark.parametrize("job_class", [Words, Batches])

@@ -12,20 +12,14 @@ import sys
 from contextlib import suppress
 from types import FrameType
 
+from zmr.errors import Ended, Interrupted
+
 # Where one of these is not handled otherwise, it ends the command like an error would, so that
 # what was begun is also cleaned up.
 _ENDING_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _UNHANDLED = (signal.SIG_DFL, signal.default_int_handler)
 
 _received: list[int] = []
-
-
-class Ended(BaseException):
-    """A signal ends this process. No `Exception`, lest anything on the way survives it."""
-
-
-class Interrupted(Ended, KeyboardInterrupt):
-    """SIGINT, which libraries know as a `KeyboardInterrupt`."""
 
 
 def main(arguments: list[str] | None = None) -> int:

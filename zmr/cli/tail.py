@@ -32,7 +32,7 @@ from zmr.net.client import Client
 def tail(address: str, as_json: bool, from_start: bool, timeout: float, insecure: bool) -> int:
     """Print what happens at the master at ADDRESS, until it ends: jobs, tasks, workers.
 
-    The master may start later.
+    The master may start later. Ctrl-C is the usual way to end this: exit status 0.
     """
     target = parse(address, insecure)
     waiting = Waiting(f"waiting for a master at {target} ...")

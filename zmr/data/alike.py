@@ -14,19 +14,20 @@ import pyarrow as pa
 
 from zmr.data import columns, rows
 from zmr.data.groups import concat
+from zmr.errors import YieldError
 
 
 def common_schema(schemas: Sequence[pa.Schema]) -> pa.Schema:
     """The schema that rows of all these schemas can have. The keys' types are the same in all.
 
-    Raises TypeError if only some of them have values.
+    Raises `YieldError` if only some of them have values.
     """
     first = schemas[0]
     is_opaque = any(rows.is_opaque(schema) for schema in schemas)
     if not is_opaque and all(schema.equals(first, check_metadata=True) for schema in schemas[1:]):
         return first
     if len({rows.has_values(schema) for schema in schemas}) > 1:
-        raise TypeError("map_batch gives values with some keys, and with others none")
+        raise YieldError("map_batch gives values with some keys, and with others none")
     if is_opaque:
         names = [rows.KEY, rows.VALUE] if rows.has_values(first) else [rows.KEY]
         return pa.schema(map(columns.pickled_field, names), first.metadata)

@@ -14,6 +14,7 @@ import pyarrow as pa
 from zmr.data import rows
 from zmr.data.gather import as_variable
 from zmr.data.keys import KeyTypeError
+from zmr.errors import YieldError
 
 _TYPE_NAMES = {
     pa.large_string(): "str",
@@ -31,7 +32,7 @@ def from_users(result: Any) -> pa.RecordBatch:
     """The rows of (keys, values), of keys alone, or of a table with both.
 
     Keys are an Arrow array, or a tuple of arrays for tuples; a table has columns "key" (or "key.0",
-    "key.1", ...) and, if it likes, "value". Raises TypeError and ValueError for anything else, and
+    "key.1", ...) and, if it likes, "value". Raises `YieldError` for anything else, and
     `KeyTypeError` for what no key may be.
     """
     keys, values = _parts(result)
@@ -41,7 +42,7 @@ def from_users(result: Any) -> pa.RecordBatch:
         values = _array(values)
     lengths = {len(array) for array in arrays} | ({len(values)} if values is not None else set())
     if len(lengths) != 1:
-        raise ValueError(f"map_batch gave columns of different lengths: {sorted(lengths)}")
+        raise YieldError(f"map_batch gave columns of different lengths: {sorted(lengths)}")
     key_columns = [_key_column(array) for array in arrays]
     names = [_TYPE_NAMES[column.type] for column in key_columns]
     key_type = f"({', '.join(names)})" if is_tuple else names[0]
@@ -55,7 +56,7 @@ def _parts(result: Any) -> tuple[Any, Any]:
     if isinstance(result, tuple) and len(result) == 2:
         return result
     if isinstance(result, tuple):
-        raise TypeError(f"map_batch must give (keys, values), not a tuple of {len(result)}")
+        raise YieldError(f"map_batch must give (keys, values), not a tuple of {len(result)}")
     return result, None
 
 
@@ -67,7 +68,7 @@ def _parts_of_table(table: Any) -> tuple[Any, Any]:
         return table.column(rows.KEY), values
     numbered = [f"{rows.KEY}.{i}" for i in range(len(key_names))]
     if not numbered or sorted(key_names) != sorted(numbered):
-        raise ValueError(
+        raise YieldError(
             'the columns of a table from map_batch must be "key", or "key.0", "key.1" and so on, '
             f'and "value", not {names}'
         )
@@ -78,7 +79,7 @@ def _array(column: Any) -> pa.Array:
     if isinstance(column, pa.ChunkedArray):
         column = pa.concat_arrays(column.chunks) if column.num_chunks else column.combine_chunks()
     if not isinstance(column, pa.Array):
-        raise TypeError(f"map_batch must give Arrow arrays, not {type(column).__name__}")
+        raise YieldError(f"map_batch must give Arrow arrays, not {type(column).__name__}")
     if isinstance(column, pa.DictionaryArray):
         return column.dictionary_decode()
     return column

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from zmr.data.text import encode_pairs
+from zmr.errors import YieldError
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -17,7 +18,7 @@ class OutputFormat(ABC):
 
     @abstractmethod
     def encode_pairs(self, pairs: Sequence[tuple[Any, Any]]) -> bytes:
-        """The bytes of the pairs. Raises TypeError for what can't be written."""
+        """The bytes of the pairs. Raises `YieldError` for what can't be written."""
 
     def encode_columns(self, keys: pa.RecordBatch, values: pa.Array) -> Any | None:
         """The bytes of whole columns, or None where they have to be looked at one by one."""
@@ -52,7 +53,7 @@ class Raw(OutputFormat):
         for key, value in pairs:
             if type(key) is not bytes or type(value) not in (bytes, type(None)):
                 kinds = f"{type(key).__name__} and {type(value).__name__}"
-                raise TypeError(f"raw output takes keys and values of bytes, not {kinds}")
+                raise YieldError(f"raw output takes keys and values of bytes, not {kinds}")
         end = self.end
         return b"".join([b"%b%b%b" % (key, value or b"", end) for key, value in pairs])
 

@@ -27,6 +27,7 @@ from struct import Struct, unpack
 from typing import TYPE_CHECKING, Any
 
 from zmr.data.shown import shown
+from zmr.errors import YieldError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -80,7 +81,7 @@ def choose(partition: Callable[[Any, int], int], key: Any, n: int) -> int:
     """The partition that the job's partitioner chooses, checked to be one of `n`."""
     number = partition(key, n)
     if type(number) is not int or not 0 <= number < n:
-        raise ValueError(
+        raise YieldError(
             f"partition must be an int from 0 to {n - 1}, not {shown(number)}, for key {shown(key)}"
         )
     return number

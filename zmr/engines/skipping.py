@@ -9,6 +9,7 @@ from typing import Any
 
 from zmr.core.messages import InputFile, Split
 from zmr.data.formats import BadRecord
+from zmr.data.keys import type_of_keys
 from zmr.data.output import SKIPPED
 from zmr.data.skipped import COUNTER, SkippedFile, file_name
 from zmr.execute.errors import user_error
@@ -24,6 +25,7 @@ class Skipping:
         self._job = job
         self._limit = limit
         self._n = 0
+        self._example: list[Any] = []  # a key, the type of which all others must have
         self._records = copy(job.input)
         self._records.keeps_bad = True
         self._file = SkippedFile(os.path.join(output, SKIPPED, file_name(0)))
@@ -61,7 +63,12 @@ class Skipping:
         try:
             if isinstance(record, BadRecord):
                 raise record
-            return make(record)
+            pairs = make(record)
+            if pairs and self._job.reduce is not None:
+                keys = [key for key, _ in pairs]
+                type_of_keys(self._example + keys)
+                self._example = self._example or keys[:1]
+            return pairs
         except (Exception, SystemExit) as error:
             if self._n == self._limit:
                 self._file.discard()

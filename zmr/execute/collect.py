@@ -19,6 +19,7 @@ import pyarrow as pa
 from zmr.data import rows
 from zmr.data.batch_rows import from_users
 from zmr.data.keys import of_one_type, type_of_keys
+from zmr.errors import YieldError
 from zmr.execute.errors import users_code
 from zmr.execute.map_input import MapInput
 from zmr.execute.skipping import Skipping
@@ -86,7 +87,7 @@ def _made(job: Job, batch: Any) -> pa.RecordBatch | None:
         return None
     made = from_users(result)
     if not rows.has_values(made.schema) and not _needs_no_values(job):
-        raise TypeError("map_batch gave keys alone, which is only enough for Count()")
+        raise YieldError("map_batch gave keys alone, which is only enough for Count()")
     return made
 
 
@@ -102,6 +103,7 @@ def _folded(
     with users_code(lambda: f"in map, {source.where()}"):
         pairs = iter(_checked(unchecked))
     states: dict[Any, Any] = {}
+    since = source.position()
     while True:
         with users_code(lambda: f"in map, {source.where()}"):
             chunk = islice(pairs, _PAIRS_AT_ONCE)
@@ -110,8 +112,11 @@ def _folded(
                 reducer.fold(states, chain((first,), chunk))
         is_large = len(states) > _MOST_STATES and reducer.takes_columns
         if states and (first is None or is_large or _size_bytes(states) > memory_bytes):
-            yield _partials(reducer, states), True
+            with users_code(lambda: f"in map, {source.where_since(since)}"):  # noqa: B023
+                partials = _partials(reducer, states)
+            yield partials, True
             states.clear()
+            since = source.position()
         if first is None:
             return
         if is_large:
@@ -120,9 +125,8 @@ def _folded(
 
 
 def _partials(reducer: Reducer, states: dict[Any, Any]) -> pa.RecordBatch:
-    with users_code(lambda: "in map"):
-        key_type = type_of_keys(states.keys())
-        partials = list(map(reducer.partial, states.values()))
+    key_type = type_of_keys(states.keys())
+    partials = list(map(reducer.partial, states.values()))
     return rows.from_lists(list(states), partials, key_type)
 
 

@@ -15,6 +15,7 @@ from zmr.data.combining import Combiner, Folding
 from zmr.data.groups import Groups
 from zmr.data.shown import shown
 from zmr.data.stable_order import Index
+from zmr.errors import YieldError
 from zmr.execute.errors import users_code
 from zmr.job import Job
 from zmr.reducers import Reducer
@@ -72,7 +73,7 @@ class Combining:
                 before = len(found)
                 for new_key, value in self._combine(key, group) or ():
                     if new_key != key:
-                        raise ValueError(f"combine gave another key, {shown(new_key)}")
+                        raise YieldError(f"combine gave another key, {shown(new_key)}")
                     add(value)
                 for _ in group:  # what combine left must not be taken for the next key's
                     pass

@@ -10,7 +10,7 @@ from types import TracebackType
 
 from zmr.core.messages import FailureReason
 from zmr.data.shown import shown
-from zmr.errors import YieldError
+from zmr.errors import Ended, YieldError
 
 _MESSAGE_CHARS = 500
 _TRACEBACK_CHARS = 20_000
@@ -40,7 +40,7 @@ def users_code(where: Callable[[], str]) -> Iterator[None]:
     """Whatever is raised in the body is the fault of the job's code, `where` it was by then."""
     try:
         yield
-    except TaskError:
+    except (TaskError, Ended):
         raise
     except BaseException as error:
         raise user_error(error, where()) from error
@@ -49,7 +49,8 @@ def users_code(where: Callable[[], str]) -> Iterator[None]:
 def user_error(error: BaseException, where: str) -> TaskError:
     """What the job's own code raised, `where` it did: "in map, /data/a.txt, line 17"."""
     text, traceback = in_one_line(error), users_traceback(error)
-    if isinstance(error, (TypeError, ValueError)) and "unpack" in text and not _users_part(error):
+    is_no_pair = any(words in text for words in ("unpack", "is not iterable"))
+    if is_no_pair and isinstance(error, (TypeError, ValueError)) and not _users_part(error):
         text = f"TypeError: not a (key, value) pair: {text}; yield pairs, do not return them"
         traceback = ""
     return TaskError(FailureReason.USER_ERROR, f"{text} ({where})", traceback)

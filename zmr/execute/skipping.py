@@ -1,7 +1,8 @@
 """A map task that leaves bad records out (`--skip-bad-records`), and says which.
 
-A record is bad if map raises while it is at it, or if the slot has died of it twice. Nothing of a
-bad record stays: its pairs are held back until map is through with it, its counters taken back.
+A record is bad if map raises while it is at it, if its keys are of another type than those before,
+or if the slot has died of it twice. Nothing of a bad record stays: its pairs are held back until
+map is through with it, its counters taken back.
 
 So that the agent can tell of which record a slot died, the number of the one that map is at stands
 in a small file, which outlives the process.
@@ -49,6 +50,7 @@ class Skipping:
         """What map makes of each good record."""
         job, skips, at = self._job, self._skips, self._under_way.at
         has_reduce = job.reduce is not None
+        example: list[Any] = []  # a key, the type of which all others must have
         for records in source:
             for number, record in enumerate(records, source.number() + 1):
                 if number in skips:
@@ -62,7 +64,8 @@ class Skipping:
                     pairs = list(job.map(record) or ())
                     keys = [key for key, _ in pairs]
                     if has_reduce and keys:
-                        type_of_keys(keys)
+                        type_of_keys(example + keys)
+                        example = example or keys[:1]
                 except BAD as error:
                     job._counters = counters
                     self._skip_raising(source.where(), record, error)

@@ -8,6 +8,7 @@ from operator import index
 from typing import Any
 
 from zmr.data.shown import shown
+from zmr.errors import YieldError
 
 Partial = list[float] | tuple[int, int]
 
@@ -123,13 +124,13 @@ def terms_of(numbers: list[float]) -> list[float]:
 
 
 def whole(value: Any, reducer: str) -> int:
-    """The int that the value is. Raises TypeError if it is none."""
+    """The int that the value is. Raises `YieldError` if it is none."""
     try:
         return int(index(value))
     except TypeError:
         kind = type(value).__name__
         message = f"{reducer} adds int and float values, not {kind}: {shown(value)}"
-        raise TypeError(message) from None
+        raise YieldError(message) from None
 
 
 def _as_floats(number: int) -> list[float]:
