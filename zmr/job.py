@@ -155,12 +155,13 @@ def check_job(job_class: type[Job]) -> None:
     for method in ("combine", "map_batch", "partition"):
         value = getattr(job_class, method)
         if isinstance(value, type) or not (value is None or callable(value)):
-            raise JobError(f"{name}.{method} must be a method, not {shown(value)}")
+            ready_made = ", or Hash() or Range()" if method == "partition" else ""
+            raise JobError(f"{name}.{method} must be a method{ready_made}, not {shown(value)}")
     reducers: Any = job_class.reducers
     if reducers is not None and not (type(reducers) is int and reducers > 0):
         raise JobError(f"{name}.reducers must be an int from 1 on, not {shown(reducers)}")
     if job_class.partition is None:
-        raise JobError(f"{name}.partition must be a method, not None")
+        raise JobError(f"{name}.partition must be a method, or Hash() or Range(), not None")
 
 
 def _declared(reduce: object) -> bool:

@@ -121,7 +121,10 @@ def test_several_jobs_in_a_file_need_a_name(tmp_path: Path) -> None:
         (f"{HEADER}class A(Job):\n    pass\n", "A has no map: write a method map"),
         (f"{COUNT}    reduce = Sum\n", "Mine.reduce must be a method, or a reducer such as Sum"),
         (f"{COUNT}    combine = Sum()\n", "Mine.combine is never used: its reducer combines"),
-        (f"{COUNT}    partition = 3\n", "Mine.partition must be a method, not 3"),
+        (
+            f"{COUNT}    partition = 3\n",
+            "Mine.partition must be a method, or Hash.*, not 3",
+        ),
         (f"{COUNT}    input = 'lines'\n", r"Mine.input must be an input format, such as Lines\(\)"),
         (f"{COUNT}    count: int = 3\n", "Mine.count: a parameter can't have this name"),
         (f"{COUNT}    words: list[str]\n", "Mine.words: a parameter is a str, int, float or bool"),

@@ -67,8 +67,8 @@ def _line(published: Published) -> str:
         case JobEvent():
             what, state = f"job {event.job_id}", event.state
         case TaskEvent():
-            what = f"{event.kind.label} {event.index}, attempt {event.attempt}, {event.worker}"
-            state = event.state
+            task = f"{event.kind.label} {event.index}, attempt {event.attempt}, {event.worker}"
+            what, state = f"{event.job_id}, {task}", event.state
         case WorkerEvent():
             what, state = f"worker {event.worker}", event.state
         case MasterEvent():
