@@ -122,7 +122,7 @@ def create_job(job_class: type[Job], params: Iterable[tuple[str, object]]) -> Jo
     # Bound here once more, because a dict would swallow a parameter that is given twice.
     values = bind(job_class.__name__, parameters_of(job_class), params)
     try:
-        return job_class(**values)
+        job = job_class(**values)
     except JobError:
         raise
     except Exception as error:
@@ -130,6 +130,11 @@ def create_job(job_class: type[Job], params: Iterable[tuple[str, object]]) -> Jo
             f"{job_class.__name__} can't be created: {type(error).__name__}: {error} "
             f"(a job prepares itself in setup(), not in __init__)"
         ) from error
+    try:
+        _ = job.input  # which may depend on parameters
+    except ValueError as error:
+        raise JobError(f"{job_class.__name__}.input: {error}") from None
+    return job
 
 
 def check_job(job_class: type[Job]) -> None:

@@ -4,15 +4,17 @@
         pattern: str                   # must be given
         ignore_case: bool = False      # may be
 
-A parameter is a str, int, float or bool, or one of them `| None`. What a parameter must not be is
-found when the job is loaded, on the client, before anything starts.
+A parameter is a str, int, float, bool, or re.Pattern, which is a regular expression; or one of them
+`| None`. What a parameter must not be is found when the job is loaded, on the client, before
+anything starts.
 """
 
 from __future__ import annotations
 
 import inspect
+import re
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from types import NoneType, UnionType
 from typing import Any, ClassVar, Union, get_args, get_origin
@@ -56,7 +58,7 @@ class Parameter:
             return None
         if not isinstance(given, str):
             raise ValueError(given)
-        return _parse_bool(given) if self.type is bool else self.type(given)
+        return _PARSERS.get(self.type, self.type)(given)
 
 
 def declared(job_class: type, base: type, reserved: Iterable[str]) -> dict[str, Parameter]:
@@ -84,8 +86,9 @@ def declared(job_class: type, base: type, reserved: Iterable[str]) -> dict[str, 
                 )
             if value_type is None:
                 raise JobError(
-                    f"{owner.__name__}.{name}: a parameter is a str, int, float or bool; begin the "
-                    f"name with an underscore, or annotate it as ClassVar, if it is none"
+                    f"{owner.__name__}.{name}: a parameter is a str, int, float, bool or "
+                    f"re.Pattern; begin the name with an underscore, or annotate it as ClassVar, "
+                    f"if it is none"
                 )
             default = getattr(job_class, name, REQUIRED)
             found[name] = Parameter(name, value_type, default)
@@ -108,9 +111,11 @@ def bind(
             raise JobError(f"parameter {name!r} of {job_name} is given twice")
         try:
             values[name] = parameter.convert(value)
-        except ValueError:
+        except ValueError as error:
+            why = f" ({error.__cause__})" if error.__cause__ is not None else ""
             raise JobError(
-                f"parameter {name!r} of {job_name} must be {_NEEDS[parameter.type]}, not {value!r}"
+                f"parameter {name!r} of {job_name} must be {_NEEDS[parameter.type]}, "
+                f"not {value!r}{why}"
             ) from None
     missing = [p for p in parameters.values() if p.default is REQUIRED and p.name not in values]
     if missing:
@@ -127,6 +132,7 @@ _NEEDS: dict[type, str] = {
     int: "an int (a whole number)",
     float: "a float (a number)",
     bool: "a bool (true or false)",
+    re.Pattern: "a regular expression",
 }
 
 
@@ -153,6 +159,16 @@ def _parse_bool(text: str) -> bool:
     raise ValueError(text)
 
 
+def _parse_pattern(text: str) -> re.Pattern[str]:
+    try:
+        return re.compile(text)
+    except re.error as error:
+        raise ValueError(text) from error
+
+
+_PARSERS: dict[type, Callable[[str], Any]] = {bool: _parse_bool, re.Pattern: _parse_pattern}
+
+
 def _annotations(owner: type) -> Mapping[str, Any]:
     try:
         return inspect.get_annotations(owner)
@@ -175,4 +191,5 @@ def _value_type(kind: Any) -> type | None:
     if get_origin(kind) in (Union, UnionType):
         alternatives = [part for part in get_args(kind) if part is not NoneType]
         kind = alternatives[0] if len(alternatives) == 1 else None
-    return kind if kind in (str, int, float, bool) else None
+    kind = get_origin(kind) or kind  # re.Pattern[str] is a re.Pattern
+    return kind if kind in (str, int, float, bool, re.Pattern) else None

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pickle
+import re
 import subprocess
 import sys
 import traceback
@@ -127,7 +128,10 @@ def test_several_jobs_in_a_file_need_a_name(tmp_path: Path) -> None:
         ),
         (f"{COUNT}    input = 'lines'\n", r"Mine.input must be an input format, such as Lines\(\)"),
         (f"{COUNT}    count: int = 3\n", "Mine.count: a parameter can't have this name"),
-        (f"{COUNT}    words: list[str]\n", "Mine.words: a parameter is a str, int, float or bool"),
+        (
+            f"{COUNT}    words: list[str]\n",
+            "Mine.words: a parameter is a str, int, float, bool or re.P",
+        ),
         (f"{COUNT}    def __init__(self): self.x = 1 / 0\n", "can't be created: ZeroDivision"),
     ],
 )
@@ -168,7 +172,8 @@ def test_the_users_module_shows_its_source_in_tracebacks_and_can_be_pickled(tmp_
 
 PARAMETERS = f"""\
 from __future__ import annotations
-{HEADER}from typing import ClassVar
+{HEADER}import re
+from typing import ClassVar
 class Base(Job):
     pattern: str
     known: ClassVar[dict[str, int]] = {{}}
@@ -179,6 +184,7 @@ class Mine(Base):
     ratio: float = 0.5
     strict: bool = False
     prefix: str | None = None
+    words: re.Pattern[str] | None = re.compile("x")
 {WITH_MAP}"""
 
 
@@ -190,11 +196,18 @@ def test_parameters_are_what_the_class_and_its_parents_annotate(tmp_path: Path) 
         "ratio: float = 0.5",
         "strict: bool = False",
         "prefix: str = None",
+        "words: Pattern = re.compile('x')",
     ]
-    given = [("pattern", "1"), ("limit", "-3"), ("ratio", "1e3"), ("strict", "Yes")]
+    given = [
+        ("pattern", "1"),
+        ("limit", "-3"),
+        ("ratio", "1e3"),
+        ("strict", "Yes"),
+        ("words", "a+"),
+    ]
     job = load_job(spec_of(source, *given))
     assert job.__dict__.items() >= {
-        "pattern": "1", "limit": -3, "ratio": 1000.0, "strict": True
+        "pattern": "1", "limit": -3, "ratio": 1000.0, "strict": True, "words": re.compile("a+")
     }.items()  # fmt: skip
     assert vars(type(job))["prefix"] is None
 
@@ -208,6 +221,8 @@ def test_parameters_are_what_the_class_and_its_parents_annotate(tmp_path: Path) 
         ([("pattern", "x"), ("limit", "ten")], "'limit' of Mine must be an int .*, not 'ten'"),
         ([("pattern", "x"), ("ratio", "")], "'ratio' of Mine must be a float .*, not ''"),
         ([("pattern", "x"), ("strict", "maybe")], "'strict' of Mine must be a bool .*'maybe'"),
+        ([("pattern", "x"), ("words", "(")], r"'words' of Mine must be a regular expression, not "
+                                             r"'\(' \(missing \), unterminated subpattern"),
         ([("pattern", "x"), ("pattern", "y")], "'pattern' of Mine is given twice"),
     ],
 )  # fmt: skip
@@ -221,6 +236,11 @@ def test_wrong_parameters_are_told_with_those_there_are(
 
 def test_a_job_without_parameters_says_so() -> None:
     assert "WordCount has no parameter 'n': it takes none" in refusal("wordcount", ("n", "1"))
+
+
+def test_what_a_parameter_makes_of_the_input_is_checked_with_it() -> None:
+    told = refusal("sort", ("record_bytes", "-1"))
+    assert told == "Sort.input: FixedRecords(size_bytes) takes a positive number, not -1"
 
 
 class Limited(Job):

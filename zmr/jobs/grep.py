@@ -14,12 +14,12 @@ class Grep(Job):
     The pattern may match anywhere in a line; the syntax is that of Python's `re`.
     """
 
-    pattern: str
+    pattern: re.Pattern[str]
     ignore_case: bool = False
 
     def setup(self) -> None:
-        flags = re.IGNORECASE if self.ignore_case else re.NOFLAG
-        self._search = re.compile(self.pattern, flags).search
+        flags = self.pattern.flags | (re.IGNORECASE if self.ignore_case else re.NOFLAG)
+        self._search = re.compile(self.pattern.pattern, flags).search
 
     def map(self, line: str) -> Iterator[tuple[str, int]]:
         if self._search(line):
