@@ -15,6 +15,7 @@ from types import ModuleType
 from typing import Any
 
 from zmr.core.messages import JobSpec
+from zmr.data.keys import keys_from_bytes
 from zmr.data.partition import Range
 from zmr.errors import JobError
 from zmr.job import Job, check_job, create_job
@@ -90,8 +91,6 @@ def load_job(spec: JobSpec) -> Job:
     else:
         job = create_job(job_class, spec.params)
     if spec.bounds:
-        from zmr.data.rows import keys_from_bytes
-
         job.partition = Range(keys_from_bytes(spec.bounds))
     return job
 

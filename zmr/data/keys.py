@@ -7,12 +7,15 @@ NaN equals nothing, not even itself, and therefore has no group.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+import pickle
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import date, datetime
 from typing import Any
 
 from zmr.data.shown import shown
 from zmr.errors import YieldError
+
+_PICKLE_PROTOCOL = 5  # that all our versions of Python read
 
 KEY_TYPES = (str, bytes, int, float, bool, date, datetime)
 _ALLOWED = "str, bytes, int, float, bool, date, datetime, or a tuple of them"
@@ -34,6 +37,17 @@ def type_of_keys(keys: Collection[Any]) -> str:
     if name is None:
         raise _mixture(keys)
     return name
+
+
+def keys_to_bytes(keys: Sequence[Any]) -> bytes:
+    """Keys as they travel in a job's spec."""
+    return pickle.dumps(list(keys), _PICKLE_PROTOCOL)
+
+
+def keys_from_bytes(data: bytes) -> list[Any]:
+    """The keys again. For the job's own processes only, as are pickled values."""
+    keys: list[Any] = pickle.loads(data)
+    return keys
 
 
 def of_one_type(pairs: Iterable[tuple[Any, Any]], first: Any) -> Iterable[tuple[Any, Any]]:

@@ -64,21 +64,6 @@ def with_values(
     return pa.record_batch([*keys.columns, values], schema=schema)
 
 
-def keys_to_bytes(keys: Sequence[Any]) -> bytes:
-    """Keys as they travel in a job's spec."""
-    batch = from_lists(keys, None)
-    sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, batch.schema) as writer:
-        writer.write_batch(batch)
-    return bytes(sink.getvalue())
-
-
-def keys_from_bytes(data: bytes) -> list[Any]:
-    """The keys again. For the job's own processes only: they may be pickled."""
-    with pa.ipc.open_stream(data) as reader:
-        return [key for batch in reader for key in keys_of(batch)]
-
-
 def opaque(keys: Sequence[Any], pickled_values: pa.Array | None, key_type: str) -> pa.RecordBatch:
     """Rows of any keys, and of values, if any, that are pickled already. Raises `PickleError`."""
     field, array = columns.encode_pickled(KEY, keys)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from zmr.core.messages import InputFile, JobSpec, Step, Submit
 from zmr.data.inputs import list_inputs
+from zmr.data.keys import keys_to_bytes
 from zmr.data.output import claim_output, prepare_output
 from zmr.data.partition import Range
 from zmr.engines.options import JobOptions
@@ -105,7 +106,6 @@ def _refuse_sampling(number: int, job: Job, asked: int) -> None:
 
 def _sampled(job: Job, inputs: Sequence[InputFile], n_reduce: int, skip_bad: bool) -> bytes:
     """Give the job's range partitioner its bounds; the same for its spec."""
-    from zmr.data.rows import keys_to_bytes
     from zmr.engines.sampling import sample_bounds
 
     try:
