@@ -181,7 +181,7 @@ def test_values_that_mean_nothing(zmr: Zmr, texts: Path) -> None:
         zmr,
         ((*count, "-j", "0"), "'--slots': 0 is not in the range"),
         ((*count, "--memory", "abc"), "'abc' is no size: write something like 512M"),
-        ((*count, "--memory", "5M"), "'5M' is too little: at least 24M"),
+        ((*count, "--memory", "5M"), "'5M' is too little: at least 40M"),
         ((*count, "--task-timeout", "nan"), "nan is no time in seconds"),
         ((*count, "--local-dir", texts / "1.txt"), "can't keep temporary files in .*1.txt: "),
         (("wordcount",), "Missing argument 'INPUT...'"),

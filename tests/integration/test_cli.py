@@ -11,7 +11,7 @@ from pathlib import Path
 
 import click
 import pytest
-from support import Zmr
+from support import CHECKOUT, Zmr
 from support.cluster import Cluster
 from support.orders import Orders
 
@@ -20,6 +20,7 @@ from zmr.cli.command import Command
 from zmr.cli.commands import COMMANDS
 from zmr.cli.commands import zmr as group
 
+MISBEHAVING = CHECKOUT / "tests" / "jobs" / "misbehaving.py"
 UNREACHABLE = "127.0.0.1:1"  # a port that takes privileges to listen at, of a service long gone
 CONTEXT = click.Context(group, info_name="zmr")
 
@@ -141,8 +142,9 @@ def test_a_job_that_fails_or_is_cancelled_fails_its_command(cluster: Cluster, ho
     hold.hold("map a.txt")
     running = cluster.submit(*hold.job, "two", "-o", "held")
     cluster.workers[0].wait_for("hold at map a.txt")
-    failing = cluster.submit("grep", "two", "-o", "bad", "-p", "pattern=[", "--max-attempts", "1")
-    failing.wait_for("grep-", stream="stdout")
+    wrong = (MISBEHAVING, "two", "-o", "bad", "-p", "place=setup", "--max-attempts", "1")
+    failing = cluster.submit(*wrong)
+    failing.wait_for("Misbehaving-", stream="stdout")
 
     # When the first is cancelled
     job_id = running.stdout.strip()
@@ -153,8 +155,8 @@ def test_a_job_that_fails_or_is_cancelled_fails_its_command(cluster: Cluster, ho
     assert running.wait() == 1
     assert "\nzmr: Obedient cancelled: cancelled by zmr cancel\n" in running.stderr
     assert failing.wait() == 1
-    assert re.search(r"zmr: grep failed: .*unterminated character set", failing.stderr)
-    assert re.search(r"\nTraceback .*\n(.*\n)*.*unterminated character", cluster.master.stderr)
+    assert re.search(r"zmr: Misbehaving failed: .*no good", failing.stderr)
+    assert re.search(r"\nTraceback .*\n(.*\n)*.*no good", cluster.master.stderr)
 
     # And to cancel it again is an error
     again = cluster.zmr.run("cancel", cluster.address, job_id)

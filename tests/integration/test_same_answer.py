@@ -13,7 +13,7 @@ pytestmark = pytest.mark.usefixtures("nothing_left_behind")
 N_LINES = 40_000
 
 # Slots, reducers, and a memory that some of the tasks outgrow.
-WAYS = [("1", "40", "24M"), ("2", "5", "512M"), ("7", "1", "24M")]
+WAYS = [("1", "40", "40M"), ("2", "5", "512M"), ("7", "1", "40M")]
 
 
 def key_of(line: bytes) -> bytes:

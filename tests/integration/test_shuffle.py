@@ -68,7 +68,7 @@ def test_workers_with_folders_of_their_own_give_the_sequential_answer(
         assert list((cluster.zmr.temporary / name).iterdir()) == []
 
 
-@pytest.mark.parametrize("option", [(OVER_TCP,), (OVER_TCP, "--memory", "32M")])
+@pytest.mark.parametrize("option", [(OVER_TCP,), (OVER_TCP, "--memory", "40M")])
 def test_zmr_run_over_tcp_gives_the_sequential_answer(
     zmr: Zmr, orders: Orders, texts: Path, counts: dict[str, bytes], option: tuple[str, ...]
 ) -> None:

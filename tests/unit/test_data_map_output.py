@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import random
 import struct
 from collections.abc import Callable
@@ -210,6 +211,21 @@ def test_blocks_of_another_file_behind_a_right_index_are_noticed(tmp_path: Path)
     assert is_noticed(tmp_path / "job-1-map-1-2", expected)
 
 
+def test_a_block_in_the_place_of_another_is_noticed(tmp_path: Path) -> None:
+    path = tmp_path / "output"
+    columns = ([f"{i:08}" for i in range(100_000)], [os.urandom(20) for _ in range(100_000)])
+    write_map_output(str(path), [columns])
+    data = path.read_bytes()
+    places = [8]
+    for _ in range(5):
+        places.append(places[-1] + 16 + struct.unpack_from("<Q", data, places[-1])[0])
+    one, two, three = next(p for p in zip(places, places[1:], places[2:], strict=False)
+                           if p[1] - p[0] == p[2] - p[1])  # fmt: skip
+    path.write_bytes(data[:two] + data[one:two] + data[three:])
+    with pytest.raises(CorruptMapOutput):
+        read_partition(str(path), 0)
+
+
 # Of the checksums of a file that is called "output".
 SEED = crc32(b"output")
 
@@ -255,7 +271,7 @@ def test_sizes_that_can_not_be_right_are_noticed(tmp_path: Path, field: int, val
 def test_a_block_of_something_else_is_noticed(tmp_path: Path, block: bytes) -> None:
     path = tmp_path / "output"
     example(path)
-    data = struct.pack("<QII", len(block), 0, crc32(block, SEED)) + block
+    data = struct.pack("<QII", len(block), 0, crc32(block, SEED + 2 * 8)) + block
 
     def change(entry: list[int]) -> None:
         entry[:2] = 8, len(data)

@@ -31,6 +31,13 @@ def uncounted(name: str, n: int) -> None:
     raise AssertionError(f"{n} {name}")
 
 
+def write(path: Path, *blocks: bytes) -> bytes:
+    """Make the file of these blocks, and return what is in it."""
+    whole = b"".join(blocks) + PairsOutput().end_of(path.name)
+    path.write_bytes(whole)
+    return whole
+
+
 def read(path: Path, offset: int = 0, length: int = -1) -> list[Any]:
     chunks = Pairs().read(Split(str(path), offset, length), uncounted)
     return [pair for pairs, _ in chunks for pair in pairs]
@@ -49,7 +56,7 @@ def test_pairs_of_any_kind_come_back_as_they_were(
 ) -> None:
     path = tmp_path_factory.mktemp("pairs") / "p"
     parts = [pairs[i : i + at_once] for i in range(0, len(pairs), at_once)]
-    path.write_bytes(b"".join(map(PairsOutput().encode_pairs, parts)))
+    write(path, *map(PairsOutput().encode_pairs, parts))
     assert typed(read(path)) == typed(pairs)
 
 
@@ -60,7 +67,7 @@ def test_pairs_of_any_kind_come_back_as_they_were(
 )  # fmt: skip
 def test_keys_keep_their_type(tmp_path: Path, key: Any) -> None:
     pairs = [(key, 1), (key, 2)]
-    (tmp_path / "p").write_bytes(PairsOutput().encode_pairs(pairs))
+    write(tmp_path / "p", PairsOutput().encode_pairs(pairs))
     assert typed(read(tmp_path / "p")) == typed(pairs)
 
 
@@ -70,7 +77,7 @@ def test_wherever_a_file_is_cut_each_pair_is_read_once(
     monkeypatch.setattr(map_output, "BLOCK_ROWS", 3)
     keys = pa.record_batch({"key": pa.array([f"k{i}" for i in range(10)], pa.large_string())})
     path = tmp_path / "p"
-    path.write_bytes(bytes(PairsOutput().encode_columns(keys, pa.array(range(10), pa.int64()))))
+    write(path, bytes(PairsOutput().encode_columns(keys, pa.array(range(10), pa.int64()))))
     size_bytes = path.stat().st_size
     pairs = [(f"k{i}", i) for i in range(10)]
     assert read(path) == pairs
@@ -78,38 +85,46 @@ def test_wherever_a_file_is_cut_each_pair_is_read_once(
         assert read(path, 0, cut) + read(path, cut, size_bytes - cut) == pairs
     (first, *rest) = Pairs().read(Split(str(path), 0, size_bytes), uncounted)
     assert first[0] == pairs[:3]
-    assert first[1] + sum(n for _, n in rest) == size_bytes
+    assert first[1] + sum(n for _, n in rest) == size_bytes - len(PairsOutput().end_of("p"))
 
 
 def test_map_batch_gets_columns(tmp_path: Path) -> None:
     output = PairsOutput()
     pairs: list[tuple[Any, Any]] = [(("a", 1), 0.5), (("b", 2), None)]
-    (tmp_path / "p").write_bytes(output.encode_pairs(pairs))
+    write(tmp_path / "p", output.encode_pairs(pairs))
     ((batch, _),) = Pairs().read_batches(Split(str(tmp_path / "p")), uncounted)
     assert batch.to_pydict() == {"key.0": ["a", "b"], "key.1": [1, 2], "value": [0.5, None]}
 
-    (tmp_path / "p").write_bytes(output.encode_pairs([("a", 1), ("b", "two")]))
+    write(tmp_path / "p", output.encode_pairs([("a", 1), ("b", "two")]))
     with pytest.raises(BadRecord, match=r"the column 'value' holds .* write map"):
         next(Pairs().read_batches(Split(str(tmp_path / "p")), uncounted))
 
 
 def test_a_damaged_file_is_noticed(tmp_path: Path) -> None:
     path = tmp_path / "p"
-    whole = PairsOutput().encode_pairs([("a", 1)]) + PairsOutput().encode_pairs([("b", 2)])
+    blocks = [PairsOutput().encode_pairs([("a", 1)]), PairsOutput().encode_pairs([("b", 2)])]
+    whole = write(path, *blocks)
     for place in range(0, len(whole), 11):
         path.write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
         with pytest.raises(OSError, match="damaged at byte"):
             read(path)
-    for size_bytes in (1, len(whole) // 2 + 3, len(whole) - 1):
+    for size_bytes in (0, 1, len(blocks[0]), len(whole) // 2, len(whole) - 8, len(whole) - 1):
         path.write_bytes(whole[:size_bytes])
         with pytest.raises(OSError, match="damaged at byte"):
             read(path)
 
 
+def test_a_file_in_the_place_of_another_is_noticed(tmp_path: Path) -> None:
+    whole = write(tmp_path / "p", PairsOutput().encode_pairs([("a", 1)]))
+    (tmp_path / "q").write_bytes(whole)
+    with pytest.raises(OSError, match="damaged at byte"):
+        read(tmp_path / "q")
+
+
 def test_a_pair_is_found_again_with_its_key(tmp_path: Path) -> None:
     path = tmp_path / "p"
     blocks = [PairsOutput().encode_pairs([(f"k{i}", i)]) for i in range(3)]
-    path.write_bytes(b"".join(blocks))
+    write(path, *blocks)
     assert Pairs().locate(Split(str(path)), 1) == "pair 2, key 'k1'"
     offset = len(blocks[0])
     wanted = f"pair 2 from byte {offset} on, key 'k2'"

@@ -43,7 +43,7 @@ def _all_of(decorators: Sequence[Callable[[F], F]], function: F) -> F:
 
 
 # With less, even what a task needs in any case is too much.
-_LEAST_MEMORY_BYTES = 24 << 20
+_LEAST_MEMORY_BYTES = 40 << 20
 
 
 class Size(click.ParamType):  # type: ignore[type-arg]  # generic only in its newest versions
@@ -255,7 +255,7 @@ _SLOT_OPTIONS = (
         default="0",
         metavar="SIZE",
         show_default="no limit",
-        help="What one task may use, from 24M on. A slot that uses more is killed.",
+        help="What one task may use, from 40M on. A slot that uses more is killed.",
     ),
     option(
         "--local-dir",

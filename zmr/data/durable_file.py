@@ -84,9 +84,14 @@ class DurableFile:
                 self._set_direct(True)
             self._spare = _new_chunk()
         assert self._spare is not None
-        self._under_way = self._writer.submit(self._write_chunk, self._chunk)
-        self._chunk, self._spare = self._spare, self._chunk
         self._filled_bytes = 0
+        try:
+            self._under_way = self._writer.submit(self._write_chunk, self._chunk)
+        except RuntimeError:  # there is no thread to be had
+            self._under_way = None
+            self._write_chunk(self._chunk)
+            return
+        self._chunk, self._spare = self._spare, self._chunk
 
     def _wait(self) -> None:
         """Until no chunk is under way."""

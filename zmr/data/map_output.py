@@ -11,7 +11,8 @@
                  magic
 
 Each CRC-32 goes on from that of the file's name, which says of what job, task and attempt it is:
-one file in the place of another is as good as damaged. A block's also has the number before it.
+one file in the place of another is as good as damaged. A block's also has its offset in it, and
+whether it is compressed.
 
 A block holds at most `BLOCK_ROWS` rows and, unless a single row is larger, about `BLOCK_BYTES`, so
 that a reader of many files needs little memory for each. The file appears under its name whole or
@@ -37,7 +38,7 @@ BLOCK_ROWS = 65_536
 BLOCK_BYTES = 1 << 18
 _LARGE_BLOCK_BYTES = BLOCK_BYTES * 5 // 4
 
-_MAGIC = b"ZMRMAP5\n"
+_MAGIC = b"ZMRMAP6\n"
 _ENTRY = Struct("<QQQQ")
 _BLOCK = Struct("<QII")
 _TRAILER = Struct("<III8s")
@@ -88,7 +89,7 @@ class MapOutputWriter:
             entry[0] = self._offset
         for block in blocks(batch):
             is_compressed, data = self._message(block)
-            checksum = crc32(data, self._seed ^ is_compressed)
+            checksum = crc32(data, _block_seed(self._seed, self._offset, is_compressed))
             self._file.write(_BLOCK.pack(data.size, is_compressed, checksum))
             self._file.write(data)
             entry[1] += _BLOCK.size + data.size
@@ -263,9 +264,9 @@ class StoredPartition:
 
     def _message(self, offset: int, end: int) -> StoredMessage:
         size_bytes, is_compressed, checksum = _BLOCK.unpack(self._read(offset, _BLOCK.size, end))
+        seed = _block_seed(self.seed, offset, is_compressed)
         offset += _BLOCK.size
         data = self._read(offset, size_bytes, end)
-        seed = self.seed ^ is_compressed
         if not size_bytes or is_compressed > 1 or crc32(data, seed) != checksum:
             raise self._corrupt(offset)
         return StoredMessage(offset, bool(is_compressed), pa.py_buffer(data))
@@ -320,6 +321,11 @@ def index_bytes(n_partitions: int) -> int:
 def _seed(path: str) -> int:
     """Where the checksums of the file of that name start."""
     return crc32(os.fsencode(os.path.basename(path)))
+
+
+def _block_seed(seed: int, offset: int, is_compressed: int) -> int:
+    """Where the checksum of the block at that offset of the file starts."""
+    return (seed + 2 * offset + is_compressed) & 0xFFFFFFFF
 
 
 def _read_index(source: Source) -> tuple[int, pa.Schema, bytes]:

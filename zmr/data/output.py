@@ -146,12 +146,17 @@ def _told(stats: Stats) -> dict[str, float]:
 def write_success(folder: str, manifest: Mapping[str, Any]) -> None:
     """Declare the output complete. `_SUCCESS` is there whole or not at all."""
     path = os.path.join(folder, SUCCESS)
-    with open(path + ".part", "w", encoding="utf-8", errors="backslashreplace") as file:
-        json.dump(manifest, file, indent=1, ensure_ascii=False)
-        file.write("\n")
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(path + ".part", path)
+    try:
+        with open(path + ".part", "w", encoding="utf-8", errors="backslashreplace") as file:
+            json.dump(manifest, file, indent=1, ensure_ascii=False)
+            file.write("\n")
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(path + ".part", path)
+    except OSError:
+        with suppress(OSError):
+            os.unlink(path + ".part")
+        raise
     sync_folder(folder)
 
 

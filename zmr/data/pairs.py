@@ -1,11 +1,12 @@
 """Files of pairs: what a step of a pipeline puts out, and the next one reads.
 
-A file is a sequence of blocks, each complete in itself:
+A file is a sequence of blocks, each complete in itself, and an end:
 
     size      of the message in bytes (u32)
     CRC-32    of the message (u32)
     message   an Arrow IPC stream of one record batch: the key, as the column "key" or, for tuples,
               "key.0", "key.1" and so on, and the column "value"
+    end       the size 0, and the CRC-32 of the file's name
 
 The law is that of `zmr.data.columns`: a pair comes back with the types and values that it had. Keys
 may be anything here, of several types as well, since nothing is sorted by them; what Arrow can't
@@ -15,6 +16,7 @@ the next, so that a file can be read in several pieces.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from errno import EIO
 from struct import Struct
@@ -45,6 +47,14 @@ class PairsOutput(OutputFormat):
         """The blocks of columns."""
         fields = [*keys.schema, pa.field(rows.VALUE, values.type)]
         return _encode(pa.record_batch([*keys.columns, values], schema=pa.schema(fields)))
+
+    def end_of(self, name: str) -> bytes:
+        """The mark by which a file that was cut off, or is another one, is told."""
+        return _end_of(name)
+
+
+def _end_of(path: str) -> bytes:
+    return _BLOCK.pack(0, crc32(os.fsencode(os.path.basename(path))))
 
 
 def batch_of(pairs: Sequence[tuple[Any, Any]]) -> pa.RecordBatch:
@@ -106,11 +116,12 @@ def read_blocks(path: str, offset: int, length: int) -> Iterator[tuple[pa.Record
     `length` -1 is all that follows. Raises OSError if the file can't be read or is damaged.
     """
     end = float("inf") if length < 0 else offset + length
+    last = _end_of(path)
     with open(path, "rb") as file:
         place = 0
         while place < end:
             head = file.read(_BLOCK.size)
-            if not head:
+            if head == last:
                 return
             if len(head) < _BLOCK.size:
                 raise _damaged(path, place)

@@ -8,6 +8,7 @@ from typing import Any
 from zmr.core.messages import OutputFile, Task
 from zmr.data.output import output_name
 from zmr.data.output_file import PartitionFile
+from zmr.data.output_format import OutputFormat
 from zmr.execute.errors import worker_error
 from zmr.execute.progress import TaskProgress
 
@@ -15,6 +16,7 @@ from zmr.execute.progress import TaskProgress
 def write_and_commit(
     task: Task,
     pieces: Iterator[tuple[Any, int]],
+    output: OutputFormat,
     progress: TaskProgress,
     commit: Callable[[], bool],
 ) -> tuple[OutputFile, int] | None:
@@ -38,6 +40,7 @@ def write_and_commit(
             except OSError as error:
                 raise worker_error(error, doing) from error
         try:
+            file.write(output.end_of(file.name))
             file.finish()
         except OSError as error:
             raise worker_error(error, doing) from error

@@ -92,7 +92,7 @@ def _run(
     file: OutputFile | None = None
     if task.n_reduce == 0:
         pieces = _lines(job, source, skipping)
-        committed = write_and_commit(task, pieces, progress, commit)
+        committed = write_and_commit(task, pieces, output_of(job), progress, commit)
         if committed is None:
             return None
         file, n_rows = committed

@@ -27,7 +27,7 @@ from zmr.execute.map_task import DEFAULT_MEMORY_BYTES
 from zmr.execute.progress import TaskProgress
 from zmr.execute.reduction import Piece, Reduction
 from zmr.execute.sources import DIRECT, MapSources, Reading, Stored
-from zmr.job import Job, begin_task, counters_of
+from zmr.job import Job, begin_task, counters_of, output_of
 
 
 def run_reduce(
@@ -61,7 +61,7 @@ def run_reduce(
         runs = merge_in_passes(runs, most, passes.merge)
         sources.begin(runs)
         pieces = _pieces(job, runs, progress, memory_bytes)
-        committed = write_and_commit(task, pieces, progress, commit)
+        committed = write_and_commit(task, pieces, output_of(job), progress, commit)
     if committed is None:
         return None
     file, n_pairs = committed

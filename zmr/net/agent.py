@@ -9,7 +9,7 @@ import logging
 import os
 import socket as std_socket
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -126,12 +126,13 @@ class Agent:
 
     def close(self) -> None:
         """Kill the slots, end the server and remove the folder."""
-        self._folder.discard_all()  # while the slots end
-        self._pool.close()
-        self._checker.close()
-        if self._shuffle is not None:
-            self._shuffle.close()
-        self._folder.close()
+        with ExitStack() as stack:  # one after the other, whatever goes wrong with one
+            stack.callback(self._folder.close)
+            if self._shuffle is not None:
+                stack.callback(self._shuffle.close)
+            stack.callback(self._checker.close)
+            stack.callback(self._pool.close)
+            self._folder.discard_all()  # while the slots end
 
     def _perform(self, actions: list[WorkerAction]) -> None:
         for action in actions:

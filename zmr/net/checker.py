@@ -32,19 +32,23 @@ class OutputChecker:
 
     def check(self, question: CheckFiles) -> None:
         """Have the files looked at when all earlier ones have been."""
-        if self._thread is None:
+        if self._reader < 0:
             self._reader, self._writer = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
             self._reactor.watch(self._reader, self._deliver)
-            self._thread = Thread(target=self._work, name="checker", daemon=True)
-            self._thread.start()
         self._questions.put(question)
+        if self._thread is None:
+            thread = Thread(target=self._work, name="checker", daemon=True)
+            with suppress(RuntimeError):  # there is none to be had: the next question tries again
+                thread.start()
+                self._thread = thread
 
     def close(self) -> None:
         """End the thread, after the block that it is reading."""
-        if self._thread is not None and not self._is_closed:
+        if self._reader >= 0 and not self._is_closed:
             self._is_closed = True
             self._questions.put(None)
-            self._thread.join()
+            if self._thread is not None:
+                self._thread.join()
             self._reactor.unwatch(self._reader)
             os.close(self._reader)
             os.close(self._writer)

@@ -48,12 +48,17 @@ class LocalFolder:
         """
         removed = os.path.join(self.path, f"{_REMOVED}{self._n_removed}")
         self._n_removed += 1
-        with suppress(OSError):
+        try:
             os.rename(os.path.join(self.path, job_id), removed)
-            remover = Thread(target=_remove, args=(removed,), name="zmr-remover")
-            with suppress(RuntimeError):  # no thread to be had: `close` removes it
-                remover.start()
-                self._removers = [*filter(Thread.is_alive, self._removers), remover]
+        except OSError:
+            return
+        remover = Thread(target=_remove, args=(removed,), name="zmr-remover")
+        try:
+            remover.start()
+        except RuntimeError:  # there is no thread to be had
+            _remove(removed)
+        else:
+            self._removers = [*filter(Thread.is_alive, self._removers), remover]
 
     def discard_all(self) -> None:
         """Remove all that is of any job, likewise."""

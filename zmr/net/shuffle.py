@@ -6,15 +6,13 @@ worker's own folder and nothing else: a request names job, map and attempt, neve
 has a ZeroMQ context of its own, so that no piece stands before a heartbeat, and shares nothing with
 the agent but a socket on which it is told to stop.
 
-Pieces are sent out of mapped files, without a copy. To touch a mapped page that can't be had, as
-the disk fails or somebody has cut the file, would kill the process; therefore the pages of a piece
-are brought in by `madvise` first, which only fails.
+Pieces are read, not sent out of mapped files: a page that can't be had when libzmq comes to it, as
+the disk fails or somebody has cut the file meanwhile, would kill the process.
 """
 
 from __future__ import annotations
 
 import logging
-import mmap
 import os
 import socket as std_socket
 import stat
@@ -41,14 +39,12 @@ _MOST_OPEN_FILES = 128
 _LARGEST_REQUEST_BYTES = 4096
 
 # Files that nobody has asked for during so long are closed: their job may have ended, and a file
-# that is mapped keeps its place on the disk.
+# that is open keeps its place on the disk.
 _IDLE_MS = 2000
 
 # Stops a peer that asks on and takes nothing. Those that keep to the protocol never come near it,
 # not even when they ask for everything again; libzmq learns with some delay of what has left.
 _MOST_QUEUED = 4 * MAX_UNDER_WAY
-
-_POPULATE_READ = 22  # MADV_POPULATE_READ, of Linux 5.14; the mmap module doesn't name it
 
 
 def interface_towards(master: Address) -> str:
@@ -73,7 +69,7 @@ class ShuffleServer:
         self.bad_frames = 0  # requests that made no sense
         self.dropped = 0  # answers to peers that take none
         self._folder = folder
-        self._files: OrderedDict[str, _MappedFile] = OrderedDict()
+        self._files: OrderedDict[str, _OpenFile] = OrderedDict()
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         try:
             self._socket = self._context.socket(zmq.ROUTER)
@@ -136,7 +132,7 @@ class ShuffleServer:
             piece, file_bytes = self._piece(request)
             reply = FetchReply(request.id, file_bytes)
         except OSError as error:
-            piece, reply = memoryview(b""), FetchReply(request.id, 0, error.strerror or str(error))
+            piece, reply = b"", FetchReply(request.id, 0, error.strerror or str(error))
         try:
             self._socket.send(parts[0], zmq.NOBLOCK | zmq.SNDMORE)
             self._socket.send(encode_reply(reply), zmq.NOBLOCK | zmq.SNDMORE)
@@ -149,14 +145,14 @@ class ShuffleServer:
             if error.errno != zmq.EHOSTUNREACH:  # it has left, or lost its connection
                 raise
 
-    def _piece(self, request: FetchRequest) -> tuple[memoryview, int]:
+    def _piece(self, request: FetchRequest) -> tuple[bytes, int]:
         """The bytes that are asked for, and the size of the whole file. Raises OSError."""
         name = map_output_name(request.job_id, request.map_index, request.attempt)
         path = os.path.join(self._folder, request.job_id, name)
         file = self._files.get(path)
         if file is None or not file.is_as_it_was():
             self._files.pop(path, None)
-            file = _MappedFile(path)
+            file = _OpenFile(path)
             self._files[path] = file
             if len(self._files) > _MOST_OPEN_FILES:
                 self._files.popitem(last=False)
@@ -166,8 +162,8 @@ class ShuffleServer:
         return file.piece(offset, size_bytes), file.size_bytes
 
 
-class _MappedFile:
-    """A file that is open and mapped until nobody uses it, nor a piece of it, any more."""
+class _OpenFile:
+    """A file that is open until nobody uses it any more."""
 
     def __init__(self, path: str) -> None:
         """Raises OSError."""
@@ -175,18 +171,10 @@ class _MappedFile:
         # O_NONBLOCK: user code may have put a pipe there, for which to wait is to wait for ever.
         flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
         self._descriptor = os.open(path, flags)
-        try:
-            status = os.fstat(self._descriptor)
-            if not stat.S_ISREG(status.st_mode):
-                raise OSError("not a map output")
-            self.size_bytes = status.st_size
-            self._map: mmap.mmap | None = None
-            if self.size_bytes:
-                self._map = mmap.mmap(self._descriptor, 0, access=mmap.ACCESS_READ)
-        except BaseException:
-            os.close(self._descriptor)
-            self._descriptor = -1
-            raise
+        status = os.fstat(self._descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            raise OSError("not a map output")
+        self.size_bytes = status.st_size
 
     def __del__(self) -> None:
         if self._descriptor >= 0:
@@ -197,20 +185,10 @@ class _MappedFile:
         status = os.fstat(self._descriptor)
         return status.st_size == self.size_bytes and status.st_nlink > 0
 
-    def piece(self, offset: int, size_bytes: int) -> memoryview:
-        """So many bytes, or fewer at the end, all of them in memory. Raises OSError."""
-        end = min(offset + size_bytes, self.size_bytes)
-        if self._map is None or offset >= end:
-            return memoryview(b"")
-        start = offset - offset % mmap.PAGESIZE
-        try:
-            self._map.madvise(_POPULATE_READ, start, end - start)
-        except OSError as error:
-            if error.errno != 22:  # EINVAL: the kernel is older
-                raise
-        except AttributeError:
-            pass  # no madvise on this system
-        return memoryview(self._map)[offset:end]
+    def piece(self, offset: int, size_bytes: int) -> bytes:
+        """So many bytes, or fewer at the end. Raises OSError."""
+        left = max(0, self.size_bytes - offset)
+        return os.pread(self._descriptor, min(size_bytes, left), offset) if left else b""
 
 
 def _warn_now_and_then(count: int, text: str) -> None:
