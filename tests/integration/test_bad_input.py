@@ -146,7 +146,7 @@ def test_parameters_that_the_job_does_not_take(zmr: Zmr, texts: Path) -> None:
     grep = ("grep", texts, "-p")
     refused(
         zmr,
-        (("grep", texts), r"needs the parameter pattern: str \(give -p pattern=VALUE\)"),
+        (("grep", texts), r"needs the parameter pattern: Pattern \(give -p pattern=VALUE\)"),
         ((*grep, "patern=x"), r"no parameter 'patern' \(did you mean 'pattern'\?\); it has: patt"),
         ((*grep, "pattern=x", "-p", "ignore_case=maybe"), "'ignore_case' .* bool .* not 'maybe'"),
         ((*grep, "pattern"), "'pattern': write NAME=VALUE"),

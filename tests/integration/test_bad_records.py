@@ -159,8 +159,9 @@ def test_a_signal_ends_a_replay(zmr: Zmr, number: signal.Signals, status: int) -
     shutil.copy(FRAGILE, job)
     failed = zmr.run("run", job, write_lines(zmr.folder, {700: "!raise"}), "-o", "out")
     assert failed.status == 1
-    raises = 'raise ValueError("no good")'
-    job.write_text(job.read_text().replace(raises, 'print("here", flush=True); hang()'))
+    hangs = 'print("here", flush=True)\n            while word == "!raise": pass'
+    raises = '    raise ValueError("no good")'
+    job.write_text(job.read_text().replace(raises, f"    pass\n            {hangs}"))
     replayed = zmr.start("replay", zmr.folder / "out" / "_failed" / "map-0", "--pdb")
     replayed.wait_for("here")
 

@@ -25,8 +25,11 @@ CONTENT = bytes(range(256)) * 1024  # 256 KiB
 class Client:
     """A connection with a server."""
 
-    def __init__(self, context: Context, server: ShuffleServer) -> None:
+    def __init__(self, context: Context, server: ShuffleServer, takes: int = 1000) -> None:
+        """It queues so many messages, then lets the server wait."""
         self.socket = context.socket(zmq.DEALER)
+        self.socket.setsockopt(zmq.RCVHWM, takes)
+        self.socket.setsockopt(zmq.RCVBUF, 4096 if takes == 1 else -1)
         self.socket.connect(str(server.address))
 
     def send(self, *parts: bytes) -> None:
@@ -150,17 +153,41 @@ def test_a_huge_message_costs_its_sender_the_connection(
     assert server.bad_frames == 0
 
 
-def test_a_file_that_is_cut_or_removed_is_noticed_although_it_is_mapped(
+def test_a_file_that_is_cut_or_removed_is_noticed_although_it_is_open(
     client: Client, folder: Path
 ) -> None:
     path = output_path(folder, 1)
     path.write_bytes(CONTENT)
-    mapped = piece(0, len(CONTENT), index=1, attempt=101)
-    assert client.ask(mapped)[1] == CONTENT
+    opened = piece(0, len(CONTENT), index=1, attempt=101)
+    assert client.ask(opened)[1] == CONTENT
     os.truncate(path, 10)
-    assert client.ask(mapped) == (FetchReply(1, 10), CONTENT[:10])
+    assert client.ask(opened) == (FetchReply(1, 10), CONTENT[:10])
     path.unlink()
-    assert client.ask(mapped)[0].error == "No such file or directory"
+    assert client.ask(opened)[0].error == "No such file or directory"
+
+
+def test_a_file_that_is_cut_while_pieces_are_queued_kills_nobody(
+    zmq_context: Context, server: ShuffleServer, folder: Path
+) -> None:
+    # Given a client that takes nothing yet of what it has asked for
+    path = output_path(folder, 1)
+    path.write_bytes(64 * CONTENT)
+    slow = Client(zmq_context, server, takes=1)
+    for number in range(16):
+        slow.send(encode_request(piece(number << 20, 1 << 20, index=1, attempt=101)))
+    slow.answer()
+    # A server is fair to its peers, so in this time it has come to all of these requests
+    witness = Client(zmq_context, server)
+    for _ in range(50):
+        witness.ask(piece(0, 3))
+    witness.socket.close(linger=0)
+
+    # When the file is cut, then each piece arrives as it was read, and the server goes on
+    os.truncate(path, 0)
+    for _ in range(15):
+        assert slow.answer()[1] in (4 * CONTENT, b"")
+    assert slow.ask(piece(0, 3))[1] == CONTENT[:3]
+    slow.socket.close(linger=0)
 
 
 def test_files_are_closed_when_nobody_asks_any_more(client: Client, folder: Path) -> None:
