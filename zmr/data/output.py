@@ -143,6 +143,22 @@ def _told(stats: Stats) -> dict[str, float]:
     }
 
 
+def require_files(folder: str, files: Iterable[OutputFile]) -> None:
+    """Raise `OutputError` if one of the files isn't in the folder any more, or has another size."""
+    for file in files:
+        try:
+            size_bytes = os.stat(os.path.join(folder, file.name)).st_size
+        except OSError as error:
+            found = error.strerror
+        else:
+            if size_bytes == file.size_bytes:
+                continue
+            found = f"{size_bytes:,} bytes, not {file.size_bytes:,}"
+        raise OutputError(
+            f"the output folder {folder} was changed while the job ran: {file.name}: {found}"
+        )
+
+
 def write_success(folder: str, manifest: Mapping[str, Any]) -> None:
     """Declare the output complete. `_SUCCESS` is there whole or not at all."""
     path = os.path.join(folder, SUCCESS)

@@ -35,11 +35,13 @@ from zmr.core.master import Master, MasterSettings
 from zmr.data.output import (
     clean_temporary,
     keep_capsule,
+    require_files,
     stats_of,
     success_manifest,
     write_success,
 )
 from zmr.data.skipped import keep_skipped
+from zmr.errors import OutputError
 from zmr.net.publisher import Publisher
 from zmr.net.reactor import Reactor
 from zmr.net.router import LINGER_MS, Peers
@@ -201,8 +203,11 @@ class MasterServer:
     def _complete_output(self, outcome: Outcome) -> None:
         error = ""
         try:
+            require_files(outcome.spec.output, outcome.files)
             keep_skipped(outcome.spec.output, outcome.spec.job_id, outcome.skipped)
             write_success(outcome.spec.output, manifest_of(outcome))
+        except OutputError as failure:
+            error = str(failure)
         except OSError as failure:
             error = f"can't complete the output in {outcome.spec.output}: {failure.strerror}"
         self.handle(OutputCompleted(outcome.spec.job_id, error))
