@@ -24,6 +24,10 @@ from zmr.wire import codec
 # A question without an answer is repeated after this.
 _REPEAT_S = 1.0
 
+# A small job takes less than the tenth of a second after which libzmq tries again: a tail that was
+# there before its master would be too late.
+_RECONNECT_MS = 20
+
 # A job that is watched is looked at so often, while its tasks go on.
 _LOOK_EVERY_S = 1.0
 
@@ -104,6 +108,7 @@ class Client:
             self._socket = self._context.socket(zmq.DEALER)
             self._socket.setsockopt(zmq.ROUTING_ID, b"c" + secrets.token_bytes(15))
             self._socket.setsockopt(zmq.MAXMSGSIZE, codec.FRAME_LIMIT_BYTES)
+            self._socket.setsockopt(zmq.RECONNECT_IVL, _RECONNECT_MS)
             addresses.connect(self._socket, self._address)
             self._unanswered = 0
         return self._socket
