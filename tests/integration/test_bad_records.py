@@ -191,6 +191,13 @@ def test_a_reduce_is_replayed_with_its_part_of_all_maps(zmr: Zmr) -> None:
     good = good_output(zmr, {})[f"mr-out-{partition}"]
     assert pairs == good.decode().splitlines()
 
+    # One whose partition was too large for a copy does not pass without it
+    about = json.loads((capsule / "capsule.json").read_text())
+    (capsule / "capsule.json").write_text(json.dumps(about | {"partition": None}))
+    refused = zmr.run("replay", capsule)
+    assert (refused.status, refused.stdout) == (2, "")
+    assert "too large for a copy" in refused.stderr
+
 
 def test_who_asks_for_it_gets_a_reduces_failure_told_as_such(zmr: Zmr) -> None:
     args = ("-p", "bad_key=common", "--skip-bad-records", "5")

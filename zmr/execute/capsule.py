@@ -119,14 +119,17 @@ class CapsuleMaker:
             )
         return inputs
 
-    def _merge_partition(self, path: str) -> str:
-        """The name of the file; "" if the partition is too large. Raises `TaskError`."""
+    def _merge_partition(self, path: str) -> str | None:
+        """The name of the file; "" if there are no rows, None if there are too many.
+
+        Raises `TaskError`.
+        """
         memory_bytes = self._start.memory_bytes or DEFAULT_MEMORY_BYTES
         with ExitStack() as stack:
             reading = Reading.of(self._start)
             sources = MapSources(self._task, reading, memory_bytes, self._progress, stack)
             if sum(partition.size_bytes for _, partition in sources.stored) > MOST_INPUT_BYTES:
-                return ""
+                return None
             runs: Sequence[Run] = sources.runs()
             if not runs:
                 return ""
@@ -262,8 +265,10 @@ def _read_task(folder: str, about: dict[str, Any], spec: JobSpec) -> tuple[Task,
         return task._replace(splits=splits), tuple(told for _, told in found)
     # The partition is the only one of its file.
     task = Task(spec.job_id, TaskKind.REDUCE, 0, attempt, 1, "")
+    if about["partition"] is None:
+        raise UsageError(f"{folder}: the partition of this reduce was too large for a copy")
     if not about["partition"]:
-        return task, ("nothing: its partition is empty, or too large for a capsule",)
+        return task, ("nothing: its partition is empty",)
     path = os.path.join(folder, "partition")
     os.stat(path)
     return task._replace(sources=(MapOutput(0, attempt, "", path),)), (path,)
