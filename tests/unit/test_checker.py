@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -70,6 +71,27 @@ def test_whole_damaged_and_gone(checks: Checks, output: Path, tmp_path: Path) ->
     assert whole == {0}
     assert damaged == set(range(1, 23))
     assert checks.check(output) == ({0}, set())
+
+
+def no_thread(_: threading.Thread) -> None:
+    raise RuntimeError("can't start new thread")
+
+
+def test_without_a_thread_the_next_question_tries_again(
+    checks: Checks, output: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", no_thread)
+        checks.checker.check(CheckFiles("job", ()))
+    assert checks.check(output) == ({0}, set())
+
+
+def test_it_ends_without_a_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    checks = Checks()
+    monkeypatch.setattr(threading.Thread, "start", no_thread)
+    checks.checker.check(CheckFiles("job", ()))
+    checks.checker.close()
+    checks.reactor.close()
 
 
 def test_it_ends_with_questions_left(checks: Checks, output: Path) -> None:

@@ -101,6 +101,22 @@ def test_who_gives_up_leaves_no_descriptor_and_no_thread(tmp_path: Path, size_by
     assert (len(os.listdir("/proc/self/fd")), threading.enumerate()) == before
 
 
+def no_thread(_: threading.Thread) -> None:
+    raise RuntimeError("can't start new thread")
+
+
+def test_without_a_thread_the_file_is_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(threading.Thread, "start", no_thread)
+    data = Random(3).randbytes(3 * CHUNK_BYTES + 5)
+    file = DurableFile(str(tmp_path / "file"))
+    for start in range(0, len(data), 700_001):
+        file.write(data[start : start + 700_001])
+    file.finish()
+    assert (tmp_path / "file").read_bytes() == data
+
+
 def knows_direct_writing(folder: Path) -> bool:
     """Whether files there can bypass the page cache."""
     try:

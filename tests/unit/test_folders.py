@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -74,3 +75,19 @@ def test_a_place_that_holds_no_folder_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(OutputError, match=r"can't keep temporary files in \S+file: .*--local-dir"):
         LocalFolder(os.fspath(tmp_path / "file"))
+
+
+def no_thread(_: threading.Thread) -> None:
+    raise RuntimeError("can't start new thread")
+
+
+def test_without_a_thread_what_is_of_a_job_is_removed_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = LocalFolder(str(tmp_path))
+    (Path(folder.path) / "job-1").mkdir()
+    monkeypatch.setattr(threading.Thread, "start", no_thread)
+    folder.discard_job("job-1")
+    assert os.listdir(folder.path) == []
+    folder.close()
+    assert os.listdir(tmp_path) == []

@@ -76,22 +76,26 @@ class DurableFile:
     def _hand_over(self) -> None:
         """Have the full chunk written, and begin another."""
         self._wait()
-        if self._writer is None:
-            from concurrent.futures import ThreadPoolExecutor  # most files never need it
-
-            self._writer = ThreadPoolExecutor(1, "zmr-durable")
-            if self._past_cache:
-                self._set_direct(True)
+        if self._spare is None:
+            self._begin()
             self._spare = _new_chunk()
-        assert self._spare is not None
         self._filled_bytes = 0
-        try:
-            self._under_way = self._writer.submit(self._write_chunk, self._chunk)
-        except RuntimeError:  # there is no thread to be had
-            self._under_way = None
+        if self._writer is None:
             self._write_chunk(self._chunk)
             return
+        self._under_way = self._writer.submit(self._write_chunk, self._chunk)
         self._chunk, self._spare = self._spare, self._chunk
+
+    def _begin(self) -> None:
+        """Get ready for more than one chunk."""
+        from concurrent.futures import ThreadPoolExecutor  # most files never need it
+
+        if self._past_cache:
+            self._set_direct(True)
+        writer = ThreadPoolExecutor(1, "zmr-durable")
+        with suppress(RuntimeError):  # there is no thread to be had: chunks are written here
+            writer.submit(int)  # starts the thread, which stays
+            self._writer = writer
 
     def _wait(self) -> None:
         """Until no chunk is under way."""
