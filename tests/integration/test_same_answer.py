@@ -10,9 +10,9 @@ from support import Zmr
 
 pytestmark = pytest.mark.usefixtures("nothing_left_behind")
 
-N_LINES = 40_000
+N_LINES = (20_000, 160_000, 20_000, 20_000)  # of each file
 
-# Slots, reducers, and a memory that some of the tasks outgrow.
+# Slots, reducers, and a memory that the task of the large file outgrows: it spills.
 WAYS = [("1", "40", "40M"), ("2", "5", "512M"), ("7", "1", "40M")]
 
 
@@ -22,12 +22,12 @@ def key_of(line: bytes) -> bytes:
 
 @pytest.fixture
 def texts(zmr: Zmr) -> Path:
-    """Return a folder of four files, 6 MB in all, of frequent and rare, long and wide words."""
+    """Return a folder of four files, 13 MB in all, of frequent and rare, long and wide words."""
     generator = np.random.default_rng(7)
     folder = zmr.folder / "texts"
     folder.mkdir()
-    for number in range(4):
-        words = generator.zipf(1.2, 5 * N_LINES) % 10**9
+    for number, n_lines in enumerate(N_LINES):
+        words = generator.zipf(1.2, 5 * n_lines) % 10**9
         texts = [f"w{word:x}é" * (1 + int(word) % 3) for word in words]
         lines = (" ".join(texts[i : i + 5]) for i in range(0, len(texts), 5))
         (folder / f"{number}.txt").write_text("\n".join(lines), encoding="utf-8")
