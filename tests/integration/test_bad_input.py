@@ -29,6 +29,10 @@ class Returns(Job):
 
     def reduce(self, key, values):
         return key, sum(values)
+
+class NoPair(Returns):
+    def map(self, line):
+        yield "one"
 """
 HERE = rf"{re.escape(os.uname().nodename)}:\d+"
 
@@ -304,11 +308,14 @@ def test_code_that_raises_inline(zmr: Zmr, texts: Path) -> None:
 
 
 @pytest.mark.parametrize("engine", ["local", "inline"])
-def test_what_is_no_pair_is_told_without_a_traceback(zmr: Zmr, texts: Path, engine: str) -> None:
+@pytest.mark.parametrize("job", ["Returns", "NoPair"])
+def test_what_is_no_pair_is_told_without_a_traceback(
+    zmr: Zmr, texts: Path, job: str, engine: str
+) -> None:
     (zmr.folder / "returns.py").write_text(RETURNS)
-    ended = zmr.run("run", "returns.py", texts, "-o", "out", "--engine", engine)
+    ended = zmr.run("run", f"returns.py:{job}", texts, "-o", "out", "--engine", engine)
     assert (ended.status, ended.stdout) == (1, "")
-    said = r"zmr: Returns failed: .*not a \(key, value\) pair: '.*'; yield pairs, do not return"
+    said = rf"zmr: {job} failed: .*not a \(key, value\) pair: .*; yield pairs, do not return"
     assert re.search(said, ended.stderr), ended.stderr
     assert "Traceback" not in ended.stderr
 

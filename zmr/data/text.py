@@ -53,9 +53,7 @@ def encode_pairs(pairs: Sequence[tuple[Any, Any]]) -> bytes:
     try:
         keys, values = zip(*pairs, strict=True)
     except (TypeError, ValueError):
-        raise YieldError(
-            f"not a (key, value) pair: {shown(_no_pair(pairs))}; yield pairs, do not return them"
-        ) from None
+        raise not_a_pair(_no_pair(pairs)) from None
     try:
         fields = _texts(keys), _texts(values)
         return ("\n".join(map("\t".join, zip(*fields, strict=True))) + "\n").encode()
@@ -191,6 +189,11 @@ def _decode(field: bytes) -> str:
         return field.decode("utf-8", "surrogatepass")
     except UnicodeDecodeError:
         return field.decode("utf-8", "surrogateescape")
+
+
+def not_a_pair(value: Any) -> YieldError:
+    """The error for what a job has yielded."""
+    return YieldError(f"not a (key, value) pair: {shown(value)}; yield pairs, do not return them")
 
 
 def _no_pair(pairs: Sequence[Any]) -> Any:

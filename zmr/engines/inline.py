@@ -21,6 +21,7 @@ from zmr.data.keys import of_one_type, type_of_keys
 from zmr.data.output import output_name, success_manifest, write_success
 from zmr.data.output_file import describe
 from zmr.data.partition import choose
+from zmr.data.text import not_a_pair
 from zmr.engines.skipping import Skipping
 from zmr.job import Job, begin_task, counters_of
 from zmr.pipeline import Pipeline, refuse_skipping
@@ -156,7 +157,17 @@ def _run(
 def _map(job: Job, source: _Files | _Pairs) -> tuple[list[Pair], int]:
     """The pairs that map makes of all records, and how many records."""
     records = list(source.records())
-    return [pair for record in records for pair in job.map(record) or ()], len(records)
+    return [pair for record in records for pair in _yielded(job.map(record))], len(records)
+
+
+def _yielded(pairs: Iterable[Any] | None) -> Iterator[Pair]:
+    """What map or reduce has yielded. Raises `YieldError` for what is no pair."""
+    for pair in pairs or ():
+        try:
+            key, value = pair
+        except (TypeError, ValueError):
+            raise not_a_pair(pair) from None
+        yield key, value
 
 
 def _map_batches(job: Job, source: _Files | _Pairs) -> tuple[list[Pair], int]:
@@ -175,7 +186,7 @@ def _map_good(job: Job, files: _Files, skipping: Skipping) -> tuple[list[Pair], 
     def mapped(record: Any) -> list[Pair]:
         if type(job).map is Job.map:
             return _pairs_of(job.map_batch(record))
-        return [(key, value) for key, value in job.map(record) or ()]
+        return list(_yielded(job.map(record)))
 
     pairs = list(skipping.good(files.files, mapped))
     files.size_bytes = skipping.size_bytes
@@ -217,7 +228,7 @@ def _reduce(job: Job, key: Any, values: list[Any]) -> list[Pair]:
         return [(key, job.reduce.sequential(values))]
     if isinstance(job.reduce, Identity):
         return [(key, value) for value in values]
-    return list(job.reduce(key, iter(values)) or ())
+    return list(_yielded(job.reduce(key, iter(values))))
 
 
 def _write(job: Job, folder: str, index: int, pairs: list[Pair]) -> OutputFile:
