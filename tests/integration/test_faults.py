@@ -234,6 +234,19 @@ def test_map_outputs_that_are_gone_or_damaged_are_made_again(
     assert orders.maps == dict.fromkeys(ALL_MAPS, 2) | {"text4.txt": 1}
 
 
+def test_the_folder_of_a_job_that_runs_is_refused_even_to_overwrite(
+    cluster: Cluster, orders: Orders, texts: Path, counts: dict[str, bytes]
+) -> None:
+    orders.hold("map text1.txt")
+    out = start_job(cluster, orders, texts, *SHORT)
+    held_at(cluster.start_worker(), "map text1.txt")
+    refused = cluster.zmr.run("run", "wordcount", texts, "-o", out, "--overwrite")
+    assert (refused.status, refused.stdout) == (2, "")
+    assert re.search(r"is that of Obedient-\w+, which runs: name another\n$", refused.stderr)
+    orders.go_on()
+    ended_well(cluster, out, counts)
+
+
 def test_a_stopped_master_blames_nobody_when_it_goes_on(
     cluster: Cluster, orders: Orders, texts: Path, counts: dict[str, bytes]
 ) -> None:

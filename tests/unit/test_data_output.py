@@ -16,6 +16,7 @@ from zmr.core.steps import temporary_folder
 from zmr.data.output import (
     claim_output,
     clean_temporary,
+    hold_claim,
     prepare_output,
     require_files,
     success_manifest,
@@ -108,6 +109,21 @@ def test_only_finished_output_is_read_and_in_the_order_of_partitions(tmp_path: P
     assert list(zmr.read_output(tmp_path)) == [("a\tb", "1"), ("c", "2")]
     told = json.loads((tmp_path / "_SUCCESS").read_text())
     assert (told["counters"], told["stats"]["records_in"]) == ({"seen": 3}, 5)
+
+
+def test_the_folder_of_a_job_that_runs_is_not_overwritten(tmp_path: Path) -> None:
+    out = str(tmp_path)
+    claim_output(out, "j1")
+    held = hold_claim(out, "j1")
+    assert held is not None
+    (tmp_path / "mr-out-0").touch()
+    with pytest.raises(OutputError, match=f"{out} is that of j1, which runs: name another"):
+        prepare_output(out, True, [])
+    assert (tmp_path / "mr-out-0").exists()
+    os.close(held)  # as when its process is killed
+    prepare_output(out, True, [])
+    assert os.listdir(out) == []
+    assert hold_claim(out, "j1") is None
 
 
 def test_an_output_is_complete_only_with_all_of_its_files(tmp_path: Path) -> None:

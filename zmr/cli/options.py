@@ -201,8 +201,7 @@ _JOB_SETTINGS = (
     _job_option(
         "--overwrite",
         is_flag=True,
-        help="Replace what an earlier job left in the output folder. Other files stay. "
-        "No job may be running there.",
+        help="Replace what an earlier job left in the output folder. Other files stay.",
     ),
     _job_option(
         "--max-attempts",

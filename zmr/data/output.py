@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from zmr.core.messages import Counters, OutputFile, Stats
 from zmr.core.steps import temporary_folder
+from zmr.data.locks import is_locked, lock
 from zmr.errors import OutputError
 
 if TYPE_CHECKING:
@@ -44,8 +45,9 @@ def prepare_output(folder: str, overwrite: bool, inputs: Iterable[str]) -> None:
 
     `inputs` are the paths that the user named. With `overwrite`, what an earlier job left is
     removed and other files stay; so is, in any case, what a job left that failed, if that is all.
-    Raises `OutputError` if the folder holds anything else and `overwrite` is not given, if it can't
-    be written to, or if it and an input lie within one another.
+    Raises `OutputError` if the folder holds anything else and `overwrite` is not given, if it is
+    that of a job that runs, if it can't be written to, or if it and an input lie within one
+    another.
     """
     folder = os.path.abspath(folder)
     _refuse_overlap(folder, inputs)
@@ -56,6 +58,11 @@ def prepare_output(folder: str, overwrite: bool, inputs: Iterable[str]) -> None:
             raise OutputError(
                 f"output folder {folder} {_why_not(names)}: name another, or give --overwrite"
             )
+        for name in names:
+            if name.startswith(_CLAIM) and is_locked(os.path.join(folder, name)):
+                job = name.removeprefix(_CLAIM)
+                why = f"is that of {job}, which runs"
+                raise OutputError(f"output folder {folder} {why}: name another")
         if not os.access(folder, os.W_OK | os.X_OK):
             raise OutputError(f"can't write to the output folder {folder}: Permission denied")
         for name in filter(_OURS.fullmatch, names):
@@ -81,6 +88,16 @@ def claim_output(folder: str, job_id: str) -> None:
         with suppress(OSError):
             os.rmdir(claim)
         raise OutputError(f"output folder {folder} {_why_not(names)}: name another")
+
+
+def hold_claim(folder: str, job_id: str) -> int | None:
+    """Show others that the job runs, as long as the returned descriptor is open, or this process
+    lives. None where that can't be shown, as on a disk without locks.
+    """
+    try:
+        return lock(temporary_folder(folder, job_id))
+    except OSError:
+        return None
 
 
 def _why_not(names: Iterable[str]) -> str:

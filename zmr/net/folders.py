@@ -6,12 +6,12 @@ tell the leftovers of a killed one, and removes them.
 
 from __future__ import annotations
 
-import fcntl
 import os
 import tempfile
 from contextlib import suppress
 from threading import Thread
 
+from zmr.data.locks import lock
 from zmr.errors import OutputError
 
 _PREFIX = "zmr-worker-"
@@ -89,21 +89,10 @@ def _new_locked(parent: str) -> tuple[str, int]:
         path = tempfile.mkdtemp(prefix=_PREFIX, dir=parent)
         # Until it is locked, a worker that starts just now may take it for abandoned.
         with suppress(FileNotFoundError, BlockingIOError):
-            descriptor = _lock(path)
+            descriptor = lock(path)
             if os.path.exists(path):
                 return path, descriptor
             os.close(descriptor)
-
-
-def _lock(folder: str) -> int:
-    """Lock the folder for as long as the returned descriptor is open. Raises `OSError`."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        os.close(descriptor)
-        raise
-    return descriptor
 
 
 def _remove_abandoned(parent: str) -> None:
@@ -115,7 +104,7 @@ def _remove_abandoned(parent: str) -> None:
         ]
     for path in candidates:
         try:
-            descriptor = _lock(path)
+            descriptor = lock(path)
         except OSError:
             continue  # its worker lives, or it is somebody else's
         _remove(path)

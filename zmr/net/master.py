@@ -8,6 +8,7 @@ each peer all that there is to say in one frame.
 from __future__ import annotations
 
 import logging
+import os
 import secrets
 from collections import Counter
 from collections.abc import Callable
@@ -32,8 +33,10 @@ from zmr.core.actions import (
 )
 from zmr.core.events import FrameReceived, MasterEvent, OutputCompleted, StopRequested
 from zmr.core.master import Master, MasterSettings
+from zmr.core.states import JobState
 from zmr.data.output import (
     clean_temporary,
+    hold_claim,
     keep_capsule,
     require_files,
     stats_of,
@@ -120,6 +123,7 @@ class MasterServer:
         self._on_ended = on_ended
         self._journal = journal
         self._effects: list[CompleteOutput | JobEnded] = []  # of this turn, beyond this process
+        self._held: dict[str, int] = {}  # the claims of jobs that run
         self._outbox: dict[bytes, list[m.Message]] = {}
         self._snapshots: dict[bytes, m.Snapshot] = {}
         peers.watch(reactor, self._on_frame, self._bad_frame)
@@ -133,6 +137,8 @@ class MasterServer:
         for job in self.core.jobs.values():
             if job.has_ended:  # perhaps just before the end of the last start
                 end_output(job.outcome(job.state))
+            else:
+                self._hold(job.id)
         self.flush()
 
     # --- in ---
@@ -174,6 +180,8 @@ class MasterServer:
             match action:
                 case Publish(event):
                     self.publisher.publish(event)
+                    if isinstance(event, m.JobEvent) and event.state == JobState.QUEUED.value:
+                        self._hold(event.job_id)
                 case Send(peer, message):
                     self._outbox.setdefault(peer, []).append(message)
                 case Append(records):
@@ -188,6 +196,12 @@ class MasterServer:
                 case Quit(_, exit_status):
                     self.exit_status = exit_status
                     self._reactor.stop()
+
+    def _hold(self, job_id: str) -> None:
+        """Others can tell that the job runs, as long as this process lives."""
+        held = hold_claim(self.core.jobs[job_id].spec.output, job_id)
+        if held is not None:
+            self._held[job_id] = held
 
     def _snapshot(self, action: SendSnapshot) -> None:
         """Of several questions in one turn, the last is answered."""
@@ -226,6 +240,8 @@ class MasterServer:
                     self._complete_output(outcome)
                 else:
                     end_output(outcome)
+                    if (held := self._held.pop(outcome.spec.job_id, None)) is not None:
+                        os.close(held)
                     self._on_ended(outcome)
 
     def flush(self) -> None:
