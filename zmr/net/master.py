@@ -134,11 +134,11 @@ class MasterServer:
 
     def _restore(self, journal: Journal) -> None:
         self._perform(self.core.restore(journal.read(), self._reactor.clock()))
-        for job in self.core.jobs.values():
+        for job_id, job in self.core.jobs.items():
             if job.has_ended:  # perhaps just before the end of the last start
                 end_output(job.outcome(job.state))
             else:
-                self._hold(job.id)
+                self._hold(job_id)
         self.flush()
 
     # --- in ---
