@@ -22,9 +22,9 @@ from pathlib import Path
 
 from benchmarks.places import BENCHMARKS
 from benchmarks.processes import descendants, end_all
-from zmr.core.messages import JobEvent, Published, TaskEvent, TaskKind, WorkerEvent
-from zmr.net.address import parse
+from zmr.messages import JobEvent, Published, TaskEvent, TaskKind, WorkerEvent
 from zmr.net.client import Client
+from zmr.wire.address import parse
 
 SLOWNESS = 10
 RECORDS_A_MAP = 10

@@ -22,12 +22,12 @@ from time import process_time
 from benchmarks.machine import describe
 from benchmarks.places import CHECKOUT
 from benchmarks.scale_plot import plot
-from zmr.core import messages as m
+from zmr import messages as m
 from zmr.core.actions import CompleteOutput, MasterAction, Send
 from zmr.core.events import FrameReceived, JobGiven, MasterEvent, OutputCompleted
 from zmr.core.master import Master
 from zmr.core.states import JobState
-from zmr.net.master import collect_garbage_rarely
+from zmr.net.master_server import collect_garbage_rarely
 from zmr.wire import codec
 
 SLOTS = 4

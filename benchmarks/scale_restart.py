@@ -15,11 +15,11 @@ from time import process_time
 
 from benchmarks.places import CHECKOUT
 from benchmarks.scale import resident_bytes
+from zmr import messages as m
 from zmr.core import journal as j
-from zmr.core import messages as m
 from zmr.core.master import Master
-from zmr.net.journal import Journal
-from zmr.net.master import collect_garbage_rarely
+from zmr.journal.store import Journal
+from zmr.net.master_server import collect_garbage_rarely
 
 WORKERS = 10_000
 JOB = "job"

@@ -175,7 +175,7 @@ def row(cells: list[str]) -> str:
 
 def commands() -> str:
     """The page about the commands."""
-    from zmr.cli.commands import zmr as group
+    from zmr.cli.group import zmr as group
 
     context = click.Context(group, info_name="zmr")
     lines = [MADE.format("the commands"), "# The commands", "", prose(group.help)]

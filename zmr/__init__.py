@@ -10,21 +10,21 @@ from importlib import import_module
 
 TYPE_CHECKING = False  # type checkers know better; the module `typing` takes a while to load
 if TYPE_CHECKING:
-    from zmr.data.formats import BadRecord, InputFormat, Lines
-    from zmr.data.formats.csv import Csv
-    from zmr.data.formats.fixed_records import FixedRecords
-    from zmr.data.formats.json_lines import JsonLines
-    from zmr.data.formats.parquet import Parquet
-    from zmr.data.formats.text_blocks import TextBlocks
-    from zmr.data.formats.whole_files import WholeFiles
-    from zmr.data.output import read_output
-    from zmr.data.output_format import OutputFormat, Raw, Text
-    from zmr.data.partition import Hash, Range
-    from zmr.data.words import split_words
+    from zmr.columns.split_words import split_words
     from zmr.engines.inline import InlineResult, run_inline
     from zmr.errors import InputError, JobError, OutputError, ZmrError
-    from zmr.finding import find_job
+    from zmr.formats import BadRecord, InputFormat, Lines
+    from zmr.formats.csv import Csv
+    from zmr.formats.fixed_records import FixedRecords
+    from zmr.formats.json_lines import JsonLines
+    from zmr.formats.output import OutputFormat, Raw, Text
+    from zmr.formats.parquet import Parquet
+    from zmr.formats.text_blocks import TextBlocks
+    from zmr.formats.whole_files import WholeFiles
     from zmr.job import Job
+    from zmr.job_loader import find_job
+    from zmr.output.folder import read_output
+    from zmr.partitioners import Hash, Range
     from zmr.pipeline import Pipeline
     from zmr.reducers import (
         Collect,
@@ -83,42 +83,42 @@ __all__ = [
 ]
 
 _HOMES = {
-    "BadRecord": "zmr.data.formats",
+    "BadRecord": "zmr.formats",
     "Collect": "zmr.reducers",
     "Count": "zmr.reducers",
-    "Csv": "zmr.data.formats.csv",
+    "Csv": "zmr.formats.csv",
     "Distinct": "zmr.reducers",
     "First": "zmr.reducers",
-    "FixedRecords": "zmr.data.formats.fixed_records",
-    "Hash": "zmr.data.partition",
+    "FixedRecords": "zmr.formats.fixed_records",
+    "Hash": "zmr.partitioners",
     "Identity": "zmr.reducers",
     "InlineResult": "zmr.engines.inline",
     "InputError": "zmr.errors",
-    "InputFormat": "zmr.data.formats",
+    "InputFormat": "zmr.formats",
     "Job": "zmr.job",
     "JobError": "zmr.errors",
-    "JsonLines": "zmr.data.formats.json_lines",
-    "Lines": "zmr.data.formats",
+    "JsonLines": "zmr.formats.json_lines",
+    "Lines": "zmr.formats",
     "Max": "zmr.reducers",
     "Mean": "zmr.reducers",
     "Min": "zmr.reducers",
     "OutputError": "zmr.errors",
-    "OutputFormat": "zmr.data.output_format",
-    "Range": "zmr.data.partition",
-    "Raw": "zmr.data.output_format",
+    "OutputFormat": "zmr.formats.output",
+    "Range": "zmr.partitioners",
+    "Raw": "zmr.formats.output",
     "Reducer": "zmr.reducers",
     "Sum": "zmr.reducers",
-    "Text": "zmr.data.output_format",
-    "Parquet": "zmr.data.formats.parquet",
+    "Text": "zmr.formats.output",
+    "Parquet": "zmr.formats.parquet",
     "Pipeline": "zmr.pipeline",
-    "TextBlocks": "zmr.data.formats.text_blocks",
+    "TextBlocks": "zmr.formats.text_blocks",
     "Top": "zmr.reducers",
-    "WholeFiles": "zmr.data.formats.whole_files",
+    "WholeFiles": "zmr.formats.whole_files",
     "ZmrError": "zmr.errors",
-    "find_job": "zmr.finding",
-    "read_output": "zmr.data.output",
+    "find_job": "zmr.job_loader",
+    "read_output": "zmr.output.folder",
     "run_inline": "zmr.engines.inline",
-    "split_words": "zmr.data.words",
+    "split_words": "zmr.columns.split_words",
 }
 
 

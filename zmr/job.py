@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from zmr.core.messages import Counters
-from zmr.data.formats import InputFormat, Lines
-from zmr.data.output_format import OutputFormat, Text
-from zmr.data.partition import Hash
-from zmr.data.shown import shown
+from zmr.display import shown
 from zmr.errors import JobError
+from zmr.formats import InputFormat, Lines
+from zmr.formats.output import OutputFormat, Text
+from zmr.messages import Counters
 from zmr.parameters import Parameter, bind, declared
+from zmr.partitioners import Hash
 from zmr.reducers import Identity, Reducer
 
 

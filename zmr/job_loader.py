@@ -14,14 +14,14 @@ from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
 
-from zmr.core.messages import JobSpec
-from zmr.data.keys import keys_from_bytes
-from zmr.data.partition import Range
 from zmr.errors import JobError
 from zmr.job import Job, check_job, create_job
 from zmr.jobs import BUILT_IN
+from zmr.key_types import keys_from_bytes
+from zmr.messages import JobSpec
+from zmr.module_loader import import_module, run_file
+from zmr.partitioners import Range
 from zmr.pipeline import Pipeline, check_pipeline, create_pipeline, create_step, step_class
-from zmr.user_module import import_module, run_file
 
 Found = type[Job] | type[Pipeline]
 

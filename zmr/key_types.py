@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import date, datetime
 from typing import Any
 
-from zmr.data.shown import shown
+from zmr.display import shown
 from zmr.errors import YieldError
 
 _PICKLE_PROTOCOL = 5  # that all our versions of Python read

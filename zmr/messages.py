@@ -61,7 +61,7 @@ class Step:
 class JobSpec:
     """Everything that a worker needs to run a job's tasks.
 
-    That of a pipeline has `steps`; workers get one for each of them (`zmr.core.steps`).
+    That of a pipeline has `steps`; workers get one for each of them (`zmr.core.pipeline_steps`).
     """
 
     job_id: str

@@ -26,7 +26,7 @@ from datetime import UTC, date, datetime, timedelta
 from struct import Struct, unpack
 from typing import TYPE_CHECKING, Any
 
-from zmr.data.shown import shown
+from zmr.display import shown
 from zmr.errors import YieldError
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ class Hash:
         self, columns: Sequence[pa.Array], are_tuples: bool, n: int
     ) -> npt.NDArray[np.uint64]:
         """The partitions of a whole column of keys, or of the columns that make up tuples."""
-        from zmr.data.keybits import hash_rows
+        from zmr.columns.sort import hash_rows
 
         return hash_rows(columns, are_tuples) % n
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from copy import copy
 from typing import Any, TypeVar
 
-from zmr.data.shown import shown
+from zmr.display import shown
 from zmr.errors import JobError, UsageError
 from zmr.job import Job, check_job, create_job, parameters_of
 from zmr.parameters import unknown
@@ -97,11 +97,11 @@ def create_step(pipeline: type[Pipeline], number: int, given: Given[object]) -> 
     step, n_steps = pipeline.steps[number - 1], len(pipeline.steps)
     job = create_job(step, given) if isinstance(step, type) else copy(step)
     if number > 1:
-        from zmr.data.formats.pairs import Pairs
+        from zmr.formats.pairs_input import Pairs
 
         job._reads = Pairs()
     if number < n_steps:
-        from zmr.data.pairs import PairsOutput
+        from zmr.formats.pairs import PairsOutput
 
         job._writes = PairsOutput()
     job._counters = {}

@@ -23,12 +23,12 @@ if __name__ == "__main__":
 
 import pyarrow as pa
 
-from zmr.data.map_output import MapOutputWriter, open_partition
-from zmr.data.names import map_output_name
-from zmr.execute.allocator import use_one_allocator
-from zmr.execute.fetch import Fetcher
-from zmr.net.address import Address
-from zmr.net.shuffle import ShuffleServer
+from zmr.shuffle.fetch import Fetcher
+from zmr.shuffle.map_output import MapOutputWriter, open_partition
+from zmr.shuffle.names import map_output_name
+from zmr.shuffle.server import ShuffleServer
+from zmr.slots.malloc import use_one_allocator
+from zmr.wire.address import Address
 
 JOB_ID = "bench"
 BLOCK_BYTES = 256 * 1024

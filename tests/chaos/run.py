@@ -27,7 +27,7 @@ class Chaos:
     """Runs jobs in `folder`, which has to be there, under accidents. Every one is told of.
 
     `n_lines` is how long each of the input files is: files of the output are as large, by default,
-    that their first chunk goes past the page cache (`zmr.data.durable_file`).
+    that their first chunk goes past the page cache (`zmr.output.durable_file`).
     """
 
     def __init__(

@@ -14,7 +14,7 @@ from support.programs import WITHOUT_PRIVILEGES, in_shell, with_files_of_at_most
 
 from zmr.engines.inline import run_inline
 from zmr.engines.options import JobOptions
-from zmr.engines.submission import prepare
+from zmr.engines.prepare import prepare
 
 pytestmark = pytest.mark.usefixtures("nothing_left_behind")
 

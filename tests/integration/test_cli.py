@@ -16,9 +16,9 @@ from support.cluster import Cluster
 from support.orders import Orders
 
 from zmr import __version__
-from zmr.cli.command import Command
-from zmr.cli.commands import COMMANDS
-from zmr.cli.commands import zmr as group
+from zmr.cli.base import Command
+from zmr.cli.group import COMMANDS
+from zmr.cli.group import zmr as group
 
 MISBEHAVING = CHECKOUT / "tests" / "jobs" / "misbehaving.py"
 UNREACHABLE = "127.0.0.1:1"  # a port that takes privileges to listen at, of a service long gone

@@ -22,8 +22,8 @@ from support.peers import FakeMaster, Peer, peer_of, zmtp_greeting, zmtp_message
 from support.process import WAIT_S, zmr_processes
 from support.programs import in_shell
 
-from zmr.cli import commands
-from zmr.core import messages as m
+from zmr import messages as m
+from zmr.cli import group as commands
 from zmr.errors import AddressError
 from zmr.wire import codec
 from zmr.wire import zmr_pb2 as pb

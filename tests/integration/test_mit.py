@@ -18,7 +18,7 @@ from support.cluster import LOST_AFTER_S, Cluster, first_to_end, output_of
 from support.orders import JOBS, Orders
 from support.process import zmr_processes
 
-from zmr.core.messages import TaskKind
+from zmr.messages import TaskKind
 
 MIT = JOBS / "mit.py"
 

@@ -20,7 +20,7 @@ from support.cluster import LOST_AFTER_S, Cluster, name_of, output_of
 from support.orders import Orders
 from support.process import WAIT_S, ZMR
 
-from zmr.core.messages import TaskKind
+from zmr.messages import TaskKind
 
 ALL_MAPS = {f"text{number}.txt": 1 for number in range(5)}
 OVER_TCP = "--no-direct-read"

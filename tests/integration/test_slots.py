@@ -15,7 +15,7 @@ from support import CHECKOUT, Zmr
 from support.leaks import MARK_VARIABLE, marked_processes, wait_until_gone
 from support.slots import OBEY, WAIT_S, SlotAgent, process_named, wait_for_death, wait_until_reaped
 
-from zmr.core.messages import (
+from zmr.messages import (
     CommitReply,
     CommitRequest,
     FailureReason,
@@ -24,7 +24,7 @@ from zmr.core.messages import (
     ReduceDone,
     TaskFailed,
 )
-from zmr.execute.pool import SlotStartError
+from zmr.slots.pool import SlotStartError
 
 MEMORY_BYTES = 200 * 1024 * 1024
 

@@ -13,7 +13,7 @@ from support.cluster import Cluster, name_of, reserved_port
 from support.orders import Orders
 from support.peers import Peer, peer_of
 
-from zmr.core import messages as m
+from zmr import messages as m
 
 
 def test_tails_that_are_early_late_or_interrupted_tell_the_same(

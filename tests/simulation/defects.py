@@ -8,23 +8,23 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from zmr import messages as m
 from zmr.core import (
-    care,
-    doubts,
+    attempts,
+    fetch_failures,
     health,
     jobs,
-    liveness,
     master,
     membership,
     phases,
-    results,
+    pipeline_steps,
+    quarantine,
     scheduler,
-    steps,
     tasks,
     totals,
     worker,
+    workers,
 )
-from zmr.core import messages as m
 from zmr.core.actions import Append, MasterAction
 from zmr.core.journal import (
     AttemptFailed,
@@ -46,18 +46,18 @@ __all__ = ["DEFECTS"]
 # --- who is there ------------------------------------------------------------------------------
 
 
-@defect("a worker that was given up is listened to", liveness.WorkerTable, "get")
-def _(table: liveness.WorkerTable, peer: bytes) -> liveness.Worker | None:
+@defect("a worker that was given up is listened to", workers.WorkerTable, "get")
+def _(table: workers.WorkerTable, peer: bytes) -> workers.Worker | None:
     return table.workers.get(peer)
 
 
-@defect("a heartbeat does not count as a sign of life", liveness.WorkerTable, "seen")
-def _(table: liveness.WorkerTable, worker: liveness.Worker, now: float) -> bool:
+@defect("a heartbeat does not count as a sign of life", workers.WorkerTable, "seen")
+def _(table: workers.WorkerTable, worker: workers.Worker, now: float) -> bool:
     return False
 
 
-@defect("a silent worker is never given up", liveness.WorkerTable, "newly_lost")
-def _(table: liveness.WorkerTable, now: float) -> list[liveness.Worker]:
+@defect("a silent worker is never given up", workers.WorkerTable, "newly_lost")
+def _(table: workers.WorkerTable, now: float) -> list[workers.Worker]:
     for silent in table._suspect.values():
         silent.last_seen = max(silent.last_seen, now)
     return []
@@ -65,7 +65,7 @@ def _(table: liveness.WorkerTable, now: float) -> list[liveness.Worker]:
 
 @defect("a suspect worker gets tasks", scheduler.Scheduler, "update")
 def _(
-    self: scheduler.Scheduler, worker: liveness.Worker, right: Any = scheduler.Scheduler.update
+    self: scheduler.Scheduler, worker: workers.Worker, right: Any = scheduler.Scheduler.update
 ) -> None:
     state = worker.state
     if state is WorkerState.SUSPECT:
@@ -74,15 +74,15 @@ def _(
     worker.state = state
 
 
-@defect("the credit of a worker is never used up", liveness.Worker, "room")
-def _(worker: liveness.Worker, prefetch: bool) -> int:
+@defect("the credit of a worker is never used up", workers.Worker, "room")
+def _(worker: workers.Worker, prefetch: bool) -> int:
     return worker.credit if prefetch else min(worker.credit, worker.slots)
 
 
 @defect("a worker's new credit is forgotten", membership.Membership, "get_task")
 def _(
     self: Any,
-    worker: liveness.Worker,
+    worker: workers.Worker,
     message: m.GetTask,
     now: float,
     right: Any = membership.Membership.get_task,
@@ -92,23 +92,23 @@ def _(
 
 
 @defect("an attempt that never arrived is waited for", membership.Membership, "_missing")
-def _(self: Any, worker: liveness.Worker, attempt: tasks.Attempt, now: float) -> None:
+def _(self: Any, worker: workers.Worker, attempt: tasks.Attempt, now: float) -> None:
     pass
 
 
-@defect("what a worker runs in vain goes on", results.Results, "goes_on")
+@defect("what a worker runs in vain goes on", attempts.Results, "goes_on")
 def _(
     self: Any,
-    worker: liveness.Worker,
+    worker: workers.Worker,
     attempt_id: int,
     now: float,
-    right: Any = results.Results.goes_on,
+    right: Any = attempts.Results.goes_on,
 ) -> bool:
     right(self, worker, attempt_id, now)
     return True
 
 
-@defect("the task timeout never strikes", results.Results, "stuck")
+@defect("the task timeout never strikes", attempts.Results, "stuck")
 def _(self: Any, job: jobs.JobRun, attempt: tasks.Attempt, now: float) -> None:
     pass
 
@@ -138,14 +138,14 @@ def _(job: jobs.JobRun) -> None:
             task.winner = 0
 
 
-@defect("a failure does not count against its task", results.Results, "_fail")
+@defect("a failure does not count against its task", attempts.Results, "_fail")
 def _(
     self: Any,
     job: Any,
     attempt: tasks.Attempt,
     failed: m.TaskFailed,
     now: float,
-    right: Any = results.Results._fail,
+    right: Any = attempts.Results._fail,
 ) -> None:
     failures = attempt.task.failures
     attempt.task.failures = 0
@@ -166,7 +166,7 @@ def _(job: jobs.JobRun) -> None:
     pass
 
 
-@defect("an unreadable map output is not made again", doubts.Doubts, "_lose")
+@defect("an unreadable map output is not made again", fetch_failures.Doubts, "_lose")
 def _(self: Any, job: jobs.JobRun, outputs: dict[int, int], why: str) -> None:
     pass
 
@@ -189,13 +189,13 @@ def _(job: jobs.JobRun, workers: Any, right: Any = jobs.JobRun._all_sources) -> 
 # --- commit and cancel -------------------------------------------------------------------------
 
 
-@defect("everybody who asks may publish", results.Results, "commit_requested")
+@defect("everybody who asks may publish", attempts.Results, "commit_requested")
 def _(
     self: Any,
     worker: Any,
     request: m.CommitRequest,
     now: float,
-    right: Any = results.Results.commit_requested,
+    right: Any = attempts.Results.commit_requested,
 ) -> None:
     found = self._attempt(worker, request.job_id, request.kind, request.index, request.attempt)
     if found is not None:
@@ -215,7 +215,7 @@ def _(core: worker.WorkerCore, cancel: m.Cancel) -> None:
     pass
 
 
-@defect("a result that comes again is not acknowledged", results.Results, "completed")
+@defect("a result that comes again is not acknowledged", attempts.Results, "completed")
 def _(self: Any, worker: Any, done: Any, now: float) -> None:
     if self._use(worker, done, now):
         self._master.send(worker.peer, m.Ack((done.attempt,)))
@@ -258,11 +258,11 @@ def _(core: worker.WorkerCore, result: Any, right: Any = worker.WorkerCore._repo
 # --- unreadable outputs and bad workers --------------------------------------------------------
 
 
-@defect("a report about a map output is believed at once", doubts.Doubts, "_weigh")
+@defect("a report about a map output is believed at once", fetch_failures.Doubts, "_weigh")
 def _(
-    self: doubts.Doubts,
+    self: fetch_failures.Doubts,
     job: jobs.JobRun,
-    worker: liveness.Worker,
+    worker: workers.Worker,
     reader: tasks.Attempt,
     outputs: dict[int, int],
     now: float,
@@ -270,31 +270,31 @@ def _(
     self._lose(job, outputs, f"{reader.task} can't read it")
 
 
-@defect("a map output that is said to be damaged is kept", doubts.Doubts, "answered")
+@defect("a map output that is said to be damaged is kept", fetch_failures.Doubts, "answered")
 def _(
-    self: doubts.Doubts,
-    worker: liveness.Worker,
+    self: fetch_failures.Doubts,
+    worker: workers.Worker,
     checked: m.OutputsChecked,
     now: float,
-    right: Any = doubts.Doubts.answered,
+    right: Any = fetch_failures.Doubts.answered,
 ) -> None:
     right(self, worker, replace(checked, whole=checked.whole + checked.damaged, damaged=()), now)
 
 
-@defect("an answer about map outputs is waited for for ever", doubts.Doubts, "tick")
-def _(self: doubts.Doubts, now: float) -> None:
+@defect("an answer about map outputs is waited for for ever", fetch_failures.Doubts, "tick")
+def _(self: fetch_failures.Doubts, now: float) -> None:
     pass
 
 
-@defect("a worker is always believed that its output is whole", doubts.Doubts, "_weigh")
+@defect("a worker is always believed that its output is whole", fetch_failures.Doubts, "_weigh")
 def _(
-    self: doubts.Doubts,
+    self: fetch_failures.Doubts,
     job: jobs.JobRun,
-    worker: liveness.Worker,
+    worker: workers.Worker,
     reader: tasks.Attempt,
     outputs: dict[int, int],
     now: float,
-    right: Any = doubts.Doubts._weigh,
+    right: Any = fetch_failures.Doubts._weigh,
 ) -> None:
     doubt = self._doubts.get((worker.peer, job.id))
     vouched = doubt.vouched if doubt is not None else {}
@@ -306,13 +306,13 @@ def _(job: jobs.JobRun) -> bool:
     return False
 
 
-@defect("a full disk is one failure like others", care.Care, "failed")
+@defect("a full disk is one failure like others", quarantine.Care, "failed")
 def _(
-    self: care.Care,
+    self: quarantine.Care,
     attempt: tasks.Attempt,
     failed: m.TaskFailed,
     now: float,
-    right: Any = care.Care.failed,
+    right: Any = quarantine.Care.failed,
 ) -> None:
     is_full = failed.reason is m.FailureReason.DISK_FULL
     reason = m.FailureReason.WORKER_ERROR if is_full else failed.reason
@@ -330,12 +330,12 @@ def _(self: health.Health) -> None:
 
 
 @defect("the last worker is paused, too", scheduler.Scheduler, "has_takers_beside")
-def _(self: scheduler.Scheduler, worker: liveness.Worker | None) -> bool:
+def _(self: scheduler.Scheduler, worker: workers.Worker | None) -> bool:
     return True
 
 
-@defect("nobody goes on when only bad workers are left", care.Care, "go_on_with_somebody")
-def _(self: care.Care) -> None:
+@defect("nobody goes on when only bad workers are left", quarantine.Care, "go_on_with_somebody")
+def _(self: quarantine.Care) -> None:
     pass
 
 
@@ -349,23 +349,23 @@ def _(job: jobs.JobRun) -> bool:
 
 
 @defect("a step's last file is not read by the next", jobs, "inputs_of_next")
-def _(step: m.JobSpec, files: Any, right: Any = steps.inputs_of_next) -> Any:
+def _(step: m.JobSpec, files: Any, right: Any = pipeline_steps.inputs_of_next) -> Any:
     return right(step, files)[:-1]
 
 
 @defect("the files of a step are read in another order", jobs, "inputs_of_next")
-def _(step: m.JobSpec, files: Any, right: Any = steps.inputs_of_next) -> Any:
+def _(step: m.JobSpec, files: Any, right: Any = pipeline_steps.inputs_of_next) -> Any:
     return right(step, files)[::-1]
 
 
 @defect("all steps have as many reduces as the first", jobs, "step_spec")
-def _(spec: m.JobSpec, number: int, right: Any = steps.step_spec) -> m.JobSpec:
+def _(spec: m.JobSpec, number: int, right: Any = pipeline_steps.step_spec) -> m.JobSpec:
     step: m.JobSpec = right(spec, number)
     return replace(step, n_reduce=right(spec, 1).n_reduce)
 
 
 @defect("every step publishes in the output folder", jobs, "step_spec")
-def _(spec: m.JobSpec, number: int, right: Any = steps.step_spec) -> m.JobSpec:
+def _(spec: m.JobSpec, number: int, right: Any = pipeline_steps.step_spec) -> m.JobSpec:
     step: m.JobSpec = right(spec, number)
     return replace(step, output=spec.output)
 
@@ -387,7 +387,7 @@ def _(self: Any, job: jobs.JobRun) -> None:
     job.begin_next_step()
 
 
-@defect("a pipeline's results are recorded as its step's", results, "replace")
+@defect("a pipeline's results are recorded as its step's", attempts, "replace")
 def _(done: m.MapDone | m.ReduceDone, **_changed: Any) -> Any:
     return done
 

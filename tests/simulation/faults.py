@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import TYPE_CHECKING
 
-from zmr.core import messages as m
+from zmr import messages as m
 
 from .draw import Scenario
 from .network import MASTER

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from zmr.core.journal import CLEARS, CLEARS_ITSELF, Record, about
-from zmr.wire import journal
+from zmr.journal import codec as journal
 
 
 class Journal:

@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from zmr.core import messages as m
+from zmr import messages as m
 from zmr.core.actions import JobEnded, MasterAction, Publish, Send
 from zmr.core.events import FrameReceived
 from zmr.core.jobs import JobRun

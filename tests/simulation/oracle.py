@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Iterable
 from zlib import crc32
 
-from zmr.core.messages import Split
+from zmr.messages import Split
 
 from .draw import JobDraw, StepDraw, pieces
 

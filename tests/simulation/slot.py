@@ -1,6 +1,6 @@
 """A slot of a simulated worker: it takes its time, and ends as it was drawn.
 
-It does what `zmr.execute` does, in the same order: a map writes its output and tells; who publishes
+It does what `zmr.tasks` does, in the same order: a map writes its output and tells; who publishes
 a file reads all of its inputs, writes beside the target, asks, and links.
 """
 
@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from zmr.core import messages as m
+from zmr import messages as m
 from zmr.core.events import SlotEnded, SlotSaid
 
 from .disk import DiskFull

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from zmr.core import messages as m
+from zmr import messages as m
 
 _NUMBER = 0xFFFFFFFF  # of an attempt, in its id
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from zmr.core import messages as m
+from zmr import messages as m
 from zmr.core.actions import (
     CheckFiles,
     DiscardFiles,

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable
 from random import Random
 
-from zmr.core import messages as m
+from zmr import messages as m
 from zmr.core.actions import Outcome
 from zmr.core.journal import JobClosed, Record
 from zmr.core.states import JobState

@@ -11,9 +11,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from support.process import WAIT_S, Argument, Command, Zmr
-from zmr.core.messages import TaskEvent, TaskKind
-from zmr.net.address import parse
+from zmr.messages import TaskEvent, TaskKind
 from zmr.net.client import Client
+from zmr.wire.address import parse
 
 # Workers that fall silent are given up after this, where a test waits for just that.
 LOST_AFTER_S = 1

@@ -7,9 +7,9 @@ from typing import Any
 
 import pyarrow as pa
 
-from zmr.data import rows
-from zmr.data.alike import joined, with_schema
-from zmr.data.map_output import LocalSource, MapOutputWriter, open_partition, open_partitions
+from zmr.columns import rows
+from zmr.columns.schema import joined, with_schema
+from zmr.shuffle.map_output import LocalSource, MapOutputWriter, open_partition, open_partitions
 
 Rows = tuple[list[Any], list[Any]]  # keys, values
 

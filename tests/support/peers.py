@@ -9,7 +9,7 @@ from contextlib import contextmanager
 import zmq
 
 from support.process import WAIT_S
-from zmr.core import messages as m
+from zmr import messages as m
 from zmr.wire import codec
 
 Socket = zmq.Socket[bytes]

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from zmr import InputFormat
-from zmr.core.messages import Split
+from zmr.messages import Split
 
 
 class Read(NamedTuple):

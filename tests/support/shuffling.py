@@ -11,9 +11,9 @@ from typing import Any
 import zmq
 
 from support.map_outputs import Rows, write_map_output
-from zmr.data.names import map_output_name
-from zmr.net.address import Address
-from zmr.net.shuffle import ShuffleServer
+from zmr.shuffle.names import map_output_name
+from zmr.shuffle.server import ShuffleServer
+from zmr.wire.address import Address
 
 JOB_ID = "j1"
 LOOPBACK = Address("127.0.0.1", 0)

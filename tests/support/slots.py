@@ -9,9 +9,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from zmr.core.events import SlotEnded, SlotSaid
-from zmr.core.messages import FromSlot, JobSpec, Split, StartJob, Task, TaskKind
-from zmr.execute.pool import SlotPool
+from zmr.messages import FromSlot, JobSpec, Split, StartJob, Task, TaskKind
 from zmr.net.reactor import Reactor
+from zmr.slots.pool import SlotPool
 
 WAIT_S = 15.0
 

@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 
 from hypothesis import strategies as st
 
+from zmr import messages as m
 from zmr.core import journal as j
-from zmr.core import messages as m
 from zmr.core.states import JobState
 
 U32 = st.integers(0, 2**32 - 1)

@@ -6,13 +6,13 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from zmr.core.messages import Counters, InputFile, MapDone, MapOutput, ReduceDone, Task, TaskKind
 from zmr.core.plan import plan, splits_of
-from zmr.data.inputs import list_inputs
-from zmr.execute.map_task import run_map
-from zmr.execute.progress import TaskProgress
-from zmr.execute.reduce_task import run_reduce
+from zmr.engines.inputs import list_inputs
 from zmr.job import Job
+from zmr.messages import Counters, InputFile, MapDone, MapOutput, ReduceDone, Task, TaskKind
+from zmr.tasks.map_task import run_map
+from zmr.tasks.progress import TaskProgress
+from zmr.tasks.reduce_task import run_reduce
 
 JOB_ID = "j1"
 

@@ -17,7 +17,7 @@ from benchmarks import docs
 from benchmarks.fault_cluster import Course, Fault, Workload
 from benchmarks.fault_report import Case, least_s, section
 from benchmarks.faults import PAGE
-from zmr.core.messages import JobEvent, Published, TaskEvent, TaskKind, WorkerEvent
+from zmr.messages import JobEvent, Published, TaskEvent, TaskKind, WorkerEvent
 
 WORKLOAD = Workload(workers=4, maps=6, map_s=1.0, reduces=2, reduce_s=1.0)
 

@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from zmr import Job, JobError, find_job
-from zmr.core.messages import JobSpec
-from zmr.finding import JobSource, load_job
 from zmr.job import parameters_of
+from zmr.job_loader import JobSource, load_job
 from zmr.jobs import BUILT_IN
+from zmr.messages import JobSpec
 
 HEADER = "from zmr import *\n"
 WITH_MAP = "    def map(self, line): yield line, 1\n"
@@ -265,10 +265,10 @@ def test_counting_takes_a_name_and_a_whole_number(wrong: tuple[object, object]) 
 
 def test_importing_a_part_of_zmr_costs_that_part_only() -> None:
     program = """if True:
-        import sys, zmr, zmr.core.messages
-        assert not {"zmr.job", "zmr.data.formats", "pyarrow", "zmq", "click"} & set(sys.modules)
-        import zmr.finding, zmr.data.inputs, zmr.data.output
-        zmr.finding.find_job("wordcount")
+        import sys, zmr, zmr.messages
+        assert not {"zmr.job", "zmr.formats", "pyarrow", "zmq", "click"} & set(sys.modules)
+        import zmr.job_loader, zmr.engines.inputs, zmr.output.folder
+        zmr.job_loader.find_job("wordcount")
         assert not {"pyarrow", "numpy", "zmq", "click"} & set(sys.modules)
     """
     subprocess.run([sys.executable, "-c", program], env={"PYTHONPATH": ":".join(sys.path)},

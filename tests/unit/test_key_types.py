@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from zmr.data.keys import KeyTypeError, of_one_type, type_of_keys
+from zmr.key_types import KeyTypeError, of_one_type, type_of_keys
 
 NOON = datetime(2026, 1, 1, 12)
 

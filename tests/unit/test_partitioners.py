@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zmr.data.partition import Hash, canonical, choose, hash_key
 from zmr.errors import YieldError
+from zmr.partitioners import Hash, canonical, choose, hash_key
 
 # Written once and for all: other values would tear the outputs of two versions apart.
 GOLDEN: list[tuple[Any, int]] = [
@@ -56,7 +56,7 @@ def test_a_key_has_the_same_hash_for_ever(key: Any, expected: int) -> None:
 
 
 def test_the_hash_does_not_depend_on_the_process() -> None:
-    program = "from zmr.data.partition import hash_key; print(hash_key('word'), hash_key(('a', 1)))"
+    program = "from zmr.partitioners import hash_key; print(hash_key('word'), hash_key(('a', 1)))"
     runs = {
         subprocess.run(
             [sys.executable, "-c", program],

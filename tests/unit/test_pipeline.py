@@ -30,14 +30,14 @@ from zmr import (
     find_job,
     run_inline,
 )  # fmt: skip
-from zmr.core.steps import step_spec  # fmt: skip
-from zmr.data.inputs import list_inputs
+from zmr.core.pipeline_steps import step_spec  # fmt: skip
+from zmr.engines.inputs import list_inputs
 from zmr.engines.options import JobOptions, JobSettings
-from zmr.engines.submission import prepare
+from zmr.engines.prepare import prepare
 from zmr.errors import UsageError
-from zmr.finding import load_job
 from zmr.job import input_of  # fmt: skip
 from zmr.job import output_of as writes_of
+from zmr.job_loader import load_job
 from zmr.jobs.sort import Sort
 from zmr.jobs.wordcount import WordCount
 

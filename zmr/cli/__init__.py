@@ -42,7 +42,7 @@ def _end(number: int, _: FrameType | None) -> None:
 
 
 def _start(arguments: list[str]) -> int:
-    from zmr.execute import launch
+    from zmr.slots import launch
 
     launch.keep_standard_streams_open()
     sys.stdout = sys.stdout or os.fdopen(1, "w", closefd=False)
@@ -64,7 +64,7 @@ def _needs_slots(arguments: list[str]) -> bool:
 def _run(arguments: list[str]) -> int:
     import click
 
-    from zmr.cli.commands import zmr
+    from zmr.cli.group import zmr
     from zmr.errors import ZmrError
 
     try:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import click
 
-from zmr.cli.command import Command
+from zmr.cli.base import Command
 from zmr.cli.options import give_up_after, insecure
 from zmr.cli.streams import tell
-from zmr.core.messages import CancelJob
 from zmr.errors import ZmrError
-from zmr.net.address import parse
+from zmr.messages import CancelJob
 from zmr.net.client import Client, has_ended
+from zmr.wire.address import parse
 
 
 @click.command(cls=Command)

@@ -7,7 +7,7 @@ from importlib import import_module
 import click
 
 from zmr import __version__
-from zmr.cli.command import Command
+from zmr.cli.base import Command
 
 COMMANDS = {
     "run": "Run a job on this machine.",

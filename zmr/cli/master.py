@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 import zmq
 
-from zmr.cli.command import Command
+from zmr.cli.base import Command
 from zmr.cli.options import (
     SECONDS,
     insecure,
@@ -34,10 +34,9 @@ from zmr.core.actions import Outcome
 from zmr.core.master import MasterSettings
 from zmr.core.states import JobState
 from zmr.engines.options import JobOptions, JobSettings
-from zmr.engines.resumption import give
+from zmr.engines.resume import give
 from zmr.errors import AddressError
-from zmr.net.address import Address, bind, require_loopback
-from zmr.net.master import (
+from zmr.net.master_server import (
     MasterServer,
     allow_many_connections,
     collect_garbage_rarely,
@@ -45,9 +44,10 @@ from zmr.net.master import (
 )
 from zmr.net.reactor import Reactor
 from zmr.net.router import LINGER_MS, Router, control_socket
+from zmr.wire.address import Address, bind, require_loopback
 
 if TYPE_CHECKING:
-    from zmr.net.journal import Journal
+    from zmr.journal.store import Journal
 
 _PORT = 5555
 
@@ -148,7 +148,7 @@ def master(
     with ExitStack() as stack:
         journal = None
         if state_dir is not None:
-            from zmr.net.journal import Journal
+            from zmr.journal.store import Journal
 
             collect_garbage_rarely()  # a journal may be long
             journal = Journal(state_dir)

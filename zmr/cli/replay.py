@@ -8,12 +8,12 @@ from contextlib import ExitStack
 
 import click
 
-from zmr.cli.command import Command
+from zmr.cli.base import Command
 from zmr.cli.options import option
 from zmr.cli.streams import tell, to_stdout
-from zmr.engines.replaying import Replayed, replay_task, with_code
+from zmr.engines.replay import Replayed, replay_task, with_code
 from zmr.errors import JobFailed, OutputError
-from zmr.execute.capsule import Capsule, read_capsule
+from zmr.tasks.capsule import Capsule, read_capsule
 
 
 @click.command(

@@ -11,14 +11,14 @@ from contextlib import ExitStack, redirect_stdout
 
 import click
 
-from zmr.cli.command import Command
+from zmr.cli.base import Command
 from zmr.cli.options import job_settings, n_reduce, option, slot_options, verbosity
 from zmr.cli.report import exit_status, reporter, sum_up, tell_failure, tell_skipped
 from zmr.cli.streams import set_up_logging, tell, to_stdout
 from zmr.core.actions import Outcome, Totals
 from zmr.core.states import JobState
 from zmr.engines.options import JobOptions, JobSettings, SlotOptions
-from zmr.engines.submission import Prepared, prepare
+from zmr.engines.prepare import Prepared, prepare
 from zmr.errors import JobFailed, ZmrError
 
 _COMMONEST = "sort -t \"$(printf '\\t')\" -k2,2nr | head"
@@ -102,7 +102,7 @@ def run(
 
 def _folder_to_print(options: SlotOptions, stack: ExitStack) -> str:
     """Where the result is until it is printed. Raises `OutputError`."""
-    from zmr.net.folders import LocalFolder
+    from zmr.output.local_dir import LocalFolder
 
     folder = LocalFolder(options.local_dir)
     stack.callback(folder.close)
@@ -122,7 +122,7 @@ def _run_local(
 
 def _run_inline(options: JobOptions) -> tuple[Prepared, Outcome]:
     from zmr.engines.inline import run_inline
-    from zmr.execute.errors import in_one_line, users_traceback
+    from zmr.tasks.errors import in_one_line, users_traceback
 
     prepared = prepare(options, claims_output=False)
     spec = prepared.spec
@@ -159,7 +159,7 @@ def _run_inline(options: JobOptions) -> tuple[Prepared, Outcome]:
 
 def _print_output(folder: str) -> None:
     """All partitions, in their order, to stdout."""
-    from zmr.data.output import output_files
+    from zmr.output.folder import output_files
 
     with to_stdout():
         for path in output_files(folder):

@@ -7,13 +7,13 @@ from dataclasses import asdict
 
 import click
 
-from zmr.cli.command import Command
+from zmr.cli.base import Command
 from zmr.cli.options import give_up_after, insecure, option
 from zmr.cli.streams import to_stdout
-from zmr.core.messages import JobStatus, Snapshot
-from zmr.core.steps import told
-from zmr.net.address import parse
+from zmr.core.pipeline_steps import told
+from zmr.messages import JobStatus, Snapshot
 from zmr.net.client import Client, has_ended
+from zmr.wire.address import parse
 
 
 @click.command(cls=Command)

@@ -6,7 +6,7 @@ import time
 
 import click
 
-from zmr.cli.command import Command
+from zmr.cli.base import Command
 from zmr.cli.options import (
     give_up_after,
     insecure,
@@ -17,14 +17,14 @@ from zmr.cli.options import (
 )
 from zmr.cli.report import reporter, tell_capsules, tell_skipped
 from zmr.cli.streams import tell, to_stdout
-from zmr.core.messages import JobSpec, JobStatus
 from zmr.core.states import JobState
-from zmr.data.output import clean_temporary
 from zmr.engines.options import JobOptions, JobSettings
-from zmr.engines.submission import Prepared, prepare
+from zmr.engines.prepare import Prepared, prepare
 from zmr.errors import JobFailed, MasterLost, ZmrError
-from zmr.net.address import parse
+from zmr.messages import JobSpec, JobStatus
 from zmr.net.client import Client
+from zmr.output.folder import clean_temporary
+from zmr.wire.address import parse
 
 
 @click.command(

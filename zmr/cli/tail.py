@@ -7,10 +7,10 @@ from datetime import datetime
 
 import click
 
-from zmr.cli.command import Command
+from zmr.cli.base import Command
 from zmr.cli.options import give_up_after, insecure, option
 from zmr.cli.streams import tell, to_stdout
-from zmr.core.messages import (
+from zmr.messages import (
     Circumstances,
     FailureReason,
     JobEvent,
@@ -19,8 +19,8 @@ from zmr.core.messages import (
     TaskEvent,
     WorkerEvent,
 )
-from zmr.net.address import parse
 from zmr.net.client import Client
+from zmr.wire.address import parse
 
 
 @click.command(cls=Command)

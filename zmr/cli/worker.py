@@ -8,14 +8,14 @@ from contextlib import ExitStack
 import click
 import zmq
 
-from zmr.cli.command import Command
+from zmr.cli.base import Command
 from zmr.cli.options import SECONDS, insecure, option, slot_options, verbosity
 from zmr.cli.streams import set_up_logging
-from zmr.engines.agents import shuffle_address, start_agent
 from zmr.engines.options import SlotOptions
-from zmr.net.address import Address, connect, parse
+from zmr.engines.start_worker import shuffle_address, start_agent
 from zmr.net.reactor import Reactor
 from zmr.net.uplink import LINGER_MS, SocketUplink, master_socket
+from zmr.wire.address import Address, connect, parse
 
 
 @click.command(cls=Command)

@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from zmr.data import rows
-from zmr.data.gather import as_variable
-from zmr.data.keys import KeyTypeError
+from zmr.columns import rows
+from zmr.columns.take import as_variable
 from zmr.errors import YieldError
+from zmr.key_types import KeyTypeError
 
 _TYPE_NAMES = {
     pa.large_string(): "str",

@@ -13,12 +13,13 @@ from typing import Any
 
 import pyarrow as pa
 
-from zmr.data import columns, rows
-from zmr.data.gather import Gather
-from zmr.data.keybits import sort_order
-from zmr.data.reductions import GroupedColumn
-from zmr.data.stable_order import Index
+from zmr.columns import rows
+from zmr.columns import values as columns
+from zmr.columns.sort import sort_order
+from zmr.columns.stable_order import Index
+from zmr.columns.take import Gather
 from zmr.reducers import Reducer
+from zmr.reducers.kernels import GroupedColumn
 
 # Pieces of rows in order. Of smaller ones, so many more calls take longer than the cache saves.
 _PIECE_BYTES = 1 << 20

@@ -4,7 +4,7 @@ Key columns come first: one, named "key", or for tuples one for each element, "k
 Then the column "value", if there is one. The schema's metadata names the Python type of the keys
 ("str", "(str, int)"), which must be the same in all of a job.
 
-Where Arrow can't hold keys or values exactly, their column is pickled (`zmr.data.columns`). Keys
+Where Arrow can't hold keys or values exactly, their column is pickled (`zmr.columns.values`). Keys
 that are pickled can't be sorted as columns; such rows are *opaque*, and are handled one by one.
 """
 
@@ -16,11 +16,11 @@ from typing import Any
 
 import pyarrow as pa
 
-from zmr.data import columns
-from zmr.data.columns import PickleError
-from zmr.data.keys import type_of_keys
-from zmr.data.shown import shown
-from zmr.data.stable_order import Index
+from zmr.columns import values as columns
+from zmr.columns.stable_order import Index
+from zmr.columns.values import PickleError
+from zmr.display import shown
+from zmr.key_types import type_of_keys
 
 KEY, VALUE = "key", "value"
 _KEY_TYPE = b"zmr.key"

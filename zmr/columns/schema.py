@@ -12,8 +12,9 @@ from collections.abc import Sequence
 
 import pyarrow as pa
 
-from zmr.data import columns, rows
-from zmr.data.groups import concat
+from zmr.columns import rows
+from zmr.columns import values as columns
+from zmr.columns.groups import concat
 from zmr.errors import YieldError
 
 

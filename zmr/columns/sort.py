@@ -21,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from zmr.data.stable_order import Index, Words, stable_order, stable_order_within
+from zmr.columns.stable_order import Index, Words, stable_order, stable_order_within
 
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 _SIGN = np.uint64(1 << 63)
@@ -188,7 +188,7 @@ def _any_in_group(flags: npt.NDArray[np.bool_], group: Index) -> npt.NDArray[np.
 
 
 def hash_rows(columns: Sequence[pa.Array], are_tuples: bool) -> Words:
-    """The hash of each key, as `zmr.data.partition` defines it."""
+    """The hash of each key, as `zmr.partitioners` defines it."""
     if not are_tuples:
         return _hash_column(columns[0])
     total = np.full(len(columns[0]), 8 * len(columns), np.uint64)

@@ -17,7 +17,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from zmr.data.formats.arrow_text import one_string, string_array
+from zmr.formats.arrow_text import one_string, string_array
 
 Bytes = npt.NDArray[np.uint8]
 Ints = npt.NDArray[np.int64]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 
-from zmr.data.keybits import BytesView
+from zmr.columns.sort import BytesView
 
 _LARGEST_FIXED_BYTES = 2**31 - 1
 _BYTE_TYPES = (pa.large_string(), pa.large_binary())

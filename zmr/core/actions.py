@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from enum import IntEnum
 
 from zmr.core.journal import Record
-from zmr.core.messages import (
+from zmr.core.states import JobState
+from zmr.messages import (
     Counters,
     Event,
     JobSpec,
@@ -20,7 +21,6 @@ from zmr.core.messages import (
     ToSlot,
     WorkerStatus,
 )
-from zmr.core.states import JobState
 
 
 class Level(IntEnum):

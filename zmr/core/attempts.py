@@ -14,14 +14,14 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from zmr.core import messages as m
+from zmr import messages as m
 from zmr.core.actions import Level
+from zmr.core.humanize import counted
 from zmr.core.jobs import JobRun
 from zmr.core.journal import AttemptFailed, CommitGranted, Completed, OutputLost
-from zmr.core.liveness import Worker
 from zmr.core.states import AttemptState
 from zmr.core.tasks import Attempt, TaskRecord
-from zmr.core.words import counted
+from zmr.core.workers import Worker
 
 if TYPE_CHECKING:
     from zmr.core.master import Master

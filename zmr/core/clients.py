@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from zmr.core import messages as m
+from zmr import messages as m
 from zmr.core.actions import Level
 from zmr.core.events import JobGiven
+from zmr.core.humanize import counted
 from zmr.core.jobs import JobRun
 from zmr.core.journal import JobSubmitted
 from zmr.core.plan import count_pieces, plan
-from zmr.core.words import counted
 
 if TYPE_CHECKING:
     from zmr.core.master import Master

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from zmr.core.messages import Frame, FromSlot, Submit
+from zmr.messages import Frame, FromSlot, Submit
 
 
 @dataclass(frozen=True, slots=True)

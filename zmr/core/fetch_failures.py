@@ -14,12 +14,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from zmr.core import messages as m
+from zmr import messages as m
 from zmr.core.actions import Level
+from zmr.core.humanize import counted
 from zmr.core.jobs import JobRun
-from zmr.core.liveness import Worker
 from zmr.core.tasks import Attempt
-from zmr.core.words import counted
+from zmr.core.workers import Worker
 
 if TYPE_CHECKING:
     from zmr.core.master import Master

@@ -11,8 +11,13 @@ from dataclasses import replace
 
 from zmr.core.actions import Outcome, StepDone, Totals
 from zmr.core.journal import JobClosed
-from zmr.core.liveness import WorkerTable
-from zmr.core.messages import (
+from zmr.core.pipeline_steps import inputs_of_next, step_spec, told
+from zmr.core.plan import SPLIT_BYTES, Pieces, plan, splits_of
+from zmr.core.states import JOB, AttemptState, JobState, TaskState
+from zmr.core.tasks import Attempt, TaskRecord, TaskTable
+from zmr.core.totals import counters_of_all, totals_of_all
+from zmr.core.workers import WorkerTable
+from zmr.messages import (
     JobSpec,
     JobStatus,
     MapDone,
@@ -21,11 +26,6 @@ from zmr.core.messages import (
     Task,
     TaskKind,
 )
-from zmr.core.plan import SPLIT_BYTES, Pieces, plan, splits_of
-from zmr.core.states import JOB, AttemptState, JobState, TaskState
-from zmr.core.steps import inputs_of_next, step_spec, told
-from zmr.core.tasks import Attempt, TaskRecord, TaskTable
-from zmr.core.totals import counters_of_all, totals_of_all
 
 
 class JobRun:

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from zmr.core import messages as m
+from zmr import messages as m
 
 
 class EpochBegun(NamedTuple):

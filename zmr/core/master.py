@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from zmr.core import messages as m
+from zmr import messages as m
 from zmr.core.actions import (
     Append,
     CompleteOutput,
@@ -26,9 +26,8 @@ from zmr.core.actions import (
     Send,
     SendSnapshot,
 )
-from zmr.core.care import Care
+from zmr.core.attempts import Results
 from zmr.core.clients import Clients
-from zmr.core.doubts import Doubts
 from zmr.core.events import (
     FrameReceived,
     JobGiven,
@@ -36,6 +35,8 @@ from zmr.core.events import (
     OutputCompleted,
     StopRequested,
 )
+from zmr.core.fetch_failures import Doubts
+from zmr.core.humanize import counted
 from zmr.core.jobs import JobRun
 from zmr.core.journal import (
     EpochBegun,
@@ -43,16 +44,15 @@ from zmr.core.journal import (
     JobForgotten,
     Record,
 )
-from zmr.core.liveness import Worker, WorkerTable
 from zmr.core.membership import Membership
 from zmr.core.phases import Phases
 from zmr.core.plan import SPLIT_BYTES
+from zmr.core.quarantine import Care
 from zmr.core.restore import Restoration
-from zmr.core.results import Results
 from zmr.core.scheduler import BACKUP_FRACTION, Grant, Scheduler
 from zmr.core.states import JobState
 from zmr.core.tasks import Attempt
-from zmr.core.words import counted
+from zmr.core.workers import Worker, WorkerTable
 
 # So many hand-outs take some hundredths of a second; then others want to be heard, too.
 _GRANTS_A_TURN = 1_000

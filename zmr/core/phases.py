@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from zmr.core import messages as m
+from zmr import messages as m
 from zmr.core.actions import Level
+from zmr.core.humanize import counted
 from zmr.core.jobs import JobRun
 from zmr.core.journal import StepBegun
-from zmr.core.words import counted
 
 if TYPE_CHECKING:
     from zmr.core.master import Master

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
-from zmr.core.messages import InputFile, JobSpec, OutputFile
+from zmr.messages import InputFile, JobSpec, OutputFile
 
 
 def temporary_folder(folder: str, job_id: str) -> str:

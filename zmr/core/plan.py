@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
 
-from zmr.core.messages import InputFile, Split
+from zmr.messages import InputFile, Split
 
 # What a task reads. Of a whole file, which is most tasks' input, the path is enough: there may be a
 # million of them.

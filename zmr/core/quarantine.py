@@ -15,11 +15,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from zmr.core import messages as m
+from zmr import messages as m
 from zmr.core.actions import Level
-from zmr.core.liveness import Worker
 from zmr.core.states import WorkerState
 from zmr.core.tasks import Attempt
+from zmr.core.workers import Worker
 
 if TYPE_CHECKING:
     from zmr.core.master import Master

@@ -14,8 +14,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
-from zmr.core import messages as m
+from zmr import messages as m
 from zmr.core.actions import Level
+from zmr.core.humanize import counted
 from zmr.core.jobs import JobRun
 from zmr.core.journal import (
     AttemptFailed,
@@ -35,7 +36,6 @@ from zmr.core.journal import (
 from zmr.core.plan import plan
 from zmr.core.states import AttemptState, JobState
 from zmr.core.tasks import Attempt
-from zmr.core.words import counted
 
 if TYPE_CHECKING:
     from zmr.core.master import Master

@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from functools import partial
 
 from zmr.core.jobs import JobRun
-from zmr.core.liveness import Worker
 from zmr.core.states import WorkerState
 from zmr.core.tasks import Attempt, TaskRecord, TaskTable
+from zmr.core.workers import Worker
 
 # More than so many idle tasks a slot, and workers may hold tasks in reserve.
 _RESERVE_FROM_TASKS_A_SLOT = 2

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from zmr.core.events import SlotEnded
-from zmr.core.messages import Circumstances, FailureReason
-from zmr.core.words import megabytes
+from zmr.core.humanize import megabytes
+from zmr.messages import Circumstances, FailureReason
 
 # The numbers are the same on Linux and macOS. The standard module that names them is not for the
 # core: it can send signals.

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import deque
 from enum import Enum
 
-from zmr.core.messages import Task
+from zmr.messages import Task
 
 
 class SlotState(Enum):

@@ -10,9 +10,9 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from itertools import islice
 
-from zmr.core.messages import MapDone, OutputFile, ReduceDone, TaskKind
 from zmr.core.plan import Pieces
 from zmr.core.states import ATTEMPT, TASK, AttemptState, TaskState
+from zmr.messages import MapDone, OutputFile, ReduceDone, TaskKind
 
 # The median duration of a phase is that of its latest tasks, so many at most.
 _DURATIONS_KEPT = 501

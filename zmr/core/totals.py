@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from zmr.core.actions import StepDone, Totals
-from zmr.core.messages import Counters
+from zmr.messages import Counters
 
 
 def counters_of_all(steps: Sequence[StepDone]) -> Counters:

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from zmr.core import messages as m
+from zmr import messages as m
 from zmr.core.actions import (
     CheckFiles,
     DiscardFiles,
@@ -34,9 +34,9 @@ from zmr.core.events import (
     StopRequested,
     WorkerEvent,
 )
-from zmr.core.failures import slot_death
+from zmr.core.humanize import counted
+from zmr.core.slot_exit import slot_death
 from zmr.core.slots import Slot, SlotState, SlotTable
-from zmr.core.words import counted
 
 # Quick tasks are asked for in advance: about so much work for a slot, and at most so many.
 _RESERVE_S = 0.1

@@ -12,9 +12,9 @@ from __future__ import annotations
 from itertools import islice
 
 from zmr.core.health import Health
-from zmr.core.messages import Register, WorkerStatus
 from zmr.core.states import WORKER, WorkerState
 from zmr.core.tasks import Attempt
+from zmr.messages import Register, WorkerStatus
 
 _LOST_KEPT = 1000
 

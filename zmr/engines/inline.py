@@ -15,15 +15,15 @@ from time import perf_counter
 from typing import Any
 
 from zmr.core.actions import StepDone, Totals
-from zmr.core.messages import Counters, InputFile, OutputFile, Split, Stats
 from zmr.core.totals import counters_of_all, totals_of_all
-from zmr.data.keys import of_one_type, type_of_keys
-from zmr.data.output import output_name, success_manifest, write_success
-from zmr.data.output_file import describe
-from zmr.data.partition import choose
-from zmr.data.text import not_a_pair
-from zmr.engines.skipping import Skipping
+from zmr.engines.inline_skipping import Skipping
+from zmr.formats.text import not_a_pair
 from zmr.job import Job, begin_task, counters_of
+from zmr.key_types import of_one_type, type_of_keys
+from zmr.messages import Counters, InputFile, OutputFile, Split, Stats
+from zmr.output.folder import output_name, success_manifest, write_success
+from zmr.output.partition_file import describe
+from zmr.partitioners import choose
 from zmr.pipeline import Pipeline, refuse_skipping
 from zmr.reducers import Identity, Reducer
 
@@ -122,8 +122,8 @@ class _Pairs:
         return iter(self._pairs)
 
     def batches(self) -> Iterator[Any]:
-        from zmr.data.formats.pairs import refuse_pickled
-        from zmr.data.pairs import batch_of
+        from zmr.formats.pairs import batch_of
+        from zmr.formats.pairs_input import refuse_pickled
 
         if self._pairs:
             batch = batch_of(self._pairs)

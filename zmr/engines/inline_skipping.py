@@ -7,13 +7,13 @@ from collections.abc import Callable, Iterable, Iterator
 from copy import copy
 from typing import Any
 
-from zmr.core.messages import InputFile, Split
-from zmr.data.formats import BadRecord
-from zmr.data.keys import type_of_keys
-from zmr.data.output import SKIPPED
-from zmr.data.skipped import COUNTER, SkippedFile, file_name
-from zmr.execute.errors import user_error
+from zmr.formats import BadRecord
 from zmr.job import Job
+from zmr.key_types import type_of_keys
+from zmr.messages import InputFile, Split
+from zmr.output.folder import SKIPPED
+from zmr.output.skipped import COUNTER, SkippedFile, file_name
+from zmr.tasks.errors import user_error
 
 
 class Skipping:

@@ -11,10 +11,10 @@ import os
 import stat
 from collections.abc import Iterable, Iterator
 
-from zmr.core.messages import InputFile
-from zmr.data.formats import InputFormat
-from zmr.data.output import NO_INPUT
 from zmr.errors import InputError
+from zmr.formats import InputFormat
+from zmr.messages import InputFile
+from zmr.output.folder import NO_INPUT
 
 _MOST_NAMED = 10
 

@@ -13,14 +13,14 @@ from contextlib import ExitStack
 from zmr.core.actions import Outcome
 from zmr.core.events import JobGiven
 from zmr.core.master import MasterSettings
-from zmr.core.messages import JobStatus, Submit
-from zmr.data.output import clean_temporary
-from zmr.engines.agents import start_agent
 from zmr.engines.options import SlotOptions
-from zmr.net.address import Address
-from zmr.net.inside import Inside
-from zmr.net.master import MasterServer, collect_garbage_rarely
+from zmr.engines.start_worker import start_agent
+from zmr.messages import JobStatus, Submit
+from zmr.net.inproc import Inside
+from zmr.net.master_server import MasterServer, collect_garbage_rarely
 from zmr.net.reactor import Reactor
+from zmr.output.folder import clean_temporary
+from zmr.wire.address import Address
 
 # Master and worker live and die together, so neither ever gives the other up for lost.
 _NEVER_S = 1e9

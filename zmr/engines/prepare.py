@@ -8,15 +8,15 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from zmr.core.messages import InputFile, JobSpec, Step, Submit
-from zmr.data.inputs import list_inputs
-from zmr.data.keys import keys_to_bytes
-from zmr.data.output import claim_output, prepare_output
-from zmr.data.partition import Range
+from zmr.engines.inputs import list_inputs
 from zmr.engines.options import JobOptions
 from zmr.errors import InputError, JobError, OutputError, UsageError
-from zmr.finding import find_job
 from zmr.job import Job
+from zmr.job_loader import find_job
+from zmr.key_types import keys_to_bytes
+from zmr.messages import InputFile, JobSpec, Step, Submit
+from zmr.output.folder import claim_output, prepare_output
+from zmr.partitioners import Range
 from zmr.pipeline import Pipeline, parameters_of_steps, refuse_skipping
 
 

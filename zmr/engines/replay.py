@@ -7,18 +7,18 @@ from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 
-from zmr.core.messages import TaskKind
-from zmr.data import rows
-from zmr.data.map_output import LocalSource, open_partitions
-from zmr.data.output import output_name
+from zmr.columns import rows
 from zmr.errors import JobError
-from zmr.execute.capsule import Capsule
-from zmr.execute.errors import TaskError
-from zmr.execute.map_task import run_map
-from zmr.execute.progress import TaskProgress
-from zmr.execute.reduce_task import run_reduce
-from zmr.finding import load_job
-from zmr.net.folders import LocalFolder
+from zmr.job_loader import load_job
+from zmr.messages import TaskKind
+from zmr.output.folder import output_name
+from zmr.output.local_dir import LocalFolder
+from zmr.shuffle.map_output import LocalSource, open_partitions
+from zmr.tasks.capsule import Capsule
+from zmr.tasks.errors import TaskError
+from zmr.tasks.map_task import run_map
+from zmr.tasks.progress import TaskProgress
+from zmr.tasks.reduce_task import run_reduce
 
 _PIECE_BYTES = 1 << 20
 

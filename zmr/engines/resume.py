@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING
 
 from zmr.core.events import JobGiven
 from zmr.core.journal import JobClosed, JobSubmitted
-from zmr.core.messages import Submit
 from zmr.engines.options import JobOptions
-from zmr.engines.submission import prepare
+from zmr.engines.prepare import prepare
 from zmr.errors import StateError
+from zmr.messages import Submit
 
 if TYPE_CHECKING:
-    from zmr.net.journal import Journal
+    from zmr.journal.store import Journal
 
 
 def give(options: JobOptions, journal: Journal | None) -> JobGiven:

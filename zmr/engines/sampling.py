@@ -8,11 +8,11 @@ from copy import copy
 from itertools import chain, islice
 from typing import Any
 
-from zmr.core.messages import InputFile, Split
-from zmr.data.formats import BadRecord
-from zmr.data.keys import KeyTypeError, type_of_keys
 from zmr.errors import JobError
+from zmr.formats import BadRecord
 from zmr.job import Job, begin_task
+from zmr.key_types import KeyTypeError, type_of_keys
+from zmr.messages import InputFile, Split
 
 # So many places are looked at, evenly spread over the input, and so many records at each. With
 # several hundred samples a partition, partitions differ in size by some percent.
@@ -79,8 +79,8 @@ def _keys(job: Job, split: Split, skip_bad: bool) -> Iterator[Any]:
 
 
 def _keys_of_batches(job: Job, split: Split) -> Iterator[Any]:
-    from zmr.data.batch_rows import from_users
-    from zmr.data.rows import keys_of
+    from zmr.columns.from_batch import from_users
+    from zmr.columns.rows import keys_of
 
     for batch, _ in islice(job.input.read_batches(split, lambda name, n: None), 1):
         result = job.map_batch(batch.slice(0, _RECORDS_A_PLACE))

@@ -7,12 +7,12 @@ from collections.abc import Callable
 from contextlib import ExitStack
 
 from zmr.engines.options import SlotOptions
-from zmr.execute.pool import SlotPool
-from zmr.net.address import Address
 from zmr.net.agent import Agent, AgentSettings
-from zmr.net.folders import LocalFolder
 from zmr.net.reactor import Reactor
 from zmr.net.uplink import Uplink
+from zmr.output.local_dir import LocalFolder
+from zmr.slots.pool import SlotPool
+from zmr.wire.address import Address
 
 log = logging.getLogger("zmr.worker")
 
@@ -37,7 +37,7 @@ def start_agent(
         undo.callback(folder.close)
         shuffle = None
         if shuffle_at is not None:
-            from zmr.net.shuffle import ShuffleServer
+            from zmr.shuffle.server import ShuffleServer
 
             shuffle = ShuffleServer(shuffle_at, folder.path)
             undo.callback(shuffle.close)
@@ -62,7 +62,7 @@ def start_agent(
 
 def shuffle_address(master: Address, port: int) -> Address | None:
     """Where to serve map outputs to other workers of this master, as far as that is known."""
-    from zmr.net.shuffle import interface_towards
+    from zmr.shuffle.server import interface_towards
 
     try:
         return Address(interface_towards(master), port)

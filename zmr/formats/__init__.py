@@ -13,8 +13,8 @@ it. Every format but `Parquet` reads files that are compressed as well.
 
 from __future__ import annotations
 
-from zmr.data.formats.base import BadRecord, Batch, Chunk, CountUp, InputFormat
-from zmr.data.formats.blocks import INVALID_UTF8
-from zmr.data.formats.lines import Lines
+from zmr.formats.base import BadRecord, Batch, Chunk, CountUp, InputFormat
+from zmr.formats.line_blocks import INVALID_UTF8
+from zmr.formats.lines import Lines
 
 __all__ = ["INVALID_UTF8", "BadRecord", "Batch", "Chunk", "CountUp", "InputFormat", "Lines"]

@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from zmr.data.formats.base import CountUp
-from zmr.data.formats.blocks import decode
+from zmr.formats.base import CountUp
+from zmr.formats.line_blocks import decode
 
 _INT32_MAX = 2**31 - 1
 _LF, _CR, _SPACE = 10, 13, 32

@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from zmr.data.formats.base import BadRecord
-from zmr.data.formats.blocks import line_number
+from zmr.formats.base import BadRecord
+from zmr.formats.line_blocks import line_number
 
 _WHERE_IN_BLOCK = re.compile(
     r"^(JSON|CSV) (parse|conversion) error: |^In CSV column #\d+: CSV conversion error "

@@ -1,4 +1,4 @@
-"""What an input format is. `zmr.data.formats` says what it promises."""
+"""What an input format is. `zmr.formats` says what it promises."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from zmr.core.messages import Split
-from zmr.data.compression import is_compressed
 from zmr.errors import ZmrError
+from zmr.formats.compression import is_compressed
+from zmr.messages import Split
 
 CountUp = Callable[[str, int], None]  # counter's name, by how much
 Chunk = tuple[list[Any], int]  # records, and the size in bytes of what they were read from

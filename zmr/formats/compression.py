@@ -29,7 +29,7 @@ def open_input(path: str) -> BinaryIO:
         return open(path, "rb")
     from io import BufferedReader, FileIO
 
-    from zmr.data.decompress import KINDS, PIECE_BYTES
+    from zmr.formats.decompress import KINDS, PIECE_BYTES
 
     return BufferedReader(KINDS[kind](FileIO(path)), PIECE_BYTES)
 

@@ -5,19 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from zmr.core.messages import Split
-from zmr.data.formats.arrow_types import arrow_types
-from zmr.data.formats.base import Batch, Chunk, CountUp, InputFormat
-from zmr.data.formats.blocks import line_blocks
-from zmr.data.formats.located import LocatedByLine
+from zmr.columns.types import arrow_types
+from zmr.formats.base import Batch, Chunk, CountUp, InputFormat
+from zmr.formats.line_blocks import line_blocks
+from zmr.formats.locate import LocatedByLine
+from zmr.messages import Split
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
     import pyarrow as pa
 
-    from zmr.data.formats.csv_parser import CsvParser
-    from zmr.data.formats.csv_rows import CsvRows
+    from zmr.formats.csv_parser import CsvParser
+    from zmr.formats.csv_rows import CsvRows
 
 
 class Csv(LocatedByLine, InputFormat):
@@ -83,7 +83,7 @@ class Csv(LocatedByLine, InputFormat):
     def _batches(
         self, split: Split, count: CountUp, block_bytes: int
     ) -> Iterator[tuple[pa.RecordBatch, int]]:
-        from zmr.data.formats.arrow_text import valid
+        from zmr.formats.arrow_text import valid
 
         parser = self._parser(split.path)
         if parser is None:
@@ -96,8 +96,8 @@ class Csv(LocatedByLine, InputFormat):
     def _blocks(
         self, split: Split, parser: CsvParser, block_bytes: int
     ) -> Iterator[tuple[int, memoryview]]:
-        from zmr.data.formats.arrow_text import allocate
-        from zmr.data.formats.csv_parser import row_blocks
+        from zmr.formats.arrow_text import allocate
+        from zmr.formats.csv_parser import row_blocks
 
         if self.splittable:
             yield from line_blocks(split, block_bytes, parser.begin, allocate)
@@ -105,11 +105,11 @@ class Csv(LocatedByLine, InputFormat):
             yield from row_blocks(split.path, parser.rows, block_bytes, parser.begin)
 
     def _parser(self, path: str) -> CsvParser | None:
-        from zmr.data.formats.csv_parser import open_csv
+        from zmr.formats.csv_parser import open_csv
 
         return open_csv(path, self._rows(), self._header, self._types)
 
     def _rows(self) -> CsvRows:
-        from zmr.data.formats.csv_rows import CsvRows
+        from zmr.formats.csv_rows import CsvRows
 
         return CsvRows(self._delimiter, self._quote)

@@ -8,17 +8,17 @@ import numpy as np
 import pyarrow as pa
 from pyarrow import csv
 
-from zmr.core.messages import Split
-from zmr.data.formats.arrow_text import allocate, one_batch, valid
-from zmr.data.formats.base import BadRecord
-from zmr.data.formats.blocks import (
+from zmr.formats.arrow_text import allocate, one_batch, valid
+from zmr.formats.bad_row import first_bad, line_of
+from zmr.formats.base import BadRecord
+from zmr.formats.csv_rows import CsvRows
+from zmr.formats.line_blocks import (
     BYTE_ORDER_MARK,
     line_blocks,
     line_number,
     past_byte_order_mark,
 )
-from zmr.data.formats.csv_rows import CsvRows
-from zmr.data.formats.first_bad import first_bad, line_of
+from zmr.messages import Split
 
 _HEADER_BYTES = 1 << 16
 _MOST_ROW_BYTES = 256 << 20

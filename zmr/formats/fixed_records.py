@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterator
 from sys import maxsize
 from typing import Any
 
-from zmr.core.messages import Split
-from zmr.data.compression import expected_size, open_input
-from zmr.data.formats.base import BadRecord, Batch, Chunk, CountUp, InputFormat
-from zmr.data.formats.blocks import became_shorter, extent
+from zmr.formats.base import BadRecord, Batch, Chunk, CountUp, InputFormat
+from zmr.formats.compression import expected_size, open_input
+from zmr.formats.line_blocks import became_shorter, extent
+from zmr.messages import Split
 
 
 class FixedRecords(InputFormat):

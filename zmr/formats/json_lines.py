@@ -6,11 +6,11 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from zmr.core.messages import Split
-from zmr.data.formats.arrow_types import arrow_types
-from zmr.data.formats.base import BadRecord, Batch, Chunk, CountUp, InputFormat
-from zmr.data.formats.blocks import decode, line_blocks, line_number, past_byte_order_mark
-from zmr.data.formats.located import LocatedByLine
+from zmr.columns.types import arrow_types
+from zmr.formats.base import BadRecord, Batch, Chunk, CountUp, InputFormat
+from zmr.formats.line_blocks import decode, line_blocks, line_number, past_byte_order_mark
+from zmr.formats.locate import LocatedByLine
+from zmr.messages import Split
 
 if TYPE_CHECKING:
     import numpy as np
@@ -40,8 +40,8 @@ class JsonLines(LocatedByLine, InputFormat):
             yield _parsed(split.path, position, text, self.keeps_bad), len(block)
 
     def read_batches(self, split: Split, count: CountUp) -> Iterator[Batch]:
-        from zmr.data.formats.arrow_text import allocate, valid
-        from zmr.data.formats.json_batches import JsonParser
+        from zmr.formats.arrow_text import allocate, valid
+        from zmr.formats.json_parser import JsonParser
 
         parser = JsonParser(self._types)
         begin = past_byte_order_mark(split.path)
@@ -60,7 +60,7 @@ class JsonLines(LocatedByLine, InputFormat):
         return line_blocks(split, self.chunk_bytes, past_byte_order_mark(split.path))
 
     def starts(self, block: memoryview) -> npt.NDArray[np.int64]:
-        from zmr.data.formats.arrow_text import line_starts, without_blank_lines
+        from zmr.formats.arrow_text import line_starts, without_blank_lines
 
         return without_blank_lines(block, line_starts(block))
 

@@ -7,8 +7,8 @@ import numpy.typing as npt
 import pyarrow as pa
 from pyarrow import json
 
-from zmr.data.formats.arrow_text import one_batch
-from zmr.data.formats.first_bad import first_bad
+from zmr.formats.arrow_text import one_batch
+from zmr.formats.bad_row import first_bad
 
 Starts = npt.NDArray[np.int64]
 Types = dict[str, pa.DataType]

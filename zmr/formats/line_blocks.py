@@ -12,9 +12,9 @@ from errno import ESTALE
 from sys import maxsize
 from typing import Any, BinaryIO
 
-from zmr.core.messages import Split
-from zmr.data.compression import expected_size, is_compressed, open_input
-from zmr.data.formats.base import CountUp
+from zmr.formats.base import CountUp
+from zmr.formats.compression import expected_size, is_compressed, open_input
+from zmr.messages import Split
 
 INVALID_UTF8 = "invalid UTF-8 sequences"
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"

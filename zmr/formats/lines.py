@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from zmr.core.messages import Split
-from zmr.data.formats.base import Batch, Chunk, CountUp, InputFormat
-from zmr.data.formats.blocks import decode, line_blocks
-from zmr.data.formats.located import LocatedByLine
+from zmr.formats.base import Batch, Chunk, CountUp, InputFormat
+from zmr.formats.line_blocks import decode, line_blocks
+from zmr.formats.locate import LocatedByLine
+from zmr.messages import Split
 
 
 class Lines(LocatedByLine, InputFormat):
@@ -35,7 +35,7 @@ class Lines(LocatedByLine, InputFormat):
             yield _without_last(text.split("\n")), len(block)
 
     def read_batches(self, split: Split, count: CountUp) -> Iterator[Batch]:
-        from zmr.data.formats.arrow_text import allocate, byte_lines_of, lines_of, valid
+        from zmr.formats.arrow_text import allocate, byte_lines_of, lines_of, valid
 
         for _, block in line_blocks(split, self.batch_bytes, allocate=allocate):
             if self.text:

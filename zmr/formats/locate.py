@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from zmr.core.messages import Split
-from zmr.data.formats.blocks import line_blocks, line_number
+from zmr.formats.line_blocks import line_blocks, line_number
+from zmr.messages import Split
 
 if TYPE_CHECKING:
     import numpy as np
@@ -24,7 +24,7 @@ class LocatedByLine:
 
     def starts(self, block: memoryview) -> npt.NDArray[np.int64]:
         """Where in the block each of its records begins."""
-        from zmr.data.formats.arrow_text import line_starts
+        from zmr.formats.arrow_text import line_starts
 
         return line_starts(block)
 

@@ -6,8 +6,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from zmr.data.text import encode_pairs
 from zmr.errors import YieldError
+from zmr.formats.text import encode_pairs
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -30,7 +30,7 @@ class OutputFormat(ABC):
 
 
 class Text(OutputFormat):
-    """A line for each pair: key, tab, value (see `zmr.data.text`)."""
+    """A line for each pair: key, tab, value (see `zmr.formats.text`)."""
 
     def encode_pairs(self, pairs: Sequence[tuple[Any, Any]]) -> bytes:
         """The lines of the pairs."""
@@ -38,7 +38,7 @@ class Text(OutputFormat):
 
     def encode_columns(self, keys: pa.RecordBatch, values: pa.Array) -> Any | None:
         """The lines of plain columns."""
-        from zmr.data.text_columns import encode_columns
+        from zmr.formats.text_columns import encode_columns
 
         return encode_columns(keys, values)
 
@@ -63,6 +63,6 @@ class Raw(OutputFormat):
 
     def encode_columns(self, keys: pa.RecordBatch, values: pa.Array) -> Any | None:
         """The bytes of binary columns."""
-        from zmr.data.text_columns import join_binary
+        from zmr.formats.text_columns import join_binary
 
         return join_binary(keys, values, self.end)

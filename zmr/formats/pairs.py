@@ -8,10 +8,10 @@ A file is a sequence of blocks, each complete in itself, and an end:
               "key.0", "key.1" and so on, and the column "value"
     end       the size 0, and the CRC-32 of the file's name
 
-The law is that of `zmr.data.columns`: a pair comes back with the types and values that it had. Keys
-may be anything here, of several types as well, since nothing is sorted by them; what Arrow can't
-hold is pickled, by the slots of a job for its own slots. Blocks are found by hopping from one to
-the next, so that a file can be read in several pieces.
+The law is that of `zmr.columns.values`: a pair comes back with the types and values that it had.
+Keys may be anything here, of several types as well, since nothing is sorted by them; what Arrow
+can't hold is pickled, by the slots of a job for its own slots. Blocks are found by hopping from one
+to the next, so that a file can be read in several pieces.
 """
 
 from __future__ import annotations
@@ -24,12 +24,13 @@ from typing import Any, BinaryIO
 
 import pyarrow as pa
 
-from zmr.data import columns, rows
-from zmr.data.checksum import crc32
-from zmr.data.columns import PickleError
-from zmr.data.map_output import blocks
-from zmr.data.output_format import OutputFormat
-from zmr.data.shown import shown
+from zmr.checksum import crc32
+from zmr.columns import rows
+from zmr.columns import values as columns
+from zmr.columns.values import PickleError
+from zmr.display import shown
+from zmr.formats.output import OutputFormat
+from zmr.shuffle.map_output import blocks
 
 _BLOCK = Struct("<II")
 _WRITING = pa.ipc.IpcWriteOptions(use_threads=False)

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from zmr.core.messages import Split
-from zmr.data.formats.base import BadRecord, Batch, Chunk, CountUp, InputFormat
-from zmr.data.shown import shown
+from zmr.display import shown
+from zmr.formats.base import BadRecord, Batch, Chunk, CountUp, InputFormat
+from zmr.messages import Split
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -27,7 +27,7 @@ class Pairs(InputFormat):
         return True
 
     def read(self, split: Split, count: CountUp) -> Iterator[Chunk]:
-        from zmr.data.pairs import pairs_of, read_blocks
+        from zmr.formats.pairs import pairs_of, read_blocks
 
         for batch, size_bytes in read_blocks(split.path, split.offset, split.length):
             try:
@@ -38,7 +38,7 @@ class Pairs(InputFormat):
             yield pairs, size_bytes
 
     def read_batches(self, split: Split, count: CountUp) -> Iterator[Batch]:
-        from zmr.data.pairs import read_blocks
+        from zmr.formats.pairs import read_blocks
 
         for batch, size_bytes in read_blocks(split.path, split.offset, split.length):
             refuse_pickled(batch, split.path)
@@ -54,7 +54,7 @@ class Pairs(InputFormat):
 
 def refuse_pickled(batch: pa.RecordBatch, path: str = "") -> None:
     """Raise `BadRecord` if map_batch would get pickles."""
-    from zmr.data.pairs import pickled_columns
+    from zmr.formats.pairs import pickled_columns
 
     names = pickled_columns(batch)
     if names:

@@ -7,8 +7,8 @@ from contextlib import contextmanager
 from errno import EIO
 from typing import Any
 
-from zmr.core.messages import Split
-from zmr.data.formats.base import BadRecord, Batch, Chunk, CountUp, InputFormat
+from zmr.formats.base import BadRecord, Batch, Chunk, CountUp, InputFormat
+from zmr.messages import Split
 
 _MOST_ROWS = 1 << 16
 

@@ -31,7 +31,7 @@ from contextlib import contextmanager
 from datetime import date, datetime
 from typing import Any
 
-from zmr.data.shown import shown
+from zmr.display import shown
 from zmr.errors import YieldError
 
 _PICTURES = {"\t": "␉", "\n": "␊", "\r": "␍"}

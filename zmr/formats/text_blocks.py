@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from zmr.core.messages import Split
-from zmr.data.formats.base import Batch, Chunk, CountUp, InputFormat
-from zmr.data.formats.blocks import decode, line_blocks
-from zmr.data.formats.located import LocatedByLine
+from zmr.formats.base import Batch, Chunk, CountUp, InputFormat
+from zmr.formats.line_blocks import decode, line_blocks
+from zmr.formats.locate import LocatedByLine
+from zmr.messages import Split
 
 if TYPE_CHECKING:
     import numpy as np
@@ -38,7 +38,7 @@ class TextBlocks(LocatedByLine, InputFormat):
             yield [decode(block, count)], len(block)
 
     def read_batches(self, split: Split, count: CountUp) -> Iterator[Batch]:
-        from zmr.data.formats.arrow_text import allocate, one_string, valid
+        from zmr.formats.arrow_text import allocate, one_string, valid
 
         for _, block in line_blocks(split, self.batch_bytes, allocate=allocate):
             yield one_string(valid(block, count)), len(block)

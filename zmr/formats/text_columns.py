@@ -1,4 +1,4 @@
-"""Text output of whole columns: the lines of `zmr.data.text`, without a Python object for each."""
+"""Text output of whole columns: the lines of `zmr.formats.text`, without an object for each."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from zmr.data import rows
-from zmr.data.keybits import BytesView
+from zmr.columns import rows
+from zmr.columns.sort import BytesView
 
 # Bytes that plain text must not contain: what breaks a line, and how its pictures begin.
 _MARKS = (b"\t", b"\n", b"\r", b"\xe2\x90")

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from zmr.core.messages import Split
-from zmr.data.compression import open_input
-from zmr.data.formats.base import Batch, Chunk, CountUp, InputFormat
-from zmr.data.formats.blocks import decode
+from zmr.formats.base import Batch, Chunk, CountUp, InputFormat
+from zmr.formats.compression import open_input
+from zmr.formats.line_blocks import decode
+from zmr.messages import Split
 
 
 class WholeFiles(InputFormat):
@@ -26,7 +26,7 @@ class WholeFiles(InputFormat):
     def read_batches(self, split: Split, count: CountUp) -> Iterator[Batch]:
         import pyarrow as pa
 
-        from zmr.data.formats.arrow_text import one_string, valid
+        from zmr.formats.arrow_text import one_string, valid
 
         with open_input(split.path) as file:
             data = file.read()

@@ -11,8 +11,8 @@ from typing import Any
 
 from google.protobuf.message import DecodeError
 
+from zmr import messages as m
 from zmr.core import journal as j
-from zmr.core import messages as m
 from zmr.core.states import JobState
 from zmr.wire import records as r
 from zmr.wire import specs

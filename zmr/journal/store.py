@@ -24,7 +24,7 @@ from zlib import crc32
 
 from zmr.core.journal import CLEARS, CLEARS_ITSELF, EpochBegun, Record, about
 from zmr.errors import JournalError, StateError
-from zmr.wire.journal import BadRecord, decode, encode
+from zmr.journal.codec import BadRecord, decode, encode
 
 # Of the records' meaning, the plan of a job included: another meaning is another version.
 VERSION = 1

@@ -13,7 +13,7 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from zmr.core import messages as m
+from zmr import messages as m
 from zmr.core.actions import (
     CheckFiles,
     DiscardFiles,
@@ -28,17 +28,17 @@ from zmr.core.actions import (
 )
 from zmr.core.events import FrameReceived, SlotEnded, StopRequested, WorkerEvent
 from zmr.core.worker import WorkerCore, WorkerSettings
-from zmr.data.names import under_way_name
-from zmr.data.under_way import read_under_way
 from zmr.errors import MasterLost
-from zmr.execute.pool import SlotPool
-from zmr.net.checker import OutputChecker
-from zmr.net.folders import LocalFolder
 from zmr.net.reactor import Reactor
 from zmr.net.uplink import Uplink
+from zmr.output.local_dir import LocalFolder
+from zmr.shuffle.names import under_way_name
+from zmr.shuffle.verifier import OutputChecker
+from zmr.slots.pool import SlotPool
+from zmr.tasks.current_record import read_under_way
 
 if TYPE_CHECKING:
-    from zmr.net.shuffle import ShuffleServer
+    from zmr.shuffle.server import ShuffleServer
 
 log = logging.getLogger("zmr.worker")
 

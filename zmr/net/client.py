@@ -14,12 +14,12 @@ from collections.abc import Callable, Iterator
 
 import zmq
 
-from zmr.core import messages as m
+from zmr import messages as m
 from zmr.core.states import JobState
 from zmr.errors import MasterLost, ZmrError
-from zmr.net import address as addresses
-from zmr.net.address import Address
+from zmr.wire import address as addresses
 from zmr.wire import codec
+from zmr.wire.address import Address
 
 # A question without an answer is repeated after this.
 _REPEAT_S = 1.0

@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from math import inf
 
-from zmr.core import messages as m
+from zmr import messages as m
 from zmr.net.reactor import Reactor
 from zmr.net.router import OnBadFrame, OnFrame
 

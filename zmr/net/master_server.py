@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 import zmq
 
-from zmr.core import messages as m
+from zmr import messages as m
 from zmr.core.actions import (
     Append,
     CompleteOutput,
@@ -34,7 +34,11 @@ from zmr.core.actions import (
 from zmr.core.events import FrameReceived, MasterEvent, OutputCompleted, StopRequested
 from zmr.core.master import Master, MasterSettings
 from zmr.core.states import JobState
-from zmr.data.output import (
+from zmr.errors import OutputError
+from zmr.net.publisher import Publisher
+from zmr.net.reactor import Reactor
+from zmr.net.router import LINGER_MS, Peers
+from zmr.output.folder import (
     clean_temporary,
     hold_claim,
     keep_capsule,
@@ -43,15 +47,11 @@ from zmr.data.output import (
     success_manifest,
     write_success,
 )
-from zmr.data.skipped import keep_skipped
-from zmr.errors import OutputError
-from zmr.net.publisher import Publisher
-from zmr.net.reactor import Reactor
-from zmr.net.router import LINGER_MS, Peers
+from zmr.output.skipped import keep_skipped
 from zmr.wire import codec
 
 if TYPE_CHECKING:
-    from zmr.net.journal import Journal  # loads SQLite: for those who have one
+    from zmr.journal.store import Journal  # loads SQLite: for those who have one
 
 log = logging.getLogger("zmr.master")
 

@@ -14,7 +14,7 @@ from itertools import islice
 
 import zmq
 
-from zmr.core.messages import Event, Published
+from zmr.messages import Event, Published
 from zmr.wire import codec
 
 _KEPT = 100_000

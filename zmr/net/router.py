@@ -8,7 +8,7 @@ from typing import Protocol
 
 import zmq
 
-from zmr.core import messages as m
+from zmr import messages as m
 from zmr.net.reactor import Reactor
 from zmr.wire import codec
 

@@ -10,10 +10,10 @@ from typing import Protocol
 
 import zmq
 
-from zmr.core import messages as m
-from zmr.net.address import reconnect
+from zmr import messages as m
 from zmr.net.reactor import Reactor
 from zmr.wire import codec
+from zmr.wire.address import reconnect
 
 log = logging.getLogger("zmr.worker")
 

@@ -4,7 +4,7 @@ It holds:
 
     OUT/mr-out-<partition>     one text file a partition, each appearing whole or not at all
     OUT/_SUCCESS               JSON, written last: when it is there, all of the files are
-    OUT/_skipped/              bad records that were left out (`zmr.data.skipped`)
+    OUT/_skipped/              bad records that were left out (`zmr.output.skipped`)
     OUT/_failed/<task>/        of a job that failed: what it takes to run that task again
     OUT/.zmr-<job>/            unfinished files of running attempts; of a pipeline, also what
                                goes from one step to the next; gone when the job is
@@ -19,10 +19,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from zmr.core.messages import Counters, OutputFile, Stats
-from zmr.core.steps import temporary_folder
-from zmr.data.locks import is_locked, lock
+from zmr.core.pipeline_steps import temporary_folder
 from zmr.errors import OutputError
+from zmr.messages import Counters, OutputFile, Stats
+from zmr.output.locks import is_locked, lock
 
 if TYPE_CHECKING:
     from zmr.core.actions import StepDone
@@ -275,7 +275,7 @@ def read_output(folder: str | os.PathLike[str]) -> Iterator[tuple[str, str]]:
 
     Raises `OutputError` if the folder holds no finished output.
     """
-    from zmr.data.text import decode_lines
+    from zmr.formats.text import decode_lines
 
     for path in output_files(folder):
         with open(path, "rb") as lines:

@@ -11,8 +11,8 @@ import tempfile
 from contextlib import suppress
 from threading import Thread
 
-from zmr.data.locks import lock
 from zmr.errors import OutputError
+from zmr.output.locks import lock
 
 _PREFIX = "zmr-worker-"
 _REMOVED = ".removed-"

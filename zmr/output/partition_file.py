@@ -12,11 +12,11 @@ import os
 from collections.abc import Callable
 from contextlib import suppress
 
-from zmr.core.messages import OutputFile
-from zmr.core.steps import temporary_folder, whole_output
-from zmr.data.checksum import crc32
-from zmr.data.durable_file import DurableFile
-from zmr.data.output import SUCCESS, sync_folder
+from zmr.checksum import crc32
+from zmr.core.pipeline_steps import temporary_folder, whole_output
+from zmr.messages import OutputFile
+from zmr.output.durable_file import DurableFile
+from zmr.output.folder import SUCCESS, sync_folder
 
 _NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EXDEV}
 

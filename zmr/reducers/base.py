@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from zmr.data.reductions import GroupedColumn
+    from zmr.reducers.kernels import GroupedColumn
 
 Pairs = Iterable[tuple[Any, Any]]
 

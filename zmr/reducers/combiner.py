@@ -11,8 +11,9 @@ from typing import Protocol
 import numpy as np
 import pyarrow as pa
 
-from zmr.data import columns, rows
-from zmr.data.groups import Groups, partials_of
+from zmr.columns import rows
+from zmr.columns import values as columns
+from zmr.columns.groups import Groups, partials_of
 from zmr.reducers import Reducer
 
 

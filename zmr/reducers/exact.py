@@ -7,7 +7,7 @@ from math import fsum, inf, isfinite, nan
 from operator import index
 from typing import Any
 
-from zmr.data.shown import shown
+from zmr.display import shown
 from zmr.errors import YieldError
 
 Partial = list[float] | tuple[int, int]

@@ -10,7 +10,7 @@ from zmr.reducers.base import Pairs, Reducer
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from zmr.data.reductions import GroupedColumn
+    from zmr.reducers.kernels import GroupedColumn
 
 _NOTHING: Any = object()  # the state of no values; None is a value
 
@@ -44,7 +44,7 @@ class Min(_OneOfThem):
         return min(numbers or values)
 
     def fold_column(self, grouped: GroupedColumn) -> pa.Array | None:
-        from zmr.data.reductions import extremes
+        from zmr.reducers.kernels import extremes
 
         return extremes(grouped, largest=False)
 
@@ -60,7 +60,7 @@ class Max(_OneOfThem):
         return max([value for value in values if is_nan(value)] or values)
 
     def fold_column(self, grouped: GroupedColumn) -> pa.Array | None:
-        from zmr.data.reductions import extremes
+        from zmr.reducers.kernels import extremes
 
         return extremes(grouped, largest=True)
 
@@ -80,7 +80,7 @@ class First(_OneOfThem):
             keep(key, value)
 
     def fold_column(self, grouped: GroupedColumn) -> pa.Array | None:
-        from zmr.data.reductions import first_values
+        from zmr.reducers.kernels import first_values
 
         return first_values(grouped)
 

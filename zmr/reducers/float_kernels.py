@@ -1,4 +1,4 @@
-"""Columns of exact sums and means: lists of terms (`zmr.data.float_sums`), one for each key.
+"""Columns of exact sums and means: lists of terms (`zmr.reducers.float_sums`), one for each key.
 
 A sum's list holds its terms; a mean's holds first the count, and then the terms of the sum.
 """
@@ -8,10 +8,10 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 
-from zmr.data.float_sums import Floats, term_sums
-from zmr.data.reductions import GroupedColumn, int_sums, is_list
-from zmr.data.stable_order import Index
+from zmr.columns.stable_order import Index
 from zmr.reducers.exact import ExactSum
+from zmr.reducers.float_sums import Floats, term_sums
+from zmr.reducers.kernels import GroupedColumn, int_sums, is_list
 
 _MOST_EXACT = 2.0**53  # whole numbers up to here are floats
 

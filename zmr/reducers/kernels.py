@@ -12,8 +12,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from zmr.data.keybits import sort_order, sortable_word
-from zmr.data.stable_order import Index, Words, stable_order_within
+from zmr.columns.sort import sort_order, sortable_word
+from zmr.columns.stable_order import Index, Words, stable_order_within
 
 _BYTE_TYPES = (pa.large_string(), pa.large_binary())
 _WORD_TYPES = (pa.int64(), pa.float64(), pa.bool_(), pa.date32(), pa.timestamp("us"))

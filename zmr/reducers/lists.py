@@ -8,14 +8,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from zmr.data.shown import shown
+from zmr.display import shown
 from zmr.reducers.base import Pairs, Reducer
 from zmr.reducers.extremes import is_nan
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from zmr.data.reductions import GroupedColumn
+    from zmr.reducers.kernels import GroupedColumn
 
 _NAN = float("nan")
 
@@ -56,12 +56,12 @@ class Top(Reducer):
         return list(reversed(_ascending(reversed(list(values)))))[: self.n]
 
     def fold_column(self, grouped: GroupedColumn) -> pa.Array | None:
-        from zmr.data.reductions import tops
+        from zmr.reducers.kernels import tops
 
         return tops(grouped, self.n)
 
     def merge_column(self, grouped: GroupedColumn) -> pa.Array | None:
-        from zmr.data.reductions import is_list
+        from zmr.reducers.kernels import is_list
 
         return self.fold_column(grouped.flattened()) if is_list(grouped.values) else None
 
@@ -117,12 +117,12 @@ class Distinct(Reducer):
                 states[key] = {value: None}
 
     def fold_column(self, grouped: GroupedColumn) -> pa.Array | None:
-        from zmr.data.reductions import distinct
+        from zmr.reducers.kernels import distinct
 
         return distinct(grouped)
 
     def merge_column(self, grouped: GroupedColumn) -> pa.Array | None:
-        from zmr.data.reductions import is_list
+        from zmr.reducers.kernels import is_list
 
         return self.fold_column(grouped.flattened()) if is_list(grouped.values) else None
 
@@ -154,12 +154,12 @@ class Collect(Reducer):
                 states[key] = [value]
 
     def fold_column(self, grouped: GroupedColumn) -> pa.Array | None:
-        from zmr.data.reductions import collected
+        from zmr.reducers.kernels import collected
 
         return collected(grouped)
 
     def merge_column(self, grouped: GroupedColumn) -> pa.Array | None:
-        from zmr.data.reductions import collected, is_list
+        from zmr.reducers.kernels import collected, is_list
 
         return collected(grouped.flattened()) if is_list(grouped.values) else None
 

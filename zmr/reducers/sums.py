@@ -12,7 +12,7 @@ from zmr.reducers.exact import ExactSum, whole
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from zmr.data.reductions import GroupedColumn
+    from zmr.reducers.kernels import GroupedColumn
 
 
 class Count(Reducer):
@@ -94,21 +94,21 @@ class Sum(Reducer):
                 states[key] = self.accumulate(state, value)
 
     def fold_column(self, grouped: GroupedColumn) -> pa.Array | None:
-        from zmr.data.float_columns import is_float, sums
+        from zmr.reducers.float_kernels import is_float, sums
 
         return sums(grouped) if is_float(grouped) else _column_of_ints(grouped)
 
     def merge_column(self, grouped: GroupedColumn) -> pa.Array | None:
-        from zmr.data.float_columns import sums
-        from zmr.data.reductions import is_list
+        from zmr.reducers.float_kernels import sums
+        from zmr.reducers.kernels import is_list
 
         if is_list(grouped.values):
             return sums(grouped.flattened())
         return _column_of_ints(grouped)
 
     def result_column(self, partials: pa.Array) -> pa.Array | None:
-        from zmr.data.float_columns import rounded
-        from zmr.data.reductions import is_list
+        from zmr.reducers.float_kernels import rounded
+        from zmr.reducers.kernels import is_list
 
         return rounded(partials) if is_list(partials) else partials
 
@@ -146,17 +146,17 @@ class Mean(Reducer):
         return _correctly_rounded(numbers, len(numbers))
 
     def fold_column(self, grouped: GroupedColumn) -> pa.Array | None:
-        from zmr.data.float_columns import counted_sums
+        from zmr.reducers.float_kernels import counted_sums
 
         return counted_sums(grouped)
 
     def merge_column(self, grouped: GroupedColumn) -> pa.Array | None:
-        from zmr.data.float_columns import merged_counted_sums
+        from zmr.reducers.float_kernels import merged_counted_sums
 
         return merged_counted_sums(grouped)
 
     def result_column(self, partials: pa.Array) -> pa.Array | None:
-        from zmr.data.float_columns import means
+        from zmr.reducers.float_kernels import means
 
         return means(partials)
 
@@ -174,7 +174,7 @@ class CountedSum(ExactSum):
 def _column_of_ints(grouped: GroupedColumn) -> pa.Array | None:
     import pyarrow as pa
 
-    from zmr.data.reductions import int_sums
+    from zmr.reducers.kernels import int_sums
 
     sums = int_sums(grouped)
     return None if sums is None else pa.array(sums)

@@ -14,10 +14,10 @@ from collections.abc import Callable
 import pyarrow as pa
 import zmq
 
-from zmr.data.map_output import index_bytes
-from zmr.data.names import map_output_name
-from zmr.execute.remote import Link, Piece
-from zmr.wire.fetching import MAX_PIECE_BYTES, FetchRequest
+from zmr.shuffle.link import Link, Piece
+from zmr.shuffle.map_output import index_bytes
+from zmr.shuffle.names import map_output_name
+from zmr.shuffle.protocol import MAX_PIECE_BYTES, FetchRequest
 
 _SMALLEST_PIECE_BYTES = 16 * 1024
 _FEWEST_PIECES = 4  # into which the share of a source is cut
@@ -100,7 +100,7 @@ class Fetcher:
 
 
 class RemoteSource:
-    """A map output at a worker: a `zmr.data.map_output.Source`.
+    """A map output at a worker: a `zmr.shuffle.map_output.Source`.
 
     Reads that follow one another are answered from the pieces read ahead; any other starts anew.
     What is read is valid as long as anybody has it.

@@ -13,8 +13,8 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from zmr.data import rows
-from zmr.data.groups import Groups, group
+from zmr.columns import rows
+from zmr.columns.groups import Groups, group
 
 # So many hot keys at most: more rows would be found, but each of them later.
 _MOST = 4096

@@ -18,7 +18,7 @@ from time import monotonic
 
 import zmq
 
-from zmr.wire.fetching import (
+from zmr.shuffle.protocol import (
     MAX_PIECE_BYTES,
     MAX_UNDER_WAY,
     BadFrame,

@@ -6,7 +6,7 @@
                  compressed with LZ4 where that helps
     index        for each partition: offset, size in bytes, rows, and the size in bytes that its
                  largest block takes while it is sorted (u64 each)
-    schema       an Arrow IPC schema message: the columns of `zmr.data.rows`
+    schema       an Arrow IPC schema message: the columns of `zmr.columns.rows`
     trailer      number of partitions, size of the schema, CRC-32 of index and schema (u32 each),
                  magic
 
@@ -31,8 +31,8 @@ from typing import BinaryIO, NamedTuple, Protocol
 
 import pyarrow as pa
 
-from zmr.data.checksum import crc32
-from zmr.data.rows import size_bytes, working_bytes
+from zmr.checksum import crc32
+from zmr.columns.rows import size_bytes, working_bytes
 
 BLOCK_ROWS = 65_536
 BLOCK_BYTES = 1 << 18

@@ -23,8 +23,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from zmr.data import rows
-from zmr.data.groups import Groups, concat, group
+from zmr.columns import rows
+from zmr.columns.groups import Groups, concat, group
 
 Blocks = Iterator[pa.RecordBatch]
 

@@ -9,11 +9,11 @@ from typing import TypeVar
 
 import pyarrow as pa
 
-from zmr.data import rows
-from zmr.data.alike import common_schema, with_schema
-from zmr.data.combining import Combiner
-from zmr.data.map_output import BLOCK_BYTES, MapOutputWriter, StoredPartition
-from zmr.data.merge import merge, merge_opaque
+from zmr.columns import rows
+from zmr.columns.schema import common_schema, with_schema
+from zmr.reducers.combiner import Combiner
+from zmr.shuffle.map_output import BLOCK_BYTES, MapOutputWriter, StoredPartition
+from zmr.shuffle.merge import merge, merge_opaque
 
 # What is loaded for merging is also there joined, in order, and as what is made of it.
 _MEMORY_SHARE = 8

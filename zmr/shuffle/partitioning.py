@@ -10,10 +10,10 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from zmr.data import rows
-from zmr.data.groups import Groups
-from zmr.data.partition import Hash, Range, choose
-from zmr.data.stable_order import Index
+from zmr.columns import rows
+from zmr.columns.groups import Groups
+from zmr.columns.stable_order import Index
+from zmr.partitioners import Hash, Range, choose
 
 Partition = Callable[[Any, int], int]
 

@@ -22,9 +22,8 @@ from threading import Thread
 
 import zmq
 
-from zmr.data.names import map_output_name
-from zmr.net.address import Address, bind
-from zmr.wire.fetching import (
+from zmr.shuffle.names import map_output_name
+from zmr.shuffle.protocol import (
     MAX_UNDER_WAY,
     BadFrame,
     FetchReply,
@@ -32,6 +31,7 @@ from zmr.wire.fetching import (
     decode_request,
     encode_reply,
 )
+from zmr.wire.address import Address, bind
 
 log = logging.getLogger("zmr.shuffle")
 

@@ -15,17 +15,17 @@ from itertools import chain
 import numpy as np
 import pyarrow as pa
 
-from zmr.data import rows
-from zmr.data.alike import joined
-from zmr.data.combining import Combiner
-from zmr.data.groups import Groups, group
-from zmr.data.hot_keys import HotKeys
-from zmr.data.keys import KeyTypeError
-from zmr.data.map_output import LocalSource, MapOutputWriter, StoredPartition, open_partitions
-from zmr.data.partitioning import Partition, by_partition, sort_opaque
-from zmr.data.passes import fan_in, merge_in_passes, run_of, write_merged
-from zmr.data.shown import shown
-from zmr.data.stable_order import Index
+from zmr.columns import rows
+from zmr.columns.groups import Groups, group
+from zmr.columns.schema import joined
+from zmr.columns.stable_order import Index
+from zmr.display import shown
+from zmr.key_types import KeyTypeError
+from zmr.reducers.combiner import Combiner
+from zmr.shuffle.hot_keys import HotKeys
+from zmr.shuffle.map_output import LocalSource, MapOutputWriter, StoredPartition, open_partitions
+from zmr.shuffle.multipass_merge import fan_in, merge_in_passes, run_of, write_merged
+from zmr.shuffle.partitioning import Partition, by_partition, sort_opaque
 
 # Rows at hand may take this share of the memory: they are there several times while they are
 # joined, sorted, gathered and written.

@@ -74,7 +74,7 @@ class OutputChecker:
 
     def _is_whole(self, path: str) -> bool:
         # Loads pyarrow, which a worker needs for nothing else.
-        from zmr.data.map_output import CorruptMapOutput, LocalSource, open_partitions
+        from zmr.shuffle.map_output import CorruptMapOutput, LocalSource, open_partitions
 
         try:
             source = LocalSource(path)

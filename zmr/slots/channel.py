@@ -6,7 +6,7 @@ import socket
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Protocol
 
-from zmr.core.messages import Frame, FromSlot, Message, ToSlot
+from zmr.messages import Frame, FromSlot, Message, ToSlot
 from zmr.wire.codec import BadFrame
 from zmr.wire.stream import FrameReader, FrameWriter
 

@@ -21,9 +21,9 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import NoReturn
 
-from zmr.execute import linux
-from zmr.execute.control import CONTROL_FD, PACKET_BYTES, Op, Packet, pack, unpack
-from zmr.execute.processor import import_numpy
+from zmr.slots import linux
+from zmr.slots.cpu import import_numpy
+from zmr.slots.packets import CONTROL_FD, PACKET_BYTES, Op, Packet, pack, unpack
 
 _MEMORY_CHECK_INTERVAL_S = 0.1
 
@@ -197,7 +197,7 @@ def _load() -> Serve:
     for name, value in _ENVIRONMENT.items():
         os.environ.setdefault(name, value)
     import_numpy()
-    from zmr.execute.slot import serve
+    from zmr.slots.slot import serve
 
     return serve
 

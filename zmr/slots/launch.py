@@ -15,7 +15,7 @@ import time
 from collections import deque
 from contextlib import ExitStack
 
-from zmr.execute.control import CONTROL_FD, PACKET_BYTES
+from zmr.slots.packets import CONTROL_FD, PACKET_BYTES
 
 # Run by `python -c`, in isolation from the current folder, whose `random.py` is none of ours; the
 # one argument is where this very zmr is, which may be a checkout that isn't installed.
@@ -23,7 +23,7 @@ _PROGRAM = """\
 import sys
 if sys.argv[1] not in sys.path:
     sys.path.insert(0, sys.argv[1])
-from zmr.execute.forkserver import main
+from zmr.slots.forkserver import main
 main()
 """
 

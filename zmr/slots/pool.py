@@ -16,11 +16,11 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 from zmr.core.events import SlotEnded, SlotSaid
-from zmr.core.messages import FromSlot, StartJob, ToSlot
 from zmr.errors import ZmrError
-from zmr.execute.channel import Channel, Watcher
-from zmr.execute.control import Op, Packet, pack, unpack
-from zmr.execute.launch import ForkServer, launch
+from zmr.messages import FromSlot, StartJob, ToSlot
+from zmr.slots.channel import Channel, Watcher
+from zmr.slots.launch import ForkServer, launch
+from zmr.slots.packets import Op, Packet, pack, unpack
 
 _MAX_FAILED_LAUNCHES = 3
 

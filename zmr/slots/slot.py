@@ -21,7 +21,10 @@ import traceback
 from collections import deque
 from contextlib import suppress
 
-from zmr.core.messages import (
+from zmr.errors import JobError
+from zmr.job import Job
+from zmr.job_loader import load_job
+from zmr.messages import (
     Circumstances,
     CommitReply,
     CommitRequest,
@@ -36,17 +39,14 @@ from zmr.core.messages import (
     TaskFailed,
     TaskKind,
 )
-from zmr.errors import JobError
-from zmr.execute.allocator import use_one_allocator
-from zmr.execute.errors import TaskError, user_error, users_traceback
-from zmr.execute.keeping import kept_for_replay
-from zmr.execute.linux import peak_bytes
-from zmr.execute.map_task import run_map
-from zmr.execute.progress import TaskProgress
-from zmr.execute.reduce_task import run_reduce
-from zmr.execute.sources import Reading
-from zmr.finding import load_job
-from zmr.job import Job
+from zmr.slots.linux import peak_bytes
+from zmr.slots.malloc import use_one_allocator
+from zmr.tasks.errors import TaskError, user_error, users_traceback
+from zmr.tasks.keeping import kept_for_replay
+from zmr.tasks.map_task import run_map
+from zmr.tasks.progress import TaskProgress
+from zmr.tasks.reduce_input import Reading
+from zmr.tasks.reduce_task import run_reduce
 from zmr.wire.stream import FrameReader, pack
 
 _RECEIVE_BYTES = 256 * 1024

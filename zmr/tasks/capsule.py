@@ -25,15 +25,15 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from zmr import __version__
-from zmr.core.messages import JobSpec, MapOutput, Split, StartJob, Task, TaskKind
-from zmr.data.map_output import CorruptMapOutput, LocalSource, open_partition
-from zmr.data.output import capsule_part
-from zmr.data.passes import Run, merge_in_passes, run_of, write_merged
 from zmr.errors import UsageError
-from zmr.execute.errors import TaskError
-from zmr.execute.map_task import DEFAULT_MEMORY_BYTES
-from zmr.execute.progress import TaskProgress
-from zmr.execute.sources import MapSources, Reading
+from zmr.messages import JobSpec, MapOutput, Split, StartJob, Task, TaskKind
+from zmr.output.folder import capsule_part
+from zmr.shuffle.map_output import CorruptMapOutput, LocalSource, open_partition
+from zmr.shuffle.multipass_merge import Run, merge_in_passes, run_of, write_merged
+from zmr.tasks.errors import TaskError
+from zmr.tasks.map_task import DEFAULT_MEMORY_BYTES
+from zmr.tasks.progress import TaskProgress
+from zmr.tasks.reduce_input import MapSources, Reading
 
 VERSION = 1
 MOST_INPUT_BYTES = 256 << 20  # of the copies in one capsule

@@ -16,15 +16,15 @@ from typing import Any
 
 import pyarrow as pa
 
-from zmr.data import rows
-from zmr.data.batch_rows import from_users
-from zmr.data.keys import of_one_type, type_of_keys
+from zmr.columns import rows
+from zmr.columns.from_batch import from_users
 from zmr.errors import YieldError
-from zmr.execute.errors import users_code
-from zmr.execute.map_input import MapInput
-from zmr.execute.skipping import Skipping
 from zmr.job import Job
+from zmr.key_types import of_one_type, type_of_keys
 from zmr.reducers import Reducer
+from zmr.tasks.errors import users_code
+from zmr.tasks.map_input import MapInput
+from zmr.tasks.skip_records import Skipping
 
 Pair = tuple[Any, Any]
 Rows = tuple[pa.RecordBatch, bool]  # and whether the values are partials already

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from zmr.core.messages import OutputFile, Task
-from zmr.data.output import output_name
-from zmr.data.output_file import PartitionFile
-from zmr.data.output_format import OutputFormat
-from zmr.execute.errors import worker_error
-from zmr.execute.progress import TaskProgress
+from zmr.formats.output import OutputFormat
+from zmr.messages import OutputFile, Task
+from zmr.output.folder import output_name
+from zmr.output.partition_file import PartitionFile
+from zmr.tasks.errors import worker_error
+from zmr.tasks.progress import TaskProgress
 
 
 def write_and_commit(

@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import TracebackType
 
-from zmr.core.messages import FailureReason
-from zmr.data.shown import shown
+from zmr.display import shown
 from zmr.errors import Ended, YieldError
+from zmr.messages import FailureReason
 
 _MESSAGE_CHARS = 500
 _TRACEBACK_CHARS = 20_000

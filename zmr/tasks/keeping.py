@@ -1,13 +1,13 @@
-"""When an attempt makes its failure capsule (`zmr.execute.capsule`), which most never do."""
+"""When an attempt makes its failure capsule (`zmr.tasks.capsule`), which most never do."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from zmr.core.messages import FailureReason, StartJob, Task
-from zmr.execute.errors import TaskError
-from zmr.execute.progress import TaskProgress
+from zmr.messages import FailureReason, StartJob, Task
+from zmr.tasks.errors import TaskError
+from zmr.tasks.progress import TaskProgress
 
 _NOT_THE_TASKS_FAULT = (FailureReason.LOST_INPUT, FailureReason.BAD_JOB)
 
@@ -34,12 +34,12 @@ def kept_for_replay(start: StartJob, task: Task, progress: TaskProgress) -> Iter
             _make(start, task, progress)
         raise
     if is_made:
-        from zmr.execute.capsule import CapsuleMaker
+        from zmr.tasks.capsule import CapsuleMaker
 
         CapsuleMaker(start, task, progress).discard()
 
 
 def _make(start: StartJob, task: Task, progress: TaskProgress) -> None:
-    from zmr.execute.capsule import CapsuleMaker  # loads what most attempts never need
+    from zmr.tasks.capsule import CapsuleMaker  # loads what most attempts never need
 
     CapsuleMaker(start, task, progress).make()

@@ -7,10 +7,10 @@ from contextlib import contextmanager
 from operator import length_hint
 from typing import Any
 
-from zmr.core.messages import FailureReason, Split
-from zmr.data.formats import BadRecord, CountUp, InputFormat
-from zmr.execute.errors import TaskError, worker_error
-from zmr.execute.progress import TaskProgress
+from zmr.formats import BadRecord, CountUp, InputFormat
+from zmr.messages import FailureReason, Split
+from zmr.tasks.errors import TaskError, worker_error
+from zmr.tasks.progress import TaskProgress
 
 Position = tuple[Split | None, int]  # a split, and the number of a record in it
 

@@ -1,7 +1,7 @@
 """A map task: records -> map -> (combine) -> sort -> partition -> one map output file.
 
 The loop over the records is a chain of iterators that ends in the one `for` of whoever folds or
-collects the pairs (`zmr.execute.collect`). What is collected goes, as Arrow columns, into a
+collects the pairs (`zmr.tasks.collect`). What is collected goes, as Arrow columns, into a
 `SortBuffer`, which spills to the disk when it is full.
 """
 
@@ -15,24 +15,24 @@ from itertools import chain
 from time import perf_counter
 from typing import Any
 
-from zmr.core.messages import FailureReason, MapDone, OutputFile, Stats, Task
-from zmr.data.columns import PickleError
-from zmr.data.map_output import CorruptMapOutput
-from zmr.data.names import map_output_name
-from zmr.data.partition import Hash, Range
-from zmr.data.partitioning import Partition
-from zmr.data.shown import shown
-from zmr.data.sorting import SortBuffer
-from zmr.execute.collect import batches, collected, mapped, takes_batches
-from zmr.execute.combining import combiner_of
-from zmr.execute.committing import write_and_commit
-from zmr.execute.errors import TaskError, user_error, users_code, worker_error
-from zmr.execute.map_input import MapInput
-from zmr.execute.progress import TaskProgress
-from zmr.execute.reduction import Piece, lines_of, lines_of_rows
-from zmr.execute.skipping import Skipping
+from zmr.columns.values import PickleError
+from zmr.display import shown
 from zmr.job import Job, begin_task, counters_of, input_of, output_of
+from zmr.messages import FailureReason, MapDone, OutputFile, Stats, Task
+from zmr.partitioners import Hash, Range
 from zmr.reducers import Reducer
+from zmr.shuffle.map_output import CorruptMapOutput
+from zmr.shuffle.names import map_output_name
+from zmr.shuffle.partitioning import Partition
+from zmr.shuffle.sort_buffer import SortBuffer
+from zmr.tasks.collect import batches, collected, mapped, takes_batches
+from zmr.tasks.commit import write_and_commit
+from zmr.tasks.errors import TaskError, user_error, users_code, worker_error
+from zmr.tasks.map_input import MapInput
+from zmr.tasks.progress import TaskProgress
+from zmr.tasks.reduction import Piece, lines_of, lines_of_rows
+from zmr.tasks.skip_records import Skipping
+from zmr.tasks.user_combiner import combiner_of
 
 # What a task may use where the user has set no limit.
 DEFAULT_MEMORY_BYTES = 512 * 1024 * 1024

@@ -17,20 +17,20 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from zmr.core.messages import FailureReason, MapOutput, StartJob, Task
-from zmr.data.map_output import (
+from zmr.messages import FailureReason, MapOutput, StartJob, Task
+from zmr.shuffle.map_output import (
     CorruptMapOutput,
     LocalSource,
     Source,
     StoredPartition,
     open_partition,
 )
-from zmr.data.passes import Run, run_of
-from zmr.execute.errors import TaskError
-from zmr.execute.progress import TaskProgress
+from zmr.shuffle.multipass_merge import Run, run_of
+from zmr.tasks.errors import TaskError
+from zmr.tasks.progress import TaskProgress
 
 if TYPE_CHECKING:
-    from zmr.execute.fetch import Fetcher
+    from zmr.shuffle.fetch import Fetcher
 
 # What is under way to a reduce, or waits there to be read, takes this part of its memory.
 _MEMORY_SHARE = 16
@@ -128,7 +128,7 @@ class MapSources:
     def _most_ahead(self) -> int:
         if self._fetcher is None:
             return 0
-        from zmr.execute.fetch import end_bytes
+        from zmr.shuffle.fetch import end_bytes
 
         return min(_MOST_OPENED_AHEAD, self._budget_bytes // end_bytes(self._task.n_reduce))
 
@@ -145,7 +145,7 @@ class MapSources:
 
     def _remote(self, output: MapOutput) -> Source:
         if self._fetcher is None:
-            from zmr.execute.fetch import Fetcher
+            from zmr.shuffle.fetch import Fetcher
 
             self._fetcher = self._stack.enter_context(
                 Fetcher(self._budget_bytes, self._reading.patience_s, self._progress.advance_bytes)

@@ -14,20 +14,28 @@ from time import perf_counter
 
 import pyarrow as pa
 
-from zmr.core.messages import MapOutput, ReduceDone, Stats, Task
-from zmr.data import rows
-from zmr.data.keys import KeyTypeError
-from zmr.data.map_output import CorruptMapOutput, LocalSource, StoredPartition, open_partition
-from zmr.data.merge import merge, merge_opaque
-from zmr.data.passes import Run, alike, fan_in, merge_bytes, merge_in_passes, run_of, write_merged
-from zmr.execute.combining import combiner_of
-from zmr.execute.committing import write_and_commit
-from zmr.execute.errors import users_code, worker_error
-from zmr.execute.map_task import DEFAULT_MEMORY_BYTES
-from zmr.execute.progress import TaskProgress
-from zmr.execute.reduction import Piece, Reduction
-from zmr.execute.sources import DIRECT, MapSources, Reading, Stored
+from zmr.columns import rows
 from zmr.job import Job, begin_task, counters_of, output_of
+from zmr.key_types import KeyTypeError
+from zmr.messages import MapOutput, ReduceDone, Stats, Task
+from zmr.shuffle.map_output import CorruptMapOutput, LocalSource, StoredPartition, open_partition
+from zmr.shuffle.merge import merge, merge_opaque
+from zmr.shuffle.multipass_merge import (
+    Run,
+    alike,
+    fan_in,
+    merge_bytes,
+    merge_in_passes,
+    run_of,
+    write_merged,
+)
+from zmr.tasks.commit import write_and_commit
+from zmr.tasks.errors import users_code, worker_error
+from zmr.tasks.map_task import DEFAULT_MEMORY_BYTES
+from zmr.tasks.progress import TaskProgress
+from zmr.tasks.reduce_input import DIRECT, MapSources, Reading, Stored
+from zmr.tasks.reduction import Piece, Reduction
+from zmr.tasks.user_combiner import combiner_of
 
 
 def run_reduce(

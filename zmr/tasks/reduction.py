@@ -15,15 +15,16 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from zmr.data import columns, rows
-from zmr.data.alike import joined
-from zmr.data.groups import Groups, partials_of, results_of
-from zmr.data.output_format import OutputFormat
-from zmr.data.shown import shown
-from zmr.execute.errors import users_code
-from zmr.execute.progress import TaskProgress
+from zmr.columns import rows
+from zmr.columns import values as columns
+from zmr.columns.groups import Groups, partials_of, results_of
+from zmr.columns.schema import joined
+from zmr.display import shown
+from zmr.formats.output import OutputFormat
 from zmr.job import Job, output_of
 from zmr.reducers import Identity, Reducer
+from zmr.tasks.errors import users_code
+from zmr.tasks.progress import TaskProgress
 
 Pair = tuple[Any, Any]
 KeyedValues = Iterable[tuple[Any, Iterator[Any]]]

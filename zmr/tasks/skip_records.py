@@ -16,15 +16,15 @@ from typing import Any
 
 import pyarrow as pa
 
-from zmr.core.messages import FailureReason, Task
-from zmr.data.formats import BadRecord
-from zmr.data.keys import type_of_keys
-from zmr.data.names import under_way_name
-from zmr.data.skipped import COUNTER, SkippedFile
-from zmr.data.under_way import NONE, UnderWay
-from zmr.execute.errors import TaskError, user_error, worker_error
-from zmr.execute.map_input import MapInput
+from zmr.formats import BadRecord
 from zmr.job import Job
+from zmr.key_types import type_of_keys
+from zmr.messages import FailureReason, Task
+from zmr.output.skipped import COUNTER, SkippedFile
+from zmr.shuffle.names import under_way_name
+from zmr.tasks.current_record import NONE, UnderWay
+from zmr.tasks.errors import TaskError, user_error, worker_error
+from zmr.tasks.map_input import MapInput
 
 BAD = (Exception, SystemExit)  # what a record makes map raise; others are no record's fault
 

@@ -9,16 +9,17 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from zmr.data import columns, rows
-from zmr.data.alike import joined
-from zmr.data.combining import Combiner, Folding
-from zmr.data.groups import Groups
-from zmr.data.shown import shown
-from zmr.data.stable_order import Index
+from zmr.columns import rows
+from zmr.columns import values as columns
+from zmr.columns.groups import Groups
+from zmr.columns.schema import joined
+from zmr.columns.stable_order import Index
+from zmr.display import shown
 from zmr.errors import YieldError
-from zmr.execute.errors import users_code
 from zmr.job import Job
 from zmr.reducers import Reducer
+from zmr.reducers.combiner import Combiner, Folding
+from zmr.tasks.errors import users_code
 
 
 def combiner_of(job: Job) -> Combiner | None:

@@ -12,7 +12,7 @@ from typing import Any
 
 from google.protobuf.message import DecodeError
 
-from zmr.core import messages as m
+from zmr import messages as m
 from zmr.wire import published as p
 from zmr.wire import records as r
 from zmr.wire import scan, specs

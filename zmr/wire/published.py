@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from zmr.core import messages as m
+from zmr import messages as m
 from zmr.wire import zmr_pb2 as pb
 from zmr.wire.records import (
     BadFrame,

@@ -11,7 +11,7 @@ import math
 import re
 from typing import Any
 
-from zmr.core import messages as m
+from zmr import messages as m
 from zmr.wire import zmr_pb2 as pb
 
 MAX_SLOTS = 10_000

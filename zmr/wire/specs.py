@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from zmr.core import messages as m
+from zmr import messages as m
 from zmr.wire import zmr_pb2 as pb
 from zmr.wire.records import MAX_REDUCE, BadFrame, bounded, name, path, read_path, several, text
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import socket
 import struct
 
-from zmr.core.messages import Frame
+from zmr.messages import Frame
 from zmr.wire.codec import FRAME_LIMIT_BYTES, BadFrame, decode, encode
 
 _LENGTH = struct.Struct("<I")

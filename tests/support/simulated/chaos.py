@@ -8,7 +8,7 @@ from support.simulated.cluster import Cluster
 from support.simulated.network import LATENCY_S
 from support.simulated.slot import Work
 from support.simulated.worker import SimulatedWorker
-from zmr.core import messages as m
+from zmr import messages as m
 from zmr.core.master import MasterSettings
 
 FAULTS_S = 60.0

@@ -22,7 +22,7 @@ from simulation.invariants import validate
 from support.simulated.network import Network
 from support.simulated.slot import Work, file_of, records_of
 from support.simulated.worker import SimulatedWorker
-from zmr.core import messages as m
+from zmr import messages as m
 from zmr.core.actions import (
     Append,
     CompleteOutput,
@@ -39,7 +39,8 @@ from zmr.core.events import FrameReceived, JobGiven, MasterEvent, OutputComplete
 from zmr.core.journal import Record, about
 from zmr.core.master import Master, MasterSettings
 from zmr.core.states import JobState
-from zmr.wire import codec, journal
+from zmr.journal import codec as journal
+from zmr.wire import codec
 
 MANIFEST_S = 0.005  # to write it takes longer than a frame takes to arrive
 _CLIENT = b"client"

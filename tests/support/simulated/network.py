@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
-from zmr.core import messages as m
+from zmr import messages as m
 
 M = TypeVar("M", bound=m.Message)
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from zmr.core import messages as m
+from zmr import messages as m
 
 if TYPE_CHECKING:
     from support.simulated.cluster import Cluster

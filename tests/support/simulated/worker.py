@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, cast
 from simulation.invariants import validate_worker
 
 from support.simulated.slot import SimulatedSlot
-from zmr.core import messages as m
+from zmr import messages as m
 from zmr.core.actions import (
     CheckFiles,
     DiscardFiles,

@@ -12,10 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zmr.data import keybits
-from zmr.data.columns import encode
-from zmr.data.keybits import hash_rows, sort_order
-from zmr.data.partition import hash_key
+from zmr.columns import sort as keybits
+from zmr.columns.sort import hash_rows, sort_order
+from zmr.columns.values import encode
+from zmr.partitioners import hash_key
 
 # Short alphabets make ties, shared beginnings and trailing zeros likely.
 long = "a" * 1000

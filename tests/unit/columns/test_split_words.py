@@ -9,7 +9,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from zmr import split_words
-from zmr.data import words
+from zmr.columns import split_words as words
 
 EVERY_CHARACTER = [chr(i) for i in range(sys.maxunicode + 1) if not 0xD800 <= i < 0xE000]
 SPACES = [char for char in EVERY_CHARACTER if char.isspace()]

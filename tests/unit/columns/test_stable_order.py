@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zmr.data import stable_order
-from zmr.data.stable_order import stable_order_within
-from zmr.execute.processor import sorts_badly
+from zmr.columns import stable_order
+from zmr.columns.stable_order import stable_order_within
+from zmr.slots.cpu import sorts_badly
 
 # Numbers that differ in high bits, in low ones, in both, or not at all.
 _WORDS = st.lists(

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from support.simulated import Cluster, Work
 
-from zmr.core.messages import Circumstances, FailureReason, Task, TaskKind
 from zmr.core.states import JobState
+from zmr.messages import Circumstances, FailureReason, Task, TaskKind
 
 SEGFAULT = 11
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from support.simulated import Cluster, Work
 
-from zmr.core.messages import FailureReason, TaskKind
+from zmr.messages import FailureReason, TaskKind
 
 FULL = Work(takes_s=0.1, fails="No space left on device", reason=FailureReason.DISK_FULL)
 DIES = Work(takes_s=0.1, dies=11)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from support.simulated import Cluster, Work
 
-from zmr.core import messages as m
-from zmr.core.messages import TaskKind
+from zmr import messages as m
+from zmr.messages import TaskKind
 
 
 def grants(cluster: Cluster) -> list[int]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from support.simulated import Cluster, Work
 
-from zmr.core import messages as m
+from zmr import messages as m
 from zmr.core.events import JobGiven, OutputCompleted
 from zmr.core.master import MasterSettings
 from zmr.core.states import JobState

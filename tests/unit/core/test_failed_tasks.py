@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from support.simulated import Cluster, Work
 
-from zmr.core import messages as m
-from zmr.core.messages import TaskKind
+from zmr import messages as m
 from zmr.core.states import JobState
+from zmr.messages import TaskKind
 
 
 def test_a_task_that_always_fails_ends_the_job_with_its_own_words() -> None:

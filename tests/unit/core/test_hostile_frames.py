@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from support.simulated import Cluster, Work
 from support.strategies import Vocabulary, messages
 
-from zmr.core import messages as m
+from zmr import messages as m
 from zmr.core.events import FrameReceived
 from zmr.core.master import Master
 from zmr.wire import codec

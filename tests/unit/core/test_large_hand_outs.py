@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from zmr.core import messages as m
+from zmr import messages as m
 from zmr.core.actions import MasterAction, Send
 from zmr.core.events import FrameReceived, JobGiven
 from zmr.core.master import Master

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from support.simulated import Cluster
 
-from zmr.core import messages as m
+from zmr import messages as m
 
 
 def test_a_worker_that_missed_the_end_of_a_job_is_told_at_its_next_heartbeat() -> None:

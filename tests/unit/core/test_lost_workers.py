@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from support.simulated import Cluster, Work
 
-from zmr.core import messages as m
+from zmr import messages as m
 from zmr.core.master import MasterSettings
-from zmr.core.messages import TaskKind
+from zmr.messages import TaskKind
 
 
 def in_reduce(cluster: Cluster, job: str) -> None:
@@ -276,7 +276,7 @@ def test_a_cut_that_heals_costs_no_work() -> None:
 def test_of_many_workers_that_never_come_back_the_latest_are_remembered(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("zmr.core.liveness._LOST_KEPT", 3)
+    monkeypatch.setattr("zmr.core.workers._LOST_KEPT", 3)
     cluster = Cluster(workers=1)
     for _ in range(8):
         worker = cluster.add_worker()

@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 from support.simulated import Chaos, Cluster, Work
 
-from zmr.core import messages as m
+from zmr import messages as m
 from zmr.core.actions import Outcome
 from zmr.core.journal import StepBegun
-from zmr.core.messages import TaskKind
+from zmr.core.pipeline_steps import step_spec, whole_output
 from zmr.core.states import JobState
-from zmr.core.steps import step_spec, whole_output
+from zmr.messages import TaskKind
 
 OUT = "/out"
 STEPS = (m.Step("First", (("a", "1"),), 3), m.Step("Second", (), 0), m.Step("Third", (), 2))

@@ -5,7 +5,6 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zmr.core.messages import InputFile, Split
 from zmr.core.plan import (
     SHARED_TASK_BYTES,
     SHARED_TASKS,
@@ -14,6 +13,7 @@ from zmr.core.plan import (
     plan,
     splits_of,
 )
+from zmr.messages import InputFile, Split
 
 MIB = 1024 * 1024
 

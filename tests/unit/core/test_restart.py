@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 from support.simulated import Chaos, Cluster, Work, validate
 
-from zmr.core import messages as m
+from zmr import messages as m
 from zmr.core.events import JobGiven
 from zmr.core.jobs import JobRun
 from zmr.core.journal import HandedOut, JobForgotten
 from zmr.core.master import Master, MasterSettings
-from zmr.core.messages import TaskKind
 from zmr.core.states import JobState, TaskState
+from zmr.messages import TaskKind
 
 SEEDS = 30
 

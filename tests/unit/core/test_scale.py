@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Callable
 from types import FrameType
 
-from zmr.core import messages as m
+from zmr import messages as m
 from zmr.core.actions import Append, CompleteOutput, MasterAction, Send
 from zmr.core.events import FrameReceived, JobGiven, MasterEvent, OutputCompleted
 from zmr.core.journal import Record

@@ -8,10 +8,10 @@ from dataclasses import replace
 import pytest
 from support.simulated import Cluster, Work
 
-from zmr.core import messages as m
+from zmr import messages as m
 from zmr.core.events import JobGiven
-from zmr.core.messages import TaskKind
 from zmr.core.states import JobState
+from zmr.messages import TaskKind
 
 
 def test_two_workers_run_two_tasks_at_once_and_every_task_once() -> None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from support.simulated import Cluster, Work
 
-from zmr.core import messages as m
+from zmr import messages as m
 from zmr.core.master import MasterSettings
-from zmr.core.messages import TaskKind
+from zmr.messages import TaskKind
 
 MAP, REDUCE = TaskKind.MAP, TaskKind.REDUCE
 

@@ -8,7 +8,7 @@ from typing import TypeVar
 import pytest
 from support.simulated import validate_worker
 
-from zmr.core import messages as m
+from zmr import messages as m
 from zmr.core.actions import (
     DiscardFiles,
     DiscardJob,
@@ -20,8 +20,8 @@ from zmr.core.actions import (
     WorkerAction,
 )
 from zmr.core.events import FrameReceived, SlotEnded, SlotSaid, StopRequested, WorkerEvent
-from zmr.core.messages import TaskKind
 from zmr.core.worker import WorkerCore, WorkerSettings
+from zmr.messages import TaskKind
 
 A = TypeVar("A")
 M = TypeVar("M")

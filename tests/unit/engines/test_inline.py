@@ -13,9 +13,9 @@ from support import write_corpus
 from support.tasks import output_of, run_as_tasks
 
 from zmr import Count, Job, Sum, find_job, read_output, run_inline
-from zmr.core.messages import Counters
-from zmr.data.formats import INVALID_UTF8
-from zmr.data.inputs import list_inputs
+from zmr.engines.inputs import list_inputs
+from zmr.formats import INVALID_UTF8
+from zmr.messages import Counters
 
 Pairs = Iterable[tuple[Any, Any]]
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from zmr import Csv, InputError, Lines, Parquet
-from zmr.data.inputs import list_inputs
+from zmr.engines.inputs import list_inputs
 
 
 def names(base: Path, *paths: Path) -> list[str]:

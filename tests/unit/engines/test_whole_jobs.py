@@ -29,8 +29,8 @@ from zmr import (
     find_job,
     run_inline,
 )
-from zmr.data.inputs import list_inputs
-from zmr.execute import collect
+from zmr.engines.inputs import list_inputs
+from zmr.tasks import collect
 
 Pairs = Iterable[tuple[Any, Any]]
 TINY = 1  # memory in which everything is spilled, and merged two by two

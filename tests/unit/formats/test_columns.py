@@ -17,8 +17,8 @@ from pyarrow import parquet
 from support.reading import Read, cut, in_pieces, read, read_batches
 
 from zmr import BadRecord, Csv, InputFormat, JsonLines, Parquet
-from zmr.core.messages import Split
-from zmr.data.formats import INVALID_UTF8
+from zmr.formats import INVALID_UTF8
+from zmr.messages import Split
 
 BOTH = pytest.mark.parametrize("how", [read, read_batches])
 MARK = "\N{BYTE ORDER MARK}"

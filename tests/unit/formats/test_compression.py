@@ -13,8 +13,8 @@ import pytest
 from support.reading import in_pieces, read, read_batches
 
 from zmr import Csv, FixedRecords, InputFormat, JsonLines, Lines, Parquet, TextBlocks, WholeFiles
-from zmr.core.messages import Split
-from zmr.data.compression import is_compressed, open_input
+from zmr.formats.compression import is_compressed, open_input
+from zmr.messages import Split
 
 Compress = Callable[[bytes], bytes]
 CODECS: dict[str, Compress] = {

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from support.reading import cut, in_pieces, read, read_batches
 
 from zmr import BadRecord, FixedRecords, InputFormat, Lines, TextBlocks, WholeFiles
-from zmr.core.messages import Split
-from zmr.data.formats import INVALID_UTF8
+from zmr.formats import INVALID_UTF8
+from zmr.messages import Split
 
 # Lines of all lengths, all line ends, NUL, marks, cut-off and impossible UTF-8.
 PARTS = [

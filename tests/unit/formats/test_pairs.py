@@ -11,12 +11,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zmr.core.messages import Split
-from zmr.data import map_output
-from zmr.data.columns import PickleError
-from zmr.data.formats.base import BadRecord
-from zmr.data.formats.pairs import Pairs
-from zmr.data.pairs import PairsOutput
+from zmr.columns.values import PickleError
+from zmr.formats.base import BadRecord
+from zmr.formats.pairs import PairsOutput
+from zmr.formats.pairs_input import Pairs
+from zmr.messages import Split
+from zmr.shuffle import map_output
 
 SCALARS = (
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from zmr.data.text import decode_lines, encode_pairs, unescape
+from zmr.formats.text import decode_lines, encode_pairs, unescape
 
 ANY_TEXT = st.text(st.characters(codec=None) | st.sampled_from("\t\n\r␉␊␍␛\\\ud800"))
 

@@ -23,11 +23,11 @@ from hypothesis import strategies as st
 from support import CHECKOUT
 from support.strategies import records
 
+from zmr import messages as m
 from zmr.core import journal as j
-from zmr.core import messages as m
 from zmr.errors import JournalError, StateError
-from zmr.net.journal import Journal
-from zmr.wire.journal import BadRecord, decode, encode
+from zmr.journal.codec import BadRecord, decode, encode
+from zmr.journal.store import Journal
 
 KINDS = records()
 
@@ -49,7 +49,7 @@ def hand_outs(n: int, job_id: str = "job") -> list[j.Record]:
 
 def write(folder: Path, *turns: list[Any]) -> None:
     """Write these turns, and close the journal as a process does that is killed: not at all."""
-    code = "import sys, pickle, os; from zmr.net.journal import Journal\n"
+    code = "import sys, pickle, os; from zmr.journal.store import Journal\n"
     code += "journal = Journal(sys.argv[1])\n"
     code += "for turn in pickle.load(sys.stdin.buffer): journal.append(turn); journal.commit()\n"
     code += "os.kill(os.getpid(), 9)"
@@ -179,7 +179,7 @@ def test_the_file_stays_small_over_many_jobs(tmp_path: Path) -> None:
 
 def test_a_second_master_is_told(tmp_path: Path) -> None:
     journal = Journal(str(tmp_path))
-    code = f"from zmr.net.journal import Journal; Journal({str(tmp_path)!r})"
+    code = f"from zmr.journal.store import Journal; Journal({str(tmp_path)!r})"
     second = subprocess.run(
         [sys.executable, "-c", code],
         env=os.environ | {"PYTHONPATH": str(CHECKOUT)},
@@ -279,7 +279,7 @@ def test_a_record_that_means_nothing_is_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr("zmr.net.journal.encode", lambda record: b"\x07")
+        patch.setattr("zmr.journal.store.encode", lambda record: b"\x07")
         journal = Journal(str(tmp_path))
         journal.append(hand_outs(1))
         journal.commit()

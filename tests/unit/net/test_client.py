@@ -10,11 +10,11 @@ import pytest
 import zmq
 from support import terminate
 
-from zmr.core import messages as m
+from zmr import messages as m
 from zmr.errors import MasterLost, ZmrError
-from zmr.net.address import parse
 from zmr.net.client import Client
 from zmr.wire import codec
+from zmr.wire.address import parse
 
 EPOCH = 7
 WAIT_S = 10.0

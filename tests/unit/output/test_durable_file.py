@@ -10,7 +10,7 @@ from random import Random
 
 import pytest
 
-from zmr.data.durable_file import CHUNK_BYTES, DurableFile
+from zmr.output.durable_file import CHUNK_BYTES, DurableFile
 
 SIZES = [0, 1, CHUNK_BYTES - 1, CHUNK_BYTES, CHUNK_BYTES + 1, 3 * CHUNK_BYTES + 4097]
 
@@ -66,7 +66,7 @@ def test_what_a_file_system_refuses_half_way_is_written_once(
         return written(descriptor, data[:12_288] if calls == 1 else data)
 
     written = os.write
-    monkeypatch.setattr("zmr.data.durable_file.os.write", write)
+    monkeypatch.setattr("zmr.output.durable_file.os.write", write)
     data = Random(1).randbytes(2 * CHUNK_BYTES + 5)
     file = DurableFile(str(tmp_path / "file"))
     file.write(data)

@@ -11,9 +11,9 @@ import pytest
 
 import zmr
 from zmr import OutputError
-from zmr.core.messages import OutputFile, Stats
-from zmr.core.steps import temporary_folder
-from zmr.data.output import (
+from zmr.core.pipeline_steps import temporary_folder
+from zmr.messages import OutputFile, Stats
+from zmr.output.folder import (
     claim_output,
     clean_temporary,
     hold_claim,
@@ -22,7 +22,7 @@ from zmr.data.output import (
     success_manifest,
     write_success,
 )
-from zmr.data.output_file import PartitionFile
+from zmr.output.partition_file import PartitionFile
 
 
 def start_file(folder: Path, data: bytes, attempt: int) -> PartitionFile:

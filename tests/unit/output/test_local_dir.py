@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from zmr.errors import OutputError
-from zmr.net.folders import LocalFolder
+from zmr.output.local_dir import LocalFolder
 
 
 def test_workers_that_start_at_once_get_a_folder_each(tmp_path: Path) -> None:

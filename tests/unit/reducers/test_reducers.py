@@ -15,9 +15,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from zmr import Collect, Count, Distinct, First, Max, Mean, Min, Reducer, Sum, Top
-from zmr.data import rows
-from zmr.data.alike import joined
-from zmr.data.groups import group, partials_of, results_of
+from zmr.columns import rows
+from zmr.columns.groups import group, partials_of, results_of
+from zmr.columns.schema import joined
 
 Tasks = list[list[tuple[str, Any]]]  # what each map task puts out: keys with their values
 

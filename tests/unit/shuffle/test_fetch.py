@@ -18,16 +18,16 @@ from support.shuffling import JOB_ID, Answer, output_path, relayed, served, writ
 from support.tasks import granted
 
 from zmr import Job
-from zmr.core.messages import FailureReason, MapOutput, ReduceDone, Task, TaskKind
-from zmr.data.map_output import CorruptMapOutput, open_partition
-from zmr.execute.errors import TaskError
-from zmr.execute.fetch import Fetcher, RemoteSource
-from zmr.execute.progress import TaskProgress
-from zmr.execute.reduce_task import run_reduce
-from zmr.execute.sources import DIRECT, Reading
-from zmr.net.address import Address
-from zmr.net.shuffle import ShuffleServer
-from zmr.wire.fetching import MAX_UNDER_WAY
+from zmr.messages import FailureReason, MapOutput, ReduceDone, Task, TaskKind
+from zmr.shuffle.fetch import Fetcher, RemoteSource
+from zmr.shuffle.map_output import CorruptMapOutput, open_partition
+from zmr.shuffle.protocol import MAX_UNDER_WAY
+from zmr.shuffle.server import ShuffleServer
+from zmr.tasks.errors import TaskError
+from zmr.tasks.progress import TaskProgress
+from zmr.tasks.reduce_input import DIRECT, Reading
+from zmr.tasks.reduce_task import run_reduce
+from zmr.wire.address import Address
 
 # A small budget: pieces of 64 KiB, so that there are several.
 BUDGET_BYTES = 256 * 1024

@@ -10,10 +10,10 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from zmr.data import rows
-from zmr.data.gather import Gather
-from zmr.data.groups import Groups
-from zmr.data.hot_keys import HotKeys
+from zmr.columns import rows
+from zmr.columns.groups import Groups
+from zmr.columns.take import Gather
+from zmr.shuffle.hot_keys import HotKeys
 
 KEYS: dict[str, Any] = {
     "str": lambda i: f"word-{i}",

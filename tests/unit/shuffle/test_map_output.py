@@ -15,9 +15,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.map_outputs import Rows, lists_of, read_map_output, read_partition, write_map_output
 
-from zmr.data import columns, rows
-from zmr.data.columns import PickleError
-from zmr.data.map_output import (
+from zmr.columns import rows
+from zmr.columns import values as columns
+from zmr.columns.values import PickleError
+from zmr.shuffle.map_output import (
     BLOCK_BYTES,
     CorruptMapOutput,
     LocalSource,

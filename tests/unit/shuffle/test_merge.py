@@ -11,11 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.map_outputs import lists_of
 
-from zmr.data import rows
-from zmr.data.alike import common_schema, with_schema
-from zmr.data.groups import Groups
-from zmr.data.merge import merge, merge_opaque
-from zmr.data.passes import merge_in_passes
+from zmr.columns import rows
+from zmr.columns.groups import Groups
+from zmr.columns.schema import common_schema, with_schema
+from zmr.shuffle.merge import merge, merge_opaque
+from zmr.shuffle.multipass_merge import merge_in_passes
 
 Pairs = list[tuple[Any, Any]]
 

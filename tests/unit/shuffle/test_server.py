@@ -13,10 +13,10 @@ from support.process import WAIT_S
 from support.shuffling import JOB_ID, output_path, served
 
 from zmr.errors import AddressError
-from zmr.net.address import Address
-from zmr.net.shuffle import ShuffleServer, interface_towards
+from zmr.shuffle.protocol import FetchReply, FetchRequest, decode_reply, encode_request
+from zmr.shuffle.server import ShuffleServer, interface_towards
 from zmr.wire import zmr_pb2 as pb
-from zmr.wire.fetching import FetchReply, FetchRequest, decode_reply, encode_request
+from zmr.wire.address import Address
 
 Context = zmq.Context[zmq.Socket[bytes]]
 CONTENT = bytes(range(256)) * 1024  # 256 KiB

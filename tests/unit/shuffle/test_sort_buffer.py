@@ -17,12 +17,12 @@ from hypothesis import strategies as st
 from support.map_outputs import Rows, read_map_output
 
 from zmr import Collect, Count, Hash, Max, Reducer, Sum
-from zmr.data import rows
-from zmr.data.combining import Folding
-from zmr.data.keys import KeyTypeError
-from zmr.data.map_output import CorruptMapOutput
-from zmr.data.partition import hash_key
-from zmr.data.sorting import SortBuffer
+from zmr.columns import rows
+from zmr.key_types import KeyTypeError
+from zmr.partitioners import hash_key
+from zmr.reducers.combiner import Folding
+from zmr.shuffle.map_output import CorruptMapOutput
+from zmr.shuffle.sort_buffer import SortBuffer
 
 Pairs = list[tuple[Any, Any]]
 Partition = Callable[[Any, int], int]

@@ -12,8 +12,8 @@ from support.process import WAIT_S
 
 from zmr.core.actions import CheckFiles
 from zmr.core.events import FilesChecked
-from zmr.net.checker import OutputChecker
 from zmr.net.reactor import Reactor
+from zmr.shuffle.verifier import OutputChecker
 
 KEYS = [f"key {number:05}" for number in range(3000)]
 

@@ -28,12 +28,12 @@ from zmr import (
     Top,
     run_inline,
 )
-from zmr.core.messages import FailureReason, Split, Task, TaskKind
-from zmr.data.inputs import list_inputs
+from zmr.engines.inputs import list_inputs
 from zmr.engines.sampling import sample_bounds
-from zmr.execute.errors import TaskError
-from zmr.execute.map_task import run_map
-from zmr.execute.progress import TaskProgress
+from zmr.messages import FailureReason, Split, Task, TaskKind
+from zmr.tasks.errors import TaskError
+from zmr.tasks.map_task import run_map
+from zmr.tasks.progress import TaskProgress
 
 Give = Callable[[pa.Array], Any]
 

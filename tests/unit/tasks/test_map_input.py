@@ -9,10 +9,10 @@ import pytest
 from support.reading import in_pieces
 
 from zmr import Csv, FixedRecords, InputFormat, JsonLines, Lines, Parquet, TextBlocks, WholeFiles
-from zmr.core.messages import FailureReason, Split
-from zmr.execute.errors import TaskError
-from zmr.execute.map_input import MapInput
-from zmr.execute.progress import TaskProgress
+from zmr.messages import FailureReason, Split
+from zmr.tasks.errors import TaskError
+from zmr.tasks.map_input import MapInput
+from zmr.tasks.progress import TaskProgress
 
 
 def map_input(input_format: InputFormat, *splits: Split) -> tuple[MapInput, TaskProgress]:

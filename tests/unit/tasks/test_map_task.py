@@ -11,10 +11,10 @@ from support.map_outputs import Rows, read_map_output
 from support.tasks import granted
 
 from zmr import Job, Sum, WholeFiles
-from zmr.core.messages import FailureReason, MapDone, Split, Task, TaskKind
-from zmr.execute.errors import TaskError
-from zmr.execute.map_task import run_map
-from zmr.execute.progress import TaskProgress
+from zmr.messages import FailureReason, MapDone, Split, Task, TaskKind
+from zmr.tasks.errors import TaskError
+from zmr.tasks.map_task import run_map
+from zmr.tasks.progress import TaskProgress
 
 Pairs = Iterable[tuple[Any, Any]]
 

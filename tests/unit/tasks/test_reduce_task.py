@@ -11,10 +11,10 @@ from support.map_outputs import write_map_output
 from support.tasks import granted
 
 from zmr import Count, Job, Sum
-from zmr.core.messages import FailureReason, MapOutput, ReduceDone, Task, TaskKind
-from zmr.execute.errors import TaskError
-from zmr.execute.progress import TaskProgress
-from zmr.execute.reduce_task import run_reduce
+from zmr.messages import FailureReason, MapOutput, ReduceDone, Task, TaskKind
+from zmr.tasks.errors import TaskError
+from zmr.tasks.progress import TaskProgress
+from zmr.tasks.reduce_task import run_reduce
 
 Pairs = Iterable[tuple[Any, Any]]
 Run = dict[Any, list[Any]]  # what one map put out for each key, in the order of keys

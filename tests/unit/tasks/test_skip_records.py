@@ -15,18 +15,18 @@ import pytest
 from support.tasks import granted, output_of
 
 from zmr import Count, Job, JsonLines, run_inline
-from zmr.core.messages import FailureReason, MapDone, MapOutput, Split, Task, TaskKind
-from zmr.core.steps import temporary_folder
-from zmr.data.inputs import list_inputs
-from zmr.data.skipped import keep_skipped, read_skipped
-from zmr.data.under_way import UnderWay, read_under_way
+from zmr.core.pipeline_steps import temporary_folder
+from zmr.engines.inputs import list_inputs
 from zmr.engines.sampling import sample_bounds
 from zmr.errors import JobError
-from zmr.execute.capsule import copy_input
-from zmr.execute.errors import TaskError
-from zmr.execute.map_task import run_map
-from zmr.execute.progress import TaskProgress
-from zmr.execute.reduce_task import run_reduce
+from zmr.messages import FailureReason, MapDone, MapOutput, Split, Task, TaskKind
+from zmr.output.skipped import keep_skipped, read_skipped
+from zmr.tasks.capsule import copy_input
+from zmr.tasks.current_record import UnderWay, read_under_way
+from zmr.tasks.errors import TaskError
+from zmr.tasks.map_task import run_map
+from zmr.tasks.progress import TaskProgress
+from zmr.tasks.reduce_task import run_reduce
 
 LINES = [f"word{i} common" for i in range(3000)]
 BAD = (0, 7, 8, 1500, 2999)

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.strategies import U64, messages, published
 
-from zmr.core import messages as m
+from zmr import messages as m
 from zmr.wire import codec
 from zmr.wire import zmr_pb2 as pb
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zmr.core import messages as m
+from zmr import messages as m
 from zmr.wire import codec, scan
 
 LIMIT = codec.FRAME_LIMIT_MESSAGES

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zmr.core.messages import Frame, Leave, Progress
+from zmr.messages import Frame, Leave, Progress
 from zmr.wire.codec import BadFrame
 from zmr.wire.stream import FrameReader, FrameWriter, pack
 
