@@ -1,9 +1,8 @@
-"""What master, workers and clients say to each other, as plain values.
+"""The values that all rooms speak of: what master, workers, clients and slots send each other.
 
-These classes mirror `proto/zmr.proto`, where every field is explained; `zmr.wire.codec` turns one
-into the other. They are values: frozen, comparable, and free of any knowledge of sockets, so the
-cores can be driven by a test, by the simulator, or by a real network without noticing. Those that
-each task makes several of are named tuples, which are made in less time.
+They mirror `proto/zmr.proto`, where every field is explained; `zmr.wire.codec` turns one into the
+other. They are frozen and comparable, and know no sockets. Those that each task makes several of
+are named tuples, which are made in less time.
 """
 
 from __future__ import annotations
@@ -439,17 +438,30 @@ class StartJob:
     no_direct_read: bool = False  # fetch map outputs of this host, too, from its workers
 
 
+@dataclass(frozen=True, slots=True)
+class SlotSaid:
+    """Messages from a slot process of this worker, in their order."""
+
+    slot: int
+    messages: tuple[FromSlot, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SlotEnded:
+    """A slot process is gone, whatever the cause. Either `exit_status` or `signal` is set."""
+
+    slot: int
+    exit_status: int | None
+    signal: int | None
+    peak_bytes: int  # its largest resident set
+    over_memory: bool  # it was killed for outgrowing its memory
+    record: int = -1  # the number of the record that its map was at; -1: not known
+
+
 FromWorker = (
-    Register
-    | GetTask
-    | Heartbeat
-    | MapDone
-    | ReduceDone
-    | TaskFailed
-    | CommitRequest
-    | OutputsChecked
-    | Leave
-)
+    Register | GetTask | Heartbeat | MapDone | ReduceDone | TaskFailed | CommitRequest
+    | OutputsChecked | Leave
+)  # fmt: skip
 FromClient = Submit | CancelJob | GetSnapshot
 FromMaster = (
     Registered

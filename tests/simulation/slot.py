@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from zmr import messages as m
-from zmr.core.events import SlotEnded, SlotSaid
+from zmr.messages import SlotEnded, SlotSaid
 
 from .disk import DiskFull
 from .oracle import Pairs, map_counters, reduced

@@ -18,8 +18,9 @@ from zmr.core.actions import (
     StartSlot,
     WorkerAction,
 )
-from zmr.core.events import FilesChecked, FrameReceived, SlotEnded, StopRequested
+from zmr.core.events import FilesChecked, FrameReceived, StopRequested
 from zmr.core.worker import WorkerCore, WorkerSettings
+from zmr.messages import SlotEnded
 from zmr.wire import codec
 
 from .disk import Disk

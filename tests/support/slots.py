@@ -8,8 +8,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from zmr.core.events import SlotEnded, SlotSaid
-from zmr.messages import FromSlot, JobSpec, Split, StartJob, Task, TaskKind
+from zmr.messages import FromSlot, JobSpec, SlotEnded, SlotSaid, Split, StartJob, Task, TaskKind
 from zmr.net.reactor import Reactor
 from zmr.slots.pool import SlotPool
 

@@ -11,13 +11,14 @@ import time
 from typing import TYPE_CHECKING, Self
 
 from zmr.cli.streams import tell
-from zmr.core.actions import Outcome, StepDone
+from zmr.core.actions import Outcome
 from zmr.core.pipeline_steps import told
 from zmr.core.states import JobState
 from zmr.errors import JobFailed, NotEnoughWorkers, RecordsSkipped
 from zmr.messages import JobStatus
 from zmr.output.folder import SKIPPED, capsules
 from zmr.output.skipped import read_skipped
+from zmr.steps import StepDone
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID

@@ -15,11 +15,12 @@ from zmr.cli.base import Command
 from zmr.cli.options import job_settings, n_reduce, option, slot_options, verbosity
 from zmr.cli.report import exit_status, reporter, sum_up, tell_failure, tell_skipped
 from zmr.cli.streams import set_up_logging, tell, to_stdout
-from zmr.core.actions import Outcome, Totals
+from zmr.core.actions import Outcome
 from zmr.core.states import JobState
 from zmr.engines.options import JobOptions, JobSettings, SlotOptions
 from zmr.engines.prepare import Prepared, prepare
 from zmr.errors import JobFailed, ZmrError
+from zmr.steps import Totals
 
 _COMMONEST = "sort -t \"$(printf '\\t')\" -k2,2nr | head"
 

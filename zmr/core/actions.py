@@ -21,6 +21,7 @@ from zmr.messages import (
     ToSlot,
     WorkerStatus,
 )
+from zmr.steps import NO_TOTALS, StepDone, Totals
 
 
 class Level(IntEnum):
@@ -75,27 +76,6 @@ class SendSnapshot:
 
 
 @dataclass(frozen=True, slots=True)
-class Totals:
-    """What all tasks of a job did, each counted once."""
-
-    records_in: int = 0
-    bytes_in: int = 0
-    records_out: int = 0
-    bytes_out: int = 0
-    map_s: float = 0.0  # from the first hand-out to the last completion of the phase
-    reduce_s: float = 0.0
-
-
-@dataclass(frozen=True, slots=True)
-class StepDone:
-    """What a step of a pipeline has done."""
-
-    name: str
-    counters: Counters
-    totals: Totals
-
-
-@dataclass(frozen=True, slots=True)
 class Outcome:
     """How a job ended. Of a pipeline, counters and totals are those of all steps together."""
 
@@ -105,7 +85,7 @@ class Outcome:
     traceback: str = ""
     files: tuple[OutputFile, ...] = ()
     counters: Counters = ()
-    totals: Totals = Totals()
+    totals: Totals = NO_TOTALS
     out_of_workers: bool = False
     steps: tuple[StepDone, ...] = ()  # of a pipeline: those that were begun
     failed_task: str = ""  # by which it failed: "map-17"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from zmr.messages import Frame, FromSlot, Submit
+from zmr.messages import Frame, SlotEnded, SlotSaid, Submit
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,26 +40,6 @@ class OutputCompleted:
 
     job_id: str
     error: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class SlotSaid:
-    """Messages from a slot process of this worker, in their order."""
-
-    slot: int
-    messages: tuple[FromSlot, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class SlotEnded:
-    """A slot process is gone, whatever the cause. Either `exit_status` or `signal` is set."""
-
-    slot: int
-    exit_status: int | None
-    signal: int | None
-    peak_bytes: int  # its largest resident set
-    over_memory: bool  # it was killed for outgrowing its memory
-    record: int = -1  # the number of the record that its map was at; -1: not known
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import replace
 
-from zmr.core.actions import Outcome, StepDone, Totals
+from zmr.core.actions import Outcome
 from zmr.core.journal import JobClosed
 from zmr.core.pipeline_steps import inputs_of_next, step_spec, told
 from zmr.core.plan import SPLIT_BYTES, Pieces, plan, splits_of
@@ -26,6 +26,7 @@ from zmr.messages import (
     Task,
     TaskKind,
 )
+from zmr.steps import StepDone, Totals
 
 
 class JobRun:

@@ -10,17 +10,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from zmr.messages import InputFile, JobSpec, OutputFile
-
-
-def temporary_folder(folder: str, job_id: str) -> str:
-    """Where a job keeps, within its output folder, what is not committed yet."""
-    return f"{folder.rstrip('/')}/.zmr-{job_id}"
-
-
-def whole_output(folder: str) -> str:
-    """The output folder of the whole, for that of any step."""
-    above, mark, rest = folder.rpartition("/.zmr-")
-    return above if mark and rest.count("/") == 1 else folder
+from zmr.steps import temporary_folder
 
 
 def step_spec(spec: JobSpec, number: int) -> JobSpec:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from zmr.core.events import SlotEnded
 from zmr.core.humanize import megabytes
-from zmr.messages import Circumstances, FailureReason
+from zmr.messages import Circumstances, FailureReason, SlotEnded
 
 # The numbers are the same on Linux and macOS. The standard module that names them is not for the
 # core: it can send signals.

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from zmr.core.actions import StepDone, Totals
 from zmr.messages import Counters
+from zmr.steps import StepDone, Totals
 
 
 def counters_of_all(steps: Sequence[StepDone]) -> Counters:

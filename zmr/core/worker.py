@@ -26,17 +26,11 @@ from zmr.core.actions import (
     StartSlot,
     WorkerAction,
 )
-from zmr.core.events import (
-    FilesChecked,
-    FrameReceived,
-    SlotEnded,
-    SlotSaid,
-    StopRequested,
-    WorkerEvent,
-)
+from zmr.core.events import FilesChecked, FrameReceived, StopRequested, WorkerEvent
 from zmr.core.humanize import counted
 from zmr.core.slot_exit import slot_death
 from zmr.core.slots import Slot, SlotState, SlotTable
+from zmr.messages import SlotEnded, SlotSaid
 
 # Quick tasks are asked for in advance: about so much work for a slot, and at most so many.
 _RESERVE_S = 0.1

@@ -14,7 +14,6 @@ from dataclasses import dataclass, field
 from time import perf_counter
 from typing import Any
 
-from zmr.core.actions import StepDone, Totals
 from zmr.core.totals import counters_of_all, totals_of_all
 from zmr.engines.inline_skipping import Skipping
 from zmr.formats.text import not_a_pair
@@ -26,6 +25,7 @@ from zmr.output.partition_file import describe
 from zmr.partitioners import choose
 from zmr.pipeline import Pipeline, refuse_skipping
 from zmr.reducers import Identity, Reducer
+from zmr.steps import StepDone, Totals
 
 Pair = tuple[Any, Any]
 

@@ -26,9 +26,10 @@ from zmr.core.actions import (
     StartSlot,
     WorkerAction,
 )
-from zmr.core.events import FrameReceived, SlotEnded, StopRequested, WorkerEvent
+from zmr.core.events import FrameReceived, StopRequested, WorkerEvent
 from zmr.core.worker import WorkerCore, WorkerSettings
 from zmr.errors import MasterLost
+from zmr.messages import SlotEnded
 from zmr.net.reactor import Reactor
 from zmr.net.uplink import Uplink
 from zmr.output.local_dir import LocalFolder

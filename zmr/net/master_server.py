@@ -29,7 +29,6 @@ from zmr.core.actions import (
     Quit,
     Send,
     SendSnapshot,
-    StepDone,
 )
 from zmr.core.events import FrameReceived, MasterEvent, OutputCompleted, StopRequested
 from zmr.core.master import Master, MasterSettings
@@ -48,6 +47,7 @@ from zmr.output.folder import (
     write_success,
 )
 from zmr.output.skipped import keep_skipped
+from zmr.steps import StepDone
 from zmr.wire import codec
 
 if TYPE_CHECKING:

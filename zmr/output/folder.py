@@ -19,13 +19,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from zmr.core.pipeline_steps import temporary_folder
 from zmr.errors import OutputError
 from zmr.messages import Counters, OutputFile, Stats
 from zmr.output.locks import is_locked, lock
+from zmr.steps import temporary_folder
 
 if TYPE_CHECKING:
-    from zmr.core.actions import StepDone
+    from zmr.steps import StepDone
 
 SUCCESS = "_SUCCESS"
 SKIPPED = "_skipped"

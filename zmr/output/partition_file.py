@@ -13,10 +13,10 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from zmr.checksum import crc32
-from zmr.core.pipeline_steps import temporary_folder, whole_output
 from zmr.messages import OutputFile
 from zmr.output.durable_file import DurableFile
 from zmr.output.folder import SUCCESS, sync_folder
+from zmr.steps import temporary_folder, whole_output
 
 _NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EXDEV}
 

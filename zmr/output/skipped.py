@@ -12,8 +12,8 @@ from collections.abc import Iterable
 from contextlib import suppress
 from typing import Any, TextIO
 
-from zmr.core.pipeline_steps import temporary_folder
 from zmr.output.folder import SKIPPED
+from zmr.steps import temporary_folder
 
 COUNTER = "records skipped"
 

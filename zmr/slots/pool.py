@@ -15,9 +15,8 @@ import signal
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 
-from zmr.core.events import SlotEnded, SlotSaid
 from zmr.errors import ZmrError
-from zmr.messages import FromSlot, StartJob, ToSlot
+from zmr.messages import FromSlot, SlotEnded, SlotSaid, StartJob, ToSlot
 from zmr.slots.channel import Channel, Watcher
 from zmr.slots.launch import ForkServer, launch
 from zmr.slots.packets import Op, Packet, pack, unpack

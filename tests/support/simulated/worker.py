@@ -21,15 +21,9 @@ from zmr.core.actions import (
     StartSlot,
     WorkerAction,
 )
-from zmr.core.events import (
-    FilesChecked,
-    FrameReceived,
-    SlotEnded,
-    SlotSaid,
-    StopRequested,
-    WorkerEvent,
-)
+from zmr.core.events import FilesChecked, FrameReceived, StopRequested, WorkerEvent
 from zmr.core.worker import WorkerCore, WorkerSettings
+from zmr.messages import SlotEnded, SlotSaid
 from zmr.wire import codec
 
 if TYPE_CHECKING:

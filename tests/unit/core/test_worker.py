@@ -19,9 +19,9 @@ from zmr.core.actions import (
     StartSlot,
     WorkerAction,
 )
-from zmr.core.events import FrameReceived, SlotEnded, SlotSaid, StopRequested, WorkerEvent
+from zmr.core.events import FrameReceived, StopRequested, WorkerEvent
 from zmr.core.worker import WorkerCore, WorkerSettings
-from zmr.messages import TaskKind
+from zmr.messages import SlotEnded, SlotSaid, TaskKind
 
 A = TypeVar("A")
 M = TypeVar("M")

@@ -11,7 +11,6 @@ import pytest
 
 import zmr
 from zmr import OutputError
-from zmr.core.pipeline_steps import temporary_folder
 from zmr.messages import OutputFile, Stats
 from zmr.output.folder import (
     claim_output,
@@ -23,6 +22,7 @@ from zmr.output.folder import (
     write_success,
 )
 from zmr.output.partition_file import PartitionFile
+from zmr.steps import temporary_folder
 
 
 def start_file(folder: Path, data: bytes, attempt: int) -> PartitionFile:

@@ -15,12 +15,12 @@ import pytest
 from support.tasks import granted, output_of
 
 from zmr import Count, Job, JsonLines, run_inline
-from zmr.core.pipeline_steps import temporary_folder
 from zmr.engines.inputs import list_inputs
 from zmr.engines.sampling import sample_bounds
 from zmr.errors import JobError
 from zmr.messages import FailureReason, MapDone, MapOutput, Split, Task, TaskKind
 from zmr.output.skipped import keep_skipped, read_skipped
+from zmr.steps import temporary_folder
 from zmr.tasks.capsule import copy_input
 from zmr.tasks.current_record import UnderWay, read_under_way
 from zmr.tasks.errors import TaskError
