@@ -3,20 +3,24 @@
 A compressed file can't be entered in the middle, so it is one task; its bytes are decompressed as
 they are read, in bounded memory. Members that were written one after the other (`cat a.gz b.gz`)
 are read one after the other. What is damaged or cut off is an error, never a shorter answer.
+
+There is a stream class for each kind of compression; they load their libraries when first used.
 """
 
 from __future__ import annotations
 
+import io
 import os
+from errno import EIO
 from sys import maxsize
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
-_KINDS = {".gz": "gzip", ".bz2": "bzip2", ".xz": "xz", ".zst": "zstd", ".lz4": "lz4"}
+_PIECE_BYTES = 1 << 18
 
 
 def is_compressed(path: str) -> bool:
     """Whether the name says so: .gz, .bz2, .xz, .zst, .lz4."""
-    return _kind(path) is not None
+    return _stream_class(path) is not None
 
 
 def open_input(path: str) -> BinaryIO:
@@ -24,14 +28,10 @@ def open_input(path: str) -> BinaryIO:
 
     Raises OSError, now or while it is read, with `path` as its `filename`.
     """
-    kind = _kind(path)
-    if kind is None:
+    stream = _stream_class(path)
+    if stream is None:
         return open(path, "rb")
-    from io import BufferedReader, FileIO
-
-    from zmr.formats.decompress import KINDS, PIECE_BYTES
-
-    return BufferedReader(KINDS[kind](FileIO(path)), PIECE_BYTES)
+    return io.BufferedReader(stream(io.FileIO(path)), _PIECE_BYTES)
 
 
 def expected_size(file: BinaryIO) -> int:
@@ -42,5 +42,149 @@ def expected_size(file: BinaryIO) -> int:
         return maxsize
 
 
-def _kind(path: str) -> str | None:
-    return _KINDS.get(os.path.splitext(path)[1].lower())
+def _stream_class(path: str) -> type[_DecompressedStream] | None:
+    return _STREAMS.get(os.path.splitext(path)[1].lower())
+
+
+class _DecompressedStream(io.RawIOBase):
+    """The decompressed content of a file, which it closes. Subclasses define `readinto`."""
+
+    kind = ""
+
+    def __init__(self, file: io.FileIO) -> None:
+        self._file = file
+
+    def close(self) -> None:
+        self._file.close()
+        super().close()
+
+    def readable(self) -> bool:
+        return True
+
+    def _damaged(self, reason: object) -> OSError:
+        text = f"the {self.kind} data is damaged or cut off ({reason})"
+        return OSError(EIO, text, self._file.name)
+
+
+class _MemberStream(_DecompressedStream):
+    """Members one after the other, each with a decompressor object of its own."""
+
+    def __init__(self, file: io.FileIO) -> None:
+        super().__init__(file)
+        self._compressed = b""
+        self._member: Any = None
+        self._is_first = True
+
+    def readinto(self, target: Any) -> int:
+        view = memoryview(target).cast("B")
+        while self._member is not None or self._begin_member():
+            piece = self._decompress(len(view))
+            if piece:
+                view[: len(piece)] = piece
+                return len(piece)
+            if self._member is not None and not self._compressed and not self._refill():
+                raise self._damaged("it ends too early")
+        return 0
+
+    def _begin_member(self) -> bool:
+        """Whether there is one more member. Zeros between them are padding."""
+        while True:
+            if not self._is_first:
+                self._compressed = self._compressed.lstrip(b"\0")
+            if self._compressed or not self._refill():
+                break
+        self._is_first = False
+        self._member = self._decompressor() if self._compressed else None
+        return self._member is not None
+
+    def _decompress(self, size_bytes: int) -> bytes:
+        member = self._member
+        try:
+            piece: bytes = member.decompress(self._compressed, size_bytes)
+        except MemoryError:
+            raise
+        except Exception as error:  # each module has its own
+            raise self._damaged(error) from error
+        if member.eof:
+            self._compressed, self._member = member.unused_data, None
+        else:  # what is left of it zlib hands back, and the others keep
+            self._compressed = getattr(member, "unconsumed_tail", b"")
+        return piece
+
+    def _refill(self) -> bool:
+        if not self._compressed:
+            self._compressed = self._file.read(_PIECE_BYTES)
+        return bool(self._compressed)
+
+    def _decompressor(self) -> Any:
+        raise NotImplementedError
+
+
+class _Gzip(_MemberStream):
+    kind = "gzip"
+
+    def _decompressor(self) -> Any:
+        import zlib
+
+        return zlib.decompressobj(wbits=16 + zlib.MAX_WBITS)
+
+
+class _Bzip2(_MemberStream):
+    kind = "bzip2"
+
+    def _decompressor(self) -> Any:
+        import bz2
+
+        return bz2.BZ2Decompressor()
+
+
+class _Xz(_MemberStream):
+    kind = "xz"
+
+    def _decompressor(self) -> Any:
+        import lzma
+
+        return lzma.LZMADecompressor(lzma.FORMAT_XZ)
+
+
+class _ArrowStream(_DecompressedStream):
+    """What Arrow has a streaming codec for."""
+
+    codec = ""
+
+    def __init__(self, file: io.FileIO) -> None:
+        super().__init__(file)
+        import pyarrow as pa
+
+        self._stream = pa.CompressedInputStream(pa.PythonFile(self._file, "r"), self.codec)
+        self._broken: type[Exception] = pa.ArrowException
+
+    def readinto(self, target: Any) -> int:
+        try:
+            n: int = self._stream.readinto(target)
+        except OSError as error:
+            if error.errno is None:
+                raise self._damaged(error) from error
+            raise
+        except MemoryError:
+            raise
+        except self._broken as error:
+            raise self._damaged(error) from error
+        return n
+
+
+class _Zstandard(_ArrowStream):
+    kind, codec = "zstd", "zstd"
+
+
+class _Lz4(_ArrowStream):
+    kind, codec = "lz4", "lz4"  # the frame format, which the lz4 command writes
+
+
+_STREAMS: dict[str, type[_DecompressedStream]] = {
+    ".gz": _Gzip,
+    ".bz2": _Bzip2,
+    ".xz": _Xz,
+    ".zst": _Zstandard,
+    ".lz4": _Lz4,
+}
