@@ -4,15 +4,21 @@ import bz2
 import gzip
 import lzma
 import random
+import sys
 import tracemalloc
-from collections.abc import Callable
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import pyarrow as pa
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from support.reading import in_pieces, read, read_batches
 
 from zmr import Csv, FixedRecords, InputFormat, JsonLines, Lines, Parquet, TextBlocks, WholeFiles
+from zmr.formats import compression
 from zmr.formats.compression import is_compressed, open_input
 from zmr.messages import Split
 
@@ -24,7 +30,7 @@ CODECS: dict[str, Compress] = {
     ".zst": lambda data: pa.compress(data, codec="zstd", asbytes=True),
     ".lz4": lambda data: pa.compress(data, codec="lz4", asbytes=True),
 }
-EVERY_CODEC = pytest.mark.parametrize("suffix", CODECS)
+GZIP_LIBRARIES = [".gz by isal", ".gz by zlib"]
 NOISE = random.Random(1).randbytes(100_000)
 # What the command line tools of zstd and lz4 make of b"abc\n": frames with a checksum.
 WITH_CHECKSUM = {
@@ -33,12 +39,33 @@ WITH_CHECKSUM = {
 }
 
 
+@pytest.fixture(params=[*GZIP_LIBRARIES, *(suffix for suffix in CODECS if suffix != ".gz")])
+def suffix(request: pytest.FixtureRequest) -> Iterator[str]:
+    """Give the suffix of a kind of compression, with each library that may read it."""
+    found, _, library = request.param.partition(" by ")
+    with gzip_read_by(library) if library else nullcontext():
+        yield found
+
+
+@contextmanager
+def gzip_read_by(library: str) -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        if library == "zlib":
+            patch.setitem(sys.modules, "isal", None)
+        compression._gzip_decompressor.cache_clear()
+        try:
+            made = type(compression._gzip_decompressor()()).__name__
+            assert made == {"isal": "IgzipDecompressor", "zlib": "Decompress"}[library]
+            yield
+        finally:
+            compression._gzip_decompressor.cache_clear()
+
+
 def content(path: Path) -> bytes:
     with open_input(str(path)) as file:
         return file.read()
 
 
-@EVERY_CODEC
 @pytest.mark.parametrize(
     ("input_format", "text"),
     [
@@ -70,7 +97,6 @@ def test_every_format_reads_compressed_files_as_if_they_were_not(
     )
 
 
-@EVERY_CODEC
 def test_a_compressed_file_is_not_split_and_belongs_to_its_beginning(
     tmp_path: Path, suffix: str
 ) -> None:
@@ -87,7 +113,6 @@ def test_a_compressed_file_is_not_split_and_belongs_to_its_beginning(
         assert read(input_format, tail).records == []
 
 
-@EVERY_CODEC
 def test_members_one_after_the_other_are_one_text(tmp_path: Path, suffix: str) -> None:
     pack = CODECS[suffix]
     path = tmp_path / f"in{suffix}"
@@ -97,14 +122,13 @@ def test_members_one_after_the_other_are_one_text(tmp_path: Path, suffix: str) -
     assert content(path) == b""
 
 
-@pytest.mark.parametrize("suffix", [".gz", ".xz"])
+@pytest.mark.parametrize("suffix", [*GZIP_LIBRARIES, ".xz"], indirect=True)
 def test_zeros_after_a_member_are_padding(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"in{suffix}"
     path.write_bytes(CODECS[suffix](b"ab\n") + bytes(300_000) + CODECS[suffix](b"c") + bytes(512))
     assert content(path) == b"ab\nc"
 
 
-@EVERY_CODEC
 def test_what_is_damaged_or_cut_off_is_an_error_that_names_the_file(
     tmp_path: Path, suffix: str
 ) -> None:
@@ -129,7 +153,6 @@ def test_what_is_damaged_or_cut_off_is_an_error_that_names_the_file(
     )  # fmt: skip
 
 
-@EVERY_CODEC
 def test_a_flipped_bit_is_noticed_where_there_is_a_checksum(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"in{suffix}"
     packed = bytearray(WITH_CHECKSUM.get(suffix) or CODECS[suffix](b"abc\n"))
@@ -141,7 +164,64 @@ def test_a_flipped_bit_is_noticed_where_there_is_a_checksum(tmp_path: Path, suff
         content(path)
 
 
-@EVERY_CODEC
+MEMBERS = st.lists(st.tuples(st.binary(max_size=300), st.integers(0, 9), st.integers(0, 20)))
+
+
+def gzip_members(members: list[tuple[bytes, int, int]]) -> bytes:
+    """Return what `gzip` makes of each text at its level, with so many zeros after it."""
+    return b"".join(
+        gzip.compress(text * 20, level, mtime=1) + bytes(n_zeros)
+        for text, level, n_zeros in members
+    )
+
+
+@pytest.mark.parametrize("library", ["isal", "zlib"])
+def test_gzip_data_gives_what_the_gzip_module_reads_or_an_error_where_that_has_one(
+    tmp_path: Path, library: str
+) -> None:
+    path = tmp_path / "in.gz"
+
+    @given(MEMBERS, st.integers(0, 40), st.binary(max_size=12), st.integers(1, 600))
+    def check(
+        members: list[tuple[bytes, int, int]], n_cut: int, junk: bytes, piece_bytes: int
+    ) -> None:
+        whole = gzip_members(members)
+        packed = whole[: max(0, len(whole) - n_cut)] + junk
+        path.write_bytes(packed)
+        try:
+            expected = gzip.decompress(packed)
+        except (OSError, EOFError, zlib.error):
+            expected = None
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(compression, "_PIECE_BYTES", piece_bytes)
+            if expected is None:
+                with pytest.raises(OSError, match="the gzip data is damaged or cut off"):
+                    content(path)
+            else:
+                assert content(path) == expected
+
+    with gzip_read_by(library):
+        check()
+
+
+@pytest.mark.parametrize("library", ["isal", "zlib"])
+def test_no_flipped_bit_of_gzip_data_gives_another_answer(tmp_path: Path, library: str) -> None:
+    path = tmp_path / "in.gz"
+    expected = NOISE[:40] + b"text " * 100
+    packed = gzip.compress(expected, mtime=1)
+    n_noticed = 0
+    with gzip_read_by(library):
+        for place in range(len(packed) * 8):
+            damaged = bytearray(packed)
+            damaged[place // 8] ^= 1 << place % 8
+            path.write_bytes(damaged)
+            try:
+                assert content(path) == expected
+            except OSError:
+                n_noticed += 1
+    assert n_noticed >= (len(packed) - 10) * 8  # all but some of the header
+
+
 def test_a_bomb_is_read_in_bounded_memory(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"bomb{suffix}"
     n = 30_000_000
