@@ -97,7 +97,7 @@ def create_step(pipeline: type[Pipeline], number: int, given: Given[object]) -> 
     step, n_steps = pipeline.steps[number - 1], len(pipeline.steps)
     job = create_job(step, given) if isinstance(step, type) else copy(step)
     if number > 1:
-        from zmr.formats.pairs_input import Pairs
+        from zmr.formats.pairs import Pairs
 
         job._reads = Pairs()
     if number < n_steps:

@@ -122,8 +122,7 @@ class _Pairs:
         return iter(self._pairs)
 
     def batches(self) -> Iterator[Any]:
-        from zmr.formats.pairs import batch_of
-        from zmr.formats.pairs_input import refuse_pickled
+        from zmr.formats.pairs import batch_of, refuse_pickled
 
         if self._pairs:
             batch = batch_of(self._pairs)

@@ -19,6 +19,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from errno import EIO
+from itertools import islice
 from struct import Struct
 from typing import Any, BinaryIO
 
@@ -29,7 +30,9 @@ from zmr.columns import rows
 from zmr.columns import values as columns
 from zmr.columns.values import PickleError
 from zmr.display import shown
+from zmr.formats.base import BadRecord, Batch, Chunk, CountUp, InputFormat
 from zmr.formats.output import OutputFormat
+from zmr.messages import Split
 from zmr.shuffle.map_output import blocks
 
 _BLOCK = Struct("<II")
@@ -52,6 +55,52 @@ class PairsOutput(OutputFormat):
     def end_of(self, name: str) -> bytes:
         """The mark by which a file that was cut off, or is another one, is told."""
         return _end_of(name)
+
+
+class Pairs(InputFormat):
+    """A record is a (key, value) pair, as it was put out.
+
+    For `map_batch`, a batch has the columns "key", or for tuples "key.0", "key.1", ..., and
+    "value".
+    """
+
+    splittable = True
+
+    def can_split(self, path: str) -> bool:
+        return True
+
+    def read(self, split: Split, count: CountUp) -> Iterator[Chunk]:
+        for batch, size_bytes in read_blocks(split.path, split.offset, split.length):
+            try:
+                pairs = pairs_of(batch)
+            except Exception as error:  # of the unpickling of the job's own classes
+                reason = f"a pair can't be made again: {type(error).__name__}: {error}"
+                raise BadRecord(split.path, "", reason) from error
+            yield pairs, size_bytes
+
+    def read_batches(self, split: Split, count: CountUp) -> Iterator[Batch]:
+        for batch, size_bytes in read_blocks(split.path, split.offset, split.length):
+            refuse_pickled(batch, split.path)
+            yield batch, size_bytes
+
+    def locate(self, split: Split, index: int) -> str:
+        """Which pair it is, and its key: the file is gone before anybody can look."""
+        pairs = (pair for chunk, _ in self.read(split, lambda name, n: None) for pair in chunk)
+        pair = next(islice(pairs, index, None), None)
+        since = f" from byte {split.offset} on" if split.offset else ""
+        return f"pair {index + 1}{since}" + (f", key {shown(pair[0])}" if pair is not None else "")
+
+
+def refuse_pickled(batch: pa.RecordBatch, path: str = "") -> None:
+    """Raise `BadRecord` if map_batch would get pickles."""
+    names = [field.name for field in batch.schema if columns.is_pickled(field)]
+    if names:
+        raise BadRecord(
+            path,
+            "",
+            f"the column {names[0]!r} holds what is no Arrow data, or of several types: "
+            "map_batch can't get it; write map",
+        )
 
 
 def _end_of(path: str) -> bytes:
@@ -104,11 +153,6 @@ def pairs_of(batch: pa.RecordBatch) -> list[tuple[Any, Any]]:
     is_tuple = fields[0].name != rows.KEY
     keys = list(zip(*decoded, strict=True)) if is_tuple else decoded[0]
     return list(zip(keys, columns.decode(value, batch.column(len(fields))), strict=True))
-
-
-def pickled_columns(batch: pa.RecordBatch) -> list[str]:
-    """The names of the columns that Arrow can't hold as they are."""
-    return [field.name for field in batch.schema if columns.is_pickled(field)]
 
 
 def read_blocks(path: str, offset: int, length: int) -> Iterator[tuple[pa.RecordBatch, int]]:

@@ -13,8 +13,7 @@ from hypothesis import strategies as st
 
 from zmr.columns.values import PickleError
 from zmr.formats.base import BadRecord
-from zmr.formats.pairs import PairsOutput
-from zmr.formats.pairs_input import Pairs
+from zmr.formats.pairs import Pairs, PairsOutput
 from zmr.messages import Split
 from zmr.shuffle import map_output
 
