@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from zmr.formats.whole_files import WholeFiles
     from zmr.job import Job
     from zmr.job_loader import find_job
-    from zmr.output.folder import read_output
+    from zmr.output.manifest import read_output
     from zmr.partitioners import Hash, Range
     from zmr.pipeline import Pipeline
     from zmr.reducers import (
@@ -116,7 +116,7 @@ _HOMES = {
     "WholeFiles": "zmr.formats.whole_files",
     "ZmrError": "zmr.errors",
     "find_job": "zmr.job_loader",
-    "read_output": "zmr.output.folder",
+    "read_output": "zmr.output.manifest",
     "run_inline": "zmr.engines.inline",
     "split_words": "zmr.columns.split_words",
 }

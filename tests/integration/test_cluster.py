@@ -13,7 +13,7 @@ import pytest
 from support import CHECKOUT, Command, Zmr
 from support.process import Argument
 
-from zmr.output.folder import read_output
+from zmr.output.manifest import read_output
 
 BIN = CHECKOUT / "bin"
 LIBRARY = Path(sysconfig.get_path("stdlib"))

@@ -16,7 +16,8 @@ from zmr.core.pipeline_steps import told
 from zmr.core.states import JobState
 from zmr.errors import JobFailed, NotEnoughWorkers, RecordsSkipped
 from zmr.messages import JobStatus
-from zmr.output.folder import SKIPPED, capsules
+from zmr.output.capsules import list_capsules
+from zmr.output.folder import SKIPPED
 from zmr.output.skipped import read_skipped
 from zmr.steps import StepDone
 
@@ -145,7 +146,7 @@ def tell_failure(outcome: Outcome, is_kept: bool = True) -> None:
 
 def tell_capsules(output: str) -> None:
     """How to run a task alone by which the job with this output folder has failed."""
-    for folder in capsules(output):
+    for folder in list_capsules(output):
         from shlex import quote
 
         tell(f"zmr: to run that task alone: zmr replay {quote(folder)}")

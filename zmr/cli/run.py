@@ -160,7 +160,7 @@ def _run_inline(options: JobOptions) -> tuple[Prepared, Outcome]:
 
 def _print_output(folder: str) -> None:
     """All partitions, in their order, to stdout."""
-    from zmr.output.folder import output_files
+    from zmr.output.manifest import output_files
 
     with to_stdout():
         for path in output_files(folder):

@@ -20,7 +20,8 @@ from zmr.formats.text import not_a_pair
 from zmr.job import Job, begin_task, counters_of
 from zmr.key_types import of_one_type, type_of_keys
 from zmr.messages import Counters, InputFile, OutputFile, Split, Stats
-from zmr.output.folder import output_name, success_manifest, write_success
+from zmr.output.folder import output_name
+from zmr.output.manifest import success_manifest, write_success
 from zmr.output.partition_file import describe
 from zmr.partitioners import choose
 from zmr.pipeline import Pipeline, refuse_skipping

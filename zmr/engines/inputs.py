@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator
 from zmr.errors import InputError
 from zmr.formats import InputFormat
 from zmr.messages import InputFile
-from zmr.output.folder import NO_INPUT
+from zmr.output.folder import NOT_OUTPUT
 
 _MOST_NAMED = 10
 
@@ -33,7 +33,7 @@ def list_inputs(
     """
     files: list[InputFile] = []
     problems: list[str] = []
-    ignored = NO_INPUT | (input_format.ignored_names if input_format else frozenset())
+    ignored = NOT_OUTPUT | (input_format.ignored_names if input_format else frozenset())
     for path in paths:
         if not path:  # of a variable that isn't set, in all likelihood: not the current folder
             problems.append("'': an empty name")

@@ -37,15 +37,9 @@ from zmr.errors import OutputError
 from zmr.net.publisher import Publisher
 from zmr.net.reactor import Reactor
 from zmr.net.router import LINGER_MS, Peers
-from zmr.output.folder import (
-    clean_temporary,
-    hold_claim,
-    keep_capsule,
-    require_files,
-    stats_of,
-    success_manifest,
-    write_success,
-)
+from zmr.output.capsules import keep_capsule
+from zmr.output.folder import clean_temporary, hold_claim
+from zmr.output.manifest import require_files, stats_of, success_manifest, write_success
 from zmr.output.skipped import keep_skipped
 from zmr.steps import StepDone
 from zmr.wire import codec

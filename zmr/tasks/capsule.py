@@ -27,7 +27,7 @@ from typing import Any
 from zmr import __version__
 from zmr.errors import UsageError
 from zmr.messages import JobSpec, MapOutput, Split, StartJob, Task, TaskKind
-from zmr.output.folder import capsule_part
+from zmr.output.capsules import capsule_path
 from zmr.shuffle.map_output import CorruptMapOutput, LocalSource, open_partition
 from zmr.shuffle.multipass_merge import Run, merge_in_passes, run_of, write_merged
 from zmr.tasks.errors import TaskError
@@ -52,7 +52,7 @@ class CapsuleMaker:
         self._start = start
         self._task = task
         self._progress = progress
-        self.path = capsule_part(start.spec.output, task.job_id, name_of(task), task.attempt)
+        self.path = capsule_path(start.spec.output, task.job_id, name_of(task), task.attempt)
 
     def make(self) -> None:
         """Make it, if that is possible: a task does not fail by its capsule."""

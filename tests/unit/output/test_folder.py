@@ -1,42 +1,14 @@
+"""The output folder: whose it is, and what of earlier jobs is removed from it."""
+
 from __future__ import annotations
 
-import errno
-import json
 import os
-from collections.abc import Callable
 from pathlib import Path
-from zlib import crc32
 
 import pytest
 
-import zmr
 from zmr import OutputError
-from zmr.messages import OutputFile, Stats
-from zmr.output.folder import (
-    claim_output,
-    clean_temporary,
-    hold_claim,
-    prepare_output,
-    require_files,
-    success_manifest,
-    write_success,
-)
-from zmr.output.partition_file import PartitionFile
-from zmr.steps import temporary_folder
-
-
-def start_file(folder: Path, data: bytes, attempt: int) -> PartitionFile:
-    file = PartitionFile(str(folder), "j1", "mr-out-0", attempt)
-    file.write(data)
-    file.finish()
-    return file
-
-
-def described(data: bytes) -> OutputFile:
-    return OutputFile("mr-out-0", len(data), f"crc32:{crc32(data):08x}")
-
-
-# --- the folder ---
+from zmr.output.folder import claim_output, clean_temporary, hold_claim, prepare_output
 
 
 def test_a_new_folder_is_made_with_those_above_it(tmp_path: Path) -> None:
@@ -98,19 +70,6 @@ def test_a_file_is_no_output_folder(tmp_path: Path) -> None:
             prepare_output(str(tmp_path / name), True, [])
 
 
-def test_only_finished_output_is_read_and_in_the_order_of_partitions(tmp_path: Path) -> None:
-    files = [OutputFile(f"mr-out-{i}", 0, "") for i in (10, 2)]
-    (tmp_path / "mr-out-2").write_text("a␉b\t1\n")
-    (tmp_path / "mr-out-10").write_text("c\t2\n")
-    with pytest.raises(OutputError, match="no finished output"):
-        next(zmr.read_output(tmp_path))
-    manifest = success_manifest("j", [("p", "v")], files, (("seen", 3),), Stats(records_in=5))
-    write_success(str(tmp_path), manifest)
-    assert list(zmr.read_output(tmp_path)) == [("a\tb", "1"), ("c", "2")]
-    told = json.loads((tmp_path / "_SUCCESS").read_text())
-    assert (told["counters"], told["stats"]["records_in"]) == ({"seen": 3}, 5)
-
-
 def test_the_folder_of_a_job_that_runs_is_not_overwritten(tmp_path: Path) -> None:
     out = str(tmp_path)
     claim_output(out, "j1")
@@ -124,65 +83,3 @@ def test_the_folder_of_a_job_that_runs_is_not_overwritten(tmp_path: Path) -> Non
     prepare_output(out, True, [])
     assert os.listdir(out) == []
     assert hold_claim(out, "j1") is None
-
-
-def test_an_output_is_complete_only_with_all_of_its_files(tmp_path: Path) -> None:
-    (tmp_path / "mr-out-0").write_bytes(b"12345")
-    require_files(str(tmp_path), [OutputFile("mr-out-0", 5, "")])
-    with pytest.raises(OutputError, match=r"changed .*: mr-out-0: 5 bytes, not 6"):
-        require_files(str(tmp_path), [OutputFile("mr-out-0", 6, "")])
-    with pytest.raises(OutputError, match=r"changed .*: mr-out-1: No such file or directory"):
-        require_files(str(tmp_path), [OutputFile("mr-out-1", 5, "")])
-
-
-def test_what_can_not_be_declared_complete_leaves_no_rest(tmp_path: Path) -> None:
-    (tmp_path / "_SUCCESS" / "taken").mkdir(parents=True)
-    with pytest.raises(OSError, match="directory"):
-        write_success(str(tmp_path), {"files": []})
-    assert os.listdir(tmp_path) == ["_SUCCESS"]
-
-
-# --- a file in it ---
-
-
-def test_a_file_appears_whole_when_it_is_published_and_leaves_nothing_else(tmp_path: Path) -> None:
-    file = start_file(tmp_path, b"a\t1\n", 1)
-    assert not (tmp_path / "mr-out-0").exists()
-    assert file.publish() == described(b"a\t1\n")
-    assert (tmp_path / "mr-out-0").read_bytes() == b"a\t1\n"
-    assert os.listdir(temporary_folder(str(tmp_path), "j1")) == []
-
-
-def no_links(_: str, __: str) -> None:
-    raise OSError(errno.EPERM, "Operation not permitted")
-
-
-@pytest.mark.parametrize("link", [os.link, no_links], ids=["links", "no links"])
-def test_a_late_attempt_replaces_nothing_and_tells_what_is_there(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, link: Callable[[str, str], None]
-) -> None:
-    monkeypatch.setattr(os, "link", link)
-    late = start_file(tmp_path, b"late\t1\n", 2)
-    first = start_file(tmp_path, b"first\t1\n", 1)
-    assert first.publish() == described(b"first\t1\n")
-    assert late.publish() == described(b"first\t1\n")
-    assert (tmp_path / "mr-out-0").read_bytes() == b"first\t1\n"
-
-
-def test_an_attempt_after_the_end_of_the_job_cleans_up_after_itself(tmp_path: Path) -> None:
-    write_success(str(tmp_path), {"files": []})
-    clean_temporary(str(tmp_path), "j1")
-    file = start_file(tmp_path, b"too late", 9)
-    file.discard()
-    assert os.listdir(tmp_path) == ["_SUCCESS"]
-
-
-def test_a_child_that_user_code_forks_does_not_discard_the_file(tmp_path: Path) -> None:
-    file = start_file(tmp_path, b"data", 1)
-    pid = os.fork()
-    if not pid:
-        file.discard()
-        os._exit(0)
-    os.waitpid(pid, 0)
-    assert file.publish().size_bytes == 4
-    assert (tmp_path / "mr-out-0").read_bytes() == b"data"

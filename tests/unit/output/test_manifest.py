@@ -1,0 +1,43 @@
+"""The manifest: what says that an output is complete, and which files it has."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+import zmr
+from zmr import OutputError
+from zmr.messages import OutputFile, Stats
+from zmr.output.manifest import require_files, success_manifest, write_success
+
+
+def test_only_finished_output_is_read_and_in_the_order_of_partitions(tmp_path: Path) -> None:
+    files = [OutputFile(f"mr-out-{i}", 0, "") for i in (10, 2)]
+    (tmp_path / "mr-out-2").write_text("a␉b\t1\n")
+    (tmp_path / "mr-out-10").write_text("c\t2\n")
+    with pytest.raises(OutputError, match="no finished output"):
+        next(zmr.read_output(tmp_path))
+    manifest = success_manifest("j", [("p", "v")], files, (("seen", 3),), Stats(records_in=5))
+    write_success(str(tmp_path), manifest)
+    assert list(zmr.read_output(tmp_path)) == [("a\tb", "1"), ("c", "2")]
+    told = json.loads((tmp_path / "_SUCCESS").read_text())
+    assert (told["counters"], told["stats"]["records_in"]) == ({"seen": 3}, 5)
+
+
+def test_an_output_is_complete_only_with_all_of_its_files(tmp_path: Path) -> None:
+    (tmp_path / "mr-out-0").write_bytes(b"12345")
+    require_files(str(tmp_path), [OutputFile("mr-out-0", 5, "")])
+    with pytest.raises(OutputError, match=r"changed .*: mr-out-0: 5 bytes, not 6"):
+        require_files(str(tmp_path), [OutputFile("mr-out-0", 6, "")])
+    with pytest.raises(OutputError, match=r"changed .*: mr-out-1: No such file or directory"):
+        require_files(str(tmp_path), [OutputFile("mr-out-1", 5, "")])
+
+
+def test_what_can_not_be_declared_complete_leaves_no_rest(tmp_path: Path) -> None:
+    (tmp_path / "_SUCCESS" / "taken").mkdir(parents=True)
+    with pytest.raises(OSError, match="directory"):
+        write_success(str(tmp_path), {"files": []})
+    assert os.listdir(tmp_path) == ["_SUCCESS"]

@@ -1,0 +1,134 @@
+"""The manifest of a finished job, `OUT/_SUCCESS`: written last, and read to find the output.
+
+It is JSON: the job and its parameters, the output files with sizes and checksums, counters and
+totals; of a pipeline also those of each step. It is there whole or not at all; when it is there, so
+are all of the files that it names.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from typing import Any
+
+from zmr.errors import OutputError
+from zmr.messages import Counters, OutputFile, Stats
+from zmr.output.durable_file import sync_folder
+from zmr.output.folder import SUCCESS
+from zmr.steps import StepDone
+
+
+def success_manifest(
+    job: str,
+    params: Iterable[tuple[str, str]],
+    files: Iterable[OutputFile],
+    counters: Counters,
+    stats: Stats,
+    steps: Sequence[StepDone] = (),
+) -> dict[str, Any]:
+    """The content of `_SUCCESS`: files with sizes and checksums, counters and totals.
+
+    Of a pipeline, counters and totals are the sums, and those of each step follow.
+    """
+    manifest: dict[str, Any] = {
+        "job": job,
+        "params": dict(params),
+        "files": [
+            {"name": file.name, "size_bytes": file.size_bytes, "checksum": file.checksum}
+            for file in sorted(files, key=lambda file: int(file.name.rpartition("-")[2]))
+        ],
+        "counters": dict(counters),
+        "stats": _stats_entry(stats),
+    }
+    if steps:
+        manifest["steps"] = [
+            {
+                "job": step.name,
+                "counters": dict(step.counters),
+                "stats": _stats_entry(stats_of(step)),
+            }
+            for step in steps
+        ]
+    return manifest
+
+
+def stats_of(done: StepDone) -> Stats:
+    """The totals, with the time that map and reduce have taken together."""
+    totals = done.totals
+    return Stats(
+        totals.records_in,
+        totals.bytes_in,
+        totals.records_out,
+        totals.bytes_out,
+        totals.map_s + totals.reduce_s,
+    )
+
+
+def _stats_entry(stats: Stats) -> dict[str, float]:
+    return {
+        "records_in": stats.records_in,
+        "bytes_in": stats.bytes_in,
+        "records_out": stats.records_out,
+        "bytes_out": stats.bytes_out,
+        "elapsed_s": round(stats.elapsed_s, 3),
+    }
+
+
+def require_files(folder: str, files: Iterable[OutputFile]) -> None:
+    """Raise `OutputError` if one of the files isn't in the folder any more, or has another size."""
+    for file in files:
+        try:
+            size_bytes = os.stat(os.path.join(folder, file.name)).st_size
+        except OSError as error:
+            found = error.strerror
+        else:
+            if size_bytes == file.size_bytes:
+                continue
+            found = f"{size_bytes:,} bytes, not {file.size_bytes:,}"
+        raise OutputError(
+            f"the output folder {folder} was changed while the job ran: {file.name}: {found}"
+        )
+
+
+def write_success(folder: str, manifest: Mapping[str, Any]) -> None:
+    """Declare the output complete. `_SUCCESS` is there whole or not at all."""
+    path = os.path.join(folder, SUCCESS)
+    try:
+        with open(path + ".part", "w", encoding="utf-8", errors="backslashreplace") as file:
+            json.dump(manifest, file, indent=1, ensure_ascii=False)
+            file.write("\n")
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(path + ".part", path)
+    except OSError:
+        with suppress(OSError):
+            os.unlink(path + ".part")
+        raise
+    sync_folder(folder)
+
+
+def output_files(folder: str | os.PathLike[str]) -> list[str]:
+    """The paths of a finished job's files, in the order of the partitions.
+
+    Raises `OutputError` if the folder holds no finished output.
+    """
+    try:
+        with open(os.path.join(folder, SUCCESS), encoding="utf-8") as file:
+            names = [entry["name"] for entry in json.load(file)["files"]]
+    except (OSError, ValueError, LookupError, TypeError):
+        raise OutputError(f"{os.fspath(folder)} holds no finished output (no {SUCCESS})") from None
+    return [os.path.join(folder, name) for name in names]
+
+
+def read_output(folder: str | os.PathLike[str]) -> Iterator[tuple[str, str]]:
+    """The (key, value) pairs of a finished job's output, as text, in the order of the partitions.
+
+    Raises `OutputError` if the folder holds no finished output.
+    """
+    from zmr.formats.text import decode_lines
+
+    for path in output_files(folder):
+        with open(path, "rb") as lines:
+            yield from decode_lines(lines)
