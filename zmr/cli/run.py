@@ -103,9 +103,9 @@ def run(
 
 def _folder_to_print(options: SlotOptions, stack: ExitStack) -> str:
     """Where the result is until it is printed. Raises `OutputError`."""
-    from zmr.output.local_dir import LocalFolder
+    from zmr.output.local_dir import LocalDir
 
-    folder = LocalFolder(options.local_dir)
+    folder = LocalDir(options.local_dir)
     stack.callback(folder.close)
     return os.path.join(folder.path, "result")
 

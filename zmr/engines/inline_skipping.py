@@ -12,7 +12,7 @@ from zmr.job import Job
 from zmr.key_types import type_of_keys
 from zmr.messages import InputFile, Split
 from zmr.output.folder import SKIPPED
-from zmr.output.skipped import COUNTER, SkippedFile, file_name
+from zmr.output.skipped import SKIPPED_COUNTER, SkippedFile, skipped_name
 from zmr.tasks.errors import user_error
 
 
@@ -28,7 +28,7 @@ class Skipping:
         self._example: list[Any] = []  # a key, the type of which all others must have
         self._records = copy(job.input)
         self._records.keeps_bad = True
-        self._file = SkippedFile(os.path.join(output, SKIPPED, file_name(0)))
+        self._file = SkippedFile(os.path.join(output, SKIPPED, skipped_name(0)))
 
     def good(self, files: Iterable[InputFile], make: Callable[[Any], list[Any]]) -> Iterator[Any]:
         """What `make` makes of all records that are good; of a job without map, of batches of one.
@@ -42,7 +42,7 @@ class Skipping:
                 self.n_records += 1
                 yield from self._attempt(make, record, split, index)
         if self._n:
-            self._job.count(COUNTER, self._n)
+            self._job.count(SKIPPED_COUNTER, self._n)
         self._file.finish()
 
     def _read(self, split: Split) -> Iterator[Any]:

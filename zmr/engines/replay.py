@@ -12,7 +12,7 @@ from zmr.errors import JobError
 from zmr.job_loader import load_job
 from zmr.messages import TaskKind
 from zmr.output.folder import output_name
-from zmr.output.local_dir import LocalFolder
+from zmr.output.local_dir import LocalDir
 from zmr.shuffle.map_output import LocalSource, open_partitions
 from zmr.tasks.capsule import Capsule
 from zmr.tasks.errors import TaskError
@@ -62,7 +62,7 @@ def replay_task(capsule: Capsule, stack: ExitStack) -> Replayed:
     Nothing is skipped, and no memory limit holds.
     """
     job = load_job(capsule.spec)
-    local = LocalFolder(None)  # should the task kill this process, the next one removes it
+    local = LocalDir(None)  # should the task kill this process, the next one removes it
     stack.callback(local.close)
     folder = local.path
     task = capsule.task._replace(output=os.path.join(folder, "out"))

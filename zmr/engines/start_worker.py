@@ -10,7 +10,7 @@ from zmr.engines.options import SlotOptions
 from zmr.net.agent import Agent, AgentSettings
 from zmr.net.reactor import Reactor
 from zmr.net.uplink import Uplink
-from zmr.output.local_dir import LocalFolder
+from zmr.output.local_dir import LocalDir
 from zmr.slots.pool import SlotPool
 from zmr.wire.address import Address
 
@@ -33,7 +33,7 @@ def start_agent(
     for the folder, and `AddressError`.
     """
     with ExitStack() as undo:
-        folder = LocalFolder(options.local_dir)
+        folder = LocalDir(options.local_dir)
         undo.callback(folder.close)
         shuffle = None
         if shuffle_at is not None:

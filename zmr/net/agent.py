@@ -32,7 +32,7 @@ from zmr.errors import MasterLost
 from zmr.messages import SlotEnded
 from zmr.net.reactor import Reactor
 from zmr.net.uplink import Uplink
-from zmr.output.local_dir import LocalFolder
+from zmr.output.local_dir import LocalDir
 from zmr.shuffle.names import under_way_name
 from zmr.shuffle.verifier import OutputChecker
 from zmr.slots.pool import SlotPool
@@ -68,7 +68,7 @@ class Agent:
         uplink: Uplink,
         settings: AgentSettings,
         pool: Callable[[SlotEvents], SlotPool],
-        folder: LocalFolder,
+        folder: LocalDir,
         shuffle: ShuffleServer | None,
         on_quit: Callable[[str, int], None],
     ) -> None:

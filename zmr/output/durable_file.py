@@ -38,7 +38,7 @@ class DurableFile:
         self._filled_bytes = 0
         self._spare: mmap | None = None
         self._writer: ThreadPoolExecutor | None = None
-        self._under_way: Future[None] | None = None
+        self._pending: Future[None] | None = None
         self._n_written = 0
         flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
         self._descriptor = os.open(path, flags, 0o666)
@@ -83,7 +83,7 @@ class DurableFile:
         if self._writer is None:
             self._write_chunk(self._chunk)
             return
-        self._under_way = self._writer.submit(self._write_chunk, self._chunk)
+        self._pending = self._writer.submit(self._write_chunk, self._chunk)
         self._chunk, self._spare = self._spare, self._chunk
 
     def _begin(self) -> None:
@@ -99,8 +99,8 @@ class DurableFile:
 
     def _wait(self) -> None:
         """Until no chunk is under way."""
-        if self._under_way is not None:
-            self._under_way.result()
+        if self._pending is not None:
+            self._pending.result()
 
     def _write_chunk(self, chunk: mmap) -> None:
         self._write_all(memoryview(chunk))

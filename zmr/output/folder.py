@@ -50,7 +50,7 @@ def prepare_output(folder: str, overwrite: bool, inputs: Iterable[str]) -> None:
         names = os.listdir(folder)
         if set(names) - {FAILED, SKIPPED} and not overwrite:
             raise OutputError(
-                f"output folder {folder} {_why_not(names)}: name another, or give --overwrite"
+                f"output folder {folder} {_occupied(names)}: name another, or give --overwrite"
             )
         for name in names:
             if name.startswith(_CLAIM) and is_locked(os.path.join(folder, name)):
@@ -68,7 +68,7 @@ def prepare_output(folder: str, overwrite: bool, inputs: Iterable[str]) -> None:
 
 
 def claim_output(folder: str, job_id: str) -> None:
-    """Have the prepared folder be this job's, until `clean_temporary`.
+    """Make the prepared folder this job's, until `clean_temporary`.
 
     Raises `OutputError` if another job has claimed it meanwhile.
     """
@@ -81,12 +81,14 @@ def claim_output(folder: str, job_id: str) -> None:
     if any(name.startswith(_CLAIM) for name in names):
         with suppress(OSError):
             os.rmdir(claim)
-        raise OutputError(f"output folder {folder} {_why_not(names)}: name another")
+        raise OutputError(f"output folder {folder} {_occupied(names)}: name another")
 
 
 def hold_claim(folder: str, job_id: str) -> int | None:
-    """Show others that the job runs, as long as the returned descriptor is open, or this process
-    lives. None where that can't be shown, as on a disk without locks.
+    """Lock the job's claim, by which other processes see that the job runs.
+
+    The lock holds as long as the returned descriptor is open and this process lives. None on a disk
+    without locks.
     """
     try:
         return lock(temporary_folder(folder, job_id))
@@ -94,7 +96,7 @@ def hold_claim(folder: str, job_id: str) -> int | None:
         return None
 
 
-def _why_not(names: Iterable[str]) -> str:
+def _occupied(names: Iterable[str]) -> str:
     for name in names:
         if name.startswith(_CLAIM):
             job = name.removeprefix(_CLAIM)
@@ -103,10 +105,9 @@ def _why_not(names: Iterable[str]) -> str:
 
 
 def clean_temporary(folder: str, job_id: str) -> None:
-    """Remove what the job's attempts left unfinished, as far as that is possible.
+    """Remove the unfinished files of the job's attempts, as far as that is possible.
 
-    Of a pipeline, that of the last step too, and with the folder of the whole what went from one
-    step to the next.
+    Of a pipeline, also those of the last step, and all that one step wrote for the next.
     """
     from shutil import rmtree
 

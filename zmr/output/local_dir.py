@@ -1,7 +1,7 @@
 """A process's own folder for map outputs and the like: made for it, removed after it.
 
-The folder is locked as long as its process lives, so that the next one in the same place can
-tell the leftovers of a killed one, and removes them.
+The folder is locked as long as its process lives. What a killed process left is therefore known by
+having no lock, and the next process in the same place removes it.
 """
 
 from __future__ import annotations
@@ -18,10 +18,14 @@ _PREFIX = "zmr-worker-"
 _REMOVED = ".removed-"
 
 
-class LocalFolder:
-    """A new folder below `parent`. Raises `OutputError` if that can't hold one."""
+class LocalDir:
+    """A new folder below `parent`, or below the folder for temporary files if that is None.
+
+    It has a subfolder for each job, which the slots make. `path` is the folder itself.
+    """
 
     def __init__(self, parent: str | None) -> None:
+        """Raises `OutputError` if `parent` can't hold a folder."""
         self._n_removed = 0
         self._removers: list[Thread] = []
         try:
@@ -36,13 +40,13 @@ class LocalFolder:
             ) from None
 
     def discard(self, path: str) -> None:
-        """Remove one file, if it is in this folder and there."""
+        """Remove the file of a job, if it is in this folder and there."""
         if os.path.dirname(os.path.dirname(os.path.abspath(path))) == self.path:
             with suppress(OSError):
                 os.unlink(path)
 
     def discard_job(self, job_id: str) -> None:
-        """Remove all that is of one job; it is out of the way at once, and gone some time later.
+        """Remove all files of one job: renamed at once, and deleted by a thread of its own.
 
         To free many gigabytes takes seconds, in which a heartbeat would be late.
         """
@@ -55,13 +59,13 @@ class LocalFolder:
         remover = Thread(target=_remove, args=(removed,), name="zmr-remover")
         try:
             remover.start()
-        except RuntimeError:  # there is no thread to be had
+        except RuntimeError:  # the system has no thread left
             _remove(removed)
         else:
             self._removers = [*filter(Thread.is_alive, self._removers), remover]
 
     def discard_all(self) -> None:
-        """Remove all that is of any job, likewise."""
+        """Remove all files of all jobs, likewise."""
         with suppress(OSError):
             for name in os.listdir(self.path):
                 if not name.startswith(_REMOVED):
@@ -69,7 +73,7 @@ class LocalFolder:
 
     def close(self) -> None:
         """Remove everything."""
-        _remove(self.path)  # whatever a remover is at is left to it, and the rest done here
+        _remove(self.path)  # but what a remover thread is removing just now
         for remover in self._removers:
             remover.join()
         _remove(self.path)
@@ -77,7 +81,7 @@ class LocalFolder:
 
 
 def _remove(folder: str) -> None:
-    """Remove the folder, which others may be removing as well, as far as that is possible."""
+    """Remove the folder, as far as possible: another thread may be removing it as well."""
     from shutil import rmtree
 
     rmtree(folder, ignore_errors=True)
@@ -87,7 +91,7 @@ def _new_locked(parent: str) -> tuple[str, int]:
     """A new folder and its lock. Raises `OSError`."""
     while True:
         path = tempfile.mkdtemp(prefix=_PREFIX, dir=parent)
-        # Until it is locked, a worker that starts just now may take it for abandoned.
+        # Until it is locked, another process that starts may remove it as abandoned.
         with suppress(FileNotFoundError, BlockingIOError):
             descriptor = lock(path)
             if os.path.exists(path):
@@ -106,6 +110,6 @@ def _remove_abandoned(parent: str) -> None:
         try:
             descriptor = lock(path)
         except OSError:
-            continue  # its worker lives, or it is somebody else's
+            continue  # its process lives, or it belongs to another user
         _remove(path)
         os.close(descriptor)

@@ -1,4 +1,7 @@
-"""Folders that a process has locked for as long as it lives, so that others can tell."""
+"""Locks on folders, which show other processes that their owner lives.
+
+The system releases a lock when its process ends, however that is.
+"""
 
 from __future__ import annotations
 
@@ -7,9 +10,9 @@ import os
 
 
 def lock(folder: str) -> int:
-    """Lock the folder for as long as the returned descriptor is open, or the process lives.
+    """Lock the folder for as long as the returned descriptor is open and the process lives.
 
-    Raises OSError: BlockingIOError if somebody else has locked it.
+    Raises OSError: BlockingIOError if it is locked already.
     """
     descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
     try:
@@ -21,7 +24,7 @@ def lock(folder: str) -> int:
 
 
 def is_locked(folder: str) -> bool:
-    """Whether somebody has locked it; False if that can't be told."""
+    """Whether the folder is locked; False where that can't be known."""
     try:
         os.close(lock(folder))
     except BlockingIOError:

@@ -1,8 +1,8 @@
-"""One file of the job's output, from its first line to its place in the output folder.
+"""The output file of one partition, from its first line to its place in the output folder.
 
 Lines go to a file of the attempt's own, beside the target. Publishing links it to its final name,
-and a link never replaces: whatever stands under that name stays, and a late attempt that finds it
-there reports what it found. Readers therefore see one whole file or none, and never two.
+and a link never replaces: a file that has that name already stays, and a late attempt returns the
+description of that file. Readers therefore see one whole file or none, and never two.
 """
 
 from __future__ import annotations
@@ -43,11 +43,11 @@ class PartitionFile:
         self.size_bytes += len(data)
 
     def finish(self) -> None:
-        """Have everything on the disk, before anyone is told that it is there."""
+        """Flush everything to the disk, as must be before the file is published."""
         self._file.finish()
 
     def publish(self) -> OutputFile:
-        """Give the file its final name, unless that is taken, and say what now has the name."""
+        """Give the file its final name, unless that is taken; what now has that name."""
         final = os.path.join(self.folder, self.name)
         try:
             os.link(self._temporary, final)
@@ -65,18 +65,18 @@ class PartitionFile:
         return OutputFile(self.name, self.size_bytes, f"crc32:{self._checksum:08x}")
 
     def discard(self) -> None:
-        """Leave nothing unfinished behind."""
+        """Remove what is not published."""
         if os.getpid() != self._pid:
-            return  # user code has forked and left by an exception: the file is not this process's
+            return  # a child that user code forked, and that ended by an exception: not its file
         self._file.close()
         _ignoring_errors(os.unlink, self._temporary)
         if os.path.exists(os.path.join(whole_output(self.folder), SUCCESS)):
-            # The job is over and has cleaned up; this attempt came too late to be cleaned up after.
+            # The job is over and its temporary folder removed; this late attempt made it again.
             _ignoring_errors(os.removedirs, self._temporary_folder)
 
 
 def describe(folder: str, name: str) -> OutputFile:
-    """Size and checksum of an output file that is there."""
+    """Name, size and checksum of an output file, which is read. Raises OSError."""
     size_bytes = checksum = 0
     with open(os.path.join(folder, name), "rb") as file:
         while block := file.read(1 << 20):

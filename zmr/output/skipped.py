@@ -1,7 +1,7 @@
-"""Records that were left out of a job, as files beside its output: `OUT/_skipped/`.
+"""Records that a job skipped, as files beside its output: `OUT/_skipped/map-<n>.jsonl`.
 
-An attempt writes those of its task, a JSON object a line, where unfinished files are kept. When the
-job is done, those of the attempts that counted move to where people find them.
+An attempt at a map task writes those of its task, a JSON object a line, among the job's unfinished
+files. When the job is done, the files of the attempts that counted move to `OUT/_skipped/`.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from typing import Any, TextIO
 from zmr.output.folder import SKIPPED
 from zmr.steps import temporary_folder
 
-COUNTER = "records skipped"
+SKIPPED_COUNTER = "records skipped"
 
 _RECORD_CHARS = 1 << 20
 
 
 class SkippedFile:
-    """The records that one attempt leaves out. The file is there when there are any."""
+    """The records that one attempt skips. The file is made when there is a first one."""
 
     def __init__(self, path: str) -> None:
         self._path = path
@@ -29,11 +29,11 @@ class SkippedFile:
 
     @staticmethod
     def of_attempt(output: str, job_id: str, index: int, attempt: int) -> SkippedFile:
-        """That of an attempt at the map task `index`."""
+        """The file of an attempt at the map task `index`."""
         return SkippedFile(_path_of_attempt(output, job_id, index, attempt))
 
     def add(self, place: str, record: Any, error: str, traceback: str) -> None:
-        """Note a record. Raises OSError."""
+        """Append a record; `place` is where it stands in the input. Raises OSError."""
         if self._file is None:
             os.makedirs(os.path.dirname(self._path), exist_ok=True)
             self._file = open(  # noqa: SIM115  # until `finish`
@@ -43,14 +43,14 @@ class SkippedFile:
         self._file.write(json.dumps(row, ensure_ascii=False) + "\n")
 
     def finish(self) -> None:
-        """Have it on the disk. Raises OSError."""
+        """Flush the file to the disk and close it. Raises OSError."""
         if self._file is not None:
             self._file.flush()
             os.fsync(self._file.fileno())
             self._file.close()
 
     def discard(self) -> None:
-        """The attempt does not count."""
+        """Remove the file: the attempt does not count."""
         if self._file is not None:
             with suppress(OSError):
                 self._file.close()
@@ -58,28 +58,28 @@ class SkippedFile:
                 os.unlink(self._path)
 
 
-def file_name(index: int) -> str:
-    """Of the records that the map task `index` left out."""
+def skipped_name(index: int) -> str:
+    """The name of the file with the records that the map task `index` skipped."""
     return f"map-{index}.jsonl"
 
 
 def keep_skipped(output: str, job_id: str, winners: Iterable[tuple[int, int]]) -> None:
-    """Move what these (map, attempt) left out to where people find it. May be repeated.
+    """Move what the attempts `winners`, as (map, attempt), skipped to `OUT/_skipped/`.
 
-    Raises OSError.
+    May be repeated, as by a master that was restarted. Raises OSError.
     """
     for index, attempt in winners:
         os.makedirs(os.path.join(output, SKIPPED), exist_ok=True)
-        final = os.path.join(output, SKIPPED, file_name(index))
+        final = os.path.join(output, SKIPPED, skipped_name(index))
         try:
             os.replace(_path_of_attempt(output, job_id, index, attempt), final)
         except FileNotFoundError:
-            if not os.path.exists(final):  # where it is if the master died since
+            if not os.path.exists(final):  # moved before the master crashed
                 raise
 
 
 def read_skipped(output: str) -> list[dict[str, str]]:
-    """What was left out of the finished job: place, error, record and traceback of each."""
+    """The records that the finished job skipped: place, error, record and traceback of each."""
     folder = os.path.join(output, SKIPPED)
     rows: list[dict[str, str]] = []
     with suppress(FileNotFoundError, NotADirectoryError):

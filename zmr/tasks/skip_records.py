@@ -20,7 +20,7 @@ from zmr.formats import BadRecord
 from zmr.job import Job
 from zmr.key_types import type_of_keys
 from zmr.messages import FailureReason, Task
-from zmr.output.skipped import COUNTER, SkippedFile
+from zmr.output.skipped import SKIPPED_COUNTER, SkippedFile
 from zmr.shuffle.names import under_way_name
 from zmr.tasks.current_record import NONE, UnderWay
 from zmr.tasks.errors import TaskError, user_error, worker_error
@@ -84,7 +84,7 @@ class Skipping:
     def finish(self) -> None:
         """The attempt is through. Raises `TaskError`."""
         if self.n:
-            self._job.count(COUNTER, self.n)
+            self._job.count(SKIPPED_COUNTER, self.n)
         try:
             self._file.finish()
         except OSError as error:

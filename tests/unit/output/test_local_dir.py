@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 
 from zmr.errors import OutputError
-from zmr.output.local_dir import LocalFolder
+from zmr.output.local_dir import LocalDir
 
 
 def test_workers_that_start_at_once_get_a_folder_each(tmp_path: Path) -> None:
     # Each looks for abandoned folders while the others make theirs.
     with ThreadPoolExecutor(8) as threads:
-        folders = list(threads.map(lambda _: LocalFolder(str(tmp_path)), range(64)))
+        folders = list(threads.map(lambda _: LocalDir(str(tmp_path)), range(64)))
     paths = [folder.path for folder in folders]
     assert sorted(paths) == sorted(map(str, tmp_path.iterdir()))
     for folder in folders:
@@ -25,14 +25,14 @@ def test_workers_that_start_at_once_get_a_folder_each(tmp_path: Path) -> None:
 
 
 def test_the_next_worker_removes_what_a_killed_one_left(tmp_path: Path) -> None:
-    alive = LocalFolder(str(tmp_path))
+    alive = LocalDir(str(tmp_path))
     abandoned = tmp_path / "zmr-worker-dead" / "job"
     abandoned.mkdir(parents=True)
     (abandoned / "job-map-0-1").write_bytes(b"data")
     others = tmp_path / "other"
     others.mkdir()
 
-    late = LocalFolder(str(tmp_path))
+    late = LocalDir(str(tmp_path))
 
     assert {str(path) for path in tmp_path.iterdir()} == {alive.path, late.path, str(others)}
     alive.close()
@@ -40,7 +40,7 @@ def test_the_next_worker_removes_what_a_killed_one_left(tmp_path: Path) -> None:
 
 
 def test_only_what_is_in_the_folder_can_be_discarded(tmp_path: Path) -> None:
-    folder = LocalFolder(str(tmp_path))
+    folder = LocalDir(str(tmp_path))
     job = Path(folder.path) / "job"
     job.mkdir()
     inside, beside = job / "job-map-0-1", tmp_path / "precious"
@@ -54,7 +54,7 @@ def test_only_what_is_in_the_folder_can_be_discarded(tmp_path: Path) -> None:
 
 
 def test_a_job_that_is_discarded_may_begin_again_at_once(tmp_path: Path) -> None:
-    folder = LocalFolder(str(tmp_path))
+    folder = LocalDir(str(tmp_path))
     job = Path(folder.path) / "job"
     for attempt in range(20):
         job.mkdir()
@@ -74,7 +74,7 @@ def test_a_job_that_is_discarded_may_begin_again_at_once(tmp_path: Path) -> None
 def test_a_place_that_holds_no_folder_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(OutputError, match=r"can't keep temporary files in \S+file: .*--local-dir"):
-        LocalFolder(os.fspath(tmp_path / "file"))
+        LocalDir(os.fspath(tmp_path / "file"))
 
 
 def no_thread(_: threading.Thread) -> None:
@@ -84,7 +84,7 @@ def no_thread(_: threading.Thread) -> None:
 def test_without_a_thread_what_is_of_a_job_is_removed_at_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    folder = LocalFolder(str(tmp_path))
+    folder = LocalDir(str(tmp_path))
     (Path(folder.path) / "job-1").mkdir()
     monkeypatch.setattr(threading.Thread, "start", no_thread)
     folder.discard_job("job-1")
