@@ -18,6 +18,7 @@ from sys import maxsize
 from typing import Any, BinaryIO
 
 _PIECE_BYTES = 1 << 18
+_GZIP_MAGIC = b"\x1f\x8b"
 
 
 def is_compressed(path: str) -> bool:
@@ -106,7 +107,7 @@ class _MemberStream(_DecompressedStream):
         except MemoryError:
             raise
         except Exception as error:  # each module has its own
-            raise self._damaged(error) from error
+            raise self._damaged(self._reason(error)) from error
         if member.eof:
             self._compressed, self._member = member.unused_data, None
         else:  # what is left of it zlib hands back, and the others keep
@@ -119,16 +120,29 @@ class _MemberStream(_DecompressedStream):
         return bool(self._compressed)
 
     def _decompressor(self) -> Any:
+        """A new decompressor, for the member that begins with `_compressed`."""
         raise NotImplementedError
+
+    def _reason(self, error: Exception) -> str:
+        """Why a decompressor has failed."""
+        return str(error)
 
 
 class _Gzip(_MemberStream):
-    """Read by ISA-L, in half of zlib's time; by zlib for processors that ISA-L does not know."""
+    """Read by ISA-L, in half of zlib's time; by zlib for processors that ISA-L does not know.
+
+    The errors of the two differ, so their reasons are given in words that hold for both.
+    """
 
     kind = "gzip"
 
     def _decompressor(self) -> Any:
+        if not self._compressed.startswith(_GZIP_MAGIC[: len(self._compressed)]):
+            raise self._damaged("a gzip header is missing")
         return _gzip_decompressor()()
+
+    def _reason(self, error: Exception) -> str:
+        return "a checksum is wrong" if "check" in str(error) else "it can't be decompressed"
 
 
 @cache

@@ -164,6 +164,35 @@ def test_a_flipped_bit_is_noticed_where_there_is_a_checksum(tmp_path: Path, suff
         content(path)
 
 
+PACKED = gzip.compress(b"some text\n" * 9, mtime=1)
+
+
+@pytest.mark.parametrize("library", ["isal", "zlib"])
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (PACKED[:-1], "it ends too early"),
+        (PACKED[:5], "it ends too early"),
+        (PACKED[:1], "it ends too early"),
+        (PACKED + b"x", "a gzip header is missing"),
+        (PACKED + bytes(9) + b"trailing junk", "a gzip header is missing"),
+        (b"no such data", "a gzip header is missing"),
+        (PACKED[:-8] + b"\1\2\3\4" + PACKED[-4:], "a checksum is wrong"),
+        (PACKED[:-4] + b"\0\0\0\1", "a checksum is wrong"),
+        (PACKED[:2] + b"\7" + PACKED[3:], "it can't be decompressed"),
+        (PACKED[:10] + b"\xff" + PACKED[11:], "it can't be decompressed"),
+    ],
+)
+def test_the_reason_why_gzip_data_is_refused_depends_on_no_library(
+    tmp_path: Path, library: str, data: bytes, reason: str
+) -> None:
+    path = tmp_path / "in.gz"
+    path.write_bytes(data)
+    with gzip_read_by(library), pytest.raises(OSError, match="gzip") as error:
+        content(path)
+    assert error.value.strerror == f"the gzip data is damaged or cut off ({reason})"
+
+
 MEMBERS = st.lists(st.tuples(st.binary(max_size=300), st.integers(0, 9), st.integers(0, 20)))
 
 
