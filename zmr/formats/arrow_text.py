@@ -33,7 +33,7 @@ def one_string(data: Any) -> pa.Array:
     return string_array(np.array([0, len(data)]), data)
 
 
-def valid(block: memoryview, count: CountUp) -> memoryview:
+def valid_utf8(block: memoryview, count: CountUp) -> memoryview:
     """The block, in which all that is not UTF-8 has become U+FFFD and is counted."""
     try:
         one_string(block).validate(full=True)
@@ -51,7 +51,7 @@ def line_starts(block: memoryview) -> npt.NDArray[np.int64]:
     return starts if starts[-1] < len(block) else starts[:-1]
 
 
-def lines_of(block: memoryview) -> pa.Array:
+def split_lines(block: memoryview) -> pa.Array:
     """The lines of a block of valid UTF-8, without the LF or CR LF that ends them."""
     data = np.frombuffer(block, np.uint8)
     text = bytes(block)
@@ -69,7 +69,7 @@ def lines_of(block: memoryview) -> pa.Array:
     return string_array(offsets, text.replace(b"\n", b""))
 
 
-def byte_lines_of(block: memoryview) -> pa.Array:
+def split_byte_lines(block: memoryview) -> pa.Array:
     """The lines of a block of any bytes, without the LF that ends them."""
     ends = np.flatnonzero(np.frombuffer(block, np.uint8) == _LF)
     text = bytes(block).replace(b"\n", b"")

@@ -18,7 +18,7 @@ _WHERE_IN_BLOCK = re.compile(
 )
 
 
-def first_bad(
+def find_bad_row(
     path: str,
     position: int,
     block: memoryview,
@@ -44,10 +44,12 @@ def first_bad(
             parse(block)
         except pa.ArrowInvalid as error:
             reason = str(error)
-    return BadRecord(path, line_of(path, position, block, int(starts[good])), _told(reason))
+    return BadRecord(
+        path, line_place(path, position, block, int(starts[good])), _without_location(reason)
+    )
 
 
-def line_of(path: str, position: int, block: memoryview, start: int) -> str:
+def line_place(path: str, position: int, block: memoryview, start: int) -> str:
     """The line in the file of what begins at `start` in the block that stands at `position`.
 
     Counted in lines, so that it holds for a block whose invalid UTF-8 has been replaced.
@@ -56,7 +58,7 @@ def line_of(path: str, position: int, block: memoryview, start: int) -> str:
     return f"line {line_number(path, position) + n_before}"
 
 
-def _told(reason: str) -> str:
+def _without_location(reason: str) -> str:
     """Arrow's message without its own idea of where that was."""
     before = None
     while before != reason:

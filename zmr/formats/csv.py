@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from zmr.columns.types import arrow_types
 from zmr.formats.base import Batch, Chunk, CountUp, InputFormat
 from zmr.formats.line_blocks import line_blocks
-from zmr.formats.locate import LocatedByLine
+from zmr.formats.locate import LocateByLine
 from zmr.messages import Split
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from zmr.formats.csv_rows import CsvRows
 
 
-class Csv(LocatedByLine, InputFormat):
+class Csv(LocateByLine, InputFormat):
     """Each row of a CSV file is a record: a dict of str, by the names that the header gives.
 
     `header` may be False (the names are f0, f1, ...), or the names themselves for files without a
@@ -83,13 +83,13 @@ class Csv(LocatedByLine, InputFormat):
     def _batches(
         self, split: Split, count: CountUp, block_bytes: int
     ) -> Iterator[tuple[pa.RecordBatch, int]]:
-        from zmr.formats.arrow_text import valid
+        from zmr.formats.arrow_text import valid_utf8
 
         parser = self._parser(split.path)
         if parser is None:
             return
         for position, block in self._blocks(split, parser, block_bytes):
-            batch = parser.parse(split.path, position, valid(block, count), self.splittable)
+            batch = parser.parse(split.path, position, valid_utf8(block, count), self.splittable)
             if batch.num_rows:
                 yield batch, len(block)
 

@@ -8,8 +8,8 @@ import numpy as np
 import pyarrow as pa
 from pyarrow import csv
 
-from zmr.formats.arrow_text import allocate, one_batch, valid
-from zmr.formats.bad_row import first_bad, line_of
+from zmr.formats.arrow_text import allocate, one_batch, valid_utf8
+from zmr.formats.bad_row import find_bad_row, line_place
 from zmr.formats.base import BadRecord
 from zmr.formats.csv_rows import CsvRows
 from zmr.formats.line_blocks import (
@@ -44,7 +44,7 @@ class CsvParser:
             return self._read(block)
         except pa.ArrowInvalid:
             starts = self.rows.starts(block)
-            raise first_bad(path, position, block, starts, self._read) from None
+            raise find_bad_row(path, position, block, starts, self._read) from None
 
     def _check_quotes(
         self, path: str, position: int, block: memoryview, one_line_rows: bool
@@ -56,11 +56,11 @@ class CsvParser:
                 line_ends, quoted.ends
             )
             if across.any():
-                line = line_of(path, position, block, int(quoted.starts[across.argmax()]))
+                line = line_place(path, position, block, int(quoted.starts[across.argmax()]))
                 reason = "a line end within quotes, which needs Csv(quoted_newlines=True)"
                 raise BadRecord(path, line, reason)
         if quoted.is_open:
-            line = line_of(path, position, block, int(quoted.starts[-1]))
+            line = line_place(path, position, block, int(quoted.starts[-1]))
             raise BadRecord(path, line, "a quote that is never closed")
 
     def _read(self, block: memoryview) -> pa.RecordBatch:
@@ -103,14 +103,14 @@ def row_blocks(
     """All rows of a file from `begin` on, as (position, block). Raises OSError and `BadRecord`."""
     end = begin
 
-    def past_last(block: memoryview) -> int:
-        size = rows.past_last(block)
+    def end_of_last(block: memoryview) -> int:
+        size = rows.end_of_last_row(block)
         if not size and len(block) > _MOST_ROW_BYTES:
             place = f"line {line_number(path, end)}"
             raise BadRecord(path, place, "a row without end; is a quote never closed?")
         return size
 
-    for position, block in line_blocks(Split(path), block_bytes, begin, allocate, past_last):
+    for position, block in line_blocks(Split(path), block_bytes, begin, allocate, end_of_last):
         yield position, block
         end = position + len(block)
 
@@ -129,7 +129,7 @@ def _first_row(path: str, rows: CsvRows, begin: int) -> tuple[int, bytes]:
 
 def _names(rows: CsvRows, row: bytes) -> list[str]:
     """The fields of the header; one that was there before gets a number."""
-    text = bytes(valid(memoryview(row), lambda name, n: None))
+    text = bytes(valid_utf8(memoryview(row), lambda name, n: None))
     if text.startswith(BYTE_ORDER_MARK):
         text = BYTE_ORDER_MARK + text
     text += b"\n"

@@ -25,7 +25,7 @@ class Quoted(NamedTuple):
     ends: Ints  # just past the closing quote
     is_open: bool
 
-    def hide(self, positions: Ints) -> Ints:
+    def outside(self, positions: Ints) -> Ints:
         """Those of the positions that no quotes enclose."""
         if not len(self.starts):
             return positions
@@ -57,7 +57,7 @@ class CsvRows:
         ends = np.append(closing + 1, len(data)) if is_open else closing + 1
         return Quoted(opening, ends, is_open)
 
-    def past_last(self, block: memoryview) -> int:
+    def end_of_last_row(self, block: memoryview) -> int:
         """Where the last whole row of the block ends that ends in LF; 0 if none does."""
         data = np.frombuffer(block, np.uint8)
         quoted = self.quoted(block)
@@ -65,7 +65,7 @@ class CsvRows:
         reach = 1 << 16
         while True:
             first = max(0, len(data) - reach)
-            ends = quoted.hide(np.flatnonzero(data[first:] == _LF) + first)
+            ends = quoted.outside(np.flatnonzero(data[first:] == _LF) + first)
             if len(ends) or not first:
                 return int(ends[-1]) + 1 if len(ends) else 0
             reach *= 8
@@ -82,7 +82,7 @@ class CsvRows:
     def ends(self, block: memoryview) -> Ints:
         """Just past each character of the block that ends a row."""
         data = np.frombuffer(block, np.uint8)
-        return self.quoted(block).hide(np.flatnonzero((data == _LF) | (data == _CR))) + 1
+        return self.quoted(block).outside(np.flatnonzero((data == _LF) | (data == _CR))) + 1
 
     def _quoted_one_by_one(self, block: memoryview) -> Quoted:
         assert self._field is not None

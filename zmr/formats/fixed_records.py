@@ -8,7 +8,7 @@ from typing import Any
 
 from zmr.formats.base import BadRecord, Batch, Chunk, CountUp, InputFormat
 from zmr.formats.compression import expected_size, open_input
-from zmr.formats.line_blocks import became_shorter, extent
+from zmr.formats.line_blocks import byte_range, truncated_file_error
 from zmr.messages import Split
 
 
@@ -43,14 +43,14 @@ class FixedRecords(InputFormat):
             yield pa.Array.from_buffers(kind, n, [None, pa.py_buffer(block)]), len(block)
 
     def locate(self, split: Split, index: int) -> str:
-        return f"record {-(-extent(split)[0] // self.size_bytes) + index + 1}"
+        return f"record {-(-byte_range(split)[0] // self.size_bytes) + index + 1}"
 
     def _blocks(
         self, split: Split, block_bytes: int, allocate: Callable[[int], Any]
     ) -> Iterator[memoryview]:
         """Blocks of whole records: those whose first byte lies within the split."""
         size = self.size_bytes
-        start, end = extent(split)
+        start, end = byte_range(split)
         position = -(-start // size) * size
         last = end if end == maxsize else -(-end // size) * size
         block_bytes = max(1, block_bytes // size) * size
@@ -72,6 +72,6 @@ class FixedRecords(InputFormat):
                     )
                 if not n:
                     if end != maxsize and position < end:
-                        raise became_shorter(split.path)
+                        raise truncated_file_error(split.path)
                     return
                 yield block[:n]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from zmr.columns.types import arrow_types
 from zmr.formats.base import BadRecord, Batch, Chunk, CountUp, InputFormat
 from zmr.formats.line_blocks import decode, line_blocks, line_number, past_byte_order_mark
-from zmr.formats.locate import LocatedByLine
+from zmr.formats.locate import LocateByLine
 from zmr.messages import Split
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ _SPACE = " \t\r"
 _decode = json.JSONDecoder().raw_decode  # without the checks that `json.loads` makes first
 
 
-class JsonLines(LocatedByLine, InputFormat):
+class JsonLines(LocateByLine, InputFormat):
     """Each line of a text file is a JSON object, and as a record a dict.
 
     Blank lines are passed over. For `map_batch`, a batch is an Arrow RecordBatch with a column for
@@ -37,23 +37,23 @@ class JsonLines(LocatedByLine, InputFormat):
     def read(self, split: Split, count: CountUp) -> Iterator[Chunk]:
         for position, block in self.blocks(split):
             text = decode(block, count)
-            yield _parsed(split.path, position, text, self.keeps_bad), len(block)
+            yield _parse_lines(split.path, position, text, self.keeps_bad), len(block)
 
     def read_batches(self, split: Split, count: CountUp) -> Iterator[Batch]:
-        from zmr.formats.arrow_text import allocate, valid
+        from zmr.formats.arrow_text import allocate, valid_utf8
         from zmr.formats.json_parser import JsonParser
 
         parser = JsonParser(self._types)
         begin = past_byte_order_mark(split.path)
         for position, block in line_blocks(split, self.batch_bytes, begin, allocate):
-            text = valid(block, count)
+            text = valid_utf8(block, count)
             starts = self.starts(text)
             if not len(starts):
                 continue
             batch = parser.parse(text, starts)
             if batch is None:  # which line it was, or why in all
-                _parsed(split.path, position, str(text, "utf-8"))
-                batch = parser.parse_checked(split.path, position, text, starts)
+                _parse_lines(split.path, position, str(text, "utf-8"))
+                batch = parser.parse_or_raise(split.path, position, text, starts)
             yield batch, len(block)
 
     def blocks(self, split: Split) -> Iterator[tuple[int, memoryview]]:
@@ -65,7 +65,7 @@ class JsonLines(LocatedByLine, InputFormat):
         return without_blank_lines(block, line_starts(block))
 
 
-def _parsed(path: str, position: int, text: str, keeps_bad: bool = False) -> list[Any]:
+def _parse_lines(path: str, position: int, text: str, keeps_bad: bool = False) -> list[Any]:
     """The records of a block; those that are bad raise `BadRecord`, or are kept as such."""
     records: list[Any] = []
     for number, line in enumerate(text.split("\n")):
@@ -80,11 +80,11 @@ def _parsed(path: str, position: int, text: str, keeps_bad: bool = False) -> lis
             try:
                 record = json.loads(line)
             except (ValueError, RecursionError) as error:
-                record = _bad(path, position, number, f"no JSON: {_in_words(error)}")
+                record = _bad_line(path, position, number, f"no JSON: {_describe(error)}")
         if type(record) is not dict:
             if not isinstance(record, BadRecord):
-                reason = f"a JSON {_kind(record)} and not an object"
-                record = _bad(path, position, number, reason)
+                reason = f"a JSON {_json_type(record)} and not an object"
+                record = _bad_line(path, position, number, reason)
             if not keeps_bad:
                 raise record
             record.text = line
@@ -92,16 +92,16 @@ def _parsed(path: str, position: int, text: str, keeps_bad: bool = False) -> lis
     return records
 
 
-def _bad(path: str, position: int, number: int, reason: str) -> BadRecord:
+def _bad_line(path: str, position: int, number: int, reason: str) -> BadRecord:
     return BadRecord(path, f"line {line_number(path, position) + number}", reason)
 
 
-def _in_words(error: Exception) -> str:
+def _describe(error: Exception) -> str:
     if isinstance(error, json.JSONDecodeError):
         return f"{error.msg} (column {error.colno})"
     return str(error)
 
 
-def _kind(value: object) -> str:
+def _json_type(value: object) -> str:
     names = {list: "array", str: "string", bool: "boolean", type(None): "null"}
     return names.get(type(value), "number")

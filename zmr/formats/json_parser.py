@@ -8,7 +8,7 @@ import pyarrow as pa
 from pyarrow import json
 
 from zmr.formats.arrow_text import one_batch
-from zmr.formats.bad_row import first_bad
+from zmr.formats.bad_row import find_bad_row
 
 Starts = npt.NDArray[np.int64]
 Types = dict[str, pa.DataType]
@@ -33,14 +33,14 @@ class JsonParser:
         # Arrow would also take two objects on a line, or one on two lines.
         return batch if batch.num_rows == len(starts) else None
 
-    def parse_checked(
+    def parse_or_raise(
         self, path: str, position: int, block: memoryview, starts: Starts
     ) -> pa.RecordBatch:
         """The same for a block in which each line by itself is right. Raises `BadRecord`."""
         try:
             return self._parse(block)
         except pa.ArrowInvalid:
-            raise first_bad(path, position, block, starts, self._parse) from None
+            raise find_bad_row(path, position, block, starts, self._parse) from None
 
     def _parse(self, block: memoryview) -> pa.RecordBatch:
         try:

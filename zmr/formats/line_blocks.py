@@ -24,14 +24,14 @@ _WINDOW_BYTES = 1 << 16
 _MORE_BYTES = 1 << 8
 
 
-def extent(split: Split) -> tuple[int, int]:
+def byte_range(split: Split) -> tuple[int, int]:
     """Where the split begins and ends: `maxsize` if it goes on to the end of the file."""
     if is_compressed(split.path):
         return (0, maxsize) if split.offset == 0 else (maxsize, maxsize)
     return split.offset, maxsize if split.length < 0 else split.offset + split.length
 
 
-def past_last_line(block: memoryview) -> int:
+def end_of_last_line(block: memoryview) -> int:
     """Where the last line of the block that is whole ends; 0 if none is."""
     end = len(block)
     while end:
@@ -48,15 +48,15 @@ def line_blocks(
     block_bytes: int,
     begin: int = 0,
     allocate: Callable[[int], Any] = bytearray,
-    past_last: Callable[[memoryview], int] = past_last_line,
+    end_of_last: Callable[[memoryview], int] = end_of_last_line,
 ) -> Iterator[tuple[int, memoryview]]:
     """The lines that begin within the split, as (position, block) of about `block_bytes` each.
 
     `begin` is where the first line of the file begins; what stands before it is passed over.
-    `allocate` makes the buffers, which are not used again. `past_last` finds where a block may be
+    `allocate` makes the buffers, which are not used again. `end_of_last` finds where a block may be
     cut; a line that has no end yet makes its block grow. Raises OSError.
     """
-    start, end = extent(split)
+    start, end = byte_range(split)
     if max(start, begin) >= end:
         return
     with open_input(split.path) as file:
@@ -72,9 +72,9 @@ def line_blocks(
             n = file.readinto(block[len(rest) :])  # type: ignore[attr-defined]
             is_end = n < wanted
             if is_end and end != maxsize:
-                raise became_shorter(split.path)
+                raise truncated_file_error(split.path)
             filled = len(rest) + n
-            cut = filled if is_end else past_last(block[:filled])
+            cut = filled if is_end else end_of_last(block[:filled])
             rest = bytes(block[cut:filled])
             if cut:
                 yield position, block[:cut]
@@ -85,7 +85,7 @@ def line_blocks(
             yield position, memoryview(rest + file.readline())
 
 
-def became_shorter(path: str) -> OSError:
+def truncated_file_error(path: str) -> OSError:
     """The error of a file that ends before its split does."""
     return OSError(ESTALE, "the file has become shorter since the job began", path)
 

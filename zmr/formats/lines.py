@@ -7,11 +7,11 @@ from typing import Any
 
 from zmr.formats.base import Batch, Chunk, CountUp, InputFormat
 from zmr.formats.line_blocks import decode, line_blocks
-from zmr.formats.locate import LocatedByLine
+from zmr.formats.locate import LocateByLine
 from zmr.messages import Split
 
 
-class Lines(LocatedByLine, InputFormat):
+class Lines(LocateByLine, InputFormat):
     r"""Each line of a text file is a record, without the LF or CR LF that ends it.
 
     Only `\n` ends a line. Text after the last one is a line too; an empty line is a record.
@@ -35,13 +35,13 @@ class Lines(LocatedByLine, InputFormat):
             yield _without_last(text.split("\n")), len(block)
 
     def read_batches(self, split: Split, count: CountUp) -> Iterator[Batch]:
-        from zmr.formats.arrow_text import allocate, byte_lines_of, lines_of, valid
+        from zmr.formats.arrow_text import allocate, split_byte_lines, split_lines, valid_utf8
 
         for _, block in line_blocks(split, self.batch_bytes, allocate=allocate):
             if self.text:
-                yield lines_of(valid(block, count)), len(block)
+                yield split_lines(valid_utf8(block, count)), len(block)
             else:
-                yield byte_lines_of(block), len(block)
+                yield split_byte_lines(block), len(block)
 
 
 def _without_last(lines: list[Any]) -> list[Any]:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
 
-class LocatedByLine:
+class LocateByLine:
     """Tells where a record is by the number of the line in the file that it begins in."""
 
     chunk_bytes: int

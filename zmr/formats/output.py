@@ -24,7 +24,7 @@ class OutputFormat(ABC):
         """The bytes of whole columns, or None where they have to be looked at one by one."""
         return None
 
-    def end_of(self, name: str) -> bytes:
+    def footer(self, name: str) -> bytes:
         """The bytes after the last pair of the file of that name."""
         return b""
 

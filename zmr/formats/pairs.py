@@ -52,9 +52,9 @@ class PairsOutput(OutputFormat):
         fields = [*keys.schema, pa.field(rows.VALUE, values.type)]
         return _encode(pa.record_batch([*keys.columns, values], schema=pa.schema(fields)))
 
-    def end_of(self, name: str) -> bytes:
+    def footer(self, name: str) -> bytes:
         """The mark by which a file that was cut off, or is another one, is told."""
-        return _end_of(name)
+        return _footer(name)
 
 
 class Pairs(InputFormat):
@@ -103,7 +103,7 @@ def refuse_pickled(batch: pa.RecordBatch, path: str = "") -> None:
         )
 
 
-def _end_of(path: str) -> bytes:
+def _footer(path: str) -> bytes:
     return _BLOCK.pack(0, crc32(os.fsencode(os.path.basename(path))))
 
 
@@ -161,7 +161,7 @@ def read_blocks(path: str, offset: int, length: int) -> Iterator[tuple[pa.Record
     `length` -1 is all that follows. Raises OSError if the file can't be read or is damaged.
     """
     end = float("inf") if length < 0 else offset + length
-    last = _end_of(path)
+    last = _footer(path)
     with open(path, "rb") as file:
         place = 0
         while place < end:

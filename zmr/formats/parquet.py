@@ -43,7 +43,7 @@ class Parquet(InputFormat):
         return self._batches(split, self.batch_bytes)
 
     def locate(self, split: Split, index: int) -> str:
-        with _opened(split.path) as file:
+        with _open_parquet(split.path) as file:
             for group in _row_groups(file, split):
                 n_rows = file.metadata.row_group(group).num_rows
                 if index < n_rows:
@@ -52,24 +52,24 @@ class Parquet(InputFormat):
         return ""
 
     def _batches(self, split: Split, batch_bytes: int) -> Iterator[Batch]:
-        with _opened(split.path) as file:
+        with _open_parquet(split.path) as file:
             columns = self._names(split.path, file)
             for group in _row_groups(file, split):
-                facts = file.metadata.row_group(group)
-                row_bytes = max(1, facts.total_byte_size // max(1, facts.num_rows))
+                metadata = file.metadata.row_group(group)
+                row_bytes = max(1, metadata.total_byte_size // max(1, metadata.num_rows))
                 batches = file.iter_batches(
                     max(1, min(_MOST_ROWS, batch_bytes // row_bytes)),
                     row_groups=[group],
                     columns=columns,
                     use_threads=False,
                 )
-                size_bytes = _size(facts)
-                told = done = 0
+                size_bytes = _size(metadata)
+                reported = done = 0
                 for batch in batches:
                     done += batch.num_rows
-                    share = size_bytes * done // facts.num_rows
-                    yield batch.select(columns), share - told
-                    told = share
+                    share = size_bytes * done // metadata.num_rows
+                    yield batch.select(columns), share - reported
+                    reported = share
 
     def _names(self, path: str, file: Any) -> list[str]:
         known: list[str] = file.schema_arrow.names
@@ -81,7 +81,7 @@ class Parquet(InputFormat):
 
 
 @contextmanager
-def _opened(path: str) -> Iterator[Any]:
+def _open_parquet(path: str) -> Iterator[Any]:
     """The file as a ParquetFile; whatever Arrow can't make of it becomes an OSError."""
     import pyarrow as pa
     from pyarrow.parquet import ParquetFile
@@ -107,14 +107,14 @@ def _row_groups(file: Any, split: Split) -> Iterator[int]:
             yield group
 
 
-def _start(facts: Any) -> int:
+def _start(metadata: Any) -> int:
     """Where the first page of a row group is; its own `file_offset` is unreliable."""
-    if not facts.num_columns:
+    if not metadata.num_columns:
         return 0
-    column = facts.column(0)
+    column = metadata.column(0)
     data: int = column.data_page_offset
     return min(data, column.dictionary_page_offset or data)
 
 
-def _size(facts: Any) -> int:
-    return sum(facts.column(i).total_compressed_size for i in range(facts.num_columns))
+def _size(metadata: Any) -> int:
+    return sum(metadata.column(i).total_compressed_size for i in range(metadata.num_columns))

@@ -53,7 +53,7 @@ def encode_pairs(pairs: Sequence[tuple[Any, Any]]) -> bytes:
     try:
         keys, values = zip(*pairs, strict=True)
     except (TypeError, ValueError):
-        raise not_a_pair(_no_pair(pairs)) from None
+        raise not_a_pair(_first_non_pair(pairs)) from None
     try:
         fields = _texts(keys), _texts(values)
         return ("\n".join(map("\t".join, zip(*fields, strict=True))) + "\n").encode()
@@ -155,9 +155,9 @@ def _to_json(value: Any) -> str:
 def _for_json(value: Any) -> Any:
     """The value with all that JSON doesn't know replaced by text."""
     if isinstance(value, dict):
-        return {_name(key): _for_json(item) for key, item in value.items()}
+        return {_json_key(key): _for_json(item) for key, item in value.items()}
     if isinstance(value, (set, frozenset)):
-        return [_for_json(item) for item in _in_order(value)]
+        return [_for_json(item) for item in _sorted_items(value)]
     if isinstance(value, (list, tuple)):
         return [_for_json(item) for item in value]
     if value is None or isinstance(value, (str, int, float)):
@@ -167,11 +167,11 @@ def _for_json(value: Any) -> Any:
     return to_text(value)
 
 
-def _name(key: Any) -> Any:
+def _json_key(key: Any) -> Any:
     return key if key is None or isinstance(key, (str, int, float)) else str(_for_json(key))
 
 
-def _in_order(items: set[Any] | frozenset[Any]) -> list[Any]:
+def _sorted_items(items: set[Any] | frozenset[Any]) -> list[Any]:
     if not any(isinstance(item, frozenset) for item in items):  # `<` on sets is no order
         try:
             return sorted(items)
@@ -196,7 +196,7 @@ def not_a_pair(value: Any) -> YieldError:
     return YieldError(f"not a (key, value) pair: {shown(value)}; yield pairs, do not return them")
 
 
-def _no_pair(pairs: Sequence[Any]) -> Any:
+def _first_non_pair(pairs: Sequence[Any]) -> Any:
     for pair in pairs:
         try:
             _, _ = pair

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from zmr.formats.base import Batch, Chunk, CountUp, InputFormat
 from zmr.formats.line_blocks import decode, line_blocks
-from zmr.formats.locate import LocatedByLine
+from zmr.formats.locate import LocateByLine
 from zmr.messages import Split
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
 
-class TextBlocks(LocatedByLine, InputFormat):
+class TextBlocks(LocateByLine, InputFormat):
     """A record is a block of text: about `size_bytes` of whole lines, as they are in the file.
 
     Line ends are part of the text. Where blocks begin depends on how the file was cut; joined
@@ -38,10 +38,10 @@ class TextBlocks(LocatedByLine, InputFormat):
             yield [decode(block, count)], len(block)
 
     def read_batches(self, split: Split, count: CountUp) -> Iterator[Batch]:
-        from zmr.formats.arrow_text import allocate, one_string, valid
+        from zmr.formats.arrow_text import allocate, one_string, valid_utf8
 
         for _, block in line_blocks(split, self.batch_bytes, allocate=allocate):
-            yield one_string(valid(block, count)), len(block)
+            yield one_string(valid_utf8(block, count)), len(block)
 
     def starts(self, block: memoryview) -> npt.NDArray[np.int64]:
         import numpy as np

@@ -25,7 +25,7 @@ def encode_columns(keys: pa.RecordBatch, values: pa.Array) -> pa.Buffer | None:
     nothing, tab, line_end = (pa.scalar(text, pa.large_string()) for text in ("", "\t", "\n"))
     ended = pc.binary_join_element_wise(value_texts, nothing, line_end)
     lines = pc.binary_join_element_wise(key_texts, ended, tab)
-    return _joined(lines)
+    return _concat(lines)
 
 
 def join_binary(keys: pa.RecordBatch, values: pa.Array, end: bytes) -> pa.Buffer | None:
@@ -41,11 +41,11 @@ def join_binary(keys: pa.RecordBatch, values: pa.Array, end: bytes) -> pa.Buffer
     if end:
         parts.append(pa.repeat(pa.scalar(end, pa.large_binary()), len(values)))
     if len(parts) == 1:
-        return _joined(parts[0])
-    return _joined(pc.binary_join_element_wise(*parts, pa.scalar(b"", pa.large_binary())))
+        return _concat(parts[0])
+    return _concat(pc.binary_join_element_wise(*parts, pa.scalar(b"", pa.large_binary())))
 
 
-def _joined(texts: pa.Array) -> pa.Buffer:
+def _concat(texts: pa.Array) -> pa.Buffer:
     """All texts, one after the other: that is how Arrow keeps them."""
     _, offsets, data = texts.buffers()
     if data is None or not len(texts):

@@ -26,10 +26,10 @@ class WholeFiles(InputFormat):
     def read_batches(self, split: Split, count: CountUp) -> Iterator[Batch]:
         import pyarrow as pa
 
-        from zmr.formats.arrow_text import one_string, valid
+        from zmr.formats.arrow_text import one_string, valid_utf8
 
         with open_input(split.path) as file:
             data = file.read()
-        text = one_string(valid(memoryview(data), count))
+        text = one_string(valid_utf8(memoryview(data), count))
         path = pa.array([split.path], pa.string())
         yield pa.record_batch([path, text], ["path", "text"]), len(data)

@@ -40,7 +40,7 @@ def write_and_commit(
             except OSError as error:
                 raise worker_error(error, doing) from error
         try:
-            file.write(output.end_of(file.name))
+            file.write(output.footer(file.name))
             file.finish()
         except OSError as error:
             raise worker_error(error, doing) from error

@@ -32,7 +32,7 @@ def uncounted(name: str, n: int) -> None:
 
 def write(path: Path, *blocks: bytes) -> bytes:
     """Make the file of these blocks, and return what is in it."""
-    whole = b"".join(blocks) + PairsOutput().end_of(path.name)
+    whole = b"".join(blocks) + PairsOutput().footer(path.name)
     path.write_bytes(whole)
     return whole
 
@@ -84,7 +84,7 @@ def test_wherever_a_file_is_cut_each_pair_is_read_once(
         assert read(path, 0, cut) + read(path, cut, size_bytes - cut) == pairs
     (first, *rest) = Pairs().read(Split(str(path), 0, size_bytes), uncounted)
     assert first[0] == pairs[:3]
-    assert first[1] + sum(n for _, n in rest) == size_bytes - len(PairsOutput().end_of("p"))
+    assert first[1] + sum(n for _, n in rest) == size_bytes - len(PairsOutput().footer("p"))
 
 
 def test_map_batch_gets_columns(tmp_path: Path) -> None:
