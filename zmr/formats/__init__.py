@@ -7,8 +7,13 @@ fit a bounded piece of the file; both ways give the same records. A record can b
 raises: OSError for the file, `BadRecord` for what stands in it.
 
 Text is UTF-8. What is not becomes U+FFFD, the replacement character, and is counted. A byte order
-mark is part of the text in `Lines`, `TextBlocks` and `WholeFiles`; `JsonLines` and `Csv` pass over
-it. Every format but `Parquet` reads files that are compressed as well.
+mark is part of the text in `Lines`, `TextBlocks` and `WholeFiles`; `JsonLines` and `Csv` skip it.
+Every format but `Parquet` reads files that are compressed as well.
+
+Exported here is what every job loads: the contract of a format, and `Lines`, the default. The other
+formats are imported from their modules. None of these modules loads pyarrow before a file is read
+(or a type named), since the command defines a job without it; what needs pyarrow stands in
+`arrow_text`, `csv_parser`, `json_parser`, `text_columns` and `pairs`, imported within functions.
 """
 
 from __future__ import annotations

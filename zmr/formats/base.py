@@ -16,18 +16,33 @@ Batch = tuple[Any, int]  # the same as Arrow data: an Array or a RecordBatch
 
 
 class BadRecord(ZmrError):
-    """A record that can't be read. `place` is where it is in the file: "line 17"."""
+    """A record that can't be read: in the file `path`, at `place` ("line 17"), for this `reason`.
+
+    `text` is the record as it stands in the file, if that is known.
+    """
 
     def __init__(self, path: str, place: str, reason: str) -> None:
         super().__init__(f"{path}, {place}: {reason}" if place else f"{path}: {reason}")
         self.path = path
         self.place = place
         self.reason = reason
-        self.text = ""  # of the record, if that is known
+        self.text = ""
 
 
 class InputFormat(ABC):
-    """What a record is, and how to read them."""
+    r"""What a record of an input file is, and how records are read. Subclasses define `read`.
+
+    One instance reads many splits, so it keeps nothing open between them.
+
+    Example:
+        class Paragraphs(zmr.InputFormat):
+            splittable = False
+
+            def read(self, split, count):
+                with open(split.path) as file:
+                    text = file.read()
+                yield text.split("\n\n"), len(text)
+    """
 
     splittable: bool  # whether a file may be read in several pieces, if it isn't compressed
     ignored_names: frozenset[str] = frozenset()  # files in folders that hold no records
@@ -46,20 +61,28 @@ class InputFormat(ABC):
 
     @abstractmethod
     def read(self, split: Split, count: CountUp) -> Iterator[Chunk]:
-        """The records of the split, in lists.
+        """The records of the split, in lists; with each, how many bytes of the file it took.
 
-        Raises OSError if the file can't be read to its end, and `BadRecord`.
+        `count(name, n)` adds to a counter of the job. Raises OSError if the file can't be read to
+        its end, and `BadRecord`.
         """
 
     def read_batches(self, split: Split, count: CountUp) -> Iterator[Batch]:
-        """The records of the split as Arrow data, for `map_batch`. Raises what `read` does."""
+        """The records of the split as Arrow data, for `map_batch`, and how many bytes each took.
+
+        Unless a format defines it, a batch is an Arrow array of the records. Raises what `read`
+        does.
+        """
         import pyarrow as pa
 
         for records, size_bytes in self.read(split, count):
             yield pa.array(records), size_bytes
 
     def locate(self, split: Split, index: int) -> str:
-        """Where in the file the record is that came as number `index` (from 0) of the split."""
+        """Where in the file the record number `index` (from 0) of the split is: "line 17".
+
+        "" if that can't be said.
+        """
         return ""
 
     def __repr__(self) -> str:

@@ -23,16 +23,35 @@ if TYPE_CHECKING:
 class Csv(LocateByLine, InputFormat):
     """Each row of a CSV file is a record: a dict of str, by the names that the header gives.
 
-    `header` may be False (the names are f0, f1, ...), or the names themselves for files without a
-    header. A name that comes twice gets a number: id, id_2. Empty rows are passed over; a row with
-    more or fewer fields than the header is an error. `quote=""` takes quotes as they are.
+    Empty rows are skipped. A row with more or fewer fields than the header is an error
+    (`BadRecord`), and so are a quote that is never closed and a field that `types` can't convert.
 
-    A quoted field may hold line ends, so a file is read in one piece, however large it is. With
-    `quoted_newlines=False` large files are read in several; then a line end within quotes is an
-    error.
+    Parameters:
+        header: True if the first row has the names; False for f0, f1, ...; or the names, of a
+            file without a header. A name that comes twice gets a number: id, id_2.
+        delimiter: the ASCII character between fields.
+        quote: the ASCII character around fields that hold delimiters, quotes (doubled) or line
+            ends; "" takes quotes as ordinary characters.
+        quoted_newlines: True if a quoted field may hold line ends; then a file is read by one task,
+            however large it is. False lets large files be split; then a line end within quotes is
+            an error.
+        types: the types of columns, by name: str, bytes, int, float, bool, date, datetime, or a
+            type of Arrow's. Empty fields of these columns are None, but for str and bytes.
 
-    For `map_batch`, a batch is an Arrow RecordBatch of string columns. `types={"price": float}`, of
-    Python's or Arrow's types, converts columns, in records too; empty fields of these are None.
+    Raises ValueError or TypeError for parameters that make no sense.
+
+    A record is a dict such as {"name": "Ada", "price": "1.50"}; with `types={"price": float}`,
+    {"name": "Ada", "price": 1.5}. For `map_batch`, a batch is an Arrow RecordBatch with the same
+    columns, of strings and of `types`.
+
+    Example:
+        class Revenue(zmr.Job):
+            input = zmr.Csv(types={"price": float})
+
+            def map(self, record):
+                yield record["name"], record["price"]
+
+            reduce = zmr.Sum()
     """
 
     def __init__(

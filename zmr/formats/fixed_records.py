@@ -15,8 +15,18 @@ from zmr.messages import Split
 class FixedRecords(InputFormat):
     """Each `size_bytes` of a file are a record, as bytes.
 
-    A file that ends within a record is an error. For `map_batch`, records come as an Arrow array
-    of fixed-size binaries.
+    Parameters:
+        size_bytes: the size of a record, at least 1.
+
+    A record is bytes of that length. For `map_batch`, a batch is an Arrow array of type
+    `fixed_size_binary[size_bytes]`. A file that ends within a record is an error (`BadRecord`).
+
+    Example:
+        class SortRecords(zmr.Job):
+            input = zmr.FixedRecords(100)
+
+            def map(self, record):
+                yield record[:10], record[10:]
     """
 
     splittable = True

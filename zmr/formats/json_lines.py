@@ -23,10 +23,26 @@ _decode = json.JSONDecoder().raw_decode  # without the checks that `json.loads` 
 class JsonLines(LocateByLine, InputFormat):
     """Each line of a text file is a JSON object, and as a record a dict.
 
-    Blank lines are passed over. For `map_batch`, a batch is an Arrow RecordBatch with a column for
-    each name in it. Types are those of its values, so they may differ from batch to batch, unless
-    they are said: `JsonLines(types={"id": int, "score": float})`, of Python's or Arrow's types.
-    Columns with a type are in every batch. Strings stay strings, also those that look like dates.
+    Blank lines are skipped. Any other line that is not one object is an error (`BadRecord`).
+
+    Parameters:
+        types: the types of columns in batches, by name: str, bytes, int, float, bool, date,
+            datetime, or a type of Arrow's. Columns with a type are in every batch. Raises
+            TypeError for any other type.
+
+    A record is a dict such as {"id": 7, "tags": ["a"]}, whatever `types` says. For `map_batch`, a
+    batch is an Arrow RecordBatch with a column for each name in it. A column without a type in
+    `types` has that of its values, which may differ from batch to batch; strings that look like
+    dates stay strings.
+
+    Example:
+        class Latency(zmr.Job):
+            input = zmr.JsonLines(types={"ms": float})
+
+            def map(self, record):
+                yield record["host"], record["ms"]
+
+            reduce = zmr.Mean()
     """
 
     splittable = True

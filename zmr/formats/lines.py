@@ -14,9 +14,24 @@ from zmr.messages import Split
 class Lines(LocateByLine, InputFormat):
     r"""Each line of a text file is a record, without the LF or CR LF that ends it.
 
-    Only `\n` ends a line. Text after the last one is a line too; an empty line is a record.
-    For `map_batch`, lines come as an Arrow string array. With `text=False` a line is bytes, with
-    nothing taken from it but the LF, and comes as an Arrow binary array.
+    This is the input of a job that names none. Only `\n` ends a line. Text after the last one is a
+    line too; an empty line is a record.
+
+    Parameters:
+        text: False leaves lines as bytes, without decoding; only the LF is removed.
+
+    A record is a str such as "to be, or not to be"; with `text=False`, bytes. For `map_batch`, a
+    batch is an Arrow array of lines, of type `string` (`large_string` beyond 2 GiB); with
+    `text=False`, of type `large_binary`. What is not UTF-8 becomes U+FFFD and is counted.
+
+    Example:
+        class LineLengths(zmr.Job):
+            input = zmr.Lines()
+
+            def map(self, line):
+                yield len(line), 1
+
+            reduce = zmr.Sum()
     """
 
     splittable = True

@@ -14,23 +14,42 @@ if TYPE_CHECKING:
 
 
 class OutputFormat(ABC):
-    """Turns pairs into bytes."""
+    """What the files of a job's output hold: how its pairs are written as bytes."""
 
     @abstractmethod
     def encode_pairs(self, pairs: Sequence[tuple[Any, Any]]) -> bytes:
         """The bytes of the pairs. Raises `YieldError` for what can't be written."""
 
     def encode_columns(self, keys: pa.RecordBatch, values: pa.Array) -> Any | None:
-        """The bytes of whole columns, or None where they have to be looked at one by one."""
+        """The bytes of whole columns, as a buffer.
+
+        None where pairs have to be looked at one by one: then `encode_pairs` gets them.
+        """
         return None
 
     def footer(self, name: str) -> bytes:
-        """The bytes after the last pair of the file of that name."""
+        """The bytes after the last pair of the file with this name."""
         return b""
 
 
 class Text(OutputFormat):
-    """A line for each pair: key, tab, value (see `zmr.formats.text`)."""
+    """A line of text for each pair, in UTF-8: key, tab, value. The output of a job that names none.
+
+    A str is written as it is, numbers as `repr` does, bool and None as true, false and null, bytes
+    as they are, dates as ISO 8601, lists, tuples, dicts and sets as compact JSON, and anything else
+    as `str` does. Tabs and line ends within a key or value are written as the pictures of them;
+    `zmr.read_output` takes that back. The pair ("a", [1, 2]) is the line "a<TAB>[1,2]<LF>".
+
+    Raises `YieldError` for what is not a pair.
+
+    Example:
+        class Words(zmr.Job):
+            output = zmr.Text()
+
+            def map(self, line):
+                for word in line.split():
+                    yield word, len(word)
+    """
 
     def encode_pairs(self, pairs: Sequence[tuple[Any, Any]]) -> bytes:
         """The lines of the pairs."""
@@ -44,9 +63,21 @@ class Text(OutputFormat):
 
 
 class Raw(OutputFormat):
-    """The bytes of key and value, one after the other, and `end` after each pair.
+    r"""The bytes of key and value, one after the other, and `end` after each pair.
 
-    Both are bytes, or None for nothing.
+    Parameters:
+        end: the bytes after each pair, such as b"" for binary records.
+
+    Keys are bytes, values bytes or None for nothing: the pair (b"key", b"value") is the line
+    b"keyvalue\n". Raises `YieldError` for keys and values of other types.
+
+    Example:
+        class SortRecords(zmr.Job):
+            input = zmr.FixedRecords(100)
+            output = zmr.Raw(end=b"")
+
+            def map(self, record):
+                yield record[:10], record[10:]
     """
 
     def __init__(self, end: bytes = b"\n") -> None:

@@ -16,9 +16,24 @@ _MOST_ROWS = 1 << 16
 class Parquet(InputFormat):
     """Each row of a Parquet file is a record: a dict by the names of the columns.
 
-    `columns` names those to read; the others cost nothing. For `map_batch`, a batch is an Arrow
-    RecordBatch. A large file is read in several pieces of whole row groups: a row group belongs to
-    the split that its first byte lies in.
+    A large file is split between row groups: a row group belongs to the split that its first byte
+    lies in.
+
+    Parameters:
+        columns: the names of the columns to read, in this order; the others are not read from the
+            disk. None reads all. A column that a file does not have is an error (`BadRecord`).
+
+    A record is a dict such as {"id": 7, "name": "Ada"}, of Python values. For `map_batch`, a batch
+    is an Arrow RecordBatch with the types of the file.
+
+    Example:
+        class RowsPerName(zmr.Job):
+            input = zmr.Parquet(columns=["name"])
+
+            def map(self, record):
+                yield record["name"], 1
+
+            reduce = zmr.Sum()
     """
 
     splittable = True

@@ -1,4 +1,4 @@
-"""Blocks of text, for jobs that care for words or characters and not for lines."""
+"""Blocks of text, for jobs on words or characters, to which lines mean nothing."""
 
 from __future__ import annotations
 
@@ -16,11 +16,28 @@ if TYPE_CHECKING:
 
 
 class TextBlocks(LocateByLine, InputFormat):
-    """A record is a block of text: about `size_bytes` of whole lines, as they are in the file.
+    r"""A record is a block of text: about `size_bytes` of whole lines, as they are in the file.
 
-    Line ends are part of the text. Where blocks begin depends on how the file was cut; joined
-    together they are the text of the file in any case. For `map_batch`, a batch is an Arrow string
-    array with one block; `split_words` takes it from there.
+    For jobs that count words or characters: a call of `map` costs the same for a line as for a
+    block. Where blocks begin depends on how the file was split; joined together they are the text
+    of the file in any case.
+
+    Parameters:
+        size_bytes: the size of a block, at least 1. A longer line is a block of its own.
+
+    A record is a str such as "one line\nand another\n", with its line ends. For `map_batch`, a
+    batch is an Arrow array of one string, which `zmr.split_words` takes. What is not UTF-8 becomes
+    U+FFFD and is counted.
+
+    Example:
+        class WordCount(zmr.Job):
+            input = zmr.TextBlocks()
+
+            def map(self, text):
+                for word in text.split():
+                    yield word, 1
+
+            reduce = zmr.Sum()
     """
 
     splittable = True

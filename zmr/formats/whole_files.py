@@ -11,9 +11,21 @@ from zmr.messages import Split
 
 
 class WholeFiles(InputFormat):
-    """Each file is one record: (absolute path, text).
+    r"""Each file is one record: (absolute path, text).
 
-    For `map_batch`, a batch is one file, with the columns `path` and `text`.
+    A file is read by one task, as a whole, so it has to fit into the memory of a slot.
+
+    A record is a tuple such as ("/data/a.txt", "all its lines\n"); an empty file is a record too.
+    For `map_batch`, a batch is an Arrow RecordBatch of one row, with the columns "path" and "text".
+    What is not UTF-8 becomes U+FFFD and is counted.
+
+    Example:
+        class FileSizes(zmr.Job):
+            input = zmr.WholeFiles()
+
+            def map(self, record):
+                path, text = record
+                yield path, len(text)
     """
 
     splittable = False
