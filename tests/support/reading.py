@@ -8,8 +8,17 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from hypothesis import strategies as st
+
 from zmr import InputFormat
 from zmr.messages import Split
+
+# Lines of all lengths, all line ends, NUL, marks, cut-off and impossible UTF-8.
+_PARTS = [
+    b"a", b"\n", b"\r\n", b"\r", b"\0", b"\xef\xbb\xbf",
+    "ü".encode(), "語".encode(), b"\xff", b"\xe8",
+]  # fmt: skip
+TEXT_BYTES = st.lists(st.sampled_from(_PARTS)).map(b"".join)
 
 
 class Read(NamedTuple):
@@ -42,6 +51,12 @@ def read_batches(input_format: InputFormat, *splits: Split) -> Read:
         batch.validate(full=True)
     records = [record for batch, _ in batches for record in batch.to_pylist()]
     return Read(records, dict(counters), sum(n for _, n in batches))
+
+
+def write_input(path: Path, text: str | bytes) -> Split:
+    """Make a file of the text, and return the split that is all of it."""
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    return Split(str(path))
 
 
 def cut(path: Path, at: Iterable[int]) -> list[Split]:

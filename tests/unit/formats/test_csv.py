@@ -1,0 +1,177 @@
+"""CSV: the same rows wherever a file is cut, as Python's csv module reads them."""
+
+from __future__ import annotations
+
+import csv
+from datetime import date
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from support.reading import Read, cut, in_pieces, read, read_batches, write_input
+
+from zmr import BadRecord, Csv
+from zmr.formats import INVALID_UTF8
+
+BOTH = pytest.mark.parametrize("how", [read, read_batches])
+MARK = "\N{BYTE ORDER MARK}"
+EVERYWHERE = range(1, 10_000)
+CUTS = st.lists(st.integers(1, 200))
+FIELD = st.text(st.sampled_from('ab ,;\t"\n\r\0ü語'), max_size=4)
+ROWS = st.lists(st.tuples(FIELD, FIELD, FIELD), max_size=6)
+
+
+def written(rows: list[Any], end: str, delimiter: str = ",", quotes: str = "") -> str:
+    """Return the text of the rows; a field is quoted if it must be, or holds one of `quotes`."""
+    special = {delimiter, '"', "\n", "\r", *quotes}
+
+    def field(text: str) -> str:
+        return '"' + text.replace('"', '""') + '"' if special & set(text) else text
+
+    return "".join(delimiter.join(map(field, row)) + end for row in [("x", "y", "x"), *rows])
+
+
+def test_csv_rows_are_the_same_however_they_are_read(path: Path) -> None:
+    @settings(max_examples=60)
+    @given(
+        ROWS,
+        st.sampled_from(["\n", "\r\n"]),
+        st.sampled_from([",", ";", "\t"]),
+        st.sampled_from(["", "ab"]),
+        st.integers(1, 50),
+    )
+    def check(rows: list[Any], end: str, delimiter: str, quotes: str, piece_bytes: int) -> None:
+        split = write_input(path, written(rows, end, delimiter, quotes))
+        expected = [dict(zip(("x", "y", "x_2"), row, strict=True)) for row in rows]
+        for how in (read, read_batches):
+            found = how(in_pieces(Csv(delimiter=delimiter), piece_bytes), split)
+            assert found.records == expected
+
+    check()
+
+
+def test_csv_without_line_ends_in_fields_may_be_cut_anywhere(path: Path) -> None:
+    @settings(max_examples=60)
+    @given(ROWS, st.sampled_from(["\n", "\r\n", "\n\n"]), st.booleans(), CUTS, st.integers(1, 50))
+    def check(rows: list[Any], end: str, mark: bool, cuts: list[int], piece_bytes: int) -> None:
+        rows = [[field.replace("\n", "").replace("\r", "") for field in row] for row in rows]
+        write_input(path, MARK * mark + written(rows, end))
+        expected = [dict(zip(("x", "y", "x_2"), row, strict=True)) for row in rows]
+        for how in (read, read_batches):
+            found = how(in_pieces(Csv(quoted_newlines=False), piece_bytes), *cut(path, cuts))
+            assert found.records == expected
+
+    check()
+
+
+def never_closed(text: str) -> bool:
+    """Return whether for Python's csv module a quoted field goes on to the end, and beyond."""
+    *_, last = csv.reader(StringIO(text + "\n|beyond", newline=""), delimiter="|")
+    return last != ["", "beyond"]
+
+
+def test_quotes_mean_what_they_mean_to_pythons_csv_module_wherever_blocks_end(path: Path) -> None:
+    @settings(max_examples=60)
+    @given(st.text(st.sampled_from('a;""\n\r'), max_size=30), st.integers(1, 9))
+    def check(text: str, piece_bytes: int) -> None:
+        split = write_input(path, text)
+        one_column = in_pieces(Csv(header=["f"], delimiter="|"), piece_bytes)
+        if never_closed(text):  # which Python lets pass
+            with pytest.raises(BadRecord, match="a quote that is never closed"):
+                read(one_column, split)
+        else:
+            rows = csv.reader(StringIO(text, newline=""), delimiter="|")
+            expected = [{"f": row[0]} for row in rows if row]
+            assert read(one_column, split).records == expected
+            assert read_batches(one_column, split).records == expected
+
+    check()
+
+
+@BOTH
+@pytest.mark.parametrize(
+    ("input_format", "text", "place", "reason"),
+    [
+        (Csv(), "a,b\n1,2\n\n\"3\n\",4\n5\n", "line 6", "Expected 2 columns, got 1: 5"),
+        (Csv(), "a,b\n1,2\n3,\"4\n5,6\n", "line 3", "a quote that is never closed"),
+        (Csv(), "\na,\"b\n1,2\n", "line 2", "a quote that is never closed"),
+        (Csv(types={"b": int}), "a,b\n1,2\n3,x\n", "line 3", ".* to int64: invalid value 'x'"),
+        (Csv(quoted_newlines=False), "a,b\n1,2\n3,\"4\n5\"\n", "line 3", "a line end within"),
+        (Csv(quoted_newlines=False), "a,b\n1,2\n3,4\n5\n", "line 4", "Expected 2 columns, got 1"),
+        (Csv(types={"c": int}), "a,b\n1,2\n", "", "there is no column 'c'; there are a, b"),
+    ],
+)  # fmt: skip
+def test_a_bad_row_is_told_by_its_line(
+    path: Path, how: Any, input_format: Csv, text: str, place: str, reason: str
+) -> None:
+    write_input(path, text)
+    at = EVERYWHERE if input_format.can_split(str(path)) else []
+    with pytest.raises(BadRecord, match=reason) as error:
+        how(in_pieces(input_format, 10), *cut(path, at))
+    assert error.value.place == place
+
+
+@BOTH
+def test_csv_headers_types_and_quotes_are_as_the_user_says(path: Path, how: Any) -> None:
+    def records(input_format: Csv, text: str) -> list[Any]:
+        found: Read = how(input_format, write_input(path, text))
+        return found.records
+
+    assert records(Csv(header=False), "1,2\n\n3,4") == [{"f0": "1", "f1": "2"}, {"f0": "3", "f1": "4"}]  # fmt: skip  # noqa: E501
+    assert records(Csv(header=["n", "s"]), "1,NULL\n") == [{"n": "1", "s": "NULL"}]
+    typed = Csv(types={"n": int, "s": str, "d": date})
+    assert records(typed, "n,s,d\n7,,\n,8,2026-01-31\n") == [
+        {"n": 7, "s": "", "d": None},
+        {"n": None, "s": "8", "d": date(2026, 1, 31)},
+    ]
+    assert records(Csv(quote="", delimiter="\t"), 'a\tb\n"\t5"\n') == [{"a": '"', "b": '5"'}]
+    assert records(Csv(), f"{MARK}a,b\n{MARK}1,{MARK}\n") == [{"a": f"{MARK}1", "b": MARK}]
+    for nothing in ("", "\n\r\n", "a,b", "a,b\n\n"):
+        assert records(Csv(), nothing) == []
+    assert [each.splittable for each in (Csv(), Csv(quote=""), Csv(quoted_newlines=False))] == [
+        False, True, True
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"delimiter": ""},
+        {"delimiter": "ab"},
+        {"quote": "“"},
+        {"header": "a,b"},
+        {"delimiter": "\n"},
+    ],
+)
+def test_csv_arguments_that_make_no_sense_are_refused(arguments: Any) -> None:
+    with pytest.raises(ValueError, match=r"Csv\(\w+\)"):
+        Csv(**arguments)
+
+
+@pytest.mark.parametrize(
+    ("input_format", "text", "lines"),
+    [
+        (Csv(), 'a,b\n1,2\n\n"3\n",4\n5,6', [2, 4, 6]),
+        (Csv(quoted_newlines=False), "a,b\n1,2\n\n3,4\n5,6", [2, 4, 5]),
+    ],
+)
+def test_records_are_located_by_their_lines(
+    path: Path, input_format: Csv, text: str, lines: list[int]
+) -> None:
+    split = write_input(path, text)
+    for piece_bytes in (1, 10, 1 << 20):
+        located = [in_pieces(input_format, piece_bytes).locate(split, i) for i in range(len(lines))]
+        assert located == [f"line {line}" for line in lines]
+
+
+@BOTH
+def test_what_is_not_utf_8_is_counted_once(path: Path, how: Any) -> None:
+    write_input(path, b"a,\xff\n1,\xff\n\xff,2\n")
+    found = how(Csv(quoted_newlines=False), *cut(path, EVERYWHERE))
+    assert (found.records, found.counters) == (
+        [{"a": "1", "�": "�"}, {"a": "�", "�": "2"}],
+        {INVALID_UTF8: 2},
+    )

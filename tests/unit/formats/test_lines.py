@@ -1,0 +1,72 @@
+"""Lines: the same ones wherever a file is cut, and however long they are."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from hypothesis import example, given
+from hypothesis import strategies as st
+from support.reading import TEXT_BYTES, cut, in_pieces, read, read_batches
+
+from zmr import Lines
+from zmr.messages import Split
+
+CUTS = st.lists(st.integers(1, 60))
+EVERYWHERE = range(1, 1000)
+
+
+def expected_lines(data: bytes) -> list[str]:
+    """Return the lines as the format defines them, in the plainest way."""
+    lines = [line.removesuffix(b"\r") for line in data.split(b"\n")[:-1]]
+    rest = data.rpartition(b"\n")[2]
+    return [line.decode("utf-8", "replace") for line in lines + [rest] * bool(rest)]
+
+
+def test_lines_are_the_same_however_the_file_is_cut_and_read(path: Path) -> None:
+    @given(TEXT_BYTES, CUTS, st.integers(1, 20))
+    @example(b"a\r\n\nb\0\xff\n\xef\xbb\xbfc\r", list(EVERYWHERE), 1)
+    def check(data: bytes, cuts: list[int], piece_bytes: int) -> None:
+        path.write_bytes(data)
+        whole = read(Lines(), Split(str(path)))
+        assert (whole.records, whole.size_bytes) == (expected_lines(data), len(data))
+        for how in (read, read_batches):
+            assert how(in_pieces(Lines(), piece_bytes), *cut(path, cuts)) == whole
+        assert read_batches(Lines(), Split(str(path))) == whole
+
+    check()
+
+
+@given(TEXT_BYTES, st.integers(0, 30), st.integers(1, 7))
+def test_a_record_is_located_by_its_line_number_in_the_file(
+    path: Path, data: bytes, start: int, piece_bytes: int
+) -> None:
+    path.write_bytes(data)
+    split = Split(str(path), min(start, len(data)), -1)
+    lines = in_pieces(Lines(), piece_bytes)
+    here = read(lines, split).records
+    n_before = len(expected_lines(data)) - len(here)
+    for index in range(len(here)):
+        assert lines.locate(split, index) == f"line {n_before + index + 1}"
+
+
+def lengths(strings: pa.Array) -> list[int]:
+    found: list[int] = pc.binary_length(strings).to_pylist()
+    return found
+
+
+def test_a_line_of_100_mb_is_a_line(tmp_path: Path) -> None:
+    path = tmp_path / "long.txt"
+    with path.open("wb") as file:
+        file.write(b"first\n")
+        file.seek(100_000_000, 1)  # a hole: NULs that take no time to write
+        file.write(b"\r\nlast")
+    half = path.stat().st_size // 2
+    head, tail = Split(str(path), 0, half), Split(str(path), half, path.stat().st_size - half)
+    assert [len(line) for line in read(Lines(), head).records] == [5, 100_000_000]
+    assert [n for batch, _ in Lines().read_batches(head, print) for n in lengths(batch)] == [
+        5, 100_000_000
+    ]  # fmt: skip
+    for how in (read, read_batches):
+        assert how(Lines(), tail).records == ["last"]

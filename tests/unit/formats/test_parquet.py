@@ -1,0 +1,73 @@
+"""Parquet files: row groups, columns, and files that are none."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pyarrow import parquet
+from support.reading import cut, in_pieces, read, read_batches
+
+from zmr import BadRecord, Parquet
+from zmr.messages import Split
+
+BOTH = pytest.mark.parametrize("how", [read, read_batches])
+
+
+def table_of(n: int) -> pa.Table:
+    return pa.table({"id": range(n), "name": [f"row {i}" for i in range(n)], "t": [["a"]] * n})
+
+
+def test_a_row_group_belongs_to_the_split_that_it_begins_in(path: Path) -> None:
+    expected = table_of(25).to_pylist()
+
+    @settings(max_examples=60)
+    @given(st.integers(1, 30), st.lists(st.integers(1, 4000)), st.sampled_from([1, 300, 1 << 20]))
+    def check(group_rows: int, cuts: list[int], piece_bytes: int) -> None:
+        parquet.write_table(table_of(25), path, row_group_size=group_rows)
+        for how in (read, read_batches):
+            found = how(in_pieces(Parquet(), piece_bytes), *cut(path, cuts))
+            assert found.records == expected
+        assert 0 < found.size_bytes < path.stat().st_size
+
+    check()
+
+
+@BOTH
+def test_parquet_reads_the_columns_that_are_asked_for(path: Path, how: Any) -> None:
+    parquet.write_table(table_of(2), path)
+    found = how(Parquet(columns=["name", "id"]), Split(str(path)))
+    assert list(found.records[1].items()) == [("name", "row 1"), ("id", 1)]
+    with pytest.raises(BadRecord, match="there is no column 'nome'; there are id, name, t"):
+        how(Parquet(columns=["nome"]), Split(str(path)))
+    with pytest.raises(ValueError, match="takes a list"):
+        Parquet(columns="name")
+
+
+def test_parquet_rows_are_located_in_their_row_groups(path: Path) -> None:
+    parquet.write_table(table_of(25), path, row_group_size=10)
+    assert Parquet().locate(Split(str(path)), 12) == "row 3 of row group 2"
+    after_the_first = Split(str(path), 100, -1)
+    assert Parquet().locate(after_the_first, 12) == "row 3 of row group 3"
+    assert Parquet().locate(after_the_first, 15) == ""
+
+
+@BOTH
+def test_an_empty_parquet_file_has_no_rows_and_a_damaged_one_is_an_error(
+    path: Path, how: Any
+) -> None:
+    parquet.write_table(table_of(0), path)
+    assert how(Parquet(), Split(str(path))).records == []
+    parquet.write_table(table_of(5), path)
+    data = path.read_bytes()
+    for damaged in (b"", data[:-1], data[: len(data) // 2], data[:40] + bytes(200) + data[240:]):
+        path.write_bytes(damaged)
+        with pytest.raises(OSError, match="no Parquet file, or a damaged one") as error:
+            how(Parquet(), Split(str(path)))
+        assert error.value.filename == str(path)
+    with pytest.raises(FileNotFoundError):
+        how(Parquet(), Split("/nowhere"))
