@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -82,3 +84,14 @@ def test_sizes_that_make_no_sense_are_refused() -> None:
     for wrong in (TextBlocks, FixedRecords):
         with pytest.raises(ValueError, match="takes a positive number, not 0"):
             wrong(size_bytes=0)
+
+
+def test_public_formats_are_imported_and_made_without_pyarrow() -> None:
+    program = """if True:
+        import sys, zmr, zmr.output.manifest
+        zmr.Lines(), zmr.TextBlocks(), zmr.WholeFiles(), zmr.FixedRecords(9)
+        zmr.Csv(), zmr.JsonLines(), zmr.Parquet(["a"]), zmr.Text(), zmr.Raw()
+        assert not {"pyarrow", "numpy", "isal", "zmq"} & set(sys.modules)
+    """
+    subprocess.run([sys.executable, "-c", program], env={"PYTHONPATH": ":".join(sys.path)},
+                   check=True)  # fmt: skip

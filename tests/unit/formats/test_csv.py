@@ -101,6 +101,7 @@ def test_quotes_mean_what_they_mean_to_pythons_csv_module_wherever_blocks_end(pa
         (Csv(types={"b": int}), "a,b\n1,2\n3,x\n", "line 3", ".* to int64: invalid value 'x'"),
         (Csv(quoted_newlines=False), "a,b\n1,2\n3,\"4\n5\"\n", "line 3", "a line end within"),
         (Csv(quoted_newlines=False), "a,b\n1,2\n3,4\n5\n", "line 4", "Expected 2 columns, got 1"),
+        (Csv(types={"b": int}), "a,b\n1,x\n3\n", "line 2", ".* to int64: invalid value 'x'"),
         (Csv(types={"c": int}), "a,b\n1,2\n", "", "there is no column 'c'; there are a, b"),
     ],
 )  # fmt: skip
