@@ -1,4 +1,4 @@
-"""Blocks of text as Arrow data: checked, counted and cut with no Python for each line."""
+"""Blocks of text as Arrow data: validated, counted and split into lines by vectorised code."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def one_string(data: Any) -> pa.Array:
 
 
 def valid_utf8(block: memoryview, count: CountUp) -> memoryview:
-    """The block, in which all that is not UTF-8 has become U+FFFD and is counted."""
+    """The block, with U+FFFD in place of what is not UTF-8, which is counted."""
     try:
         one_string(block).validate(full=True)
     except pa.ArrowInvalid:
@@ -43,7 +43,7 @@ def valid_utf8(block: memoryview, count: CountUp) -> memoryview:
 
 
 def line_starts(block: memoryview) -> npt.NDArray[np.int64]:
-    """Where in a block of whole lines each line begins."""
+    """The offsets in a block of whole lines at which lines begin."""
     ends = np.flatnonzero(np.frombuffer(block, np.uint8) == _LF)
     starts = np.empty(len(ends) + 1, np.int64)
     starts[0] = 0
@@ -85,7 +85,7 @@ def split_byte_lines(block: memoryview) -> pa.Array:
 
 
 def without_blank_lines(block: memoryview, starts: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    """The starts of those lines that hold more than spaces, tabs and carriage returns."""
+    """Those of the starts whose lines hold more than spaces, tabs and carriage returns."""
     data = np.frombuffer(block, np.uint8)
     suspects = np.flatnonzero(data[starts] <= _SPACE)
     if not len(suspects):

@@ -1,4 +1,9 @@
-"""Which record of a block it is that a parser of whole blocks has refused."""
+"""Find the record of a block for which a parser of whole blocks has refused the block.
+
+Arrow's parsers name a row of their own count, or none. The `invalid_row_handler` of its CSV parser
+would get the row that has too many or too few fields, but not an earlier one with a field that
+can't be converted: fields are converted when all rows have been parsed.
+"""
 
 from __future__ import annotations
 
@@ -25,11 +30,11 @@ def find_bad_row(
     starts: npt.NDArray[np.int64],
     parse: Callable[[memoryview], object],
 ) -> BadRecord:
-    """The first record without which `parse` would have taken all that is before it.
+    """The error of the first record with which `parse` fails, and before which it does not.
 
-    `starts` says where in the block the records begin. Found by halving: about 17 more parses.
+    `starts` says where in the block the records begin. Found by binary search: about 17 parses.
     """
-    good, bad = 0, len(starts)  # how many records parse, and how many no longer do
+    good, bad = 0, len(starts)  # so many records parse, and so many do not
     reason = ""
     edges = [*starts, len(block)]
     while bad - good > 1:
@@ -44,13 +49,12 @@ def find_bad_row(
             parse(block)
         except pa.ArrowInvalid as error:
             reason = str(error)
-    return BadRecord(
-        path, line_place(path, position, block, int(starts[good])), _without_location(reason)
-    )
+    place = line_place(path, position, block, int(starts[good]))
+    return BadRecord(path, place, _without_location(reason))
 
 
 def line_place(path: str, position: int, block: memoryview, start: int) -> str:
-    """The line in the file of what begins at `start` in the block that stands at `position`.
+    """The line of a record, "line 17": it begins at `start` in the block at `position`.
 
     Counted in lines, so that it holds for a block whose invalid UTF-8 has been replaced.
     """
@@ -59,7 +63,7 @@ def line_place(path: str, position: int, block: memoryview, start: int) -> str:
 
 
 def _without_location(reason: str) -> str:
-    """Arrow's message without its own idea of where that was."""
+    """Arrow's message without the row that it names, which it counts within the block."""
     before = None
     while before != reason:
         before, reason = reason, _WHERE_IN_BLOCK.sub("", reason)

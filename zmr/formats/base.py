@@ -46,13 +46,13 @@ class InputFormat(ABC):
 
     splittable: bool  # whether a file may be read in several pieces, if it isn't compressed
     ignored_names: frozenset[str] = frozenset()  # files in folders that hold no records
-    keeps_bad = False  # give a `BadRecord` in place of one that can't be read, if that is possible
+    keeps_bad = False  # yield a `BadRecord` in place of a bad record, where that is possible
     chunk_bytes = 1 << 20  # about how much of a file is read for a list of records ...
     batch_bytes = 8 << 20  # ... and for a batch
-    batch_share = 32  # of a task's memory it takes at most this part: map_batch makes more of it
+    batch_share = 32  # a batch has at most this part of a task's memory: map_batch needs the rest
 
     def fit(self, memory_bytes: int) -> None:
-        """Make batches of a size that suits a task with so much memory."""
+        """Limit the size of batches for a task with this much memory."""
         self.batch_bytes = min(self.batch_bytes, max(1 << 20, memory_bytes // self.batch_share))
 
     def can_split(self, path: str) -> bool:

@@ -1,4 +1,4 @@
-r"""Where the rows of CSV text begin and end, quotes heeded.
+r"""Find where rows of CSV text begin and end, with regard to quotes.
 
 The grammar is that of Arrow's parser, and of nearly everyone's: a quote opens a field only where
 the field begins; within it two quotes are one; after the closing quote, and in fields that begin
@@ -26,7 +26,7 @@ class Quoted(NamedTuple):
     is_open: bool
 
     def outside(self, positions: Ints) -> Ints:
-        """Those of the positions that no quotes enclose."""
+        """Those of the positions that are not within quotes."""
         if not len(self.starts):
             return positions
         before = np.searchsorted(self.starts, positions) - 1

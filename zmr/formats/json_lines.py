@@ -67,7 +67,7 @@ class JsonLines(LocateByLine, InputFormat):
             if not len(starts):
                 continue
             batch = parser.parse(text, starts)
-            if batch is None:  # which line it was, or why in all
+            if batch is None:  # find the line, or the reason why the block fails as a whole
                 _parse_lines(split.path, position, str(text, "utf-8"))
                 batch = parser.parse_or_raise(split.path, position, text, starts)
             yield batch, len(block)
@@ -82,7 +82,7 @@ class JsonLines(LocateByLine, InputFormat):
 
 
 def _parse_lines(path: str, position: int, text: str, keeps_bad: bool = False) -> list[Any]:
-    """The records of a block; those that are bad raise `BadRecord`, or are kept as such."""
+    """The records of a block. A bad one raises `BadRecord`, or stands there as a `BadRecord`."""
     records: list[Any] = []
     for number, line in enumerate(text.split("\n")):
         try:

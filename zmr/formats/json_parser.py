@@ -54,7 +54,7 @@ class JsonParser:
         return batch.select(sorted(batch.schema.names, key=self._order.__getitem__))
 
     def _remember_order(self, batch: pa.RecordBatch) -> None:
-        """Columns keep the place that they have where they first come."""
+        """Columns keep the place in which they first came."""
         for name in batch.schema.names:
             self._order.setdefault(name, len(self._order))
 

@@ -25,14 +25,14 @@ _MORE_BYTES = 1 << 8
 
 
 def byte_range(split: Split) -> tuple[int, int]:
-    """Where the split begins and ends: `maxsize` if it goes on to the end of the file."""
+    """The offsets at which the split begins and ends; `maxsize` for the end of the file."""
     if is_compressed(split.path):
         return (0, maxsize) if split.offset == 0 else (maxsize, maxsize)
     return split.offset, maxsize if split.length < 0 else split.offset + split.length
 
 
 def end_of_last_line(block: memoryview) -> int:
-    """Where the last line of the block that is whole ends; 0 if none is."""
+    """The offset just past the last LF of the block; 0 if there is none."""
     end = len(block)
     while end:
         start = max(0, end - _WINDOW_BYTES)
@@ -52,9 +52,9 @@ def line_blocks(
 ) -> Iterator[tuple[int, memoryview]]:
     """The lines that begin within the split, as (position, block) of about `block_bytes` each.
 
-    `begin` is where the first line of the file begins; what stands before it is passed over.
-    `allocate` makes the buffers, which are not used again. `end_of_last` finds where a block may be
-    cut; a line that has no end yet makes its block grow. Raises OSError.
+    `begin` is the offset of the file's first line; what stands before it is skipped. `allocate`
+    makes the buffers, which are not used again. `end_of_last` gives the offset at which a block may
+    be cut, 0 if there is none: then the block grows. Raises OSError.
     """
     start, end = byte_range(split)
     if max(start, begin) >= end:
@@ -64,7 +64,7 @@ def line_blocks(
         size_bytes = expected_size(file)
         rest = b""
         while (here := position + len(rest)) < end:
-            # A little more than there should be, so that a short answer tells the end of the file.
+            # A little more than there should be, so that a short read means the end of the file.
             left = min(end - here, max(size_bytes - here, 0) + _MORE_BYTES)
             wanted = min(max(block_bytes, len(rest)), left)
             block = memoryview(allocate(len(rest) + wanted)).cast("B")
@@ -101,7 +101,7 @@ def line_number(path: str, position: int) -> int:
 
 
 def past_byte_order_mark(path: str) -> int:
-    """Where the text of the file begins: at 0 or, after a byte order mark, at 3."""
+    """The offset at which the text of the file begins: 0, or 3 after a byte order mark."""
     with open_input(path) as file:
         return len(BYTE_ORDER_MARK) if file.read(3) == BYTE_ORDER_MARK else 0
 

@@ -1,4 +1,4 @@
-"""How a record of a text format is found again: by reading the split once more."""
+"""Locate a record of a text format, by reading the split once more."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class LocateByLine:
-    """Tells where a record is by the number of the line in the file that it begins in."""
+    """Locates a record by the number of the line, in the file, that it begins in."""
 
     chunk_bytes: int
 

@@ -1,4 +1,4 @@
-"""Files of pairs: what a step of a pipeline puts out, and the next one reads.
+"""Files of pairs: what a step of a pipeline writes, and the next step reads.
 
 A file is a sequence of blocks, each complete in itself, and an end:
 
@@ -8,10 +8,10 @@ A file is a sequence of blocks, each complete in itself, and an end:
               "key.0", "key.1" and so on, and the column "value"
     end       the size 0, and the CRC-32 of the file's name
 
-The law is that of `zmr.columns.values`: a pair comes back with the types and values that it had.
-Keys may be anything here, of several types as well, since nothing is sorted by them; what Arrow
-can't hold is pickled, by the slots of a job for its own slots. Blocks are found by hopping from one
-to the next, so that a file can be read in several pieces.
+As in `zmr.columns.values`, a pair comes back with the types and values that it had. Keys may be of
+any type, also of several, since nothing is sorted by them; what Arrow can't hold is pickled, by the
+slots of a job for its own slots. A reader finds a block by the sizes of those before it, so a file
+can be split.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ _READING = pa.ipc.IpcReadOptions(use_threads=False)
 
 
 class PairsOutput(OutputFormat):
-    """Blocks of pairs."""
+    """The output of a step: blocks of pairs."""
 
     def encode_pairs(self, pairs: Sequence[tuple[Any, Any]]) -> bytes:
         """The blocks of the pairs. Raises `PickleError`, naming the key."""
@@ -53,12 +53,12 @@ class PairsOutput(OutputFormat):
         return _encode(pa.record_batch([*keys.columns, values], schema=pa.schema(fields)))
 
     def footer(self, name: str) -> bytes:
-        """The mark by which a file that was cut off, or is another one, is told."""
+        """The mark by which a file that was cut off, or replaced by another one, is recognised."""
         return _footer(name)
 
 
 class Pairs(InputFormat):
-    """A record is a (key, value) pair, as it was put out.
+    """The input of a step: a record is a (key, value) pair, as the step before yielded it.
 
     For `map_batch`, a batch has the columns "key", or for tuples "key.0", "key.1", ..., and
     "value".
@@ -70,21 +70,21 @@ class Pairs(InputFormat):
         return True
 
     def read(self, split: Split, count: CountUp) -> Iterator[Chunk]:
-        for batch, size_bytes in read_blocks(split.path, split.offset, split.length):
+        for batch, size_bytes in _read_blocks(split.path, split.offset, split.length):
             try:
-                pairs = pairs_of(batch)
+                pairs = _pairs_of(batch)
             except Exception as error:  # of the unpickling of the job's own classes
                 reason = f"a pair can't be made again: {type(error).__name__}: {error}"
                 raise BadRecord(split.path, "", reason) from error
             yield pairs, size_bytes
 
     def read_batches(self, split: Split, count: CountUp) -> Iterator[Batch]:
-        for batch, size_bytes in read_blocks(split.path, split.offset, split.length):
+        for batch, size_bytes in _read_blocks(split.path, split.offset, split.length):
             refuse_pickled(batch, split.path)
             yield batch, size_bytes
 
     def locate(self, split: Split, index: int) -> str:
-        """Which pair it is, and its key: the file is gone before anybody can look."""
+        """The number of the pair, and its key, since the file is deleted when the job ends."""
         pairs = (pair for chunk, _ in self.read(split, lambda name, n: None) for pair in chunk)
         pair = next(islice(pairs, index, None), None)
         since = f" from byte {split.offset} on" if split.offset else ""
@@ -92,7 +92,7 @@ class Pairs(InputFormat):
 
 
 def refuse_pickled(batch: pa.RecordBatch, path: str = "") -> None:
-    """Raise `BadRecord` if map_batch would get pickles."""
+    """Raise `BadRecord` if a column is pickled, which `map_batch` could do nothing with."""
     names = [field.name for field in batch.schema if columns.is_pickled(field)]
     if names:
         raise BadRecord(
@@ -146,7 +146,7 @@ def _parts(block: pa.RecordBatch) -> tuple[bytes, pa.Buffer]:
     return _BLOCK.pack(data.size, crc32(data)), data
 
 
-def pairs_of(batch: pa.RecordBatch) -> list[tuple[Any, Any]]:
+def _pairs_of(batch: pa.RecordBatch) -> list[tuple[Any, Any]]:
     """The pairs as Python values. Unpickling may raise anything."""
     *fields, value = batch.schema
     decoded = [columns.decode(field, batch.column(i)) for i, field in enumerate(fields)]
@@ -155,7 +155,7 @@ def pairs_of(batch: pa.RecordBatch) -> list[tuple[Any, Any]]:
     return list(zip(keys, columns.decode(value, batch.column(len(fields))), strict=True))
 
 
-def read_blocks(path: str, offset: int, length: int) -> Iterator[tuple[pa.RecordBatch, int]]:
+def _read_blocks(path: str, offset: int, length: int) -> Iterator[tuple[pa.RecordBatch, int]]:
     """The blocks of which the first byte lies in the piece, and their sizes in bytes.
 
     `length` -1 is all that follows. Raises OSError if the file can't be read or is damaged.

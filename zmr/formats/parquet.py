@@ -97,11 +97,11 @@ class Parquet(InputFormat):
 
 @contextmanager
 def _open_parquet(path: str) -> Iterator[Any]:
-    """The file as a ParquetFile; whatever Arrow can't make of it becomes an OSError."""
+    """The file as a ParquetFile; every error of Arrow's becomes an OSError."""
     import pyarrow as pa
     from pyarrow.parquet import ParquetFile
 
-    with open(path, "rb"):  # which tells what is missing or forbidden in the usual words
+    with open(path, "rb"):  # a missing or forbidden file has the usual OSError
         pass
     try:
         # Pages are read as they are needed: a row group may be larger than the memory.

@@ -13,7 +13,7 @@ How a value is written:
 
 Ordinary text is untouched, backslashes included, so the words that a job counts look as they do
 in any other tool. Only the three characters that would break a line are shown by their pictures,
-and a picture that was there before is told apart by an ESC picture before it:
+and a picture that was there before gets an ESC picture before it:
 
     tab -> ␉    LF -> ␊    CR -> ␍        ␉ -> ␛␉    ␊ -> ␛␊    ␍ -> ␛␍    ␛ -> ␛␛
 
@@ -58,10 +58,10 @@ def encode_pairs(pairs: Sequence[tuple[Any, Any]]) -> bytes:
         fields = _texts(keys), _texts(values)
         return ("\n".join(map("\t".join, zip(*fields, strict=True))) + "\n").encode()
     except (_NotPlainError, UnicodeEncodeError):
-        return b"".join(b"%b\t%b\n" % (encode_field(k), encode_field(v)) for k, v in pairs)
+        return b"".join(b"%b\t%b\n" % (_encode_field(k), _encode_field(v)) for k, v in pairs)
 
 
-def encode_field(value: Any) -> bytes:
+def _encode_field(value: Any) -> bytes:
     """One key or value as it stands in the output."""
     if isinstance(value, (bytes, bytearray)):
         field = bytes(value)

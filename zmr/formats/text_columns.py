@@ -46,7 +46,7 @@ def join_binary(keys: pa.RecordBatch, values: pa.Array, end: bytes) -> pa.Buffer
 
 
 def _concat(texts: pa.Array) -> pa.Buffer:
-    """All texts, one after the other: that is how Arrow keeps them."""
+    """All texts, one after the other, which is how Arrow stores them: nothing is copied."""
     _, offsets, data = texts.buffers()
     if data is None or not len(texts):
         return pa.py_buffer(b"")
