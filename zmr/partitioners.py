@@ -52,7 +52,7 @@ class Hash:
         self, columns: Sequence[pa.Array], are_tuples: bool, n: int
     ) -> npt.NDArray[np.uint64]:
         """The partitions of a whole column of keys, or of the columns that make up tuples."""
-        from zmr.columns.sort import hash_rows
+        from zmr.columns.hash import hash_rows
 
         return hash_rows(columns, are_tuples) % n
 

@@ -15,8 +15,8 @@ import pyarrow as pa
 
 from zmr.columns import rows
 from zmr.columns import values as columns
+from zmr.columns.arrays import Index
 from zmr.columns.sort import sort_order
-from zmr.columns.stable_order import Index
 from zmr.columns.take import Gather
 from zmr.reducers import Reducer
 from zmr.reducers.kernels import GroupedColumn

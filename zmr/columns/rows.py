@@ -17,7 +17,7 @@ from typing import Any
 import pyarrow as pa
 
 from zmr.columns import values as columns
-from zmr.columns.stable_order import Index
+from zmr.columns.arrays import Index
 from zmr.columns.values import PickleError
 from zmr.display import shown
 from zmr.key_types import type_of_keys

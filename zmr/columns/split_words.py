@@ -13,14 +13,11 @@ from itertools import chain
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from zmr.formats.arrow_text import one_string, string_array
-
-Bytes = npt.NDArray[np.uint8]
-Ints = npt.NDArray[np.int64]
+from zmr.columns.arrays import Bytes, Flags, Index
+from zmr.columns.strings import one_string, string_array
 
 _SPACE = b"\t\n\v\f\r\x1c\x1d\x1e\x1f "
 _IS_SPACE = np.isin(np.arange(256), list(_SPACE))
@@ -99,7 +96,7 @@ def _spaced(data: bytes) -> bytes:
     return spaced.tobytes()
 
 
-def _wide_space(data: bytes) -> Ints:
+def _wide_space(data: bytes) -> Index:
     """Where in UTF-8 each white space begins that is not ASCII."""
     array = np.frombuffer(data + bytes(2), np.uint8)
     found = []
@@ -114,7 +111,7 @@ def _wide_space(data: bytes) -> Ints:
     return np.concatenate(found) if found else np.empty(0, np.int64)
 
 
-def _offsets(data: bytes, is_space: Callable[[Bytes], Any]) -> tuple[Ints, int]:
+def _offsets(data: bytes, is_space: Callable[[Bytes], Any]) -> tuple[Index, int]:
     """The offsets of the words in the text without its white space, and how much that is."""
     array = np.frombuffer(data, np.uint8)
     found = [np.zeros(1, np.int64)]
@@ -137,5 +134,5 @@ def _offsets(data: bytes, is_space: Callable[[Bytes], Any]) -> tuple[Ints, int]:
     return np.concatenate(found), n_space
 
 
-def _at_most_32(piece: Bytes) -> npt.NDArray[np.bool_]:
+def _at_most_32(piece: Bytes) -> Flags:
     return piece <= ord(" ")

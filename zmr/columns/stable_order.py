@@ -15,8 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-Words = npt.NDArray[np.uint64]
-Index = npt.NDArray[np.int64]
+from zmr.columns.arrays import Flags, Index, Words
 
 # The second sort needs the bits of a row three times.
 _MOST_ROW_BITS = 21
@@ -60,7 +59,7 @@ def stable_order_within(words: npt.NDArray[Any], group: Index) -> Index:
     return by_word[(packed & _LOW_HALF).view(np.int64)]
 
 
-def _runs_with(falls: Index, is_tied: npt.NDArray[np.bool_]) -> tuple[Index, Words]:
+def _runs_with(falls: Index, is_tied: Flags) -> tuple[Index, Words]:
     """The places in the runs of ties that have a fall, and the number of each one's run."""
     run = np.zeros(len(is_tied) + 1, np.uint64)
     np.cumsum(~is_tied, out=run[1:])

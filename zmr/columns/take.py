@@ -5,10 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 
-from zmr.columns.sort import BytesView
+from zmr.columns.bytes_view import LARGE_BYTE_TYPES, BytesView
 
 _LARGEST_FIXED_BYTES = 2**31 - 1
-_BYTE_TYPES = (pa.large_string(), pa.large_binary())
 
 
 class Gather:
@@ -57,7 +56,7 @@ def _offsets(n: int, size: int) -> pa.Buffer:
 
 def _as_fixed(column: pa.Array) -> pa.Array:
     """The column as binaries of a fixed size, if all of its values have the same."""
-    if column.type not in _BYTE_TYPES or column.null_count:
+    if column.type not in LARGE_BYTE_TYPES or column.null_count:
         return column
     view = BytesView(column)
     if not view.size or view.size > _LARGEST_FIXED_BYTES:

@@ -2,35 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from zmr.columns.strings import one_string, string_array
 from zmr.formats.base import CountUp
 from zmr.formats.line_blocks import decode
 
-_INT32_MAX = 2**31 - 1
 _LF, _CR, _SPACE = 10, 13, 32
 
 allocate = pa.allocate_buffer  # a pool keeps the pages; fresh ones cost more than reading them
-
-
-def string_array(offsets: npt.NDArray[np.int64], data: Any) -> pa.Array:
-    """The strings of `data` (valid UTF-8) between neighbouring offsets.
-
-    The type is `string`; only beyond 2 GiB of data is it `large_string`.
-    """
-    kind = pa.StringArray if len(data) <= _INT32_MAX else pa.LargeStringArray
-    width = np.int32 if kind is pa.StringArray else np.int64
-    edges = offsets.astype(width, copy=False)
-    return kind.from_buffers(len(edges) - 1, pa.py_buffer(edges), pa.py_buffer(data))
-
-
-def one_string(data: Any) -> pa.Array:
-    """An array of one string: all of `data`, which is not copied."""
-    return string_array(np.array([0, len(data)]), data)
 
 
 def valid_utf8(block: memoryview, count: CountUp) -> memoryview:

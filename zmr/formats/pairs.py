@@ -28,12 +28,12 @@ import pyarrow as pa
 from zmr.checksum import crc32
 from zmr.columns import rows
 from zmr.columns import values as columns
+from zmr.columns.blocks import blocks_of
 from zmr.columns.values import PickleError
 from zmr.display import shown
 from zmr.formats.base import BadRecord, Batch, Chunk, CountUp, InputFormat
 from zmr.formats.output import OutputFormat
 from zmr.messages import Split
-from zmr.shuffle.map_output import blocks
 
 _BLOCK = Struct("<II")
 _WRITING = pa.ipc.IpcWriteOptions(use_threads=False)
@@ -133,7 +133,7 @@ def _encode_keys(keys: list[Any]) -> list[tuple[pa.Field, pa.Array]]:
 
 
 def _encode(batch: pa.RecordBatch) -> bytes:
-    return b"".join(part for block in blocks(batch) for part in _parts(block))
+    return b"".join(part for block in blocks_of(batch) for part in _parts(block))
 
 
 def _parts(block: pa.RecordBatch) -> tuple[bytes, pa.Buffer]:

@@ -55,7 +55,8 @@ class TextBlocks(LocateByLine, InputFormat):
             yield [decode(block, count)], len(block)
 
     def read_batches(self, split: Split, count: CountUp) -> Iterator[Batch]:
-        from zmr.formats.arrow_text import allocate, one_string, valid_utf8
+        from zmr.columns.strings import one_string
+        from zmr.formats.arrow_text import allocate, valid_utf8
 
         for _, block in line_blocks(split, self.batch_bytes, allocate=allocate):
             yield one_string(valid_utf8(block, count)), len(block)

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from zmr.columns import rows
-from zmr.columns.sort import BytesView
+from zmr.columns.bytes_view import BytesView
 
 # Bytes that plain text must not contain: what breaks a line, and how its pictures begin.
 _MARKS = (b"\t", b"\n", b"\r", b"\xe2\x90")

@@ -38,7 +38,8 @@ class WholeFiles(InputFormat):
     def read_batches(self, split: Split, count: CountUp) -> Iterator[Batch]:
         import pyarrow as pa
 
-        from zmr.formats.arrow_text import one_string, valid_utf8
+        from zmr.columns.strings import one_string
+        from zmr.formats.arrow_text import valid_utf8
 
         with open_input(split.path) as file:
             data = file.read()

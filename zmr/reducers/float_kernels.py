@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 
-from zmr.columns.stable_order import Index
+from zmr.columns.arrays import Index
 from zmr.reducers.exact import ExactSum
 from zmr.reducers.float_sums import Floats, term_sums
 from zmr.reducers.kernels import GroupedColumn, int_sums, is_list

@@ -15,7 +15,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from zmr.columns.stable_order import Index
+from zmr.columns.arrays import Index
 
 Floats = npt.NDArray[np.float64]
 

@@ -12,10 +12,11 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from zmr.columns.sort import sort_order, sortable_word
-from zmr.columns.stable_order import Index, Words, stable_order_within
+from zmr.columns.arrays import Index, Words
+from zmr.columns.bytes_view import LARGE_BYTE_TYPES
+from zmr.columns.sort import normalized_words, sort_order
+from zmr.columns.stable_order import stable_order_within
 
-_BYTE_TYPES = (pa.large_string(), pa.large_binary())
 _WORD_TYPES = (pa.int64(), pa.float64(), pa.bool_(), pa.date32(), pa.timestamp("us"))
 _LAST_WORD = np.uint64(0xFFFFFFFFFFFFFFFF)
 
@@ -138,7 +139,7 @@ def distinct(grouped: GroupedColumn) -> pa.Array | None:
 
 def collected(grouped: GroupedColumn) -> pa.Array | None:
     """A list of the values of each group, as they come."""
-    if not grouped.is_plain(*_BYTE_TYPES, *_WORD_TYPES):
+    if not grouped.is_plain(*LARGE_BYTE_TYPES, *_WORD_TYPES):
         return None
     return _lists(grouped.in_order(), grouped.sizes())
 
@@ -146,15 +147,15 @@ def collected(grouped: GroupedColumn) -> pa.Array | None:
 def ordered_words(grouped: GroupedColumn) -> Words | None:
     """Numbers that compare as the values do, group after group. NaN is the largest of floats."""
     column = grouped.values
-    if column is None or not grouped.is_plain(*_BYTE_TYPES, *_WORD_TYPES):
+    if column is None or not grouped.is_plain(*LARGE_BYTE_TYPES, *_WORD_TYPES):
         return None
-    if column.type in _BYTE_TYPES:
+    if column.type in LARGE_BYTE_TYPES:
         words = _ranks(column)
     elif column.type == pa.float64():
         floats = column.to_numpy()
-        words = np.where(np.isnan(floats), _LAST_WORD, sortable_word(column))
+        words = np.where(np.isnan(floats), _LAST_WORD, normalized_words(column))
     else:
-        words = sortable_word(column)
+        words = normalized_words(column)
     return words if grouped.order is None else words[grouped.order]
 
 

@@ -14,10 +14,10 @@ Each CRC-32 goes on from that of the file's name, which says of what job, task a
 one file in the place of another is as good as damaged. A block's also has its offset in it, and
 whether it is compressed.
 
-A block holds at most `BLOCK_ROWS` rows and, unless a single row is larger, about `BLOCK_BYTES`, so
-that a reader of many files needs little memory for each. The file appears under its name whole or
-not at all. A reader believes nothing that it has not checked: a file that is truncated, altered, or
-of another version is a `CorruptMapOutput`. Spilled runs have the same form.
+Blocks are small (`zmr.columns.blocks`), so that a reader of many files needs little memory for
+each. The file appears under its name whole or not at all. A reader believes nothing that it has not
+checked: a file that is truncated, altered, or of another version is a `CorruptMapOutput`. Spilled
+runs have the same form.
 """
 
 from __future__ import annotations
@@ -32,11 +32,8 @@ from typing import BinaryIO, NamedTuple, Protocol
 import pyarrow as pa
 
 from zmr.checksum import crc32
+from zmr.columns.blocks import blocks_of
 from zmr.columns.rows import size_bytes, working_bytes
-
-BLOCK_ROWS = 65_536
-BLOCK_BYTES = 1 << 18
-_LARGE_BLOCK_BYTES = BLOCK_BYTES * 5 // 4
 
 _MAGIC = b"ZMRMAP6\n"
 _ENTRY = Struct("<QQQQ")
@@ -87,7 +84,7 @@ class MapOutputWriter:
         entry = self._partitions[partition]
         if not entry[1]:
             entry[0] = self._offset
-        for block in blocks(batch):
+        for block in blocks_of(batch):
             is_compressed, data = self._message(block)
             checksum = crc32(data, _block_seed(self._seed, self._offset, is_compressed))
             self._file.write(_BLOCK.pack(data.size, is_compressed, checksum))
@@ -137,20 +134,6 @@ class MapOutputWriter:
             writer.write_batch(block)
         stream = sink.getvalue()
         return stream.slice(self._schema_bytes, stream.size - self._schema_bytes - _END_BYTES)
-
-
-def blocks(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
-    """The batch in pieces of the size of a block."""
-    start, rows = 0, BLOCK_ROWS
-    while start < len(batch):
-        block = batch.slice(start, rows)
-        while (n_bytes := size_bytes(block)) > _LARGE_BLOCK_BYTES and len(block) > 1:
-            # Rows may be of very different sizes: look again at what is left.
-            rows = max(1, len(block) * BLOCK_BYTES // n_bytes)
-            block = batch.slice(start, rows)
-        yield block
-        start += len(block)
-        rows = min(BLOCK_ROWS, 2 * rows)
 
 
 # --- reading -----------------------------------------------------------------------------------

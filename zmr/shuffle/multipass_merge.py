@@ -10,9 +10,10 @@ from typing import TypeVar
 import pyarrow as pa
 
 from zmr.columns import rows
+from zmr.columns.blocks import BLOCK_BYTES
 from zmr.columns.schema import common_schema, with_schema
 from zmr.reducers.combiner import Combiner
-from zmr.shuffle.map_output import BLOCK_BYTES, MapOutputWriter, StoredPartition
+from zmr.shuffle.map_output import MapOutputWriter, StoredPartition
 from zmr.shuffle.merge import merge, merge_opaque
 
 # What is loaded for merging is also there joined, in order, and as what is made of it.

@@ -11,8 +11,8 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from zmr.columns import rows
+from zmr.columns.arrays import Index
 from zmr.columns.groups import Groups
-from zmr.columns.stable_order import Index
 from zmr.partitioners import Hash, Range, choose
 
 Partition = Callable[[Any, int], int]

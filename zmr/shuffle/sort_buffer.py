@@ -16,9 +16,9 @@ import numpy as np
 import pyarrow as pa
 
 from zmr.columns import rows
+from zmr.columns.arrays import Index
 from zmr.columns.groups import Groups, group
 from zmr.columns.schema import joined
-from zmr.columns.stable_order import Index
 from zmr.display import shown
 from zmr.key_types import KeyTypeError
 from zmr.reducers.combiner import Combiner

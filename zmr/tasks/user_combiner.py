@@ -11,9 +11,9 @@ import pyarrow as pa
 
 from zmr.columns import rows
 from zmr.columns import values as columns
+from zmr.columns.arrays import Index
 from zmr.columns.groups import Groups
 from zmr.columns.schema import joined
-from zmr.columns.stable_order import Index
 from zmr.display import shown
 from zmr.errors import YieldError
 from zmr.job import Job

@@ -12,8 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zmr.columns import sort as keybits
-from zmr.columns.sort import hash_rows, sort_order
+from zmr.columns import bytes_view
+from zmr.columns.hash import hash_rows
+from zmr.columns.sort import sort_order
 from zmr.columns.values import encode
 from zmr.partitioners import hash_key
 
@@ -45,7 +46,7 @@ def columns_of(keys: list[Any]) -> list[pa.Array]:
 def test_columns_sort_group_and_hash_as_their_keys_do(
     kind: str, row_cost: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(keybits, "_ROW_COST", row_cost)
+    monkeypatch.setattr(bytes_view, "_ROW_COST", row_cost)
 
     @given(st.lists(kinds[kind], min_size=1, max_size=60))
     def check(keys: list[Any]) -> None:

@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from zmr.columns import blocks
 from zmr.columns.values import PickleError
 from zmr.formats.base import BadRecord
 from zmr.formats.pairs import Pairs, PairsOutput
 from zmr.messages import Split
-from zmr.shuffle import map_output
 
 SCALARS = (
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False)
@@ -73,7 +73,7 @@ def test_keys_keep_their_type(tmp_path: Path, key: Any) -> None:
 def test_wherever_a_file_is_cut_each_pair_is_read_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(map_output, "BLOCK_ROWS", 3)
+    monkeypatch.setattr(blocks, "BLOCK_ROWS", 3)
     keys = pa.record_batch({"key": pa.array([f"k{i}" for i in range(10)], pa.large_string())})
     path = tmp_path / "p"
     write(path, bytes(PairsOutput().encode_columns(keys, pa.array(range(10), pa.int64()))))

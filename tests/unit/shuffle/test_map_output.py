@@ -17,13 +17,12 @@ from support.map_outputs import Rows, lists_of, read_map_output, read_partition,
 
 from zmr.columns import rows
 from zmr.columns import values as columns
+from zmr.columns.blocks import BLOCK_BYTES, blocks_of
 from zmr.columns.values import PickleError
 from zmr.shuffle.map_output import (
-    BLOCK_BYTES,
     CorruptMapOutput,
     LocalSource,
     MapOutputWriter,
-    blocks,
     open_partition,
 )
 
@@ -138,7 +137,7 @@ def test_blocks_hold_about_as_many_bytes_as_they_should(tmp_path: Path, size: in
 
 def test_blocks_shrink_and_grow_with_the_rows() -> None:
     values = ["x" * 10] * 1000 + ["y" * 100_000] * 10 + ["z" * 10] * 100_000
-    found = list(blocks(rows.from_lists(list(range(len(values))), values)))
+    found = list(blocks_of(rows.from_lists(list(range(len(values))), values)))
     assert lists_of(found)[1] == values
     assert len(found) < 40
     assert max(block.nbytes for block in found) < 1.3 * BLOCK_BYTES
