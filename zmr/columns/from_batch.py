@@ -13,18 +13,11 @@ import pyarrow as pa
 
 from zmr.columns import rows
 from zmr.columns.take import as_variable
+from zmr.columns.types import arrow_type
 from zmr.errors import YieldError
-from zmr.key_types import KeyTypeError
+from zmr.key_types import KEY_TYPES, KeyTypeError
 
-_TYPE_NAMES = {
-    pa.large_string(): "str",
-    pa.large_binary(): "bytes",
-    pa.int64(): "int",
-    pa.float64(): "float",
-    pa.bool_(): "bool",
-    pa.date32(): "date",
-    pa.timestamp("us"): "datetime",
-}
+_TYPE_NAMES = {arrow_type(kind): kind.__name__ for kind in KEY_TYPES}
 _ALLOWED = "strings, binaries, integers, floats, booleans, dates, timestamps without time zone"
 
 

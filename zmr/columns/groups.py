@@ -1,28 +1,63 @@
-"""Rows grouped by key, and what a declarative reducer makes of them.
-
-Columns are reduced as columns where they allow it, value by value where they don't; the outcome is
-the same.
-"""
+"""Rows grouped by key: where in a batch each key has its rows."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import islice
-from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from zmr.columns import rows
-from zmr.columns import values as columns
 from zmr.columns.arrays import Index
 from zmr.columns.sort import sort_order
 from zmr.columns.take import Gather
-from zmr.reducers import Reducer
-from zmr.reducers.kernels import GroupedColumn
 
 # Pieces of rows in order. Of smaller ones, so many more calls take longer than the cache saves.
 _PIECE_BYTES = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class GroupedColumn:
+    """The values of grouped rows, or None where there are only keys.
+
+    A group is a stretch of rows: of `values` in the `order` (None: as they are), from one of
+    `starts` to the next. There are `n_rows` in all, and no group is empty.
+    """
+
+    values: pa.Array | None
+    order: Index | None
+    starts: Index
+    n_rows: int
+
+    def sizes(self) -> Index:
+        """The number of rows of each group."""
+        sizes: Index = np.diff(np.append(self.starts, self.n_rows))
+        return sizes
+
+    def in_order(self) -> pa.Array:
+        """The values, group after group."""
+        assert self.values is not None
+        return self.values if self.order is None else self.values.take(pa.array(self.order))
+
+    def is_plain(self, *types: pa.DataType) -> bool:
+        """Whether the values are of one of these types, and none is null."""
+        return self.values is not None and self.values.type in types and not self.values.null_count
+
+    def numbers(self) -> npt.NDArray[np.int64]:
+        """Values that are ints or booleans, group after group."""
+        assert self.values is not None
+        numbers: npt.NDArray[np.int64] = self.values.to_numpy(zero_copy_only=False)
+        numbers = numbers.astype(np.int64, copy=False)
+        return numbers if self.order is None else numbers[self.order]
+
+    def flattened(self) -> GroupedColumn:
+        """Of values that are lists: their elements, grouped likewise."""
+        lists = self.in_order()
+        offsets = lists.offsets.to_numpy() - lists.offsets[0].as_py()
+        elements = lists.flatten()
+        return GroupedColumn(elements, None, offsets[:-1][self.starts], len(elements))
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,56 +112,3 @@ def group(batch: pa.RecordBatch) -> Groups:
     """The rows, which need not be sorted."""
     order, starts = sort_order(rows.key_columns(batch))
     return Groups(batch, order, starts)
-
-
-def concat(batches: Sequence[pa.RecordBatch]) -> pa.RecordBatch:
-    """All rows of the batches, of which there must be one, in one batch."""
-    return batches[0] if len(batches) == 1 else pa.concat_batches(batches)
-
-
-def partials_of(reducer: Reducer, groups: Groups, are_partials: bool) -> pa.RecordBatch:
-    """One row for each group, in order: its key, and the partial of its values.
-
-    Raises what the reducer raises for values that it can't take.
-    """
-    keys = groups.keys()
-    column = _partial_column(reducer, groups, are_partials)
-    if column is not None:
-        return rows.with_values(keys, column)
-    partials = [reducer.partial(state) for state in _states(reducer, groups, are_partials)]
-    field, array = columns.encode(rows.VALUE, partials)
-    return rows.with_values(keys, array, field)
-
-
-def results_of(reducer: Reducer, partials: pa.RecordBatch) -> pa.Array | list[Any]:
-    """The result for each row of partials: as a column, or else as Python values."""
-    field = partials.schema.field(rows.VALUE)
-    if not columns.is_pickled(field):
-        column = reducer.result_column(partials.column(rows.VALUE))
-        if column is not None:
-            return column
-    found = rows.values_of(partials)
-    return [reducer.result(reducer.merge(reducer.initial(), one)) for one in found]
-
-
-def _partial_column(reducer: Reducer, groups: Groups, are_partials: bool) -> pa.Array | None:
-    schema = groups.batch.schema
-    if not reducer.takes_columns:
-        return None
-    if rows.has_values(schema) and columns.is_pickled(schema.field(rows.VALUE)):
-        return None
-    values = groups.values()
-    return reducer.merge_column(values) if are_partials else reducer.fold_column(values)
-
-
-def _states(reducer: Reducer, groups: Groups, are_partials: bool) -> list[Any]:
-    """The state of each group, value by value."""
-    values = rows.each_value(groups.in_order())
-    add = reducer.merge if are_partials else reducer.accumulate
-    states = []
-    for size in groups.values().sizes().tolist():
-        state = reducer.initial()
-        for value in islice(values, size):
-            state = add(state, value)
-        states.append(state)
-    return states

@@ -16,9 +16,15 @@ from typing import Any
 
 import pyarrow as pa
 
-from zmr.columns import values as columns
 from zmr.columns.arrays import Index
-from zmr.columns.values import PickleError
+from zmr.columns.values import (
+    PickleError,
+    decode,
+    encode,
+    encode_pickled,
+    is_pickled,
+    pickled_field,
+)
 from zmr.display import shown
 from zmr.key_types import type_of_keys
 
@@ -33,17 +39,36 @@ def from_lists(
 ) -> pa.RecordBatch:
     """Rows of these keys and values. Raises `PickleError`, naming the key, and `KeyTypeError`."""
     key_type = key_type or type_of_keys(keys)
-    fields, arrays = _key_columns(keys)
+    kind = type(keys[0]) if keys else None
+    fields, arrays = encode_columns(keys, values, kind is tuple and bool(keys[0]), kind)
+    return pa.record_batch(arrays, schema=_schema(fields, key_type))
+
+
+def encode_columns(
+    keys: Sequence[Any], values: Sequence[Any] | None, are_tuples: bool, kind: type | None = None
+) -> tuple[list[pa.Field], list[pa.Array]]:
+    """The columns of keys and values. Raises `PickleError`, naming the key.
+
+    `are_tuples` says that all keys are tuples of one length, which is not 0; `kind` is the type
+    that all of them are known to have.
+    """
+    encoded = _encode_tuples(keys) if are_tuples else []
+    if not encoded or any(is_pickled(field) for field, _ in encoded):
+        encoded = [encode(KEY, keys, kind)]
     if values is not None:
         try:
-            field, array = columns.encode(VALUE, values)
+            encoded.append(encode(VALUE, values))
         except PickleError as error:
-            key = keys[error.index]
-            text = f"{error} (under the key {shown(key)})"
+            text = f"{error} (under the key {shown(keys[error.index])})"
             raise PickleError(error.index, text) from error
-        fields.append(field)
-        arrays.append(array)
-    return pa.record_batch(arrays, schema=_schema(fields, key_type))
+    return [field for field, _ in encoded], [array for _, array in encoded]
+
+
+def _encode_tuples(keys: Sequence[tuple[Any, ...]]) -> list[tuple[pa.Field, pa.Array]]:
+    return [
+        encode(f"{KEY}.{position}", elements)
+        for position, elements in enumerate(zip(*keys, strict=True))
+    ]
 
 
 def from_arrays(keys: Sequence[pa.Array], values: pa.Array | None, key_type: str) -> pa.RecordBatch:
@@ -66,11 +91,11 @@ def with_values(
 
 def opaque(keys: Sequence[Any], pickled_values: pa.Array | None, key_type: str) -> pa.RecordBatch:
     """Rows of any keys, and of values, if any, that are pickled already. Raises `PickleError`."""
-    field, array = columns.encode_pickled(KEY, keys)
+    field, array = encode_pickled(KEY, keys)
     batch = pa.record_batch([array], schema=_schema([field], key_type))
     if pickled_values is None:
         return batch
-    return with_values(batch, pickled_values, columns.pickled_field(VALUE))
+    return with_values(batch, pickled_values, pickled_field(VALUE))
 
 
 def key_type(schema: pa.Schema) -> str:
@@ -81,7 +106,7 @@ def key_type(schema: pa.Schema) -> str:
 
 def is_opaque(schema: pa.Schema) -> bool:
     """Whether the keys can't be sorted as columns."""
-    return columns.is_pickled(schema.field(0))
+    return is_pickled(schema.field(0))
 
 
 def are_tuples(schema: pa.Schema) -> bool:
@@ -118,7 +143,7 @@ def keys_of(batch: pa.RecordBatch) -> list[Any]:
     """The keys as Python values. Unpickling may raise anything."""
     found = key_columns(batch)
     if not are_tuples(batch.schema):
-        return columns.decode(batch.schema.field(0), found[0])
+        return decode(batch.schema.field(0), found[0])
     return list(zip(*(column.to_pylist() for column in found), strict=True))
 
 
@@ -142,7 +167,7 @@ class Keys:
 
 def values_of(batch: pa.RecordBatch) -> list[Any]:
     """The values as Python values. Unpickling may raise anything."""
-    return columns.decode(batch.schema.field(VALUE), batch.column(VALUE))
+    return decode(batch.schema.field(VALUE), batch.column(VALUE))
 
 
 def each_key(batch: pa.RecordBatch) -> Iterator[Any]:
@@ -166,18 +191,6 @@ def each_value_at(batch: pa.RecordBatch, places: Index) -> Iterator[Any]:
 
 def _slices(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
     return (batch.slice(start, _ROWS_AT_ONCE) for start in range(0, len(batch), _ROWS_AT_ONCE))
-
-
-def _key_columns(keys: Sequence[Any]) -> tuple[list[pa.Field], list[pa.Array]]:
-    if keys and type(keys[0]) is tuple and keys[0]:
-        pairs = [
-            columns.encode(f"{KEY}.{position}", elements)
-            for position, elements in enumerate(zip(*keys, strict=True))
-        ]
-        if not any(columns.is_pickled(field) for field, _ in pairs):
-            return [field for field, _ in pairs], [array for _, array in pairs]
-    field, array = columns.encode(KEY, keys, type(keys[0]) if keys else None)
-    return [field], [array]
 
 
 def _schema(fields: Sequence[pa.Field], key_type: str) -> pa.Schema:

@@ -13,8 +13,7 @@ from collections.abc import Sequence
 import pyarrow as pa
 
 from zmr.columns import rows
-from zmr.columns import values as columns
-from zmr.columns.groups import concat
+from zmr.columns.values import encode_pickled, is_pickled, pickled_field
 from zmr.errors import YieldError
 
 
@@ -31,7 +30,7 @@ def common_schema(schemas: Sequence[pa.Schema]) -> pa.Schema:
         raise YieldError("map_batch gives values with some keys, and with others none")
     if is_opaque:
         names = [rows.KEY, rows.VALUE] if rows.has_values(first) else [rows.KEY]
-        return pa.schema(map(columns.pickled_field, names), first.metadata)
+        return pa.schema(map(pickled_field, names), first.metadata)
     keys = [first.field(name) for name in rows.key_names(first)]
     return pa.schema([*keys, _common_value(schemas)], first.metadata)
 
@@ -44,7 +43,7 @@ def with_schema(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
         values = pickled_values(batch) if rows.has_values(schema) else None
         return rows.opaque(rows.keys_of(batch), values, rows.key_type(schema))
     value = schema.field(rows.VALUE)
-    if columns.is_pickled(value):
+    if is_pickled(value):
         array = pickled_values(batch)
     else:
         array = batch.column(rows.VALUE).cast(value.type)
@@ -57,16 +56,21 @@ def joined(batches: Sequence[pa.RecordBatch]) -> pa.RecordBatch:
     return concat([with_schema(batch, schema) for batch in batches])
 
 
+def concat(batches: Sequence[pa.RecordBatch]) -> pa.RecordBatch:
+    """All rows of the batches, of which there must be one, in one batch."""
+    return batches[0] if len(batches) == 1 else pa.concat_batches(batches)
+
+
 def pickled_values(batch: pa.RecordBatch) -> pa.Array:
     """The values of the rows as a column of pickles."""
-    if columns.is_pickled(batch.schema.field(rows.VALUE)):
+    if is_pickled(batch.schema.field(rows.VALUE)):
         return batch.column(rows.VALUE)
-    return columns.encode_pickled(rows.VALUE, rows.values_of(batch))[1]
+    return encode_pickled(rows.VALUE, rows.values_of(batch))[1]
 
 
 def _common_value(schemas: Sequence[pa.Schema]) -> pa.Field:
     fields = [schema.field(rows.VALUE) for schema in schemas]
-    types = {field.type for field in fields if not columns.is_pickled(field)} - {pa.null()}
-    if len(types) == 1 and not any(map(columns.is_pickled, fields)):
+    types = {field.type for field in fields if not is_pickled(field)} - {pa.null()}
+    if len(types) == 1 and not any(map(is_pickled, fields)):
         return pa.field(rows.VALUE, types.pop())
-    return columns.pickled_field(rows.VALUE)
+    return pickled_field(rows.VALUE)

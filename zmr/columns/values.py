@@ -18,16 +18,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-_ARROW_TYPES: dict[type, pa.DataType] = {
-    str: pa.large_string(),
-    bytes: pa.large_binary(),
-    int: pa.int64(),
-    float: pa.float64(),
-    bool: pa.bool_(),
-    date: pa.date32(),
-    datetime: pa.timestamp("us"),
-    NoneType: pa.null(),
-}
+from zmr.columns.types import arrow_type
+
 _ALWAYS_EXACT = (str, bytes, int, float, bool, date)
 _PICKLED = {b"zmr": b"pickled"}
 
@@ -46,10 +38,10 @@ def encode(name: str, values: Sequence[Any], kind: type | None = None) -> tuple[
     `kind` is the type that all of them are known to have, so that nobody looks again.
     """
     kinds: set[type] = {kind} if kind in _ALWAYS_EXACT else set(map(type, values))
-    arrow_type = _type_of(values, kinds)
-    if arrow_type is not None:
+    column_type = _type_of(values, kinds)
+    if column_type is not None:
         try:
-            return pa.field(name, arrow_type), _array(values, kinds, arrow_type)
+            return pa.field(name, column_type), _array(values, kinds, column_type)
         except (OverflowError, UnicodeEncodeError, pa.ArrowException):
             pass  # an int beyond 64 bits, a lone surrogate
     return encode_pickled(name, values)
@@ -76,10 +68,10 @@ def is_pickled(field: pa.Field) -> bool:
     return bool(field.metadata == _PICKLED)
 
 
-def _array(values: Sequence[Any], kinds: set[type], arrow_type: pa.DataType) -> pa.Array:
+def _array(values: Sequence[Any], kinds: set[type], column_type: pa.DataType) -> pa.Array:
     if kinds == {int}:  # numpy takes half the time
         return pa.array(np.fromiter(values, np.int64, len(values)))
-    return pa.array(values, arrow_type, from_pandas=False)
+    return pa.array(values, column_type, from_pandas=False)
 
 
 def _type_of(values: Sequence[Any], kinds: set[type]) -> pa.DataType | None:
@@ -89,7 +81,7 @@ def _type_of(values: Sequence[Any], kinds: set[type]) -> pa.DataType | None:
     kind = _only_one(kinds)
     if kind is datetime and _beyond_arrow(values):
         return None
-    return _ARROW_TYPES.get(kind) if kind is not None else None
+    return arrow_type(kind) if kind is not None else None
 
 
 def _type_of_lists(lists: Sequence[list[Any]]) -> pa.DataType | None:
@@ -97,7 +89,7 @@ def _type_of_lists(lists: Sequence[list[Any]]) -> pa.DataType | None:
     kinds = set(map(type, elements))
     if len(kinds) != 1 or (kinds == {datetime} and _beyond_arrow(elements)):
         return None
-    element_type = _ARROW_TYPES.get(kinds.pop())
+    element_type = arrow_type(kinds.pop())
     return None if element_type is None else pa.large_list(element_type)
 
 

@@ -11,9 +11,8 @@ import re
 from typing import Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
-Ints = npt.NDArray[np.int64]
+from zmr.columns.arrays import Index
 
 _LF, _CR = 10, 13
 
@@ -21,11 +20,11 @@ _LF, _CR = 10, 13
 class Quoted(NamedTuple):
     """Where in a block quotes open and close. The last one is `open` if nothing closes it."""
 
-    starts: Ints
-    ends: Ints  # just past the closing quote
+    starts: Index
+    ends: Index  # just past the closing quote
     is_open: bool
 
-    def outside(self, positions: Ints) -> Ints:
+    def outside(self, positions: Index) -> Index:
         """Those of the positions that are not within quotes."""
         if not len(self.starts):
             return positions
@@ -70,16 +69,16 @@ class CsvRows:
                 return int(ends[-1]) + 1 if len(ends) else 0
             reach *= 8
 
-    def starts(self, block: memoryview) -> Ints:
+    def starts(self, block: memoryview) -> Index:
         """Where in a block of whole rows those begin that aren't empty."""
         data = np.frombuffer(block, np.uint8)
         starts = np.append(np.zeros(1, np.int64), self.ends(block))
         starts = starts[starts < len(data)]
         first = data[starts]
-        found: Ints = starts[(first != _LF) & (first != _CR)]
+        found: Index = starts[(first != _LF) & (first != _CR)]
         return found
 
-    def ends(self, block: memoryview) -> Ints:
+    def ends(self, block: memoryview) -> Index:
         """Just past each character of the block that ends a row."""
         data = np.frombuffer(block, np.uint8)
         return self.quoted(block).outside(np.flatnonzero((data == _LF) | (data == _CR))) + 1

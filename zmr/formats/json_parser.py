@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 from pyarrow import json
 
+from zmr.columns.arrays import Index
 from zmr.formats.arrow_text import one_batch
 from zmr.formats.bad_row import find_bad_row
 
-Starts = npt.NDArray[np.int64]
 Types = dict[str, pa.DataType]
 
 
@@ -22,7 +21,7 @@ class JsonParser:
         self._dates: Types = {}  # columns that Arrow has taken for points in time, as strings
         self._order = {name: i for i, name in enumerate(types)}
 
-    def parse(self, block: memoryview, starts: Starts) -> pa.RecordBatch | None:
+    def parse(self, block: memoryview, starts: Index) -> pa.RecordBatch | None:
         """The records of the lines that begin at `starts`; None if not all are objects."""
         if (np.frombuffer(block, np.uint8)[starts] != ord("{")).any():
             return None
@@ -34,7 +33,7 @@ class JsonParser:
         return batch if batch.num_rows == len(starts) else None
 
     def parse_or_raise(
-        self, path: str, position: int, block: memoryview, starts: Starts
+        self, path: str, position: int, block: memoryview, starts: Index
     ) -> pa.RecordBatch:
         """The same for a block in which each line by itself is right. Raises `BadRecord`."""
         try:

@@ -27,9 +27,8 @@ import pyarrow as pa
 
 from zmr.checksum import crc32
 from zmr.columns import rows
-from zmr.columns import values as columns
 from zmr.columns.blocks import blocks_of
-from zmr.columns.values import PickleError
+from zmr.columns.values import is_pickled
 from zmr.display import shown
 from zmr.formats.base import BadRecord, Batch, Chunk, CountUp, InputFormat
 from zmr.formats.output import OutputFormat
@@ -93,7 +92,7 @@ class Pairs(InputFormat):
 
 def refuse_pickled(batch: pa.RecordBatch, path: str = "") -> None:
     """Raise `BadRecord` if a column is pickled, which `map_batch` could do nothing with."""
-    names = [field.name for field in batch.schema if columns.is_pickled(field)]
+    names = [field.name for field in batch.schema if is_pickled(field)]
     if names:
         raise BadRecord(
             path,
@@ -110,26 +109,9 @@ def _footer(path: str) -> bytes:
 def batch_of(pairs: Sequence[tuple[Any, Any]]) -> pa.RecordBatch:
     """The pairs, at least one, as columns. Raises `PickleError`, and what unpacking raises."""
     keys, values = map(list, zip(*((key, value) for key, value in pairs), strict=True))
-    encoded = _encode_keys(keys)
-    try:
-        encoded.append(columns.encode(rows.VALUE, values))
-    except PickleError as error:
-        key = keys[error.index]
-        raise PickleError(error.index, f"{error} (under the key {shown(key)})") from error
-    fields, arrays = zip(*encoded, strict=True)
-    return pa.record_batch(list(arrays), schema=pa.schema(fields))
-
-
-def _encode_keys(keys: list[Any]) -> list[tuple[pa.Field, pa.Array]]:
-    """A column for each element if all keys are tuples of one length, otherwise one."""
-    if {type(key) for key in keys} == {tuple} and len({len(key) for key in keys}) == 1 and keys[0]:
-        encoded = [
-            columns.encode(f"{rows.KEY}.{position}", elements)
-            for position, elements in enumerate(zip(*keys, strict=True))
-        ]
-        if not any(columns.is_pickled(field) for field, _ in encoded):
-            return encoded
-    return [columns.encode(rows.KEY, keys)]
+    are_tuples = set(map(type, keys)) == {tuple} and len(set(map(len, keys))) == 1
+    fields, arrays = rows.encode_columns(keys, values, are_tuples and bool(keys[0]))
+    return pa.record_batch(arrays, schema=pa.schema(fields))
 
 
 def _encode(batch: pa.RecordBatch) -> bytes:
@@ -148,11 +130,7 @@ def _parts(block: pa.RecordBatch) -> tuple[bytes, pa.Buffer]:
 
 def _pairs_of(batch: pa.RecordBatch) -> list[tuple[Any, Any]]:
     """The pairs as Python values. Unpickling may raise anything."""
-    *fields, value = batch.schema
-    decoded = [columns.decode(field, batch.column(i)) for i, field in enumerate(fields)]
-    is_tuple = fields[0].name != rows.KEY
-    keys = list(zip(*decoded, strict=True)) if is_tuple else decoded[0]
-    return list(zip(keys, columns.decode(value, batch.column(len(fields))), strict=True))
+    return list(zip(rows.keys_of(batch), rows.values_of(batch), strict=True))
 
 
 def _read_blocks(path: str, offset: int, length: int) -> Iterator[tuple[pa.RecordBatch, int]]:

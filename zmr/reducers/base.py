@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from zmr.reducers.kernels import GroupedColumn
+    from zmr.columns.groups import GroupedColumn
 
 Pairs = Iterable[tuple[Any, Any]]
 

@@ -12,9 +12,10 @@ import numpy as np
 import pyarrow as pa
 
 from zmr.columns import rows
-from zmr.columns import values as columns
-from zmr.columns.groups import Groups, partials_of
-from zmr.reducers import Reducer
+from zmr.columns.groups import Groups
+from zmr.columns.values import encode_pickled
+from zmr.reducers.base import Reducer
+from zmr.reducers.grouped import partials_of
 
 
 class Combiner(Protocol):
@@ -44,5 +45,5 @@ class Folding:
         pairs = zip(rows.each_key(batch), rows.each_value(batch), strict=True)
         self._reducer.fold(states, pairs)
         partials = [self._reducer.partial(state) for state in states.values()]
-        pickled = columns.encode_pickled(rows.VALUE, partials)[1]
+        pickled = encode_pickled(rows.VALUE, partials)[1]
         return rows.opaque(list(states), pickled, rows.key_type(batch.schema))

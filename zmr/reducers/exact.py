@@ -15,7 +15,6 @@ Partial = list[float] | tuple[int, int]
 _MOST_FLOATS = 32  # that are kept apart before they are summed up
 _BYTES, _FLOAT_BYTES = 150, 32  # of memory, about
 _UNIT_BITS = 1074  # the smallest positive float is 2 ** -1074
-_UNITS_OF_ONE = 1 << _UNIT_BITS
 
 
 class ExactSum:

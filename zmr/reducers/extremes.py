@@ -10,7 +10,7 @@ from zmr.reducers.base import Pairs, Reducer
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from zmr.reducers.kernels import GroupedColumn
+    from zmr.columns.groups import GroupedColumn
 
 _NOTHING: Any = object()  # the state of no values; None is a value
 

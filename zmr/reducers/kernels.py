@@ -6,61 +6,18 @@ Arrow's, one for each group.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
 from zmr.columns.arrays import Index, Words
 from zmr.columns.bytes_view import LARGE_BYTE_TYPES
+from zmr.columns.groups import GroupedColumn
 from zmr.columns.sort import normalized_words, sort_order
 from zmr.columns.stable_order import stable_order_within
 
 _WORD_TYPES = (pa.int64(), pa.float64(), pa.bool_(), pa.date32(), pa.timestamp("us"))
 _LAST_WORD = np.uint64(0xFFFFFFFFFFFFFFFF)
-
-
-@dataclass(frozen=True, slots=True)
-class GroupedColumn:
-    """The values of grouped rows, or None where there are only keys.
-
-    A group is a stretch of rows: of `values` in the `order` (None: as they are), from one of
-    `starts` to the next. There are `n_rows` in all, and no group is empty.
-    """
-
-    values: pa.Array | None
-    order: Index | None
-    starts: Index
-    n_rows: int
-
-    def sizes(self) -> Index:
-        """The number of rows of each group."""
-        sizes: Index = np.diff(np.append(self.starts, self.n_rows))
-        return sizes
-
-    def in_order(self) -> pa.Array:
-        """The values, group after group."""
-        assert self.values is not None
-        return self.values if self.order is None else self.values.take(pa.array(self.order))
-
-    def is_plain(self, *types: pa.DataType) -> bool:
-        """Whether the values are of one of these types, and none is null."""
-        return self.values is not None and self.values.type in types and not self.values.null_count
-
-    def numbers(self) -> npt.NDArray[np.int64]:
-        """Values that are ints or booleans, group after group."""
-        assert self.values is not None
-        numbers: npt.NDArray[np.int64] = self.values.to_numpy(zero_copy_only=False)
-        numbers = numbers.astype(np.int64, copy=False)
-        return numbers if self.order is None else numbers[self.order]
-
-    def flattened(self) -> GroupedColumn:
-        """Of values that are lists: their elements, grouped likewise."""
-        lists = self.in_order()
-        offsets = lists.offsets.to_numpy() - lists.offsets[0].as_py()
-        elements = lists.flatten()
-        return GroupedColumn(elements, None, offsets[:-1][self.starts], len(elements))
 
 
 def is_list(column: pa.Array | None) -> bool:

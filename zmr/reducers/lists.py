@@ -15,7 +15,7 @@ from zmr.reducers.extremes import is_nan
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from zmr.reducers.kernels import GroupedColumn
+    from zmr.columns.groups import GroupedColumn
 
 _NAN = float("nan")
 

@@ -12,7 +12,7 @@ from zmr.reducers.exact import ExactSum, whole
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from zmr.reducers.kernels import GroupedColumn
+    from zmr.columns.groups import GroupedColumn
 
 
 class Count(Reducer):

@@ -24,7 +24,8 @@ import numpy as np
 import pyarrow as pa
 
 from zmr.columns import rows
-from zmr.columns.groups import Groups, concat, group
+from zmr.columns.groups import Groups, group
+from zmr.columns.schema import concat
 
 Blocks = Iterator[pa.RecordBatch]
 

@@ -16,13 +16,14 @@ import numpy as np
 import pyarrow as pa
 
 from zmr.columns import rows
-from zmr.columns import values as columns
-from zmr.columns.groups import Groups, partials_of, results_of
+from zmr.columns.groups import Groups
 from zmr.columns.schema import joined
+from zmr.columns.values import is_pickled
 from zmr.display import shown
 from zmr.formats.output import OutputFormat
 from zmr.job import Job, output_of
 from zmr.reducers import Identity, Reducer
+from zmr.reducers.grouped import partials_of, results_of
 from zmr.tasks.errors import users_code
 from zmr.tasks.progress import TaskProgress
 
@@ -176,7 +177,7 @@ def lines_of(
 def lines_of_rows(batch: pa.RecordBatch, output: OutputFormat) -> Iterator[Piece]:
     """The bytes of keys and values in columns."""
     data = None
-    if len(batch) and not columns.is_pickled(batch.schema.field(rows.VALUE)):
+    if len(batch) and not is_pickled(batch.schema.field(rows.VALUE)):
         data = output.encode_columns(_keys_alone(batch), batch.column(rows.VALUE))
     if data is not None:
         yield data, len(batch)

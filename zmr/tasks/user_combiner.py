@@ -10,10 +10,10 @@ import numpy as np
 import pyarrow as pa
 
 from zmr.columns import rows
-from zmr.columns import values as columns
 from zmr.columns.arrays import Index
 from zmr.columns.groups import Groups
 from zmr.columns.schema import joined
+from zmr.columns.values import encode
 from zmr.display import shown
 from zmr.errors import YieldError
 from zmr.job import Job
@@ -81,7 +81,7 @@ class Combining:
                 counts.append(len(found) - before)
         if len(found) != len(keys) or set(counts) != {1}:
             keys = keys.take(pa.array(np.repeat(np.arange(len(keys)), counts)))
-        field, array = columns.encode(rows.VALUE, found)
+        field, array = encode(rows.VALUE, found)
         return rows.with_values(keys, array, field), counts
 
 

@@ -16,8 +16,9 @@ from hypothesis import strategies as st
 
 from zmr import Collect, Count, Distinct, First, Max, Mean, Min, Reducer, Sum, Top
 from zmr.columns import rows
-from zmr.columns.groups import group, partials_of, results_of
+from zmr.columns.groups import group
 from zmr.columns.schema import joined
+from zmr.reducers.grouped import partials_of, results_of
 
 Tasks = list[list[tuple[str, Any]]]  # what each map task puts out: keys with their values
 

@@ -16,9 +16,8 @@ from hypothesis import strategies as st
 from support.map_outputs import Rows, lists_of, read_map_output, read_partition, write_map_output
 
 from zmr.columns import rows
-from zmr.columns import values as columns
 from zmr.columns.blocks import BLOCK_BYTES, blocks_of
-from zmr.columns.values import PickleError
+from zmr.columns.values import PickleError, encode, is_pickled
 from zmr.shuffle.map_output import (
     CorruptMapOutput,
     LocalSource,
@@ -109,8 +108,8 @@ def test_plain_columns_are_arrow_and_others_are_pickled() -> None:
         ([[datetime(2026, 1, 1, tzinfo=UTC)]], False),
     ]
     for values, is_plain in examples:
-        field, _ = columns.encode("value", values)
-        assert columns.is_pickled(field) != is_plain, values
+        field, _ = encode("value", values)
+        assert is_pickled(field) != is_plain, values
 
 
 def test_a_value_that_can_not_be_pickled_is_named() -> None:
