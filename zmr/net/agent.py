@@ -26,15 +26,15 @@ from zmr.core.actions import (
     StartSlot,
     WorkerAction,
 )
-from zmr.core.events import FrameReceived, StopRequested, WorkerEvent
+from zmr.core.events import FilesChecked, FrameReceived, StopRequested, WorkerEvent
 from zmr.core.worker import WorkerCore, WorkerSettings
 from zmr.errors import MasterLost
 from zmr.messages import SlotEnded
 from zmr.net.reactor import Reactor
 from zmr.net.uplink import Uplink
 from zmr.output.local_dir import LocalDir
-from zmr.shuffle.names import under_way_name
-from zmr.shuffle.verifier import OutputChecker
+from zmr.shuffle.names import current_record_name
+from zmr.shuffle.verifier import OutputVerifier
 from zmr.slots.pool import SlotPool
 from zmr.tasks.current_record import read_under_way
 
@@ -94,7 +94,7 @@ class Agent:
         self._outbox: list[m.Message] = []
         self._to_slots: dict[int, list[m.ToSlot]] = {}
         self._pool = pool(self.handle)
-        self._checker = OutputChecker(reactor, self.handle)
+        self._verifier = OutputVerifier(reactor, self._on_verified)
         uplink.watch(reactor, lambda frame: self.handle(FrameReceived(b"", frame)))
         reactor.add(self)
         reactor.after_turn(self.flush)
@@ -110,7 +110,7 @@ class Agent:
         task = self.core.slots[ended.slot].running
         if task is None or not self.core.jobs[task.job_id].skip_bad_records:
             return ended
-        path = os.path.join(self._folder.path, task.job_id, under_way_name(task.attempt))
+        path = os.path.join(self._folder.path, task.job_id, current_record_name(task.attempt))
         return replace(ended, record=read_under_way(path))
 
     def next_deadline(self) -> float | None:
@@ -131,7 +131,7 @@ class Agent:
             stack.callback(self._folder.close)
             if self._shuffle is not None:
                 stack.callback(self._shuffle.close)
-            stack.callback(self._checker.close)
+            stack.callback(self._verifier.close)
             stack.callback(self._pool.close)
             self._folder.discard_all()  # while the slots end
 
@@ -166,8 +166,12 @@ class Agent:
                     self._folder.discard(path)
             case DiscardJob(job_id):
                 self._folder.discard_job(job_id)
-            case CheckFiles():
-                self._checker.check(action)
+            case CheckFiles(job_id, files):
+                self._verifier.verify(job_id, files)
+
+    def _on_verified(self, job_id: str, attempt: int, is_whole: bool) -> None:
+        whole, damaged = ((attempt,), ()) if is_whole else ((), (attempt,))
+        self.handle(FilesChecked(job_id, whole, damaged))
 
     def flush(self) -> None:
         """Send what this turn decided."""

@@ -1,4 +1,4 @@
-"""What files are called by which several parts of zmr know them."""
+"""The names of files of which more than one part of zmr must know."""
 
 from __future__ import annotations
 
@@ -8,6 +8,6 @@ def map_output_name(job_id: str, index: int, attempt: int) -> str:
     return f"{job_id}-map-{index}-{attempt}"
 
 
-def under_way_name(attempt: int) -> str:
-    """Where a map that skips bad records keeps which one it is at, in the folder of its job."""
-    return f"under-way-{attempt}"
+def current_record_name(attempt: int) -> str:
+    """Where a map that skips bad records notes its current one, in the folder of its job."""
+    return f"current-record-{attempt}"

@@ -1,44 +1,62 @@
-"""Looks whether map outputs are as they were written, in a thread of its own.
+"""Verifies that map outputs are as they were written, in a thread of its own.
 
-To read gigabytes takes seconds, in which a worker has to be heard of. The thread begins with the
-first question; results come back to the reactor through a pipe, file by file.
+To read gigabytes takes seconds, in which the worker's reactor must not stand still. The thread
+begins with the first request; results come back to the reactor through a pipe, file by file.
 """
 
 from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from queue import SimpleQueue
 from threading import Thread
-
-from zmr.core.actions import CheckFiles
-from zmr.core.events import FilesChecked
-from zmr.net.reactor import Reactor
+from typing import NamedTuple, Protocol
 
 
-class OutputChecker:
-    """Answers `CheckFiles` with calls of `on_checked` from the reactor, one for each file."""
+class Watcher(Protocol):
+    """The part of a reactor that a verifier needs."""
 
-    def __init__(self, reactor: Reactor, on_checked: Callable[[FilesChecked], None]) -> None:
+    def watch(self, source: int, on_readable: Callable[[], None]) -> None: ...
+    def unwatch(self, source: int) -> None: ...
+
+
+class _Request(NamedTuple):
+    job_id: str
+    files: Sequence[tuple[int, str]]
+
+
+class _Result(NamedTuple):
+    job_id: str
+    attempt: int
+    is_whole: bool
+
+
+class OutputVerifier:
+    """Verifies map outputs, and calls `on_verified` from the reactor once for each file.
+
+    It is given the job, the attempt that made the file, and whether the file is whole.
+    """
+
+    def __init__(self, reactor: Watcher, on_verified: Callable[[str, int, bool], None]) -> None:
         self._reactor = reactor
-        self._on_checked = on_checked
-        self._questions: SimpleQueue[CheckFiles | None] = SimpleQueue()
-        self._answers: deque[FilesChecked] = deque()
+        self._on_verified = on_verified
+        self._requests: SimpleQueue[_Request | None] = SimpleQueue()
+        self._results: deque[_Result] = deque()
         self._thread: Thread | None = None
         self._reader = self._writer = -1
         self._is_closed = False
 
-    def check(self, question: CheckFiles) -> None:
-        """Have the files looked at when all earlier ones have been."""
+    def verify(self, job_id: str, files: Sequence[tuple[int, str]]) -> None:
+        """Have these files, each an attempt and its path, verified after all earlier ones."""
         if self._reader < 0:
             self._reader, self._writer = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
             self._reactor.watch(self._reader, self._deliver)
-        self._questions.put(question)
+        self._requests.put(_Request(job_id, files))
         if self._thread is None:
-            thread = Thread(target=self._work, name="checker", daemon=True)
-            with suppress(RuntimeError):  # there is none to be had: the next question tries again
+            thread = Thread(target=self._work, name="verifier", daemon=True)
+            with suppress(RuntimeError):  # there is none to be had: the next request tries again
                 thread.start()
                 self._thread = thread
 
@@ -46,7 +64,7 @@ class OutputChecker:
         """End the thread, after the block that it is reading."""
         if self._reader >= 0 and not self._is_closed:
             self._is_closed = True
-            self._questions.put(None)
+            self._requests.put(None)
             if self._thread is not None:
                 self._thread.join()
             self._reactor.unwatch(self._reader)
@@ -55,17 +73,16 @@ class OutputChecker:
 
     def _deliver(self) -> None:
         os.read(self._reader, 4096)
-        while self._answers:
-            self._on_checked(self._answers.popleft())
+        while self._results:
+            self._on_verified(*self._results.popleft())
 
     def _work(self) -> None:
-        while (question := self._questions.get()) is not None:
-            for attempt, path in question.files:
+        while (request := self._requests.get()) is not None:
+            for attempt, path in request.files:
                 is_whole = self._is_whole(path)
                 if self._is_closed:
                     return
-                whole, damaged = ((attempt,), ()) if is_whole else ((), (attempt,))
-                self._answers.append(FilesChecked(question.job_id, whole, damaged))
+                self._results.append(_Result(request.job_id, attempt, is_whole))
                 self._wake()
 
     def _wake(self) -> None:

@@ -21,7 +21,7 @@ from zmr.job import Job
 from zmr.key_types import type_of_keys
 from zmr.messages import FailureReason, Task
 from zmr.output.skipped import SKIPPED_COUNTER, SkippedFile
-from zmr.shuffle.names import under_way_name
+from zmr.shuffle.names import current_record_name
 from zmr.tasks.current_record import NONE, UnderWay
 from zmr.tasks.errors import TaskError, user_error, worker_error
 from zmr.tasks.map_input import MapInput
@@ -44,7 +44,7 @@ class Skipping:
         # After a failure, records go one by one, so that the next one tells which it was.
         self.one_by_one = bool(task.skips) or task.failures > 0
         self._file = SkippedFile.of_attempt(task.output, task.job_id, task.index, task.attempt)
-        self._under_way = UnderWay(os.path.join(folder, under_way_name(task.attempt)))
+        self._under_way = UnderWay(os.path.join(folder, current_record_name(task.attempt)))
 
     def pairs(self, source: MapInput) -> Iterator[list[tuple[Any, Any]]]:
         """What map makes of each good record."""

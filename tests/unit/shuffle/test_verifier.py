@@ -1,4 +1,4 @@
-"""Map outputs are looked at in the background, and what is damaged anywhere is seen."""
+"""Map outputs are verified in the background, and damage anywhere in them is found."""
 
 from __future__ import annotations
 
@@ -10,42 +10,40 @@ import pytest
 from support.map_outputs import write_map_output
 from support.process import WAIT_S
 
-from zmr.core.actions import CheckFiles
-from zmr.core.events import FilesChecked
 from zmr.net.reactor import Reactor
-from zmr.shuffle.verifier import OutputChecker
+from zmr.shuffle.verifier import OutputVerifier
 
 KEYS = [f"key {number:05}" for number in range(3000)]
 
 
 class Checks:
-    """A checker, and what it answers."""
+    """A verifier, and its results."""
 
     def __init__(self) -> None:
         self.reactor = Reactor()
-        self.answers: list[FilesChecked] = []
-        self.checker = OutputChecker(self.reactor, self.answers.append)
+        self.results: list[tuple[str, int, bool]] = []
+        self.verifier = OutputVerifier(self.reactor, lambda *result: self.results.append(result))
 
     def check(self, *paths: Path) -> tuple[set[int], set[int]]:
         """Return the numbers of the whole files and of the others."""
-        self.answers.clear()
-        self.checker.check(CheckFiles("job", tuple((n, str(p)) for n, p in enumerate(paths))))
+        self.results.clear()
+        self.verifier.verify("job", [(n, str(p)) for n, p in enumerate(paths)])
         turns = 0
-        while len(self.answers) < len(paths):
+        while len(self.results) < len(paths):
             turns += 1
             assert turns < 1000, "no answer"
             self.reactor.turn(WAIT_S)
-        assert {answer.job_id for answer in self.answers} == {"job"}
-        whole = {attempt for answer in self.answers for attempt in answer.whole}
-        return whole, {attempt for answer in self.answers for attempt in answer.damaged}
+        assert [job_id for job_id, _, _ in self.results] == ["job"] * len(paths)
+        whole = {attempt for _, attempt, is_whole in self.results if is_whole}
+        return whole, {attempt for _, attempt, is_whole in self.results if not is_whole}
 
 
 @pytest.fixture
 def checks() -> Iterator[Checks]:
-    """Give a checker with a reactor."""
+    """Give a verifier with a reactor."""
     checks = Checks()
     yield checks
-    checks.checker.close()
+    checks.verifier.close()
     checks.reactor.close()
 
 
@@ -77,26 +75,26 @@ def no_thread(_: threading.Thread) -> None:
     raise RuntimeError("can't start new thread")
 
 
-def test_without_a_thread_the_next_question_tries_again(
+def test_without_a_thread_the_next_request_tries_again(
     checks: Checks, output: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patched:
         patched.setattr(threading.Thread, "start", no_thread)
-        checks.checker.check(CheckFiles("job", ()))
+        checks.verifier.verify("job", ())
     assert checks.check(output) == ({0}, set())
 
 
 def test_it_ends_without_a_thread(monkeypatch: pytest.MonkeyPatch) -> None:
     checks = Checks()
     monkeypatch.setattr(threading.Thread, "start", no_thread)
-    checks.checker.check(CheckFiles("job", ()))
-    checks.checker.close()
+    checks.verifier.verify("job", ())
+    checks.verifier.close()
     checks.reactor.close()
 
 
-def test_it_ends_with_questions_left(checks: Checks, output: Path) -> None:
-    checks.checker.check(CheckFiles("job", ((1, str(output)),) * 10_000))
+def test_it_ends_with_requests_left(checks: Checks, output: Path) -> None:
+    checks.verifier.verify("job", [(1, str(output))] * 10_000)
 
-    checks.checker.close()
+    checks.verifier.close()
 
-    assert len(checks.answers) < 10_000
+    assert len(checks.results) < 10_000

@@ -94,7 +94,7 @@ def run(
         sources = (MapOutput(0, 1, "", done.path),)
         reduce = Task("j1", TaskKind.REDUCE, 0, 2, 1, str(out), (), sources)
         assert run_reduce(job, reduce, str(folder), TaskProgress(), granted)
-    assert not any(path.name.startswith("under-way") for path in folder.iterdir())
+    assert not any(path.name.startswith("current-record") for path in folder.iterdir())
     return done, output_of(out)
 
 
