@@ -1,4 +1,4 @@
-"""A user's value as it is shown in a message."""
+"""What messages and logs show: a user's value as short text, a growing count now and then."""
 
 from __future__ import annotations
 
@@ -13,3 +13,8 @@ def shown(value: Any, to_text: Callable[[Any], str] = repr, most_chars: int = 80
     except Exception:
         return f"<{type(value).__name__}>"
     return text if len(text) <= most_chars else text[: most_chars - 3] + "..."
+
+
+def is_power_of_ten(count: int) -> bool:
+    """Whether the count is 1, 10, 100, ...: then it is worth a line in the log."""
+    return str(count).strip("0") == "1"

@@ -38,12 +38,15 @@ def write_output(folder: Path, index: int, partitions: Sequence[Rows]) -> Path:
 @contextmanager
 def served(folder: Path, address: Address = LOOPBACK) -> Iterator[ShuffleServer]:
     """Give a server of what is in the folder; fail if its thread outlives it."""
+    others = set(threading.enumerate())
     server = ShuffleServer(address, str(folder))
+    own = set(threading.enumerate()) - others
+    assert own
     try:
         yield server
     finally:
         server.close()
-        assert not server.is_running
+        assert not any(thread.is_alive() for thread in own)
 
 
 class Relay:

@@ -20,8 +20,8 @@ import sqlite3
 import struct
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from zlib import crc32
 
+from zmr.checksum import crc32
 from zmr.core.journal import CLEARS, CLEARS_ITSELF, EpochBegun, Record, about
 from zmr.errors import JournalError, StateError
 from zmr.journal.codec import BadRecord, decode, encode
@@ -240,7 +240,7 @@ class Journal:
         for what, seq, data, checksum in database.execute(
             "SELECT about, seq, data, checksum FROM records ORDER BY about, seq"
         ):
-            if checksum != crc32(data, crc32(f"{what} {seq}".encode())):
+            if checksum != _checksum(what, seq, data):
                 raise self._damaged(f"record {seq} is not what was written")
             checksums += checksum
             found += 1

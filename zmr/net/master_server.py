@@ -33,6 +33,7 @@ from zmr.core.actions import (
 from zmr.core.events import FrameReceived, MasterEvent, OutputCompleted, StopRequested
 from zmr.core.master import Master, MasterSettings
 from zmr.core.states import JobState
+from zmr.display import is_power_of_ten
 from zmr.errors import OutputError
 from zmr.net.publisher import Publisher
 from zmr.net.reactor import Reactor
@@ -160,7 +161,7 @@ class MasterServer:
         """Counted, answered, forgotten; told in the log when the count reaches 1, 10, 100, ..."""
         self.bad_frames[type(error).__name__] += 1
         count = self.bad_frames.total()
-        if str(count).strip("0") == "1":
+        if is_power_of_ten(count):
             log.warning("bad frame, number %d: %s", count, error)
         answers = self._outbox.setdefault(peer, [])
         # One is enough: a flood must not fill the outbox.

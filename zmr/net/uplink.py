@@ -11,6 +11,7 @@ from typing import Protocol
 import zmq
 
 from zmr import messages as m
+from zmr.display import is_power_of_ten
 from zmr.net.reactor import Reactor
 from zmr.wire import codec
 from zmr.wire.address import reconnect
@@ -90,7 +91,7 @@ class SocketUplink:
 
     def _bad_frame(self, error: codec.BadFrame) -> None:
         self.bad_frames += 1
-        if str(self.bad_frames).strip("0") == "1":
+        if is_power_of_ten(self.bad_frames):
             log.warning("bad frame from the master, number %d: %s", self.bad_frames, error)
 
     def _reconnect_if_silent(self, now: float) -> None:

@@ -22,6 +22,7 @@ from threading import Thread
 
 import zmq
 
+from zmr.display import is_power_of_ten
 from zmr.shuffle.names import map_output_name
 from zmr.shuffle.protocol import (
     MAX_UNDER_WAY,
@@ -88,11 +89,6 @@ class ShuffleServer:
             raise
         self._thread = Thread(target=self._serve, name="shuffle", daemon=True)
         self._thread.start()
-
-    @property
-    def is_running(self) -> bool:
-        """Whether its thread is there."""
-        return self._thread.is_alive()
 
     def close(self) -> None:
         """End the thread; close sockets and files."""
@@ -192,6 +188,5 @@ class _OpenFile:
 
 
 def _warn_now_and_then(count: int, text: str) -> None:
-    """Log the first, tenth, hundredth, ... time."""
-    if str(count).strip("0") == "1":
+    if is_power_of_ten(count):
         log.warning("%d %s", count, text)
