@@ -77,7 +77,7 @@ class Range:
         return "Range()"
 
 
-def choose(partition: Callable[[Any, int], int], key: Any, n: int) -> int:
+def checked_partition(partition: Callable[[Any, int], int], key: Any, n: int) -> int:
     """The partition that the job's partitioner chooses, checked to be one of `n`."""
     number = partition(key, n)
     if type(number) is not int or not 0 <= number < n:

@@ -8,7 +8,7 @@ from typing import Any
 import pyarrow as pa
 
 from zmr.columns import rows
-from zmr.columns.schema import joined, with_schema
+from zmr.columns.schema import concat_unified, unify
 from zmr.shuffle.map_output import LocalSource, MapOutputWriter, open_partition, open_partitions
 
 Rows = tuple[list[Any], list[Any]]  # keys, values
@@ -18,11 +18,11 @@ def write_map_output(path: str, partitions: Sequence[Rows], key_type: str = "") 
     """Write rows, sorted already, as a map task does; return the partitions' sizes."""
     batches = [rows.from_lists(keys, values, key_type) for keys, values in partitions]
     filled = [batch for batch in batches if len(batch)] or batches[:1]
-    schema = joined(filled).schema
+    schema = concat_unified(filled).schema
     writer = MapOutputWriter(path, schema, len(batches))
     for number, batch in enumerate(batches):
         if len(batch):
-            writer.write(number, with_schema(batch, schema))
+            writer.write(number, unify(batch, schema))
     return writer.finish()
 
 

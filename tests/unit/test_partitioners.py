@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from zmr.errors import YieldError
-from zmr.partitioners import Hash, canonical, choose, hash_key
+from zmr.partitioners import Hash, canonical, checked_partition, hash_key
 
 # Written once and for all: other values would tear the outputs of two versions apart.
 GOLDEN: list[tuple[Any, int]] = [
@@ -114,10 +114,10 @@ def test_keys_spread_evenly(keys: list[Any]) -> None:
 
 
 def test_a_jobs_own_partition_must_stay_within_bounds() -> None:
-    assert choose(lambda key, n: len(key) % n, "abc", 2) == 1
+    assert checked_partition(lambda key, n: len(key) % n, "abc", 2) == 1
     for wrong in (2, -1, 1.0, None, True):
         with pytest.raises(YieldError, match=r"partition must be an int from 0 to 1, not .*'abc'"):
-            choose(lambda key, n, wrong=wrong: wrong, "abc", 2)  # type: ignore[misc]
+            checked_partition(lambda key, n, wrong=wrong: wrong, "abc", 2)  # type: ignore[misc]
 
 
 def test_one_partition_takes_all() -> None:

@@ -21,7 +21,7 @@ _TYPE_NAMES = {arrow_type(kind): kind.__name__ for kind in KEY_TYPES}
 _ALLOWED = "strings, binaries, integers, floats, booleans, dates, timestamps without time zone"
 
 
-def from_users(result: Any) -> pa.RecordBatch:
+def from_map_batch(result: Any) -> pa.RecordBatch:
     """The rows of (keys, values), of keys alone, or of a table with both.
 
     Keys are an Arrow array, or a tuple of arrays for tuples; a table has columns "key" (or "key.0",

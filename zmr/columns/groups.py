@@ -12,7 +12,7 @@ import pyarrow as pa
 from zmr.columns import rows
 from zmr.columns.arrays import Index
 from zmr.columns.sort import sort_order
-from zmr.columns.take import Gather
+from zmr.columns.take import Taker
 
 # Pieces of rows in order. Of smaller ones, so many more calls take longer than the cache saves.
 _PIECE_BYTES = 1 << 20
@@ -91,9 +91,9 @@ class Groups:
             return
         order = self.order[start:end]
         n = max(1, _PIECE_BYTES * len(self.batch) // max(1, rows.size_bytes(self.batch)))
-        gather = Gather(self.batch)
+        taker = Taker(self.batch)
         for first in range(0, len(order), n):
-            yield gather.take(pa.array(order[first : first + n]))
+            yield taker.take(pa.array(order[first : first + n]))
 
     def keys(self) -> pa.RecordBatch:
         """The first key of each group, as rows without values."""

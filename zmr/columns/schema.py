@@ -17,7 +17,7 @@ from zmr.columns.values import encode_pickled, is_pickled, pickled_field
 from zmr.errors import YieldError
 
 
-def common_schema(schemas: Sequence[pa.Schema]) -> pa.Schema:
+def unified_schema(schemas: Sequence[pa.Schema]) -> pa.Schema:
     """The schema that rows of all these schemas can have. The keys' types are the same in all.
 
     Raises `YieldError` if only some of them have values.
@@ -35,8 +35,8 @@ def common_schema(schemas: Sequence[pa.Schema]) -> pa.Schema:
     return pa.schema([*keys, _common_value(schemas)], first.metadata)
 
 
-def with_schema(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
-    """The same rows in the `common_schema` of theirs and others. Unpickling may raise anything."""
+def unify(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
+    """The same rows in the `unified_schema` of theirs and others. Unpickling may raise anything."""
     if batch.schema.equals(schema, check_metadata=True):
         return batch
     if rows.is_opaque(schema):
@@ -50,10 +50,10 @@ def with_schema(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
     return pa.record_batch([*rows.key_columns(batch), array], schema=schema)
 
 
-def joined(batches: Sequence[pa.RecordBatch]) -> pa.RecordBatch:
+def concat_unified(batches: Sequence[pa.RecordBatch]) -> pa.RecordBatch:
     """All rows of the batches, of which there must be one, with one schema."""
-    schema = common_schema([batch.schema for batch in batches])
-    return concat([with_schema(batch, schema) for batch in batches])
+    schema = unified_schema([batch.schema for batch in batches])
+    return concat([unify(batch, schema) for batch in batches])
 
 
 def concat(batches: Sequence[pa.RecordBatch]) -> pa.RecordBatch:

@@ -10,11 +10,11 @@ from zmr.columns.bytes_view import LARGE_BYTE_TYPES, BytesView
 _LARGEST_FIXED_BYTES = 2**31 - 1
 
 
-class Gather:
+class Taker:
     """Takes rows of one batch, some at a time.
 
-    Arrow gathers values of a fixed size at more than twice the speed of others, so those that
-    happen to have all the same size are treated as such.
+    Arrow takes values of a fixed size at more than twice the speed of others, so those that happen
+    to have all the same size are treated as such.
     """
 
     def __init__(self, batch: pa.RecordBatch) -> None:

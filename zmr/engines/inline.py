@@ -23,7 +23,7 @@ from zmr.messages import Counters, InputFile, OutputFile, Split, Stats
 from zmr.output.folder import output_name
 from zmr.output.manifest import success_manifest, write_success
 from zmr.output.partition_file import describe
-from zmr.partitioners import choose
+from zmr.partitioners import checked_partition
 from zmr.pipeline import Pipeline, refuse_skipping
 from zmr.reducers import Identity, Reducer
 from zmr.steps import StepDone, Totals
@@ -219,7 +219,7 @@ def _reduce_all(job: Job, pairs: list[Pair], n_reduce: int) -> list[list[Pair]]:
     partitions: list[list[Pair]] = [[] for _ in range(n_reduce)]
     for key in sorted(groups):
         reduced = _reduce(job, key, groups[key])
-        partitions[choose(job.partition, key, n_reduce)] += reduced
+        partitions[checked_partition(job.partition, key, n_reduce)] += reduced
     return partitions
 
 

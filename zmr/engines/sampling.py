@@ -79,10 +79,10 @@ def _keys(job: Job, split: Split, skip_bad: bool) -> Iterator[Any]:
 
 
 def _keys_of_batches(job: Job, split: Split) -> Iterator[Any]:
-    from zmr.columns.from_batch import from_users
+    from zmr.columns.from_batch import from_map_batch
     from zmr.columns.rows import keys_of
 
     for batch, _ in islice(job.input.read_batches(split, lambda name, n: None), 1):
         result = job.map_batch(batch.slice(0, _RECORDS_A_PLACE))
         if result is not None:
-            yield from keys_of(from_users(result))
+            yield from keys_of(from_map_batch(result))

@@ -28,7 +28,7 @@ class Combiner(Protocol):
         """Partials for opaque rows of values, as they come."""
 
 
-class Folding:
+class ReducerCombiner:
     """The combiner of a declarative reducer: one partial for each key."""
 
     def __init__(self, reducer: Reducer) -> None:

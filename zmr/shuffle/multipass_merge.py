@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from zmr.columns import rows
 from zmr.columns.blocks import BLOCK_BYTES
-from zmr.columns.schema import common_schema, with_schema
+from zmr.columns.schema import unified_schema, unify
 from zmr.reducers.combiner import Combiner
 from zmr.shuffle.map_output import MapOutputWriter, StoredPartition
 from zmr.shuffle.merge import merge, merge_opaque
@@ -71,10 +71,10 @@ def merge_in_passes(
     return runs
 
 
-def alike(runs: Sequence[Run]) -> tuple[pa.Schema, list[Iterator[pa.RecordBatch]]]:
+def unify_runs(runs: Sequence[Run]) -> tuple[pa.Schema, list[Iterator[pa.RecordBatch]]]:
     """The blocks of all runs with one schema."""
-    schema = common_schema([run.schema for run in runs])
-    return schema, [(with_schema(block, schema) for block in run.blocks) for run in runs]
+    schema = unified_schema([run.schema for run in runs])
+    return schema, [(unify(block, schema) for block in run.blocks) for run in runs]
 
 
 def write_merged(
@@ -87,13 +87,13 @@ def write_merged(
 
     Raises OSError, and what reading the runs raises; then there is no file.
     """
-    schema = common_schema([run.schema for runs in partitions for run in runs])
+    schema = unified_schema([run.schema for runs in partitions for run in runs])
     writer = MapOutputWriter(path, schema, len(partitions))
     n_rows = 0
     try:
         for partition, runs in enumerate(partitions):
             at_a_time = merge_bytes(memory_bytes, runs)
-            blocks = [(with_schema(block, schema) for block in run.blocks) for run in runs]
+            blocks = [(unify(block, schema) for block in run.blocks) for run in runs]
             for batch in _merged(blocks, schema, combiner, at_a_time):
                 writer.write(partition, batch)
                 n_rows += len(batch)

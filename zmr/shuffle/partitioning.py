@@ -13,12 +13,12 @@ import pyarrow as pa
 from zmr.columns import rows
 from zmr.columns.arrays import Index
 from zmr.columns.groups import Groups
-from zmr.partitioners import Hash, Range, choose
+from zmr.partitioners import Hash, Range, checked_partition
 
-Partition = Callable[[Any, int], int]
+Partitioner = Callable[[Any, int], int]
 
 
-def by_partition(groups: Groups, partition: Partition, n: int) -> tuple[Groups, Index]:
+def by_partition(groups: Groups, partition: Partitioner, n: int) -> tuple[Groups, Index]:
     """The groups of each partition together, and the partition of each of them.
 
     Raises what the job's own partitioner raises.
@@ -35,11 +35,11 @@ def by_partition(groups: Groups, partition: Partition, n: int) -> tuple[Groups, 
 
 
 def sort_opaque(
-    batch: pa.RecordBatch, partition: Partition, n: int
+    batch: pa.RecordBatch, partition: Partitioner, n: int
 ) -> tuple[pa.RecordBatch, Index]:
     """Opaque rows sorted by partition and key, and the partition of each."""
     keys = rows.keys_of(batch)
-    chosen = [choose(partition, key, n) for key in keys]
+    chosen = [checked_partition(partition, key, n) for key in keys]
     order = sorted(range(len(keys)), key=lambda i: (chosen[i], keys[i]))
     return batch.take(pa.array(order, pa.int64())), np.array(chosen, np.int64)[order]
 
@@ -50,7 +50,7 @@ def _ranges(groups: Groups, partition: Range, n: int) -> Index:
     starts = [bisect_left(keys, bound) for bound in partition.bounds]
     ranges = np.searchsorted(starts, np.arange(len(groups)), side="right")
     if len(groups) and ranges[-1] >= n:
-        choose(partition, keys[len(keys) - 1], n)  # tells what is wrong
+        checked_partition(partition, keys[len(keys) - 1], n)  # tells what is wrong
     return ranges
 
 
@@ -69,11 +69,13 @@ class _FirstKeys:
         return self._keys[int(row if self._groups.order is None else self._groups.order[row])]
 
 
-def _partitions(groups: Groups, partition: Partition, n: int) -> npt.NDArray[Any]:
+def _partitions(groups: Groups, partition: Partitioner, n: int) -> npt.NDArray[Any]:
     """The partition of each group's key."""
     if not isinstance(partition, Hash):
         keys = rows.each_key(groups.keys())
-        return np.fromiter((choose(partition, key, n) for key in keys), np.int64, len(groups))
+        return np.fromiter(
+            (checked_partition(partition, key, n) for key in keys), np.int64, len(groups)
+        )
     if len(groups.batch) > 2 * len(groups):
         return _of_columns(partition, groups.keys(), n)
     # To hash some keys twice takes less than to gather each of them once.

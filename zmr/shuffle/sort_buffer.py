@@ -18,14 +18,14 @@ import pyarrow as pa
 from zmr.columns import rows
 from zmr.columns.arrays import Index
 from zmr.columns.groups import Groups, group
-from zmr.columns.schema import joined
+from zmr.columns.schema import concat_unified
 from zmr.display import shown
 from zmr.key_types import KeyTypeError
 from zmr.reducers.combiner import Combiner
 from zmr.shuffle.hot_keys import HotKeys
 from zmr.shuffle.map_output import LocalSource, MapOutputWriter, StoredPartition, open_partitions
 from zmr.shuffle.multipass_merge import fan_in, merge_in_passes, run_of, write_merged
-from zmr.shuffle.partitioning import Partition, by_partition, sort_opaque
+from zmr.shuffle.partitioning import Partitioner, by_partition, sort_opaque
 
 # Rows at hand may take this share of the memory: they are there several times while they are
 # joined, sorted, gathered and written.
@@ -53,7 +53,7 @@ class SortBuffer:
         self,
         path: str,
         n_partitions: int,
-        partition: Partition,
+        partition: Partitioner,
         combiner: Combiner | None,
         memory_bytes: int,
     ) -> None:
@@ -223,4 +223,4 @@ class _Pile:
     def take(self) -> pa.RecordBatch:
         """All of the rows with one schema; the pile is empty then."""
         batches, self.batches, self.size_bytes = self.batches, [], 0
-        return joined(batches)
+        return concat_unified(batches)

@@ -17,7 +17,7 @@ from typing import Any
 import pyarrow as pa
 
 from zmr.columns import rows
-from zmr.columns.from_batch import from_users
+from zmr.columns.from_batch import from_map_batch
 from zmr.errors import YieldError
 from zmr.job import Job
 from zmr.key_types import of_one_type, type_of_keys
@@ -85,7 +85,7 @@ def _made(job: Job, batch: Any) -> pa.RecordBatch | None:
     result = job.map_batch(batch)
     if result is None:
         return None
-    made = from_users(result)
+    made = from_map_batch(result)
     if not rows.has_values(made.schema) and not _needs_no_values(job):
         raise YieldError("map_batch gave keys alone, which is only enough for Count()")
     return made

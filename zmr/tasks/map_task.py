@@ -23,7 +23,7 @@ from zmr.partitioners import Hash, Range
 from zmr.reducers import Reducer
 from zmr.shuffle.map_output import CorruptMapOutput
 from zmr.shuffle.names import map_output_name
-from zmr.shuffle.partitioning import Partition
+from zmr.shuffle.partitioning import Partitioner
 from zmr.shuffle.sort_buffer import SortBuffer
 from zmr.tasks.collect import batches, collected, mapped, takes_batches
 from zmr.tasks.commit import write_and_commit
@@ -140,7 +140,7 @@ def _write_map_output(
         buffer.discard()
 
 
-def _partition_of(job: Job) -> Partition:
+def _partition_of(job: Job) -> Partitioner:
     """The job's partitioner, whose own errors are told as such."""
     partition = job.partition
     if isinstance(partition, (Hash, Range)):

@@ -22,11 +22,11 @@ from zmr.shuffle.map_output import CorruptMapOutput, LocalSource, StoredPartitio
 from zmr.shuffle.merge import merge, merge_opaque
 from zmr.shuffle.multipass_merge import (
     Run,
-    alike,
     fan_in,
     merge_bytes,
     merge_in_passes,
     run_of,
+    unify_runs,
     write_merged,
 )
 from zmr.tasks.commit import write_and_commit
@@ -89,7 +89,7 @@ def _pieces(
     if not runs:
         return iter(())
     reduction = Reduction(job, progress)
-    schema, blocks = alike(runs)
+    schema, blocks = unify_runs(runs)
     if rows.is_opaque(schema):
         return reduction.of_pairs(merge_opaque(blocks))
     return reduction.of_groups(merge(blocks, merge_bytes(memory_bytes, runs)))

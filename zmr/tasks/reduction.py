@@ -17,7 +17,7 @@ import pyarrow as pa
 
 from zmr.columns import rows
 from zmr.columns.groups import Groups
-from zmr.columns.schema import joined
+from zmr.columns.schema import concat_unified
 from zmr.columns.values import is_pickled
 from zmr.display import shown
 from zmr.formats.output import OutputFormat
@@ -203,7 +203,7 @@ def _keys_alone(batch: pa.RecordBatch) -> pa.RecordBatch:
 
 def _continued(reducer: Reducer, begun: pa.RecordBatch, partials: pa.RecordBatch) -> pa.RecordBatch:
     """The partials, to the first of which the one that was begun before belongs."""
-    both = joined([begun, partials.slice(0, 1)])
+    both = concat_unified([begun, partials.slice(0, 1)])
     one_group = Groups(both, None, np.zeros(1, np.int64))
     merged = partials_of(reducer, one_group, are_partials=True)
-    return joined([merged, partials.slice(1)])
+    return concat_unified([merged, partials.slice(1)])

@@ -12,20 +12,20 @@ import pyarrow as pa
 from zmr.columns import rows
 from zmr.columns.arrays import Index
 from zmr.columns.groups import Groups
-from zmr.columns.schema import joined
+from zmr.columns.schema import concat_unified
 from zmr.columns.values import encode
 from zmr.display import shown
 from zmr.errors import YieldError
 from zmr.job import Job
 from zmr.reducers import Reducer
-from zmr.reducers.combiner import Combiner, Folding
+from zmr.reducers.combiner import Combiner, ReducerCombiner
 from zmr.tasks.errors import users_code
 
 
 def combiner_of(job: Job) -> Combiner | None:
     """What combines the rows of the job, if anything does."""
     if isinstance(job.reduce, Reducer):
-        return Folding(job.reduce)
+        return ReducerCombiner(job.reduce)
     return None if job.combine is None else Combining(job)
 
 
@@ -89,6 +89,6 @@ def _joined(
     one: pa.RecordBatch, places: Index, other: pa.RecordBatch, other_places: Index, counts: Index
 ) -> Groups:
     """Groups of so many rows each: the rows of `one` and of `other` that are for these places."""
-    batch = joined([batch for batch in (one, other) if len(batch)] or [one])
+    batch = concat_unified([batch for batch in (one, other) if len(batch)] or [one])
     of_row = np.concatenate([places, np.repeat(other_places, counts[other_places])])
     return Groups(batch, np.argsort(of_row, kind="stable"), np.cumsum(counts) - counts)

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from zmr import Collect, Count, Distinct, First, Max, Mean, Min, Reducer, Sum, Top
 from zmr.columns import rows
 from zmr.columns.groups import group
-from zmr.columns.schema import joined
+from zmr.columns.schema import concat_unified
 from zmr.reducers.grouped import partials_of, results_of
 
 Tasks = list[list[tuple[str, Any]]]  # what each map task puts out: keys with their values
@@ -70,7 +70,7 @@ def as_columns(reducer: Reducer, tasks: Tasks) -> dict[str, Any]:
             groups = group(rows.from_lists(keys, values))
             partials.append(partials_of(reducer, groups, are_partials=False))
     while len(partials) > 1:
-        both = group(joined(partials[-2:]))
+        both = group(concat_unified(partials[-2:]))
         partials[-2:] = [partials_of(reducer, both, are_partials=True)]
     if not partials:
         return {}

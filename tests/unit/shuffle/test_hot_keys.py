@@ -12,7 +12,7 @@ import pytest
 
 from zmr.columns import rows
 from zmr.columns.groups import Groups
-from zmr.columns.take import Gather
+from zmr.columns.take import Taker
 from zmr.shuffle.hot_keys import HotKeys
 
 KEYS: dict[str, Any] = {
@@ -87,6 +87,6 @@ def test_rows_are_gathered_whatever_their_size(sizes: list[int]) -> None:
         whole = rows.from_lists(keys, list(range(9)), kind.__name__)
         for batch in (whole, whole.slice(2, 6)):
             places = [3, 0, 0, 5, 1]
-            taken = Gather(batch).take(pa.array(places))
+            taken = Taker(batch).take(pa.array(places))
             taken.validate(full=True)
             assert taken.equals(batch.take(pa.array(places)), check_metadata=True)

@@ -13,7 +13,7 @@ from support.map_outputs import lists_of
 
 from zmr.columns import rows
 from zmr.columns.groups import Groups
-from zmr.columns.schema import common_schema, with_schema
+from zmr.columns.schema import unified_schema, unify
 from zmr.shuffle.merge import merge, merge_opaque
 from zmr.shuffle.multipass_merge import merge_in_passes
 
@@ -86,8 +86,8 @@ def test_opaque_rows_are_merged_likewise(runs: list[list[Any]], size: int) -> No
     pairs = [run for run in sorted_runs(runs) if run]
     if not pairs:
         return
-    schema = common_schema([rows.from_lists(["\ud800"], [["x"]]).schema])
-    merging = [(with_schema(block, schema) for block in blocks(run, [size])) for run in pairs]
+    schema = unified_schema([rows.from_lists(["\ud800"], [["x"]]).schema])
+    merging = [(unify(block, schema) for block in blocks(run, [size])) for run in pairs]
     keys = [key for key, _ in merge_opaque(merging)]
     assert keys == sorted(key for run in pairs for key, _ in run)
 

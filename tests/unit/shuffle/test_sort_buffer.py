@@ -20,12 +20,12 @@ from zmr import Collect, Count, Hash, Max, Reducer, Sum
 from zmr.columns import rows
 from zmr.key_types import KeyTypeError
 from zmr.partitioners import hash_key
-from zmr.reducers.combiner import Folding
+from zmr.reducers.combiner import ReducerCombiner
 from zmr.shuffle.map_output import CorruptMapOutput
 from zmr.shuffle.sort_buffer import SortBuffer
 
 Pairs = list[tuple[Any, Any]]
-Partition = Callable[[Any, int], int]
+Partitioner = Callable[[Any, int], int]
 
 PLENTY = 1 << 30
 TINY = 1  # every batch is spilled
@@ -66,14 +66,14 @@ def sort(
     folder: Path,
     batches: Sequence[Pairs],
     n_partitions: int = 3,
-    partition: Partition | None = None,
+    partition: Partitioner | None = None,
     reducer: Reducer | None = None,
     memory_bytes: int = PLENTY,
 ) -> list[Rows]:
     """Return the rows of each partition, and check that nothing else was left."""
     folder = Path(mkdtemp(dir=folder))
     path = folder / "output"
-    combiner = None if reducer is None else Folding(reducer)
+    combiner = None if reducer is None else ReducerCombiner(reducer)
     buffer = SortBuffer(str(path), n_partitions, partition or Hash(), combiner, memory_bytes)
     fill(buffer, batches)
     sizes = buffer.finish()
@@ -89,7 +89,7 @@ def sort(
     return found
 
 
-def expected(pairs: Pairs, n_partitions: int, partition: Partition) -> list[Rows]:
+def expected(pairs: Pairs, n_partitions: int, partition: Partitioner) -> list[Rows]:
     """Return what `sort` should, without a reducer."""
     found: list[Rows] = []
     for number in range(n_partitions):
@@ -148,7 +148,7 @@ def test_with_enough_memory_there_is_one_partial_for_each_key(tmp_path: Path) ->
 def test_values_and_partials_may_come_by_turns(tmp_path: Path) -> None:
     for memory_bytes in (TINY, PLENTY):
         path = tmp_path / "output"
-        buffer = SortBuffer(str(path), 1, Hash(), Folding(Collect()), memory_bytes)
+        buffer = SortBuffer(str(path), 1, Hash(), ReducerCombiner(Collect()), memory_bytes)
         buffer.add(rows.from_lists(["a", "b"], [1, 2]))
         buffer.add(rows.from_lists(["b", "a"], [[3], [4, 5]]), are_partials=True)
         buffer.add(rows.from_lists(["a"], [6]))
@@ -176,7 +176,7 @@ def test_a_partitioner_of_the_jobs_own_is_asked_once_for_each_key(tmp_path: Path
 
 
 def test_what_combines_well_is_not_spilled(tmp_path: Path) -> None:
-    buffer = SortBuffer(str(tmp_path / "output"), 1, Hash(), Folding(Sum()), 1 << 20)
+    buffer = SortBuffer(str(tmp_path / "output"), 1, Hash(), ReducerCombiner(Sum()), 1 << 20)
     for _ in range(50):
         fill(buffer, [[(f"key{i}", 1) for i in range(1000)]])
     buffer.finish()
