@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 
-def shown(value: Any, to_text: Callable[[Any], str] = repr, most_chars: int = 80) -> str:
+def short_repr(value: Any, to_text: Callable[[Any], str] = repr, most_chars: int = 80) -> str:
     """The value as text of bounded length, whatever its `__repr__` does, and on one line."""
     try:
         text = " ".join(to_text(value).split())

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from zmr.display import shown
+from zmr.display import short_repr
 from zmr.errors import JobError
 from zmr.formats import InputFormat, Lines
 from zmr.formats.output import OutputFormat, Text
@@ -82,7 +82,9 @@ class Job:
     def count(self, name: str, n: int = 1) -> None:
         """Count up. The sums over all tasks are told when the job is done."""
         if type(name) is not str or type(n) is not int:
-            raise TypeError(f"count(name, n) takes a str and an int, not {shown(name)}, {shown(n)}")
+            raise TypeError(
+                f"count(name, n) takes a str and an int, not {short_repr(name)}, {short_repr(n)}"
+            )
         self._counters[name] = self._counters.get(name, 0) + n
 
 
@@ -148,11 +150,12 @@ def check_job(job_class: type[Job]) -> None:
         )
     if not isinstance(job_class.input, (InputFormat, property)):  # may depend on parameters
         raise JobError(
-            f"{name}.input must be an input format, such as Lines(), not {shown(job_class.input)}"
+            f"{name}.input must be an input format, such as Lines(), "
+            f"not {short_repr(job_class.input)}"
         )
     if isinstance(reduce, type) or not (reduce is None or callable(reduce) or _declared(reduce)):
         raise JobError(
-            f"{name}.reduce must be a method, or a reducer such as Sum(), not {shown(reduce)}"
+            f"{name}.reduce must be a method, or a reducer such as Sum(), not {short_repr(reduce)}"
         )
     if job_class.combine is not None and (reduce is None or _declared(reduce)):
         why = "there is no reduce" if reduce is None else "its reducer combines by itself"
@@ -161,10 +164,10 @@ def check_job(job_class: type[Job]) -> None:
         value = getattr(job_class, method)
         if isinstance(value, type) or not (value is None or callable(value)):
             ready_made = ", or Hash() or Range()" if method == "partition" else ""
-            raise JobError(f"{name}.{method} must be a method{ready_made}, not {shown(value)}")
+            raise JobError(f"{name}.{method} must be a method{ready_made}, not {short_repr(value)}")
     reducers: Any = job_class.reducers
     if reducers is not None and not (type(reducers) is int and reducers > 0):
-        raise JobError(f"{name}.reducers must be an int from 1 on, not {shown(reducers)}")
+        raise JobError(f"{name}.reducers must be an int from 1 on, not {short_repr(reducers)}")
     if job_class.partition is None:
         raise JobError(f"{name}.partition must be a method, or Hash() or Range(), not None")
 

@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import date, datetime
 from typing import Any
 
-from zmr.display import shown
+from zmr.display import short_repr
 from zmr.errors import YieldError
 
 _PICKLE_PROTOCOL = 5  # that all our versions of Python read
@@ -87,7 +87,7 @@ def _type_of_tuples(keys: Collection[tuple[Any, ...]]) -> str | None:
     for column in zip(*keys, strict=True):
         types = set(map(type, column))
         if tuple in types:
-            raise KeyTypeError(f"a key can't be a tuple in a tuple: {shown(next(iter(keys)))}")
+            raise KeyTypeError(f"a key can't be a tuple in a tuple: {short_repr(next(iter(keys)))}")
         names.append(_type_of_scalars(column, types))
     return None if None in names else f"({', '.join(map(str, names))})"
 
@@ -130,4 +130,4 @@ def _name(key: Any) -> str:
 
 
 def _described(key: Any) -> str:
-    return f"{_name(key)} ({shown(key)})"
+    return f"{_name(key)} ({short_repr(key)})"

@@ -26,7 +26,7 @@ from datetime import UTC, date, datetime, timedelta
 from struct import Struct, unpack
 from typing import TYPE_CHECKING, Any
 
-from zmr.display import shown
+from zmr.display import short_repr
 from zmr.errors import YieldError
 
 if TYPE_CHECKING:
@@ -82,7 +82,8 @@ def checked_partition(partition: Callable[[Any, int], int], key: Any, n: int) ->
     number = partition(key, n)
     if type(number) is not int or not 0 <= number < n:
         raise YieldError(
-            f"partition must be an int from 0 to {n - 1}, not {shown(number)}, for key {shown(key)}"
+            f"partition must be an int from 0 to {n - 1}, not {short_repr(number)}, "
+            f"for key {short_repr(key)}"
         )
     return number
 

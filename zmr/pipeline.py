@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from copy import copy
 from typing import Any, TypeVar
 
-from zmr.display import shown
+from zmr.display import short_repr
 from zmr.errors import JobError, UsageError
 from zmr.job import Job, check_job, create_job, parameters_of
 from zmr.parameters import unknown
@@ -41,7 +41,7 @@ def check_pipeline(pipeline: type[Pipeline]) -> None:
     """Raise `JobError` for what could only fail later."""
     name, steps = pipeline.__name__, pipeline.steps
     if not isinstance(steps, (list, tuple)):
-        raise JobError(f"{name}.steps must be a list of jobs, not {shown(steps)}")
+        raise JobError(f"{name}.steps must be a list of jobs, not {short_repr(steps)}")
     if not steps:
         raise JobError(f"{name} has no steps: write steps = [FirstJob, SecondJob]")
     for number, step in enumerate(steps, 1):
@@ -52,7 +52,7 @@ def check_pipeline(pipeline: type[Pipeline]) -> None:
                 f"{where} is a pipeline, {found.__name__}: list the jobs that it is made of"
             )
         if not issubclass(found, Job) or found is Job:
-            raise JobError(f"{where} must be a job, not {shown(step)}")
+            raise JobError(f"{where} must be a job, not {short_repr(step)}")
         try:
             check_job(found)
         except JobError as error:

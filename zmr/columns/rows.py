@@ -25,7 +25,7 @@ from zmr.columns.values import (
     is_pickled,
     pickled_field,
 )
-from zmr.display import shown
+from zmr.display import short_repr
 from zmr.key_types import type_of_keys
 
 KEY, VALUE = "key", "value"
@@ -59,7 +59,7 @@ def encode_columns(
         try:
             encoded.append(encode(VALUE, values))
         except PickleError as error:
-            text = f"{error} (under the key {shown(keys[error.index])})"
+            text = f"{error} (under the key {short_repr(keys[error.index])})"
             raise PickleError(error.index, text) from error
     return [field for field, _ in encoded], [array for _, array in encoded]
 

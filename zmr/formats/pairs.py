@@ -29,7 +29,7 @@ from zmr.checksum import crc32
 from zmr.columns import rows
 from zmr.columns.blocks import blocks_of
 from zmr.columns.values import is_pickled
-from zmr.display import shown
+from zmr.display import short_repr
 from zmr.formats.base import BadRecord, Batch, Chunk, CountUp, InputFormat
 from zmr.formats.output import OutputFormat
 from zmr.messages import Split
@@ -87,7 +87,9 @@ class Pairs(InputFormat):
         pairs = (pair for chunk, _ in self.read(split, lambda name, n: None) for pair in chunk)
         pair = next(islice(pairs, index, None), None)
         since = f" from byte {split.offset} on" if split.offset else ""
-        return f"pair {index + 1}{since}" + (f", key {shown(pair[0])}" if pair is not None else "")
+        return f"pair {index + 1}{since}" + (
+            f", key {short_repr(pair[0])}" if pair is not None else ""
+        )
 
 
 def refuse_pickled(batch: pa.RecordBatch, path: str = "") -> None:

@@ -31,7 +31,7 @@ from contextlib import contextmanager
 from datetime import date, datetime
 from typing import Any
 
-from zmr.display import shown
+from zmr.display import short_repr
 from zmr.errors import YieldError
 
 _PICTURES = {"\t": "␉", "\n": "␊", "\r": "␍"}
@@ -193,7 +193,9 @@ def _decode(field: bytes) -> str:
 
 def not_a_pair(value: Any) -> YieldError:
     """The error for what a job has yielded."""
-    return YieldError(f"not a (key, value) pair: {shown(value)}; yield pairs, do not return them")
+    return YieldError(
+        f"not a (key, value) pair: {short_repr(value)}; yield pairs, do not return them"
+    )
 
 
 def _first_non_pair(pairs: Sequence[Any]) -> Any:

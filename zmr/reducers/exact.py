@@ -7,7 +7,7 @@ from math import fsum, inf, isfinite, nan
 from operator import index
 from typing import Any
 
-from zmr.display import shown
+from zmr.display import short_repr
 from zmr.errors import YieldError
 
 Partial = list[float] | tuple[int, int]
@@ -128,7 +128,7 @@ def whole(value: Any, reducer: str) -> int:
         return int(index(value))
     except TypeError:
         kind = type(value).__name__
-        message = f"{reducer} adds int and float values, not {kind}: {shown(value)}"
+        message = f"{reducer} adds int and float values, not {kind}: {short_repr(value)}"
         raise YieldError(message) from None
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from zmr.display import shown
+from zmr.display import short_repr
 from zmr.reducers.base import Pairs, Reducer
 from zmr.reducers.extremes import is_nan
 
@@ -27,7 +27,7 @@ class Top(Reducer):
 
     def __init__(self, n: int) -> None:
         if type(n) is not int or n < 1:
-            raise ValueError(f"Top(n) takes a whole number from 1 on, not {shown(n)}")
+            raise ValueError(f"Top(n) takes a whole number from 1 on, not {short_repr(n)}")
         self.n = n
         self._most = max(2 * n, 64)  # that are kept before they are sorted
 

@@ -19,7 +19,7 @@ from zmr.columns import rows
 from zmr.columns.arrays import Index
 from zmr.columns.groups import Groups, group
 from zmr.columns.schema import concat_unified
-from zmr.display import shown
+from zmr.display import short_repr
 from zmr.key_types import KeyTypeError
 from zmr.reducers.combiner import Combiner
 from zmr.shuffle.hot_keys import HotKeys
@@ -112,7 +112,7 @@ class SortBuffer:
         if self._key_type and key_type != self._key_type:
             raise KeyTypeError(
                 f"the keys of a job must be of one type, but there are {self._key_type} "
-                f"and {key_type} ({shown(rows.keys_of(batch.slice(0, 1))[0])})"
+                f"and {key_type} ({short_repr(rows.keys_of(batch.slice(0, 1))[0])})"
             )
         self._key_type = key_type
 

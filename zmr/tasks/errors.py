@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import TracebackType
 
-from zmr.display import shown
+from zmr.display import short_repr
 from zmr.errors import Ended, YieldError
 from zmr.messages import FailureReason
 
@@ -87,7 +87,7 @@ def users_traceback(error: BaseException) -> str:
 def in_one_line(error: BaseException) -> str:
     """Type and text."""
     kind = "TypeError" if isinstance(error, YieldError) else type(error).__name__
-    text = shown(error, str, _MESSAGE_CHARS)
+    text = short_repr(error, str, _MESSAGE_CHARS)
     return f"{kind}: {text}" if text else kind
 
 

@@ -16,7 +16,7 @@ from time import perf_counter
 from typing import Any
 
 from zmr.columns.values import PickleError
-from zmr.display import shown
+from zmr.display import short_repr
 from zmr.job import Job, begin_task, counters_of, input_of, output_of
 from zmr.messages import FailureReason, MapDone, OutputFile, Stats, Task
 from zmr.partitioners import Hash, Range
@@ -150,7 +150,7 @@ def _partition_of(job: Job) -> Partitioner:
         try:
             return partition(key, n)  # type: ignore[no-any-return]
         except BaseException as error:
-            raise user_error(error, f"in partition, key {shown(key)}") from error
+            raise user_error(error, f"in partition, key {short_repr(key)}") from error
 
     return guarded
 

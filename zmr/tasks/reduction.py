@@ -19,7 +19,7 @@ from zmr.columns import rows
 from zmr.columns.groups import Groups
 from zmr.columns.schema import concat_unified
 from zmr.columns.values import is_pickled
-from zmr.display import shown
+from zmr.display import short_repr
 from zmr.formats.output import OutputFormat
 from zmr.job import Job, output_of
 from zmr.reducers import Identity, Reducer
@@ -143,7 +143,7 @@ class Reduction:
             yield key, reducer.result(state)
 
     def _where(self) -> str:
-        return "in reduce" if self._key is _NO_KEY else f"in reduce, key {shown(self._key)}"
+        return "in reduce" if self._key is _NO_KEY else f"in reduce, key {short_repr(self._key)}"
 
     # --- progress ---
 

@@ -14,7 +14,7 @@ from zmr.columns.arrays import Index
 from zmr.columns.groups import Groups
 from zmr.columns.schema import concat_unified
 from zmr.columns.values import encode
-from zmr.display import shown
+from zmr.display import short_repr
 from zmr.errors import YieldError
 from zmr.job import Job
 from zmr.reducers import Reducer
@@ -68,13 +68,13 @@ class Combining:
         counts: list[int] = []
         add = found.append
         key: Any = None
-        with users_code(lambda: f"in combine, key {shown(key)}"):
+        with users_code(lambda: f"in combine, key {short_repr(key)}"):
             for key, size in zip(rows.each_key(keys), sizes.tolist(), strict=True):
                 group = islice(values, size)
                 before = len(found)
                 for new_key, value in self._combine(key, group) or ():
                     if new_key != key:
-                        raise YieldError(f"combine gave another key, {shown(new_key)}")
+                        raise YieldError(f"combine gave another key, {short_repr(new_key)}")
                     add(value)
                 for _ in group:  # what combine left must not be taken for the next key's
                     pass
