@@ -1,8 +1,8 @@
 """What a key may be: str, bytes, int, float, bool, date, datetime, or a tuple of them.
 
-All keys of a job are of one type. The law has a reason in each part: keys are sorted, so any two
-must compare; and they are grouped, so equal keys must look the same, which 1, 1.0 and True don't.
-NaN equals nothing, not even itself, and therefore has no group.
+All keys of a job are of one type, for two reasons: keys are sorted, so any two must compare; and
+they are grouped, so equal keys must look the same, which 1, 1.0 and True don't. NaN equals nothing,
+not even itself, and therefore has no group.
 """
 
 from __future__ import annotations

@@ -53,7 +53,7 @@ class GroupedColumn:
         return numbers if self.order is None else numbers[self.order]
 
     def flattened(self) -> GroupedColumn:
-        """Of values that are lists: their elements, grouped likewise."""
+        """The elements of values that are lists, in the same groups."""
         lists = self.in_order()
         offsets = lists.offsets.to_numpy() - lists.offsets[0].as_py()
         elements = lists.flatten()

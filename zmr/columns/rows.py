@@ -72,7 +72,9 @@ def _encode_tuples(keys: Sequence[tuple[Any, ...]]) -> list[tuple[pa.Field, pa.A
 
 
 def from_arrays(keys: Sequence[pa.Array], values: pa.Array | None, key_type: str) -> pa.RecordBatch:
-    """Rows of Arrow columns, which are none of pickles; of tuples if the `key_type` says so."""
+    """Rows of Arrow columns, none of them pickled. For a `key_type` of tuples, `keys` has a column
+    for each element.
+    """
     is_tuple = key_type.startswith("(")
     names = [f"{KEY}.{i}" for i in range(len(keys))] if is_tuple else [KEY]
     fields = [pa.field(name, array.type) for name, array in zip(names, keys, strict=True)]
@@ -130,12 +132,12 @@ def key_columns(batch: pa.RecordBatch) -> list[pa.Array]:
 
 
 def size_bytes(batch: pa.RecordBatch) -> int:
-    """What the rows take, as they are written. In a twentieth of the time of `batch.nbytes`."""
+    """The size of the rows as they are written. Takes a twentieth of the time of `batch.nbytes`."""
     return pa.ipc.get_record_batch_size(batch)  # type: ignore[no-any-return]
 
 
 def working_bytes(batch: pa.RecordBatch) -> int:
-    """About what the rows take while they are sorted, divided by how often they are there then."""
+    """About the memory for one copy of the rows while they are sorted; there are several then."""
     return size_bytes(batch) + _ROW_BYTES * len(batch)
 
 
@@ -176,14 +178,14 @@ def each_key(batch: pa.RecordBatch) -> Iterator[Any]:
 
 
 def each_value(batch: pa.RecordBatch) -> Iterator[Any]:
-    """The values likewise; None for each row where there are keys alone."""
+    """The values, of which only some are Python objects at a time; None for rows without values."""
     if not has_values(batch.schema):
         return repeat(None, len(batch))
     return chain.from_iterable(map(values_of, _slices(batch)))
 
 
 def each_value_at(batch: pa.RecordBatch, places: Index) -> Iterator[Any]:
-    """The values of the rows at these places, likewise."""
+    """The values of the rows at these places, of which only some are Python objects at a time."""
     if not has_values(batch.schema):
         return repeat(None, len(places))
     return each_value(batch.select([VALUE]).take(pa.array(places)))

@@ -1,4 +1,4 @@
-"""Which Arrow type stands for which Python type: said here and nowhere else.
+"""Which Arrow type stands for which Python type: the only table of them.
 
 Arrow is loaded when a type is asked for and not before, so that a job that names no types is
 defined at no cost.

@@ -1,9 +1,9 @@
 """A list of Python values as an Arrow column, and back, without changing any of them.
 
-The law is the exact round trip: what comes back has the type and the value of what went in. No int
-becomes a float, no tuple a list. So a column is typed only where Arrow keeps that law: for values
-of one plain type, some of them perhaps None, and for lists of such. Anything else is pickled, value
-by value. Pickles are read by the slot processes of the job that wrote them, and by nothing else.
+The round trip is exact: a value comes back with its type and its value. No int becomes a float, no
+tuple a list. So a column is typed only where Arrow can promise that: for values of one plain type,
+some of them perhaps None, and for lists of such values. All others are pickled, value by value.
+Pickles are read by the slot processes of the job that wrote them, and by nothing else.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class PickleError(Exception):
 def encode(name: str, values: Sequence[Any], kind: type | None = None) -> tuple[pa.Field, pa.Array]:
     """The values as a column with its field. Raises `PickleError`.
 
-    `kind` is the type that all of them are known to have, so that nobody looks again.
+    `kind` is their type, if all of them are known to have one: then they are not looked at again.
     """
     kinds: set[type] = {kind} if kind in _ALWAYS_EXACT else set(map(type, values))
     column_type = _type_of(values, kinds)

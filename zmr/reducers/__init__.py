@@ -14,7 +14,7 @@ The same is done to whole columns, where they are of a kind that allows it exact
     reduce task  merge_column(partials of many keys)  gives a column of partials,
                  result_column(partials)              the output
 
-Two laws hold for all of them. Numbers are exact: whole numbers have as many digits as they need,
+Two rules hold for all of them. Numbers are exact: whole numbers have as many digits as they need,
 and what must be a float is rounded once, at the end. And NaN, which compares with nothing, is taken
 to be larger than every other number and equal to itself, as PostgreSQL and Spark do.
 """

@@ -1,4 +1,4 @@
-"""What a reducer is. `zmr.reducers` says what it promises."""
+"""What a reducer is. `zmr.reducers` describes what it promises."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ class Reducer(ABC):
     """Whether `fold_column` and `merge_column` do anything."""
 
     has_small_states = False
-    """Whether a state is small, however many values it stands for, and `sys.getsizeof` tells how
-    small. Then values are folded as map yields them; otherwise sorted first."""
+    """Whether a state stays small, however many values it stands for, and `sys.getsizeof` gives its
+    size. Then values are folded as map yields them; otherwise they are sorted first."""
 
     @abstractmethod
     def initial(self) -> Any:
@@ -69,11 +69,11 @@ class Reducer(ABC):
         return None
 
     def merge_column(self, grouped: GroupedColumn) -> pa.Array | None:
-        """The partial of each group of partials, likewise."""
+        """The partial of each group of partials; None if these partials need Python."""
         return None
 
     def result_column(self, partials: pa.Array) -> pa.Array | None:
-        """The result for each partial, likewise."""
+        """The result for each partial; None if these partials need Python."""
         return None
 
     def __repr__(self) -> str:

@@ -35,8 +35,8 @@ _PATIENCE = (1.0, 2.0, 4.0, 8.0)
 class Fetcher:
     """The connections of one reduce task. A context manager.
 
-    When a worker says nothing for `patience_s`, its map outputs can't be had. `on_bytes` is told
-    how many bytes have come, whenever some have.
+    A worker that sends nothing for `patience_s` counts as gone, and reading its map outputs fails.
+    `on_bytes` is called with the number of bytes that have arrived, whenever some have.
     """
 
     def __init__(
@@ -103,7 +103,7 @@ class RemoteSource:
     """A map output at a worker: a `zmr.shuffle.map_output.Source`.
 
     Reads that follow one another are answered from the pieces read ahead; any other starts anew.
-    What is read is valid as long as anybody has it.
+    What is read stays valid for as long as it is referenced.
     """
 
     def __init__(

@@ -3,8 +3,9 @@
 Each request is the credit for one answer, and at most `MAX_UNDER_WAY` of them have none yet. The
 server answers in order; so whatever was asked for before the piece that comes is lost if it
 hasn't come, and is asked for again. When nothing comes at all, everything is asked for again, some
-times, at growing intervals; then the worker is taken for gone, at once for everybody who needs it.
-Time counts only while somebody waits: who was paused doesn't blame the worker.
+times, at growing intervals; then the worker counts as gone, for all sources of the link at once.
+Time counts only while a source waits: a process that was itself paused must not count that time as
+the worker's silence.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ _MOST_TIMES = 6
 _REFUSED_S = 2.5
 _PROBE_S = 1.0
 
-# An answer is a piece and a little more; whoever sends more than that is no shuffle server.
+# An answer is a piece and a little more; a peer that sends more is no shuffle server.
 _LARGEST_ANSWER_BYTES = MAX_PIECE_BYTES + 4096
 
 
@@ -201,11 +202,11 @@ class Link:
         piece.last_asked = self._n_asked
         self._n_asked += 1
         self._asked[piece.request.id] = piece
-        with suppress(zmq.Again):  # as good as lost on the way
+        with suppress(zmq.Again):  # treated as lost on the way
             self._socket.send(encode_request(piece.request), zmq.NOBLOCK)
 
     def _refuses(self) -> bool:
-        """Whether nobody listens at the worker's port, though its machine is there."""
+        """Whether nothing listens at the worker's port, though its machine answers."""
         host, _, port = self.address.removeprefix("tcp://").rpartition(":")
         try:
             with std_socket.create_connection((host.strip("[]"), int(port)), _PROBE_S):

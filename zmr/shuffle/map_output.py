@@ -10,14 +10,14 @@
     trailer      number of partitions, size of the schema, CRC-32 of index and schema (u32 each),
                  magic
 
-Each CRC-32 goes on from that of the file's name, which says of what job, task and attempt it is:
-one file in the place of another is as good as damaged. A block's also has its offset in it, and
-whether it is compressed.
+Each CRC-32 continues that of the file's name, which names job, task and attempt: so one file in the
+place of another counts as damaged. That of a block also covers its offset, and whether it is
+compressed.
 
 Blocks are small (`zmr.columns.blocks`), so that a reader of many files needs little memory for
-each. The file appears under its name whole or not at all. A reader believes nothing that it has not
-checked: a file that is truncated, altered, or of another version is a `CorruptMapOutput`. Spilled
-runs have the same form.
+each. The file appears under its name whole or not at all. A reader checks everything: a file that
+is truncated, altered, or of another version is a `CorruptMapOutput`. Spilled runs have the same
+form.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ class CorruptMapOutput(Exception):
 class MapOutputWriter:
     """Writes the file at `path`: `write` sorted rows, partitions in ascending order, `finish`.
 
-    Every method may raise OSError. Whoever gives up calls `discard`.
+    Every method may raise OSError. After an error, call `discard`.
     """
 
     def __init__(self, path: str, schema: pa.Schema, n_partitions: int) -> None:
@@ -146,7 +146,7 @@ class Source(Protocol):
     """
 
     name: str  # that a person understands
-    file_name: str  # or path, of which the last part says what it must hold
+    file_name: str  # or path: its last part names the attempt, and is part of all checksums
 
     @property
     def size_bytes(self) -> int:
@@ -291,7 +291,7 @@ def open_partition(source: Source, partition: int) -> StoredPartition:
 
 
 def open_partitions(source: Source) -> list[StoredPartition]:
-    """All partitions of the file, likewise."""
+    """All partitions of the file, its index verified. Raises as `open_partition` does."""
     seed, schema, entries = _read_index(source)
     return [StoredPartition(source, seed, schema, *entry) for entry in _ENTRY.iter_unpack(entries)]
 

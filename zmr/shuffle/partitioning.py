@@ -50,7 +50,7 @@ def _ranges(groups: Groups, partition: Range, n: int) -> Index:
     starts = [bisect_left(keys, bound) for bound in partition.bounds]
     ranges = np.searchsorted(starts, np.arange(len(groups)), side="right")
     if len(groups) and ranges[-1] >= n:
-        checked_partition(partition, keys[len(keys) - 1], n)  # tells what is wrong
+        checked_partition(partition, keys[len(keys) - 1], n)  # raises
     return ranges
 
 

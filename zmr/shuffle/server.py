@@ -1,13 +1,13 @@
 """The shuffle server: gives out this worker's map outputs, from a thread of its own.
 
 It answers each request with one piece of a file, in the order in which they come, and keeps no
-state about who asks for what. So nothing is lost with it but time. It serves map outputs in the
-worker's own folder and nothing else: a request names job, map and attempt, never a path. Its thread
-has a ZeroMQ context of its own, so that no piece stands before a heartbeat, and shares nothing with
-the agent but a socket on which it is told to stop.
+state about its clients. So nothing is lost with it but time. It serves map outputs in the worker's
+own folder and nothing else: a request names job, map and attempt, never a path. Its thread has a
+ZeroMQ context of its own, so that no heartbeat waits behind a piece, and shares nothing with the
+agent but a socket that stops it.
 
 Pieces are read, not sent out of mapped files: a page that can't be had when libzmq comes to it, as
-the disk fails or somebody has cut the file meanwhile, would kill the process.
+the disk fails or the file has been cut meanwhile, would kill the process.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ log = logging.getLogger("zmr.shuffle")
 _MOST_OPEN_FILES = 128
 _LARGEST_REQUEST_BYTES = 4096
 
-# Files that nobody has asked for during so long are closed: their job may have ended, and a file
+# Files that were not asked for during so long are closed: their job may have ended, and a file
 # that is open keeps its place on the disk.
 _IDLE_MS = 2000
 
@@ -159,7 +159,7 @@ class ShuffleServer:
 
 
 class _OpenFile:
-    """A file that is open until nobody uses it any more."""
+    """A file that stays open until the last reference to it is gone."""
 
     def __init__(self, path: str) -> None:
         """Raises OSError."""

@@ -45,7 +45,7 @@ class SortBuffer:
 
     `partition` is the job's partitioner, `combiner` what combines rows of one key. All of this is
     done in about `memory_bytes`. Methods may raise OSError, `CorruptMapOutput` (for a spilled run),
-    `KeyTypeError`, and what the job's own partitioner and combiner raise. Whoever gives up calls
+    `KeyTypeError`, and what the job's own partitioner and combiner raise. After an error, call
     `discard`.
     """
 

@@ -1,7 +1,11 @@
-"""What this processor does badly, and numpy had better not ask of it.
+"""Work around slow AVX-512 sorting on AMD Zen 4.
 
 With AVX-512, numpy sorts by compressing registers straight into memory. On AMD's Zen 4 that
 instruction is microcode, and a sort takes several times as long as with AVX2, which numpy has, too.
+
+To be deleted when numpy itself avoids the instruction there, or when Zen 4 matters no more. On such
+a machine `python -m benchmarks --only sort-records --engines zmr` shows what it is worth, against
+the same with `NPY_DISABLE_CPU_FEATURES=` (empty) before it, which leaves the choice to numpy.
 """
 
 from __future__ import annotations

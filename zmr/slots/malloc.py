@@ -4,6 +4,9 @@ A task makes and drops arrays of many megabytes all the time. With the C library
 most of them are new memory from the kernel, which has to fill each page with zeros: a fifth of a
 task's time. Kept for reuse, they leave holes. So large blocks come from the kernel and go back to
 it, and how large that is follows from the limit.
+
+To be deleted when `python -m benchmarks --only sort-records,sort-memory --engines zmr` takes no
+longer, and no slot more than its 256 MiB, with `use_one_allocator` doing nothing.
 """
 
 from __future__ import annotations
