@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 
 from zmr.columns import stable_order
 from zmr.columns.stable_order import stable_order_within
-from zmr.slots.cpu import sorts_badly
 
 # Numbers that differ in high bits, in low ones, in both, or not at all.
 _WORDS = st.lists(
@@ -37,12 +36,3 @@ def test_within_groups(numbers: list[int], data: st.DataObject) -> None:
     words, groups = np.array(numbers, np.uint64), np.array(group, np.int64)
     order = stable_order_within(words, groups)
     assert order.tolist() == np.lexsort((words, groups)).tolist()
-
-
-def test_the_processor_that_sorts_badly_is_recognized() -> None:
-    zen_4 = "vendor_id\t: AuthenticAMD\ncpu family\t: 25\nflags\t\t: fpu avx2 avx512f\n"
-    assert sorts_badly(zen_4)
-    assert not sorts_badly(zen_4.replace("25", "26"))
-    assert not sorts_badly(zen_4.replace(" avx512f", ""))
-    assert not sorts_badly(zen_4.replace("AuthenticAMD", "GenuineIntel"))
-    assert not sorts_badly("")

@@ -12,7 +12,6 @@ import pytest
 
 from zmr.columns import rows
 from zmr.columns.groups import Groups
-from zmr.columns.take import Taker
 from zmr.shuffle.hot_keys import HotKeys
 
 KEYS: dict[str, Any] = {
@@ -77,16 +76,3 @@ def test_keys_of_which_none_is_hot_are_sorted() -> None:
     hot_keys = HotKeys()
     batch = rows.from_lists(list(range(50_000)), None, "int")
     assert [len(list(hot_keys.grouped(batch))) for _ in range(2)] == [1, 1]
-
-
-@pytest.mark.parametrize("sizes", [[4] * 9, [0] * 9, [4, 5, 0, 1, 9, 4, 4, 4, 4]], ids=repr)
-def test_rows_are_gathered_whatever_their_size(sizes: list[int]) -> None:
-    for kind in (str, bytes):
-        texts = [f"{i:09}"[-size:] if size else "" for i, size in enumerate(sizes)]
-        keys = [text.encode() if kind is bytes else text for text in texts]
-        whole = rows.from_lists(keys, list(range(9)), kind.__name__)
-        for batch in (whole, whole.slice(2, 6)):
-            places = [3, 0, 0, 5, 1]
-            taken = Taker(batch).take(pa.array(places))
-            taken.validate(full=True)
-            assert taken.equals(batch.take(pa.array(places)), check_metadata=True)

@@ -4,7 +4,7 @@ import os
 import random
 import struct
 from collections.abc import Callable
-from datetime import UTC, date, datetime, timedelta, timezone
+from datetime import UTC, timedelta, timezone
 from pathlib import Path
 from typing import Any
 from zlib import crc32
@@ -16,8 +16,7 @@ from hypothesis import strategies as st
 from support.map_outputs import Rows, lists_of, read_map_output, read_partition, write_map_output
 
 from zmr.columns import rows
-from zmr.columns.blocks import BLOCK_BYTES, blocks_of
-from zmr.columns.values import PickleError, encode, is_pickled
+from zmr.columns.blocks import BLOCK_BYTES
 from zmr.shuffle.map_output import (
     CorruptMapOutput,
     LocalSource,
@@ -87,36 +86,6 @@ def test_keys_of_every_type_come_back_exactly(
     assert repr(read_map_output(path)) == repr([(keys, keys)])
 
 
-def test_plain_columns_are_arrow_and_others_are_pickled() -> None:
-    examples: list[tuple[list[Any], bool]] = [
-        (["a", "b"], True),
-        ([1, 2], True),
-        ([1, None], True),
-        ([None, None], True),
-        ([[1], [2, 3]], True),
-        ([date(2026, 1, 1)], True),
-        ([datetime(2026, 1, 1)], True),
-        ([1, 2.0], False),
-        ([1, True], False),
-        ([2**63], False),
-        (["\ud800"], False),
-        ([("a", 1)], False),
-        ([[1, "a"]], False),
-        ([[1, None]], False),
-        ([[[1]]], False),
-        ([datetime(2026, 1, 1, fold=1)], False),
-        ([[datetime(2026, 1, 1, tzinfo=UTC)]], False),
-    ]
-    for values, is_plain in examples:
-        field, _ = encode("value", values)
-        assert is_pickled(field) != is_plain, values
-
-
-def test_a_value_that_can_not_be_pickled_is_named() -> None:
-    with pytest.raises(PickleError, match=r"type function can't be kept: .*under the key 'key1'"):
-        rows.from_lists(*rows_of([1, lambda: 1]))
-
-
 @pytest.mark.parametrize("size", [1, 100, 50_000, 2 * BLOCK_BYTES])
 def test_blocks_hold_about_as_many_bytes_as_they_should(tmp_path: Path, size: int) -> None:
     path = str(tmp_path / "output")
@@ -132,14 +101,6 @@ def test_blocks_hold_about_as_many_bytes_as_they_should(tmp_path: Path, size: in
     largest = max(block.nbytes for block in found)
     assert largest < 1.3 * BLOCK_BYTES or all(len(b) == 1 for b in found)
     assert len(found) <= n * (size + 16) // BLOCK_BYTES * 1.5 + 1
-
-
-def test_blocks_shrink_and_grow_with_the_rows() -> None:
-    values = ["x" * 10] * 1000 + ["y" * 100_000] * 10 + ["z" * 10] * 100_000
-    found = list(blocks_of(rows.from_lists(list(range(len(values))), values)))
-    assert lists_of(found)[1] == values
-    assert len(found) < 40
-    assert max(block.nbytes for block in found) < 1.3 * BLOCK_BYTES
 
 
 # --- files that are not as they were written ---

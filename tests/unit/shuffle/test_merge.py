@@ -15,7 +15,6 @@ from zmr.columns import rows
 from zmr.columns.groups import Groups
 from zmr.columns.schema import unified_schema, unify
 from zmr.shuffle.merge import merge, merge_opaque
-from zmr.shuffle.multipass_merge import merge_in_passes
 
 Pairs = list[tuple[Any, Any]]
 
@@ -134,19 +133,3 @@ def test_what_is_merged_at_once_is_a_good_part_of_the_memory() -> None:
     runs = [[(i * 8 + r, "x" * 90) for i in range(1000)] for r in range(8)]
     steps = sum(1 for _ in merge([blocks(run, [10]) for run in runs], 100_000))
     assert steps < 20
-
-
-@given(st.integers(0, 300), st.integers(2, 20))
-def test_passes_merge_neighbours_until_there_are_few_enough(n: int, most: int) -> None:
-    merged = []
-
-    def merge_some(runs: Sequence[range]) -> range:
-        assert 1 < len(runs) <= most
-        merged.append(len(runs))
-        return range(runs[0].start, runs[-1].stop)
-
-    left = merge_in_passes([range(i, i + 1) for i in range(n)], most, merge_some)
-    assert [i for run in left for i in run] == list(range(n))
-    assert len(left) <= most
-    # No more is merged than has to be: one run less would have been one too many.
-    assert n - sum(size - 1 for size in merged) == min(n, most)

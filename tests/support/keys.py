@@ -1,0 +1,33 @@
+"""Keys of every type, in which ties and shared beginnings are likely; and columns of them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pyarrow as pa
+from hypothesis import strategies as st
+
+from zmr.columns.values import encode
+
+# Short alphabets make ties, shared beginnings and trailing zeros likely.
+_LONG = "a" * 1000
+_TEXTS = st.text(alphabet="ab\0é", max_size=40) | st.sampled_from(
+    ["", "abababab", "a" * 30, _LONG, _LONG + "b", _LONG + "\0", _LONG + "bcdefghi"]
+)
+KEYS: dict[str, st.SearchStrategy[Any]] = {
+    "str": _TEXTS,
+    "bytes": _TEXTS.map(str.encode),
+    "int": st.integers(-(2**63), 2**63 - 1) | st.integers(-2, 2),
+    "float": st.floats(allow_nan=False) | st.sampled_from([0.0, -0.0, 1.0]),
+    "bool": st.booleans(),
+    "date": st.dates(),
+    "datetime": st.datetimes().map(lambda moment: moment.replace(fold=0)),
+    "tuple": st.tuples(_TEXTS, st.integers(-2, 2), _TEXTS),
+    "tuple of one": st.tuples(_TEXTS),
+}
+
+
+def columns_of(keys: list[Any]) -> list[pa.Array]:
+    """Return a column for each element of tuples, else one."""
+    rows = zip(*keys, strict=True) if keys and type(keys[0]) is tuple else [keys]
+    return [encode("key", list(column))[1] for column in rows]
