@@ -15,9 +15,12 @@ import pyarrow as pa
 
 from zmr.columns.arrays import Bytes, Flags, Floats, Index, Words
 
-# Of the columns between map and reduce; and also of those that come from elsewhere.
+# Strings and binaries: of the columns between map and reduce, and also of those from elsewhere.
 LARGE_BYTE_TYPES = (pa.large_string(), pa.large_binary())
 BYTE_TYPES = (*LARGE_BYTE_TYPES, pa.string(), pa.binary())
+
+# The types of the columns between map and reduce of which each value is one word.
+WORD_TYPES = (pa.int64(), pa.float64(), pa.bool_(), pa.date32(), pa.timestamp("us"))
 
 # About what it takes, in microseconds, to look at a row as a Python object, and what it takes
 # to look at 8 bytes of all rows, beside what each of them takes.

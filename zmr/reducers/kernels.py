@@ -11,12 +11,11 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from zmr.columns.arrays import Index, Words
-from zmr.columns.bytes_view import LARGE_BYTE_TYPES
+from zmr.columns.bytes_view import LARGE_BYTE_TYPES, WORD_TYPES
 from zmr.columns.groups import GroupedColumn
 from zmr.columns.sort import normalized_words, sort_order
 from zmr.columns.stable_order import stable_order_within
 
-_WORD_TYPES = (pa.int64(), pa.float64(), pa.bool_(), pa.date32(), pa.timestamp("us"))
 _LAST_WORD = np.uint64(0xFFFFFFFFFFFFFFFF)
 
 
@@ -96,7 +95,7 @@ def distinct(grouped: GroupedColumn) -> pa.Array | None:
 
 def collected(grouped: GroupedColumn) -> pa.Array | None:
     """A list of the values of each group, as they come."""
-    if not grouped.is_plain(*LARGE_BYTE_TYPES, *_WORD_TYPES):
+    if not grouped.is_plain(*LARGE_BYTE_TYPES, *WORD_TYPES):
         return None
     return _lists(grouped.in_order(), grouped.sizes())
 
@@ -104,7 +103,7 @@ def collected(grouped: GroupedColumn) -> pa.Array | None:
 def ordered_words(grouped: GroupedColumn) -> Words | None:
     """Numbers that compare as the values do, group after group. NaN is the largest of floats."""
     column = grouped.values
-    if column is None or not grouped.is_plain(*LARGE_BYTE_TYPES, *_WORD_TYPES):
+    if column is None or not grouped.is_plain(*LARGE_BYTE_TYPES, *WORD_TYPES):
         return None
     if column.type in LARGE_BYTE_TYPES:
         words = _ranks(column)

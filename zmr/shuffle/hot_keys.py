@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from zmr.columns import rows
+from zmr.columns.bytes_view import LARGE_BYTE_TYPES
 from zmr.columns.groups import Groups, group
 
 # So many hot keys at most: more rows would be found, but each of them later.
@@ -26,7 +27,7 @@ _MOST = 4096
 _LEAST_SHARE = 0.3
 
 # Not floats: 0.0 and -0.0 are one key, but two to the table.
-_KEY_TYPES = (pa.large_string(), pa.large_binary(), pa.int64(), pa.date32(), pa.timestamp("us"))
+_TABLE_TYPES = (*LARGE_BYTE_TYPES, pa.int64(), pa.date32(), pa.timestamp("us"))
 
 
 class HotKeys:
@@ -57,7 +58,7 @@ class HotKeys:
     def _learn(self, groups: Groups) -> None:
         self.has_learned = True
         names = rows.key_names(groups.batch.schema)
-        if len(names) > 1 or groups.batch.schema.field(0).type not in _KEY_TYPES:
+        if len(names) > 1 or groups.batch.schema.field(0).type not in _TABLE_TYPES:
             return
         sizes = groups.values().sizes()
         places = np.arange(len(sizes))

@@ -65,8 +65,8 @@ class SortBuffer:
         self._combiner = combiner
         self._memory_bytes = memory_bytes
         self._room_bytes = memory_bytes // _ROOM_SHARE
-        self._values = _Pile()  # to be combined
-        self._partials = _Pile()  # combined before; without a combiner, everything
+        self._values = _Batches()  # to be combined
+        self._partials = _Batches()  # combined before; without a combiner, everything
         self._hot_keys = HotKeys()
         self._spills: list[str] = []
         self._key_type = ""
@@ -206,7 +206,7 @@ class SortBuffer:
         return path
 
 
-class _Pile:
+class _Batches:
     """Rows at hand, in the order in which they came."""
 
     def __init__(self) -> None:
@@ -221,6 +221,6 @@ class _Pile:
         self.size_bytes += factor * rows.working_bytes(batch)
 
     def take(self) -> pa.RecordBatch:
-        """All of the rows with one schema; the pile is empty then."""
+        """All of the rows with one schema; none are left."""
         batches, self.batches, self.size_bytes = self.batches, [], 0
         return concat_unified(batches)
