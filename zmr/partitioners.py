@@ -30,9 +30,9 @@ from zmr.display import short_repr
 from zmr.errors import YieldError
 
 if TYPE_CHECKING:
-    import numpy as np
-    import numpy.typing as npt
     import pyarrow as pa
+
+    from zmr.columns.arrays import Words
 
 _MASK = (1 << 64) - 1
 _GOLDEN = 0x9E3779B97F4A7C15
@@ -48,9 +48,7 @@ class Hash:
     def __call__(self, key: Any, n: int) -> int:
         return hash_key(key) % n if n > 1 else 0
 
-    def of_columns(
-        self, columns: Sequence[pa.Array], are_tuples: bool, n: int
-    ) -> npt.NDArray[np.uint64]:
+    def of_columns(self, columns: Sequence[pa.Array], are_tuples: bool, n: int) -> Words:
         """The partitions of a whole column of keys, or of the columns that make up tuples."""
         from zmr.columns.hash import hash_rows
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
+from zmr.columns.arrays import Index
 from zmr.columns.strings import one_string, string_array
 from zmr.formats.base import CountUp
 from zmr.formats.line_blocks import decode
@@ -24,7 +24,7 @@ def valid_utf8(block: memoryview, count: CountUp) -> memoryview:
     return block
 
 
-def line_starts(block: memoryview) -> npt.NDArray[np.int64]:
+def line_starts(block: memoryview) -> Index:
     """The offsets in a block of whole lines at which lines begin."""
     ends = np.flatnonzero(np.frombuffer(block, np.uint8) == _LF)
     starts = np.empty(len(ends) + 1, np.int64)
@@ -66,7 +66,7 @@ def split_byte_lines(block: memoryview) -> pa.Array:
     )
 
 
-def without_blank_lines(block: memoryview, starts: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+def without_blank_lines(block: memoryview, starts: Index) -> Index:
     """Those of the starts whose lines hold more than spaces, tabs and carriage returns."""
     data = np.frombuffer(block, np.uint8)
     suspects = np.flatnonzero(data[starts] <= _SPACE)

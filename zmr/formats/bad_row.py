@@ -10,10 +10,9 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
+from zmr.columns.arrays import Index
 from zmr.formats.base import BadRecord
 from zmr.formats.line_blocks import line_number
 
@@ -27,7 +26,7 @@ def find_bad_row(
     path: str,
     position: int,
     block: memoryview,
-    starts: npt.NDArray[np.int64],
+    starts: Index,
     parse: Callable[[memoryview], object],
 ) -> BadRecord:
     """The error of the first record with which `parse` fails, and before which it does not.

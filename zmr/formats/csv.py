@@ -12,10 +12,9 @@ from zmr.formats.locate import LocateByLine
 from zmr.messages import Split
 
 if TYPE_CHECKING:
-    import numpy as np
-    import numpy.typing as npt
     import pyarrow as pa
 
+    from zmr.columns.arrays import Index
     from zmr.formats.csv_parser import CsvParser
     from zmr.formats.csv_rows import CsvRows
 
@@ -96,7 +95,7 @@ class Csv(LocateByLine, InputFormat):
         if parser is not None:
             yield from self._blocks(split, parser, self.chunk_bytes)
 
-    def starts(self, block: memoryview) -> npt.NDArray[np.int64]:
+    def starts(self, block: memoryview) -> Index:
         return self._rows().starts(block)
 
     def _batches(

@@ -13,8 +13,7 @@ from zmr.formats.locate import LocateByLine
 from zmr.messages import Split
 
 if TYPE_CHECKING:
-    import numpy as np
-    import numpy.typing as npt
+    from zmr.columns.arrays import Index
 
 _SPACE = " \t\r"
 _decode = json.JSONDecoder().raw_decode  # without the checks that `json.loads` makes first
@@ -75,7 +74,7 @@ class JsonLines(LocateByLine, InputFormat):
     def blocks(self, split: Split) -> Iterator[tuple[int, memoryview]]:
         return line_blocks(split, self.chunk_bytes, past_byte_order_mark(split.path))
 
-    def starts(self, block: memoryview) -> npt.NDArray[np.int64]:
+    def starts(self, block: memoryview) -> Index:
         from zmr.formats.arrow_text import line_starts, without_blank_lines
 
         return without_blank_lines(block, line_starts(block))

@@ -9,8 +9,7 @@ from zmr.formats.line_blocks import line_blocks, line_number
 from zmr.messages import Split
 
 if TYPE_CHECKING:
-    import numpy as np
-    import numpy.typing as npt
+    from zmr.columns.arrays import Index
 
 
 class LocateByLine:
@@ -22,7 +21,7 @@ class LocateByLine:
         """(position, block) of all that `read` makes records of."""
         return line_blocks(split, self.chunk_bytes)
 
-    def starts(self, block: memoryview) -> npt.NDArray[np.int64]:
+    def starts(self, block: memoryview) -> Index:
         """Where in the block each of its records begins."""
         from zmr.formats.arrow_text import line_starts
 

@@ -11,8 +11,7 @@ from zmr.formats.locate import LocateByLine
 from zmr.messages import Split
 
 if TYPE_CHECKING:
-    import numpy as np
-    import numpy.typing as npt
+    from zmr.columns.arrays import Index
 
 
 class TextBlocks(LocateByLine, InputFormat):
@@ -61,7 +60,7 @@ class TextBlocks(LocateByLine, InputFormat):
         for _, block in line_blocks(split, self.batch_bytes, allocate=allocate):
             yield one_string(valid_utf8(block, count)), len(block)
 
-    def starts(self, block: memoryview) -> npt.NDArray[np.int64]:
+    def starts(self, block: memoryview) -> Index:
         import numpy as np
 
         return np.zeros(1, np.int64)

@@ -13,11 +13,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from zmr.columns import rows
+from zmr.columns.arrays import Index
 from zmr.columns.bytes_view import LARGE_BYTE_TYPES
 from zmr.columns.groups import Groups, group
 
@@ -68,7 +68,7 @@ class HotKeys:
         if sizes[places].sum() > _LEAST_SHARE * groups.n_rows:
             self._keys = groups.keys().column(0).take(pa.array(places))
 
-    def _looked_up(self, batch: pa.RecordBatch) -> tuple[Groups, npt.NDArray[np.int64]]:
+    def _looked_up(self, batch: pa.RecordBatch) -> tuple[Groups, Index]:
         """The rows with hot keys, and where the others are."""
         found = pc.index_in(batch.column(0), value_set=self._keys).fill_null(_MOST)
         # Narrow numbers are sorted by their digits, several times as fast.

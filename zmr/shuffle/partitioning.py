@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from zmr.columns import rows
-from zmr.columns.arrays import Index
+from zmr.columns.arrays import Index, Words
 from zmr.columns.groups import Groups
 from zmr.partitioners import Hash, Range, checked_partition
 
@@ -83,7 +83,7 @@ def _partitions(groups: Groups, partition: Partitioner, n: int) -> npt.NDArray[A
     return of_rows[groups.starts if groups.order is None else groups.order[groups.starts]]
 
 
-def _of_columns(partition: Hash, batch: pa.RecordBatch, n: int) -> npt.NDArray[Any]:
+def _of_columns(partition: Hash, batch: pa.RecordBatch, n: int) -> Words:
     return partition.of_columns(rows.key_columns(batch), rows.are_tuples(batch.schema), n)
 
 
