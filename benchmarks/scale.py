@@ -1,9 +1,9 @@
 """How the master grows with its workers and tasks: the production core and codec, driven by a loop.
 
-`python -m benchmarks.scale` measures, each case in a process of its own, and writes docs/scale.svg
-and docs/scale.json. In every round all workers send a heartbeat with all that they run, at the same
-moment, and then complete it all; so the time that a round's heartbeats take is how late the last
-of them is answered.
+`python -m benchmarks.scale` measures, each case in a process of its own, and writes scale.svg and
+scale.json in docs/dev. In every round all workers send a heartbeat with all that they run, at the
+same moment, and then complete it all; so the time that a round's heartbeats take is how late the
+last of them is answered.
 """
 
 from __future__ import annotations
@@ -29,6 +29,8 @@ from zmr.core.master import Master
 from zmr.core.states import JobState
 from zmr.net.master_server import collect_garbage_rarely
 from zmr.wire import codec
+
+PLACE = CHECKOUT / "docs" / "dev"
 
 SLOTS = 4
 REDUCES = 10
@@ -216,7 +218,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if given.case:
         print(json.dumps(asdict(measure(*given.case))))
         return 0
-    path = CHECKOUT / "docs" / "scale.json"
+    path = PLACE / "scale.json"
     if not given.redraw:
         cases = dict.fromkeys([*BY_WORKERS, *BY_TASKS])
         rows = [asdict(_in_a_process(*case)) for case in cases]
@@ -224,7 +226,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     measured = [Row(**row) for row in json.loads(path.read_text())["rows"]]
     for row in measured:
         print(shown(row))
-    if not plot(measured, CHECKOUT / "docs" / "scale.svg"):
+    if not plot(measured, PLACE / "scale.svg"):
         print("no plot: matplotlib is not there", file=sys.stderr)
     largest = max(measured, key=lambda row: row.workers * row.tasks)
     is_good = (

@@ -1,11 +1,11 @@
 """Writes what the docs say about the code from the code itself, or checks that it is current.
 
-python docs/generate.py            writes
-python docs/generate.py --check    only compares; fails when something is stale
+python docs/dev/generate.py            writes
+python docs/dev/generate.py --check    only compares; fails when something is stale
 
-docs/architecture.md   the state diagrams, between their markers, from zmr.core.states
-docs/protocol.md       all of it, from the comments of proto/zmr.proto
-docs/cli.md            all of it, from the commands
+docs/dev/architecture.md   the state diagrams, between their markers, from zmr.core.states
+docs/dev/protocol.md       all of it, from the comments of proto/zmr.proto
+docs/cli.md                all of it, from the commands
 """
 
 from __future__ import annotations
@@ -21,11 +21,12 @@ from typing import Any
 
 import click
 
-CHECKOUT = Path(__file__).resolve().parent.parent
-DOCS = CHECKOUT / "docs"
+DEV = Path(__file__).resolve().parent
+DOCS = DEV.parent
+CHECKOUT = DOCS.parent
 SCHEMA = CHECKOUT / "proto" / "zmr.proto"
 BEGIN, END = "<!-- states:begin -->", "<!-- states:end -->"
-MADE = "<!-- Made by docs/generate.py from {}. Do not edit. -->\n"
+MADE = "<!-- Made by docs/dev/generate.py from {}. Do not edit. -->\n"
 
 
 def main() -> int:
@@ -37,7 +38,7 @@ def main() -> int:
     for path, text in stale.items():
         name = path.relative_to(CHECKOUT)
         if options.check:
-            print(f"{name} is stale: run `python docs/generate.py`", file=sys.stderr)
+            print(f"{name} is stale: run `python docs/dev/generate.py`", file=sys.stderr)
         else:
             path.write_text(text)
             print(f"{name}: written")
@@ -46,8 +47,8 @@ def main() -> int:
 
 def pages() -> Iterator[tuple[Path, str]]:
     """Yield the path and the right content of every page."""
-    yield DOCS / "architecture.md", with_states((DOCS / "architecture.md").read_text())
-    yield DOCS / "protocol.md", protocol(SCHEMA.read_text())
+    yield DEV / "architecture.md", with_states((DEV / "architecture.md").read_text())
+    yield DEV / "protocol.md", protocol(SCHEMA.read_text())
     yield DOCS / "cli.md", commands()
 
 
@@ -65,7 +66,7 @@ def with_states(page: str) -> str:
     before, _, rest = page.partition(BEGIN)
     _, marker, after = rest.partition(END)
     if not marker:
-        raise SystemExit(f"docs/architecture.md lacks {BEGIN} and {END}")
+        raise SystemExit(f"docs/dev/architecture.md lacks {BEGIN} and {END}")
     return f"{before}{BEGIN}\n{diagrams}{END}{after}"
 
 

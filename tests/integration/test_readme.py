@@ -43,7 +43,7 @@ NOT_RUN = {
         "benchmarks take minutes, and other engines",
     ),
     **dict.fromkeys(
-        BLOCK_OF_SH.findall((CHECKOUT / "docs" / "simulation.md").read_text()),
+        BLOCK_OF_SH.findall((CHECKOUT / "docs" / "dev" / "simulation.md").read_text()),
         "thousands of seeds take minutes; tests/simulation tries some, and the command",
     ),
     **dict.fromkeys(

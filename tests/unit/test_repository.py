@@ -5,11 +5,35 @@ from __future__ import annotations
 import re
 import tomllib
 from itertools import pairwise
+from pathlib import Path
 
+import pytest
 from support import CHECKOUT
 
 PYPROJECT = tomllib.loads((CHECKOUT / "pyproject.toml").read_text())
 README = (CHECKOUT / "README.md").read_text()
+
+
+DOCUMENTS = sorted([*CHECKOUT.glob("*.md"), *(CHECKOUT / "docs").glob("**/*.md")])
+
+
+def anchors(document: str) -> set[str]:
+    """Return the anchors of a document's headings, as GitHub makes them."""
+    headings = re.findall(r"^#+ (.+)$", document, flags=re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def broken_links(path: Path) -> list[str]:
+    """Return the links of a document to files or headings that are not there."""
+    broken = []
+    for link in re.findall(r"\]\(([^)\s]+)\)", path.read_text()):
+        target, _, anchor = link.partition("#")
+        if "://" in target:
+            continue
+        file = (path.parent / target).resolve() if target else path
+        if not file.exists() or (anchor and anchor not in anchors(file.read_text())):
+            broken.append(link)
+    return broken
 
 
 def shell_blocks() -> list[str]:
@@ -20,6 +44,20 @@ def test_the_readme_begins_with_a_job_in_one_line_and_the_tests_in_one_line() ->
     job, tests = shell_blocks()[:2]
     assert job == "bin/setup && .venv/bin/zmr run wordcount input/"
     assert tests == "bin/setup test && .venv/bin/tox"
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: str(path.relative_to(CHECKOUT)))
+def test_links_of_the_documents_lead_somewhere(path: Path) -> None:
+    assert broken_links(path) == []
+
+
+def test_a_broken_link_is_seen(tmp_path: Path) -> None:
+    (tmp_path / "other.md").write_text("# A title, here\n")
+    page = tmp_path / "page.md"
+    page.write_text("[a](other.md) [b](other.md#a-title-here) [c](https://nowhere.example)\n")
+    assert broken_links(page) == []
+    page.write_text("[a](another.md) [b](other.md#a-tale) [c](#here)\n")
+    assert broken_links(page) == ["another.md", "other.md#a-tale", "#here"]
 
 
 def test_ci_runs_the_readmes_test_command() -> None:

@@ -1,7 +1,7 @@
 """Every state of a job, a task, an attempt and a worker, and every legal move between them.
 
 The tables below are the law: a move that is not in one of them is a bug of ours and raises
-`IllegalMove`. The diagrams in docs/architecture.md are drawn from them.
+`IllegalMove`. The diagrams in docs/dev/architecture.md are drawn from them.
 """
 
 from __future__ import annotations
