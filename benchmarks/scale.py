@@ -14,7 +14,7 @@ import subprocess
 import sys
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from itertools import islice
 from pathlib import Path
 from time import process_time
@@ -22,6 +22,7 @@ from time import process_time
 from benchmarks.machine import describe
 from benchmarks.places import CHECKOUT
 from benchmarks.scale_plot import plot
+from benchmarks.scale_row import Row
 from zmr import messages as m
 from zmr.core.actions import CompleteOutput, MasterAction, Send
 from zmr.core.events import FrameReceived, JobGiven, MasterEvent, OutputCompleted
@@ -47,24 +48,6 @@ BY_TASKS = [(10_000, tasks) for tasks in (50_000, 100_000, 200_000, 500_000, 1_0
 MOST_BYTES_A_TASK = 1_000
 LEAST_EVENTS_A_SECOND = 20_000
 LONGEST_HEARTBEATS_S = 1.0  # the interval
-
-
-@dataclass(frozen=True)
-class Row:
-    """What was measured of one case."""
-
-    workers: int
-    tasks: int
-    events: int
-    core_s: float  # in the core
-    codec_s: float  # from and to bytes
-    heartbeats_s: float  # all of a round's, at worst, with the codec
-    submit_s: float  # the turn that takes on the job
-    bytes_a_task: float
-
-    @property
-    def events_a_second(self) -> float:
-        return self.events / self.core_s
 
 
 class Driver:
@@ -225,7 +208,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         path.write_text(json.dumps({"machine": describe(), "rows": rows}, indent=1) + "\n")
     measured = [Row(**row) for row in json.loads(path.read_text())["rows"]]
     for row in measured:
-        print(shown(row))
+        print(row)
     if not plot(measured, PLACE / "scale.svg"):
         print("no plot: matplotlib is not there", file=sys.stderr)
     largest = max(measured, key=lambda row: row.workers * row.tasks)
@@ -242,16 +225,6 @@ def _in_a_process(workers: int, tasks: int) -> Row:
     command = [sys.executable, "-m", "benchmarks.scale", "--case", str(workers), str(tasks)]
     done = subprocess.run(command, capture_output=True, check=True, text=True, cwd=CHECKOUT)
     return Row(**json.loads(done.stdout))
-
-
-def shown(row: Row) -> str:
-    """The row for people."""
-    return (
-        f"{row.workers:6,} workers, {row.tasks:9,} tasks: {row.events_a_second:,.0f} events/s, "
-        f"{row.events / (row.core_s + row.codec_s):,.0f} with the codec; all heartbeats in "
-        f"{row.heartbeats_s:.3f} s; {row.bytes_a_task:,.0f} B a task; "
-        f"taken on in {row.submit_s:.2f} s"
-    )
 
 
 if __name__ == "__main__":

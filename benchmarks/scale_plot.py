@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from benchmarks.plot import COLOUR, OTHERS, pyplot_for_svg
-
-if TYPE_CHECKING:
-    from benchmarks.scale import Row
+from benchmarks.scale_row import Row
 
 
 def plot(rows: Sequence[Row], path: Path) -> bool:
