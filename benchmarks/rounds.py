@@ -23,9 +23,10 @@ from benchmarks.work import Figures, Task, Work, growth_bytes
 _FINE_SAMPLE_EVERY_S = 0.02
 
 # The memory that is touched before each command: what a hungry one takes, with its files in the
-# page cache.
+# page cache. Where tasks do nothing, and their data are a file of holes: what processes take.
 _TOUCHED_SHARE = 4
 _MOST_TOUCHED_BYTES = 4_000_000_000
+_PROCESSES_BYTES = 200_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,13 +145,18 @@ class _Attempt:
             task.dataset.warm()
         every_s = _FINE_SAMPLE_EVERY_S if self.work.memory_mib else SAMPLE_EVERY_S
         try:
-            touched_bytes = min(_TOUCHED_SHARE * task.dataset.size_bytes, _MOST_TOUCHED_BYTES)
+            touched_bytes = self._touched_bytes(task)
             measured = measure(command, folder, self.settings.limit_s, every_s, touched_bytes)
             elapsed_s = self._elapsed_s(command, measured)
             check(output)
         finally:
             remove(folder)
         return elapsed_s, measured
+
+    def _touched_bytes(self, task: Task) -> int:
+        if self.work.unit == "tasks":
+            return _PROCESSES_BYTES
+        return min(_TOUCHED_SHARE * task.dataset.size_bytes, _MOST_TOUCHED_BYTES)
 
     def _elapsed_s(self, command: Command, measured: Measured) -> float:
         if not measured.in_time:
