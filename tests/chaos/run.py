@@ -81,7 +81,7 @@ class Chaos:
 
     def _run(self, machines: Machines, accidents: Accidents, duration_s: float) -> None:
         self._round(machines, accidents, 0)
-        while monotonic() < self._began + duration_s:
+        while monotonic() < self._began + duration_s or not accidents.happened:
             self._round(machines, accidents, self._rng.randint(1, _MOST_ACCIDENTS))
         self._round(machines, accidents, 0)
         before = machines.descriptors()

@@ -16,7 +16,7 @@ import pytest
 from support import Zmr, write_corpus
 from support.cluster import LOST_AFTER_S, Cluster, first_to_end, output_of
 from support.orders import JOBS, Orders
-from support.process import zmr_processes
+from support.process import WAIT_S, zmr_processes
 
 from zmr.messages import TaskKind
 
@@ -103,7 +103,7 @@ def test_no_process_ends_before_the_output_is_complete(
 
     # When it is done with that, and the first of all processes ends
     orders.go_on()
-    first_to_end(everyone, timeout_s=20)
+    first_to_end(everyone, WAIT_S)
 
     # Then the output is complete
     assert output_of(out) == counts

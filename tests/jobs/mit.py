@@ -12,7 +12,7 @@ from pathlib import Path
 
 from zmr import Job, WholeFiles
 
-LONGEST_WAIT_S = 15.0
+LONGEST_WAIT_S = 120.0
 POLL_S = 0.005
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 
 from zmr import Job, WholeFiles
 
-LONGEST_HOLD_S = 30.0
+LONGEST_HOLD_S = 120.0
 POLL_S = 0.005
 
 

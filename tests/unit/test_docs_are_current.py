@@ -20,7 +20,6 @@ def generate(checkout: Path, *args: str) -> subprocess.CompletedProcess[str]:
         capture_output=True,
         text=True,
         env=os.environ | {"PYTHONPATH": paths},
-        timeout=30,
     )
 
 

@@ -58,7 +58,6 @@ def write(folder: Path, *turns: list[Any]) -> None:
         input=pickle.dumps(turns),
         env=os.environ | {"PYTHONPATH": str(CHECKOUT)},
         check=False,
-        timeout=20,
     )
     assert ended.returncode == -signal.SIGKILL
 
@@ -183,7 +182,7 @@ def test_a_second_master_is_told(tmp_path: Path) -> None:
     second = subprocess.run(
         [sys.executable, "-c", code],
         env=os.environ | {"PYTHONPATH": str(CHECKOUT)},
-        capture_output=True, text=True, check=False, timeout=20,
+        capture_output=True, text=True, check=False,
     )  # fmt: skip
     journal.close()
     assert f"StateError: another master uses {tmp_path}: stop it, or choose" in second.stderr
