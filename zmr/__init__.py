@@ -6,130 +6,80 @@ zmr costs that part only.
 
 from __future__ import annotations
 
-from importlib import import_module
+from typing import TYPE_CHECKING
 
-TYPE_CHECKING = False  # type checkers know better; the module `typing` takes a while to load
-if TYPE_CHECKING:
-    from zmr.columns.split_words import split_words
-    from zmr.engines.inline import InlineResult, run_inline
-    from zmr.errors import InputError, JobError, OutputError, ZmrError
-    from zmr.formats import BadRecord, InputFormat, Lines
-    from zmr.formats.csv import Csv
-    from zmr.formats.fixed_records import FixedRecords
-    from zmr.formats.json_lines import JsonLines
-    from zmr.formats.output import OutputFormat, Raw, Text
-    from zmr.formats.parquet import Parquet
-    from zmr.formats.text_blocks import TextBlocks
-    from zmr.formats.whole_files import WholeFiles
-    from zmr.job import Job
-    from zmr.job_loader import find_job
-    from zmr.output.manifest import read_output
-    from zmr.partitioners import Hash, Range
-    from zmr.pipeline import Pipeline
-    from zmr.reducers import (
-        Collect,
-        Count,
-        Distinct,
-        First,
-        Identity,
-        Max,
-        Mean,
-        Min,
-        Reducer,
-        Sum,
-        Top,
-    )
+if TYPE_CHECKING:  # for type checkers and editors
+    from zmr.columns.split_words import split_words as split_words
+    from zmr.engines.inline import InlineResult as InlineResult
+    from zmr.engines.inline import run_inline as run_inline
+    from zmr.errors import InputError as InputError
+    from zmr.errors import JobError as JobError
+    from zmr.errors import OutputError as OutputError
+    from zmr.errors import ZmrError as ZmrError
+    from zmr.formats import BadRecord as BadRecord
+    from zmr.formats import InputFormat as InputFormat
+    from zmr.formats import Lines as Lines
+    from zmr.formats.csv import Csv as Csv
+    from zmr.formats.fixed_records import FixedRecords as FixedRecords
+    from zmr.formats.json_lines import JsonLines as JsonLines
+    from zmr.formats.output import OutputFormat as OutputFormat
+    from zmr.formats.output import Raw as Raw
+    from zmr.formats.output import Text as Text
+    from zmr.formats.parquet import Parquet as Parquet
+    from zmr.formats.text_blocks import TextBlocks as TextBlocks
+    from zmr.formats.whole_files import WholeFiles as WholeFiles
+    from zmr.job import Job as Job
+    from zmr.job_loader import find_job as find_job
+    from zmr.output.manifest import read_output as read_output
+    from zmr.partitioners import Hash as Hash
+    from zmr.partitioners import Range as Range
+    from zmr.pipeline import Pipeline as Pipeline
+    from zmr.reducers import Collect as Collect
+    from zmr.reducers import Count as Count
+    from zmr.reducers import Distinct as Distinct
+    from zmr.reducers import First as First
+    from zmr.reducers import Identity as Identity
+    from zmr.reducers import Max as Max
+    from zmr.reducers import Mean as Mean
+    from zmr.reducers import Min as Min
+    from zmr.reducers import Reducer as Reducer
+    from zmr.reducers import Sum as Sum
+    from zmr.reducers import Top as Top
+    from zmr.version import __version__ as __version__
+else:
+    from importlib import import_module
 
-__version__ = "0.1.0"
+    _NAMES_OF = {
+        "zmr.columns.split_words": "split_words",
+        "zmr.engines.inline": "InlineResult run_inline",
+        "zmr.errors": "InputError JobError OutputError ZmrError",
+        "zmr.formats": "BadRecord InputFormat Lines",
+        "zmr.formats.csv": "Csv",
+        "zmr.formats.fixed_records": "FixedRecords",
+        "zmr.formats.json_lines": "JsonLines",
+        "zmr.formats.output": "OutputFormat Raw Text",
+        "zmr.formats.parquet": "Parquet",
+        "zmr.formats.text_blocks": "TextBlocks",
+        "zmr.formats.whole_files": "WholeFiles",
+        "zmr.job": "Job",
+        "zmr.job_loader": "find_job",
+        "zmr.output.manifest": "read_output",
+        "zmr.partitioners": "Hash Range",
+        "zmr.pipeline": "Pipeline",
+        "zmr.reducers": "Collect Count Distinct First Identity Max Mean Min Reducer Sum Top",
+        "zmr.version": "__version__",
+    }
+    _HOMES = {name: home for home, names in _NAMES_OF.items() for name in names.split()}
 
-__all__ = [
-    "BadRecord",
-    "Collect",
-    "Count",
-    "Csv",
-    "Distinct",
-    "First",
-    "FixedRecords",
-    "Hash",
-    "Identity",
-    "InlineResult",
-    "InputError",
-    "InputFormat",
-    "Job",
-    "JobError",
-    "JsonLines",
-    "Lines",
-    "Max",
-    "Mean",
-    "Min",
-    "OutputError",
-    "OutputFormat",
-    "Parquet",
-    "Pipeline",
-    "Range",
-    "Raw",
-    "Reducer",
-    "Sum",
-    "Text",
-    "TextBlocks",
-    "Top",
-    "WholeFiles",
-    "ZmrError",
-    "__version__",
-    "find_job",
-    "read_output",
-    "run_inline",
-    "split_words",
-]
+    __all__ = sorted(_HOMES)  # noqa: PLE0605 -- of names that are said once
 
-_HOMES = {
-    "BadRecord": "zmr.formats",
-    "Collect": "zmr.reducers",
-    "Count": "zmr.reducers",
-    "Csv": "zmr.formats.csv",
-    "Distinct": "zmr.reducers",
-    "First": "zmr.reducers",
-    "FixedRecords": "zmr.formats.fixed_records",
-    "Hash": "zmr.partitioners",
-    "Identity": "zmr.reducers",
-    "InlineResult": "zmr.engines.inline",
-    "InputError": "zmr.errors",
-    "InputFormat": "zmr.formats",
-    "Job": "zmr.job",
-    "JobError": "zmr.errors",
-    "JsonLines": "zmr.formats.json_lines",
-    "Lines": "zmr.formats",
-    "Max": "zmr.reducers",
-    "Mean": "zmr.reducers",
-    "Min": "zmr.reducers",
-    "OutputError": "zmr.errors",
-    "OutputFormat": "zmr.formats.output",
-    "Range": "zmr.partitioners",
-    "Raw": "zmr.formats.output",
-    "Reducer": "zmr.reducers",
-    "Sum": "zmr.reducers",
-    "Text": "zmr.formats.output",
-    "Parquet": "zmr.formats.parquet",
-    "Pipeline": "zmr.pipeline",
-    "TextBlocks": "zmr.formats.text_blocks",
-    "Top": "zmr.reducers",
-    "WholeFiles": "zmr.formats.whole_files",
-    "ZmrError": "zmr.errors",
-    "find_job": "zmr.job_loader",
-    "read_output": "zmr.output.manifest",
-    "run_inline": "zmr.engines.inline",
-    "split_words": "zmr.columns.split_words",
-}
+    def __getattr__(name):
+        home = _HOMES.get(name)
+        if home is None:
+            raise AttributeError(f"module 'zmr' has no attribute {name!r}")
+        value = getattr(import_module(home), name)
+        globals()[name] = value
+        return value
 
-
-def __getattr__(name: str) -> object:
-    home = _HOMES.get(name)
-    if home is None:
-        raise AttributeError(f"module 'zmr' has no attribute {name!r}")
-    value = getattr(import_module(home), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+    def __dir__():
+        return __all__

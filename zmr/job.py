@@ -18,38 +18,72 @@ from zmr.reducers import Identity, Reducer
 class Job:
     """A MapReduce job: subclass it, write `map`, and write or choose `reduce`.
 
-    Annotated class attributes are parameters, which `zmr run -p NAME=VALUE` sets:
+    What a job is made of; only `map`, or `map_batch`, must be there:
+
+        map(self, record)           yields (key, value) pairs for one record
+        map_batch(self, batch)      returns (keys, values) for many records, as Arrow arrays
+        reduce(self, key, values)   yields (key, value) pairs for all values of a key; or a
+                                    reducer, `reduce = Sum()`
+        combine(self, key, values)  yields pairs like reduce, for the values of one map task
+        partition(self, key, n)     returns the number of a key's partition, from 0 to n - 1; or
+                                    `partition = Range()`
+        setup(self)                 is called once in each process, before the first record
+        input                       what a record is: `Lines()`, `Csv()`, ...
+        output                      how pairs are written: `Text()` or `Raw()`
+        reducers                    the number of partitions, an int; None: as the user asks for
+        count(name, n=1)            adds to a counter; the job's sums are shown when it is done
+
+    Parameters are annotated class attributes: str, int, float, bool, or `re.Pattern`, which is a
+    regular expression. `zmr run -p NAME=VALUE` sets them, in Python `Grep(pattern="x")`:
 
         class Grep(Job):
             pattern: str                  # must be given
             ignore_case: bool = False     # may be given
+
+    A key is str, bytes, int, float, bool, date, datetime or a tuple of them, of one type in a job;
+    a value is anything that can be pickled.
     """
 
     input: InputFormat = Lines()
-    """What a record is."""
-
-    reduce: Any = None
-    """A declarative reducer such as `Sum()`, or a method `reduce(self, key, values)` that yields
-    (key, value) pairs; `values` is an iterator. None makes a map-only job, whose pairs are put out
-    as map yields them."""
-
-    map_batch: Any = None
-    """Optionally a method `map_batch(self, batch)`, called in place of map with many records at
-    once, as Arrow data; it returns (keys, values) as Arrow arrays, or with `Count()` keys alone."""
+    """What a record is: `Lines()`, a str without the end of its line, if nothing else is said."""
 
     output: OutputFormat = Text()
     """What the output files hold: `Text()`, lines of key, tab, value; or `Raw()` bytes."""
 
-    reducers: int | None = None
-    """The number of partitions, where the job needs another one than the user asks for."""
+    map_batch: Any = None
+    """Optionally a method `map_batch(self, batch)`, called in place of map with many records.
+
+    `batch` is an Arrow array, of str or bytes, a record each; or of `JsonLines()`, `Csv()`,
+    `Parquet()` and in later steps of a pipeline a record batch. It returns (keys, values), two
+    Arrow arrays of one length; for keys that are tuples, a tuple of arrays in place of the first;
+    with `Count()`, keys alone; or a table with the columns `key` (or `key.0`, `key.1`, ...) and
+    `value`.
+    """
+
+    reduce: Any = None
+    """A declarative reducer such as `Sum()`; or a method `reduce(self, key, values)`.
+
+    The method is called for each key, in the order of the keys of its partition, with an iterator
+    over all values of the key, in the order of the input; it yields (key, value) pairs. None makes
+    a map-only job, whose pairs are put out as map yields them.
+    """
 
     combine: Any = None
-    """Optionally a method of reduce's shape, applied to what one map task has for a key. It may be
-    applied or not, so reduce must make the same of its output as of its input."""
+    """Optionally a method `combine(self, key, values)`, of reduce's shape.
+
+    It is called with the values that one map task has for a key, or with some of them, or not at
+    all; so reduce must make the same of its output as of its input.
+    """
 
     partition: Any = Hash()
-    """The partition of a key: the default, or a method `partition(self, key, n)` giving an int
-    from 0 to n - 1."""
+    """The partition of a key: `Hash()`; `Range()`; or a method `partition(self, key, n)`.
+
+    The method returns an int from 0 to n - 1, where n is the number of partitions. With `Range()`
+    all files of the output, one after the other, are in the order of the keys.
+    """
+
+    reducers: int | None = None
+    """The number of partitions, where the job needs another one than the user asks for."""
 
     _counters: dict[str, int]
     _is_set_up = False
@@ -70,17 +104,19 @@ class Job:
     def setup(self) -> None:
         """Called once in each process before the first record; a place to compile and to open."""
 
-    def map(self, record: Any) -> Iterable[tuple[Any, Any]] | None:
-        """Called for each record; yields (key, value) pairs, or returns them, or None."""
+    def map(self, record: Any, /) -> Iterable[tuple[Any, Any]] | None:
+        """Called for each record; yields (key, value) pairs, or returns them, or None.
+
+        What `record` is, `input` says: a str for `Lines()`; in later steps of a pipeline it is a
+        (key, value) pair.
+        """
         raise NotImplementedError
 
-    @property
-    def takes_batches(self) -> bool:
-        """Whether records go to map_batch, many at once."""
-        return self.map_batch is not None
-
     def count(self, name: str, n: int = 1) -> None:
-        """Count up. The sums over all tasks are told when the job is done."""
+        """Add n to the counter of this name. The job's sums are shown when it is done.
+
+        An attempt counts if its output does. Raises `TypeError` if name is no str or n no int.
+        """
         if type(name) is not str or type(n) is not int:
             raise TypeError(
                 f"count(name, n) takes a str and an int, not {short_repr(name)}, {short_repr(n)}"

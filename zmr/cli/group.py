@@ -6,8 +6,8 @@ from importlib import import_module
 
 import click
 
-from zmr import __version__
 from zmr.cli.base import Command
+from zmr.version import __version__
 
 COMMANDS = {
     "run": "Run a job on this machine.",

@@ -24,7 +24,6 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import Any
 
-from zmr import __version__
 from zmr.errors import UsageError
 from zmr.messages import JobSpec, MapOutput, Split, StartJob, Task, TaskKind
 from zmr.output.capsules import capsule_path
@@ -34,6 +33,7 @@ from zmr.tasks.errors import TaskError
 from zmr.tasks.map_task import DEFAULT_MEMORY_BYTES
 from zmr.tasks.progress import TaskProgress
 from zmr.tasks.reduce_input import MapSources, Reading
+from zmr.version import __version__
 
 VERSION = 1
 MOST_INPUT_BYTES = 256 << 20  # of the copies in one capsule

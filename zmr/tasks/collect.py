@@ -42,7 +42,7 @@ def takes_batches(job: Job, skipping: Skipping | None) -> bool:
     """Whether the records go to map_batch: not where map can tell better which of them is bad."""
     if skipping is not None and skipping.one_by_one and type(job).map is not Job.map:
         return False
-    return job.takes_batches
+    return job.map_batch is not None
 
 
 def mapped(job: Job, source: MapInput, skipping: Skipping | None) -> Iterator[Pair]:
