@@ -64,6 +64,13 @@ def test_ci_runs_the_readmes_test_command() -> None:
     assert shell_blocks()[1] in (CHECKOUT / ".ci" / "run").read_text().splitlines()
 
 
+def test_contributors_get_the_tools_that_tox_has() -> None:
+    exact = r"\b(\w+==[\d.]+)"
+    named = re.findall(exact, (CHECKOUT / "CONTRIBUTING.md").read_text())
+    assert len(named) == 2
+    assert set(named) <= set(re.findall(exact, (CHECKOUT / "tox.ini").read_text()))
+
+
 def test_protobuf_is_at_least_what_the_generated_code_asks_for() -> None:
     generated = (CHECKOUT / "zmr" / "wire" / "zmr_pb2.py").read_text()
     made_with = re.search(r"^# Protobuf Python Version: (\S+)$", generated, flags=re.MULTILINE)
