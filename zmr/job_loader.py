@@ -16,12 +16,19 @@ from typing import Any
 
 from zmr.errors import JobError
 from zmr.job import Job, check_job, create_job
-from zmr.jobs import BUILT_IN
 from zmr.key_types import keys_from_bytes
 from zmr.messages import JobSpec
 from zmr.module_loader import import_module, run_file
 from zmr.partitioners import Range
 from zmr.pipeline import Pipeline, check_pipeline, create_pipeline, create_step, step_class
+
+# The names that the built-in jobs are found by.
+BUILT_IN = {
+    "wordcount": "zmr.jobs.wordcount:WordCount",
+    "grep": "zmr.jobs.grep:Grep",
+    "index": "zmr.jobs.index:Index",
+    "sort": "zmr.jobs.sort:Sort",
+}
 
 Found = type[Job] | type[Pipeline]
 

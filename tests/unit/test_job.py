@@ -12,8 +12,7 @@ import pytest
 
 from zmr import Job, JobError, find_job
 from zmr.job import parameters_of
-from zmr.job_loader import JobSource, load_job
-from zmr.jobs import BUILT_IN
+from zmr.job_loader import BUILT_IN, JobSource, load_job
 from zmr.messages import JobSpec
 
 HEADER = "from zmr import *\n"

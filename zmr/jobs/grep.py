@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from zmr import Job, Sum
+from zmr.job import Job
+from zmr.reducers import Sum
 
 
 class Grep(Job):

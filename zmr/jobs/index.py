@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from zmr import Job, WholeFiles
+from zmr.formats.whole_files import WholeFiles
+from zmr.job import Job
 
 
 class Index(Job):

@@ -5,7 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from zmr import FixedRecords, Identity, Job, Lines, Range, Raw
+from zmr.formats import Lines
+from zmr.formats.fixed_records import FixedRecords
+from zmr.formats.output import Raw
+from zmr.job import Job
+from zmr.partitioners import Range
+from zmr.reducers import Identity
 
 
 class Sort(Job):

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from zmr import Count, Job
+from zmr.job import Job
+from zmr.reducers import Count
 
 
 class WordCount(Job):
@@ -20,7 +21,7 @@ class WordCount(Job):
 
     def map_batch(self, lines: Any) -> Any:
         """Do the same for many lines at once, given as an Arrow array, at many times the speed."""
-        from zmr import split_words
+        from zmr.columns.split_words import split_words
 
         return split_words(lines)
 
