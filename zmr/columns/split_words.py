@@ -74,7 +74,8 @@ def _join(strings: pa.Array | pa.ChunkedArray) -> bytes:
         strings = strings.combine_chunks()
     large = strings.cast(pa.large_string())
     lists = pa.ListArray.from_arrays(pa.array([0, len(large)], pa.int32()), large)
-    joined: bytes = pc.binary_join(lists, pa.scalar("\n", large.type))[0].as_buffer().to_pybytes()
+    separator = pa.scalar("\n", large.type)
+    joined: bytes = pc.call_function("binary_join", [lists, separator])[0].as_buffer().to_pybytes()
     return joined
 
 

@@ -45,9 +45,9 @@ def as_variable(column: pa.Array, kind: pa.DataType, offsets: pa.Buffer | None =
     `offsets` may be those of at least as many values of that size.
     """
     n, size = len(column), column.type.byte_width
-    offsets = _offsets(n, size) if offsets is None else offsets
+    places = _offsets(n, size) if offsets is None else offsets
     data = column.buffers()[1].slice(column.offset * size, n * size)
-    return pa.Array.from_buffers(kind, n, [None, offsets.slice(0, 8 * (n + 1)), data], 0)
+    return pa.Array.from_buffers(kind, n, [None, places.slice(0, 8 * (n + 1)), data], 0)
 
 
 def _offsets(n: int, size: int) -> pa.Buffer:

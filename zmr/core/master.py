@@ -206,7 +206,7 @@ class Master:
         self, attempt: Attempt, text: str = "", failed: m.TaskFailed | None = None
     ) -> None:
         task = attempt.task
-        why = () if failed is None else (failed.reason, failed.circumstances)
+        why: tuple[Any, ...] = () if failed is None else (failed.reason, failed.circumstances)
         worker, state = self.name_of(attempt.peer), attempt.state.value
         number = attempt.number
         self.publish(

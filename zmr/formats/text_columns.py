@@ -23,8 +23,8 @@ def encode_columns(keys: pa.RecordBatch, values: pa.Array) -> pa.Buffer | None:
     if key_texts is None or value_texts is None:
         return None
     nothing, tab, line_end = (pa.scalar(text, pa.large_string()) for text in ("", "\t", "\n"))
-    ended = pc.binary_join_element_wise(value_texts, nothing, line_end)
-    lines = pc.binary_join_element_wise(key_texts, ended, tab)
+    ended = _join(value_texts, nothing, line_end)
+    lines = _join(key_texts, ended, tab)
     return _concat(lines)
 
 
@@ -42,7 +42,12 @@ def join_binary(keys: pa.RecordBatch, values: pa.Array, end: bytes) -> pa.Buffer
         parts.append(pa.repeat(pa.scalar(end, pa.large_binary()), len(values)))
     if len(parts) == 1:
         return _concat(parts[0])
-    return _concat(pc.binary_join_element_wise(*parts, pa.scalar(b"", pa.large_binary())))
+    return _concat(_join(*parts, pa.scalar(b"", pa.large_binary())))
+
+
+def _join(*columns: pa.Array | pa.Scalar) -> pa.Array:
+    """The columns as one, row by row; what is last stands between them."""
+    return pc.call_function("binary_join_element_wise", list(columns))
 
 
 def _concat(texts: pa.Array) -> pa.Buffer:

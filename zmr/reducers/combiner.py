@@ -23,9 +23,11 @@ class Combiner(Protocol):
 
     def combine(self, groups: Groups, are_partials: bool) -> Groups:
         """The same groups with fewer rows; a group may even have none."""
+        ...
 
     def combine_opaque(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         """Partials for opaque rows of values, as they come."""
+        ...
 
 
 class ReducerCombiner:

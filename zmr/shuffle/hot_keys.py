@@ -70,7 +70,8 @@ class HotKeys:
 
     def _looked_up(self, batch: pa.RecordBatch) -> tuple[Groups, Index]:
         """The rows with hot keys, and where the others are."""
-        found = pc.index_in(batch.column(0), value_set=self._keys).fill_null(_MOST)
+        options = pc.SetLookupOptions(value_set=self._keys)
+        found = pc.call_function("index_in", [batch.column(0)], options).fill_null(_MOST)
         # Narrow numbers are sorted by their digits, several times as fast.
         numbers = found.to_numpy().astype(np.uint16)
         order = np.argsort(numbers, kind="stable")

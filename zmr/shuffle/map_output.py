@@ -151,15 +151,18 @@ class Source(Protocol):
     @property
     def size_bytes(self) -> int:
         """Of the file."""
+        ...
 
     def read(self, offset: int, size_bytes: int) -> bytes | memoryview | pa.Buffer:
         """So many bytes from there, or fewer where the file ends."""
+        ...
 
     def expect(self, offset: int, size_bytes: int) -> None:
         """So many bytes from there will be read next, in order."""
 
     def again(self) -> bool:
         """What was read is damaged. Whether it may have been so on the way only: read again."""
+        ...
 
     def close(self) -> None:
         """Nothing more will be read for now."""
