@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 from support import CHECKOUT, Zmr
 from support.cluster import reserved_port
+from support.documents import python_blocks
 
 pytestmark = pytest.mark.usefixtures("nothing_left_behind")
 
@@ -96,6 +97,12 @@ def test_every_block_is_run_or_says_why_not() -> None:
     assert set(blocks("sh")) == {SETUP, LONGEST, REPLAY, TOP_WORDS, CLUSTER, *NOT_RUN}
 
 
+def test_every_job_of_the_documents_for_users_is_run() -> None:
+    # Each of these is run below, and its result checked.
+    last_classes = [re.findall(r"^class (\w+)\(", block, re.M)[-1] for block in python_blocks()]
+    assert last_classes == ["Longest", "TopWords", "LongestWords", "Statuses"]
+
+
 def test_the_first_command(zmr: Zmr, checkout: Path) -> None:
     ended = zmr.run(program=("sh", "-c", SETUP), cwd=checkout)
     assert ended.status == 0, ended.stderr
@@ -169,10 +176,11 @@ def test_the_three_longest(zmr: Zmr, checkout: Path) -> None:
 def test_a_job_on_batches(zmr: Zmr, checkout: Path) -> None:
     (job,) = (block for block in blocks("python") if "class Statuses(" in block)
     (checkout / "statuses.py").write_text(job)
-    lines = [f'10.0.0.{n} - "GET /{n} HTTP/1.1" {(200, 404)[n % 3 == 0]} 512' for n in range(10)]
-    (checkout / "log").write_text("\n".join([*lines, "no request at all"]))
+    lines = [json.dumps({"path": f"/{n}", "status": (200, 404)[n % 3 == 0]}) for n in range(10)]
+    (checkout / "log").write_text("\n".join([*lines, json.dumps({"path": "unknown"})]))
     ended = zmr.run("run", "statuses.py", "log", cwd=checkout)
-    assert (ended.status, ended.stdout) == (0, "200\t6\n404\t4\n"), ended.stderr
+    assert ended.status == 0, ended.stderr
+    assert sorted(pairs(ended.stdout)) == [("200", "6"), ("404", "4")]
 
 
 def test_a_cluster(zmr: Zmr, checkout: Path) -> None:
