@@ -71,7 +71,7 @@ class Size(click.ParamType):  # type: ignore[type-arg]  # generic only in its ne
         return size_bytes
 
 
-class Parameter(click.ParamType):  # type: ignore[type-arg]
+class ParameterType(click.ParamType):  # type: ignore[type-arg]
     """NAME=VALUE. In an environment variable, each on a line of its own."""
 
     name = "name=value"
@@ -193,7 +193,7 @@ _JOB_SETTINGS = (
         "-p",
         "--param",
         "params",
-        type=Parameter(),
+        type=ParameterType(),
         multiple=True,
         metavar="NAME=VALUE",
         help="Set a parameter of the job. May be given several times.",
