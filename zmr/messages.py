@@ -1,39 +1,21 @@
 """The values that all rooms speak of: what master, workers, clients and slots send each other.
 
-They mirror `proto/zmr.proto`, where every field is explained; `zmr.wire.codec` turns one into the
-other. They are frozen and comparable, and know no sockets. Those that each task makes several of
-are named tuples, which are made in less time.
+Each message of `proto/zmr.proto`, where every field is explained, is a class here with the same
+fields. A new field is written in both; `tox -e proto -- --write` makes the code between the two
+(`zmr/wire/converters.py`). How a field is checked is said by its type (`zmr/fields.py`).
+
+They are frozen and comparable, and know no sockets. Those that each task makes several of are
+named tuples, which are made in less time.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from enum import IntEnum
-from typing import NamedTuple
+from dataclasses import dataclass
+from typing import Annotated, NamedTuple
 
-
-class TaskKind(IntEnum):
-    MAP = 1
-    REDUCE = 2
-
-    @property
-    def label(self) -> str:
-        return self.name.lower()
-
-
-class FailureReason(IntEnum):
-    """Why an attempt failed. Only `LOST_INPUT` does not count against the task."""
-
-    USER_ERROR = 1  # the job's own code raised; `traceback` is the user's
-    SLOT_DIED = 2  # the slot process ended: exit status or signal, in `message`
-    NO_PROGRESS = 3  # nothing happened for the task timeout
-    OVER_MEMORY = 4  # the slot was killed because it outgrew its memory
-    LOST_INPUT = 5  # a reduce could not read map outputs, listed in `lost`
-    WORKER_ERROR = 6  # the worker could not do its part: unreadable input, a failing disk, ...
-    BAD_JOB = 7  # the job can't be loaded on the worker
-    DISK_FULL = 8  # there was no room to write
-    BAD_RECORDS = 9  # more than may be skipped: ends the job at once
-
+from zmr import fields as f
+from zmr.fields import FailureReason as FailureReason
+from zmr.fields import TaskKind as TaskKind
 
 # --- what a job and its tasks are --------------------------------------------------------------
 
@@ -53,7 +35,7 @@ class Step:
 
     name: str  # for people: "WordCount"
     params: tuple[tuple[str, str], ...]  # as the user wrote them, those that the step takes
-    n_reduce: int  # 0: map-only
+    n_reduce: f.NReduce  # 0: map-only
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,21 +45,34 @@ class JobSpec:
     That of a pipeline has `steps`; workers get one for each of them (`zmr.core.pipeline_steps`).
     """
 
-    job_id: str
+    job_id: f.JobId
     name: str  # for people: "wordcount", "Grep"
     reference: str  # "wordcount", "/abs/job.py:Class", "package.module:Class"
     source: bytes  # the text of a job given as a file; empty otherwise
     search_path: str  # the folder that stands first on sys.path when the job is imported
     params: tuple[tuple[str, str], ...]  # as the user wrote them: NAME, VALUE
-    n_reduce: int  # 0: a map-only job
+    n_reduce: f.NReduce  # 0: a map-only job
     output: str  # absolute path of the output folder
     max_attempts: int = 4
     task_timeout_s: float = 30.0
     backup_after_s: float = 2.0
     bounds: bytes = b""  # where a `Range()` cuts the keys; of a pipeline, its first step's
-    steps: tuple[Step, ...] = ()  # of a pipeline
+    steps: Annotated[tuple[Step, ...], f.Check("several", (1_000,))] = ()  # of a pipeline
     step: int = 0  # which of them this is the spec of, from 1; 0: of the whole
     skip_bad_records: int = 0  # so many, in all of the job, may be left out
+
+    def flaw(self) -> str:
+        """Why this is the spec of no job; empty: it may be one."""
+        n_steps = len(self.steps)
+        if self.max_attempts < 1 or not self.task_timeout_s > 0 or not self.backup_after_s >= 0:
+            return "a job with limits that make no sense"
+        if n_steps and self.skip_bad_records:
+            return "a pipeline that leaves out bad records"
+        if self.step > n_steps:
+            return f"{self.step} as the number of a step; there are {n_steps}"
+        if n_steps and not self.step and len(f"{self.job_id}.{n_steps}") > f.NAME_LENGTH:
+            return "a pipeline with an id to which no number of a step can be added"
+        return ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,11 +89,11 @@ class MapOutput:
 class Task(NamedTuple):
     """One attempt at one task, as it is handed to a worker."""
 
-    job_id: str
+    job_id: f.JobId
     kind: TaskKind
     index: int  # type: ignore[assignment]  # of the map; or the reduce: its partition
     attempt: int  # unique in one epoch of the master
-    n_reduce: int
+    n_reduce: f.NReduce
     output: str
     splits: tuple[Split, ...] = ()  # a map's input
     sources: tuple[MapOutput, ...] = ()  # a reduce's input, in the order of the maps
@@ -121,7 +116,7 @@ class Stats(NamedTuple):
 class OutputFile:
     """One committed file of the job's output."""
 
-    name: str  # within the output folder: "mr-out-3"
+    name: f.FileName  # within the output folder: "mr-out-3"
     size_bytes: int
     checksum: str  # "crc32:0a1b2c3d"
 
@@ -144,27 +139,29 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class Register:
-    name: str  # for people: "host:pid"
-    host: str
+    name: f.Label  # for people: "host:pid"
+    host: f.Label
     pid: int
-    slots: int
+    slots: f.SlotCount
     running: tuple[int, ...] = ()  # attempts that it holds, of the epoch that it last knew
     held: tuple[MapDone, ...] = ()  # finished maps whose outputs it still has
-    shuffle_address: str = ""  # where it serves its map outputs: "tcp://host:port", or nowhere
+    shuffle_address: f.Endpoint = (
+        ""  # where it serves its map outputs: "tcp://host:port"; or nowhere
+    )
 
 
 @dataclass(frozen=True, slots=True)
 class GetTask:
     """A standing request: keep me supplied with up to `credit` attempts at a time."""
 
-    credit: int
+    credit: f.Credit
 
 
 @dataclass(frozen=True, slots=True)
 class Heartbeat:
-    credit: int
+    credit: f.Credit
     progress: tuple[Progress, ...] = ()  # every attempt held, running or queued
-    jobs: tuple[str, ...] = ()  # of which the worker has anything
+    jobs: tuple[f.JobId, ...] = ()  # of which the worker has anything
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,8 +239,8 @@ class Leave:
 
 @dataclass(frozen=True, slots=True)
 class Registered:
-    heartbeat_interval_s: float
-    lost_after_s: float
+    heartbeat_interval_s: f.Seconds
+    lost_after_s: f.Seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -273,7 +270,7 @@ class Ack:
 
 @dataclass(frozen=True, slots=True)
 class HeartbeatReply:
-    pass
+    """The master is there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -285,7 +282,7 @@ class RegisterAgain:
 class ForgetJob:
     """The job has ended: drop its map outputs and its slots."""
 
-    job_id: str
+    job_id: f.JobId
 
 
 @dataclass(frozen=True, slots=True)
@@ -323,7 +320,8 @@ class InputFile:
 @dataclass(frozen=True, slots=True)
 class Submit:
     spec: JobSpec
-    inputs: tuple[InputFile, ...]
+    # A client may name a million of them; the job of `zmr master --job` may have more.
+    inputs: Annotated[tuple[InputFile, ...], f.UNLIMITED]
 
 
 @dataclass(frozen=True, slots=True)
@@ -464,20 +462,9 @@ FromWorker = (
 )  # fmt: skip
 FromClient = Submit | CancelJob | GetSnapshot
 FromMaster = (
-    Registered
-    | TaskResponse
-    | Cancel
-    | CommitReply
-    | Ack
-    | HeartbeatReply
-    | RegisterAgain
-    | ForgetJob
-    | CheckOutputs
-    | Exit
-    | Refused
-    | Submitted
-    | Snapshot
-)
+    Registered | TaskResponse | Cancel | CommitReply | Ack | HeartbeatReply | RegisterAgain
+    | ForgetJob | CheckOutputs | Exit | Refused | Submitted | Snapshot
+)  # fmt: skip
 FromSlot = Progress | MapDone | ReduceDone | TaskFailed | CommitRequest
 ToSlot = StartJob | Task | CommitReply
 Message = FromWorker | FromClient | FromMaster | FromSlot | ToSlot
@@ -491,4 +478,4 @@ class Frame:
     """
 
     epoch: int
-    messages: tuple[Message, ...] = field(default=())
+    messages: tuple[Message, ...] = ()

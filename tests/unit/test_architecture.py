@@ -23,9 +23,10 @@ IMPURE_BUILTINS = {"__import__", "breakpoint", "compile", "eval", "exec", "input
 ALLOWED = {
     "core": {"core", "errors", "messages", "steps"},
     "errors": {"errors"},
-    "messages": {"messages", "errors"},
+    "fields": {"fields"},
+    "messages": {"messages", "errors", "fields"},
     "steps": {"steps", "messages"},
-    "wire": {"wire", "core", "errors", "messages"},
+    "wire": {"wire", "errors", "fields", "messages"},
 }
 # ... and these may use all but some.
 FORBIDDEN = {
@@ -34,11 +35,11 @@ FORBIDDEN = {
     "net": {"cli", "engines"},
     "engines": {"cli"},
 }
-PURE_ROOMS = {"core", "errors", "messages", "steps"}
+PURE_ROOMS = {"core", "errors", "fields", "messages", "steps"}
 
 LONGEST_MODULE_LINES = 500
 LONGEST_FUNCTION_LINES = 60  # a screen
-GENERATED = {"zmr_pb2.py"}
+GENERATED = {"converters.py", "zmr_pb2.py"}
 
 MODULES = sorted(path for path in (CHECKOUT / "zmr").rglob("*.py") if path.name not in GENERATED)
 TESTS = sorted((CHECKOUT / "tests").rglob("*.py"))
@@ -200,7 +201,7 @@ def test_a_violation_is_seen(module: str, source: str) -> None:
     [
         ("zmr.core.plan", "from collections.abc import Iterator\nfrom . import tasks"),
         ("zmr.core.plan", "from zmr.errors import ZmrError"),
-        ("zmr.wire.codec", "import zlib\nfrom ..core import messages\nfrom . import zmr_pb2"),
+        ("zmr.wire.codec", "import zlib\nfrom .. import messages\nfrom . import zmr_pb2"),
         ("zmr.columns.sort", "import numpy\nfrom zmr.messages import Split"),
         ("zmr.cli.run", "from zmr.engines import local\nprint(open('x').read())"),
     ],

@@ -24,7 +24,7 @@ from contextlib import suppress
 from zmr.checksum import crc32
 from zmr.core.journal import CLEARS, CLEARS_ITSELF, EpochBegun, Record, about
 from zmr.errors import JournalError, StateError
-from zmr.journal.codec import BadRecord, decode, encode
+from zmr.journal.codec import CorruptRecord, decode, encode
 
 # Of the records' meaning, the plan of a job included: another meaning is another version.
 VERSION = 1
@@ -264,7 +264,7 @@ class Journal:
                 yield decode(data)
         except sqlite3.Error as error:
             raise self._unusable(error) from None
-        except BadRecord as error:
+        except CorruptRecord as error:
             raise self._damaged(str(error)) from None
 
     # --- what is wrong ---

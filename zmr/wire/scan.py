@@ -6,7 +6,7 @@ Only the outer fields are looked at; protobuf's encoding says of each how long i
 from __future__ import annotations
 
 from zmr.wire import zmr_pb2 as pb
-from zmr.wire.records import BadFrame
+from zmr.wire.checks import BadFrame
 
 _MESSAGES = pb.Frame.DESCRIPTOR.fields_by_name["messages"].number
 _VARINT, _I64, _LENGTH, _I32 = 0, 1, 2, 5

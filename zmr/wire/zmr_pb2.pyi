@@ -186,30 +186,30 @@ class MapOutput(_message.Message):
     def __init__(self, index: _Optional[int] = ..., attempt: _Optional[int] = ..., host: _Optional[str] = ..., path: _Optional[bytes] = ..., shuffle_address: _Optional[str] = ...) -> None: ...
 
 class Task(_message.Message):
-    __slots__ = ("job_id", "type", "id", "attempt", "n_reduce", "output", "inputs", "sources", "failures", "is_last", "skips")
+    __slots__ = ("job_id", "kind", "index", "attempt", "n_reduce", "output", "splits", "sources", "failures", "is_last", "skips")
     JOB_ID_FIELD_NUMBER: _ClassVar[int]
-    TYPE_FIELD_NUMBER: _ClassVar[int]
-    ID_FIELD_NUMBER: _ClassVar[int]
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    INDEX_FIELD_NUMBER: _ClassVar[int]
     ATTEMPT_FIELD_NUMBER: _ClassVar[int]
     N_REDUCE_FIELD_NUMBER: _ClassVar[int]
     OUTPUT_FIELD_NUMBER: _ClassVar[int]
-    INPUTS_FIELD_NUMBER: _ClassVar[int]
+    SPLITS_FIELD_NUMBER: _ClassVar[int]
     SOURCES_FIELD_NUMBER: _ClassVar[int]
     FAILURES_FIELD_NUMBER: _ClassVar[int]
     IS_LAST_FIELD_NUMBER: _ClassVar[int]
     SKIPS_FIELD_NUMBER: _ClassVar[int]
     job_id: str
-    type: TaskKind
-    id: int
+    kind: TaskKind
+    index: int
     attempt: int
     n_reduce: int
     output: bytes
-    inputs: _containers.RepeatedCompositeFieldContainer[Split]
+    splits: _containers.RepeatedCompositeFieldContainer[Split]
     sources: _containers.RepeatedCompositeFieldContainer[MapOutput]
     failures: int
     is_last: bool
     skips: _containers.RepeatedScalarFieldContainer[int]
-    def __init__(self, job_id: _Optional[str] = ..., type: _Optional[_Union[TaskKind, str]] = ..., id: _Optional[int] = ..., attempt: _Optional[int] = ..., n_reduce: _Optional[int] = ..., output: _Optional[bytes] = ..., inputs: _Optional[_Iterable[_Union[Split, _Mapping]]] = ..., sources: _Optional[_Iterable[_Union[MapOutput, _Mapping]]] = ..., failures: _Optional[int] = ..., is_last: _Optional[bool] = ..., skips: _Optional[_Iterable[int]] = ...) -> None: ...
+    def __init__(self, job_id: _Optional[str] = ..., kind: _Optional[_Union[TaskKind, str]] = ..., index: _Optional[int] = ..., attempt: _Optional[int] = ..., n_reduce: _Optional[int] = ..., output: _Optional[bytes] = ..., splits: _Optional[_Iterable[_Union[Split, _Mapping]]] = ..., sources: _Optional[_Iterable[_Union[MapOutput, _Mapping]]] = ..., failures: _Optional[int] = ..., is_last: _Optional[bool] = ..., skips: _Optional[_Iterable[int]] = ...) -> None: ...
 
 class Stats(_message.Message):
     __slots__ = ("records_in", "bytes_in", "records_out", "bytes_out", "elapsed_s")
@@ -290,9 +290,9 @@ class Heartbeat(_message.Message):
     def __init__(self, credit: _Optional[int] = ..., progress: _Optional[_Iterable[_Union[Progress, _Mapping]]] = ..., jobs: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class MapDone(_message.Message):
-    __slots__ = ("job_id", "id", "attempt", "path", "stats", "counters", "file", "skipped", "last_skipped")
+    __slots__ = ("job_id", "index", "attempt", "path", "stats", "counters", "file", "skipped", "last_skipped")
     JOB_ID_FIELD_NUMBER: _ClassVar[int]
-    ID_FIELD_NUMBER: _ClassVar[int]
+    INDEX_FIELD_NUMBER: _ClassVar[int]
     ATTEMPT_FIELD_NUMBER: _ClassVar[int]
     PATH_FIELD_NUMBER: _ClassVar[int]
     STATS_FIELD_NUMBER: _ClassVar[int]
@@ -301,7 +301,7 @@ class MapDone(_message.Message):
     SKIPPED_FIELD_NUMBER: _ClassVar[int]
     LAST_SKIPPED_FIELD_NUMBER: _ClassVar[int]
     job_id: str
-    id: int
+    index: int
     attempt: int
     path: bytes
     stats: Stats
@@ -309,23 +309,23 @@ class MapDone(_message.Message):
     file: OutputFile
     skipped: int
     last_skipped: str
-    def __init__(self, job_id: _Optional[str] = ..., id: _Optional[int] = ..., attempt: _Optional[int] = ..., path: _Optional[bytes] = ..., stats: _Optional[_Union[Stats, _Mapping]] = ..., counters: _Optional[_Iterable[_Union[Counter, _Mapping]]] = ..., file: _Optional[_Union[OutputFile, _Mapping]] = ..., skipped: _Optional[int] = ..., last_skipped: _Optional[str] = ...) -> None: ...
+    def __init__(self, job_id: _Optional[str] = ..., index: _Optional[int] = ..., attempt: _Optional[int] = ..., path: _Optional[bytes] = ..., stats: _Optional[_Union[Stats, _Mapping]] = ..., counters: _Optional[_Iterable[_Union[Counter, _Mapping]]] = ..., file: _Optional[_Union[OutputFile, _Mapping]] = ..., skipped: _Optional[int] = ..., last_skipped: _Optional[str] = ...) -> None: ...
 
 class ReduceDone(_message.Message):
-    __slots__ = ("job_id", "id", "attempt", "file", "stats", "counters")
+    __slots__ = ("job_id", "index", "attempt", "file", "stats", "counters")
     JOB_ID_FIELD_NUMBER: _ClassVar[int]
-    ID_FIELD_NUMBER: _ClassVar[int]
+    INDEX_FIELD_NUMBER: _ClassVar[int]
     ATTEMPT_FIELD_NUMBER: _ClassVar[int]
     FILE_FIELD_NUMBER: _ClassVar[int]
     STATS_FIELD_NUMBER: _ClassVar[int]
     COUNTERS_FIELD_NUMBER: _ClassVar[int]
     job_id: str
-    id: int
+    index: int
     attempt: int
     file: OutputFile
     stats: Stats
     counters: _containers.RepeatedCompositeFieldContainer[Counter]
-    def __init__(self, job_id: _Optional[str] = ..., id: _Optional[int] = ..., attempt: _Optional[int] = ..., file: _Optional[_Union[OutputFile, _Mapping]] = ..., stats: _Optional[_Union[Stats, _Mapping]] = ..., counters: _Optional[_Iterable[_Union[Counter, _Mapping]]] = ...) -> None: ...
+    def __init__(self, job_id: _Optional[str] = ..., index: _Optional[int] = ..., attempt: _Optional[int] = ..., file: _Optional[_Union[OutputFile, _Mapping]] = ..., stats: _Optional[_Union[Stats, _Mapping]] = ..., counters: _Optional[_Iterable[_Union[Counter, _Mapping]]] = ...) -> None: ...
 
 class Circumstances(_message.Message):
     __slots__ = ("exit_status", "signal", "peak_bytes", "record")
@@ -340,18 +340,18 @@ class Circumstances(_message.Message):
     def __init__(self, exit_status: _Optional[int] = ..., signal: _Optional[int] = ..., peak_bytes: _Optional[int] = ..., record: _Optional[int] = ...) -> None: ...
 
 class LostOutput(_message.Message):
-    __slots__ = ("id", "attempt")
-    ID_FIELD_NUMBER: _ClassVar[int]
+    __slots__ = ("index", "attempt")
+    INDEX_FIELD_NUMBER: _ClassVar[int]
     ATTEMPT_FIELD_NUMBER: _ClassVar[int]
-    id: int
+    index: int
     attempt: int
-    def __init__(self, id: _Optional[int] = ..., attempt: _Optional[int] = ...) -> None: ...
+    def __init__(self, index: _Optional[int] = ..., attempt: _Optional[int] = ...) -> None: ...
 
 class TaskFailed(_message.Message):
-    __slots__ = ("job_id", "type", "id", "attempt", "reason", "message", "traceback", "lost", "circumstances")
+    __slots__ = ("job_id", "kind", "index", "attempt", "reason", "message", "traceback", "lost", "circumstances")
     JOB_ID_FIELD_NUMBER: _ClassVar[int]
-    TYPE_FIELD_NUMBER: _ClassVar[int]
-    ID_FIELD_NUMBER: _ClassVar[int]
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    INDEX_FIELD_NUMBER: _ClassVar[int]
     ATTEMPT_FIELD_NUMBER: _ClassVar[int]
     REASON_FIELD_NUMBER: _ClassVar[int]
     MESSAGE_FIELD_NUMBER: _ClassVar[int]
@@ -359,27 +359,27 @@ class TaskFailed(_message.Message):
     LOST_FIELD_NUMBER: _ClassVar[int]
     CIRCUMSTANCES_FIELD_NUMBER: _ClassVar[int]
     job_id: str
-    type: TaskKind
-    id: int
+    kind: TaskKind
+    index: int
     attempt: int
     reason: FailureReason
     message: str
     traceback: str
     lost: _containers.RepeatedCompositeFieldContainer[LostOutput]
     circumstances: Circumstances
-    def __init__(self, job_id: _Optional[str] = ..., type: _Optional[_Union[TaskKind, str]] = ..., id: _Optional[int] = ..., attempt: _Optional[int] = ..., reason: _Optional[_Union[FailureReason, str]] = ..., message: _Optional[str] = ..., traceback: _Optional[str] = ..., lost: _Optional[_Iterable[_Union[LostOutput, _Mapping]]] = ..., circumstances: _Optional[_Union[Circumstances, _Mapping]] = ...) -> None: ...
+    def __init__(self, job_id: _Optional[str] = ..., kind: _Optional[_Union[TaskKind, str]] = ..., index: _Optional[int] = ..., attempt: _Optional[int] = ..., reason: _Optional[_Union[FailureReason, str]] = ..., message: _Optional[str] = ..., traceback: _Optional[str] = ..., lost: _Optional[_Iterable[_Union[LostOutput, _Mapping]]] = ..., circumstances: _Optional[_Union[Circumstances, _Mapping]] = ...) -> None: ...
 
 class CommitRequest(_message.Message):
-    __slots__ = ("job_id", "type", "id", "attempt")
+    __slots__ = ("job_id", "kind", "index", "attempt")
     JOB_ID_FIELD_NUMBER: _ClassVar[int]
-    TYPE_FIELD_NUMBER: _ClassVar[int]
-    ID_FIELD_NUMBER: _ClassVar[int]
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    INDEX_FIELD_NUMBER: _ClassVar[int]
     ATTEMPT_FIELD_NUMBER: _ClassVar[int]
     job_id: str
-    type: TaskKind
-    id: int
+    kind: TaskKind
+    index: int
     attempt: int
-    def __init__(self, job_id: _Optional[str] = ..., type: _Optional[_Union[TaskKind, str]] = ..., id: _Optional[int] = ..., attempt: _Optional[int] = ...) -> None: ...
+    def __init__(self, job_id: _Optional[str] = ..., kind: _Optional[_Union[TaskKind, str]] = ..., index: _Optional[int] = ..., attempt: _Optional[int] = ...) -> None: ...
 
 class OutputsChecked(_message.Message):
     __slots__ = ("job_id", "whole", "damaged")
@@ -594,10 +594,10 @@ class JobEvent(_message.Message):
     def __init__(self, job_id: _Optional[str] = ..., state: _Optional[str] = ..., text: _Optional[str] = ...) -> None: ...
 
 class TaskEvent(_message.Message):
-    __slots__ = ("job_id", "type", "id", "attempt", "state", "worker", "text", "reason", "circumstances")
+    __slots__ = ("job_id", "kind", "index", "attempt", "state", "worker", "text", "reason", "circumstances")
     JOB_ID_FIELD_NUMBER: _ClassVar[int]
-    TYPE_FIELD_NUMBER: _ClassVar[int]
-    ID_FIELD_NUMBER: _ClassVar[int]
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    INDEX_FIELD_NUMBER: _ClassVar[int]
     ATTEMPT_FIELD_NUMBER: _ClassVar[int]
     STATE_FIELD_NUMBER: _ClassVar[int]
     WORKER_FIELD_NUMBER: _ClassVar[int]
@@ -605,15 +605,15 @@ class TaskEvent(_message.Message):
     REASON_FIELD_NUMBER: _ClassVar[int]
     CIRCUMSTANCES_FIELD_NUMBER: _ClassVar[int]
     job_id: str
-    type: TaskKind
-    id: int
+    kind: TaskKind
+    index: int
     attempt: int
     state: str
     worker: str
     text: str
     reason: FailureReason
     circumstances: Circumstances
-    def __init__(self, job_id: _Optional[str] = ..., type: _Optional[_Union[TaskKind, str]] = ..., id: _Optional[int] = ..., attempt: _Optional[int] = ..., state: _Optional[str] = ..., worker: _Optional[str] = ..., text: _Optional[str] = ..., reason: _Optional[_Union[FailureReason, str]] = ..., circumstances: _Optional[_Union[Circumstances, _Mapping]] = ...) -> None: ...
+    def __init__(self, job_id: _Optional[str] = ..., kind: _Optional[_Union[TaskKind, str]] = ..., index: _Optional[int] = ..., attempt: _Optional[int] = ..., state: _Optional[str] = ..., worker: _Optional[str] = ..., text: _Optional[str] = ..., reason: _Optional[_Union[FailureReason, str]] = ..., circumstances: _Optional[_Union[Circumstances, _Mapping]] = ...) -> None: ...
 
 class WorkerEvent(_message.Message):
     __slots__ = ("worker", "state", "text")
@@ -633,12 +633,12 @@ class MasterEvent(_message.Message):
     text: str
     def __init__(self, state: _Optional[str] = ..., text: _Optional[str] = ...) -> None: ...
 
-class Fetch(_message.Message):
-    __slots__ = ("version", "id", "job_id", "index", "attempt", "offset", "size_bytes", "from_end")
+class FetchRequest(_message.Message):
+    __slots__ = ("version", "id", "job_id", "map_index", "attempt", "offset", "size_bytes", "from_end")
     VERSION_FIELD_NUMBER: _ClassVar[int]
     ID_FIELD_NUMBER: _ClassVar[int]
     JOB_ID_FIELD_NUMBER: _ClassVar[int]
-    INDEX_FIELD_NUMBER: _ClassVar[int]
+    MAP_INDEX_FIELD_NUMBER: _ClassVar[int]
     ATTEMPT_FIELD_NUMBER: _ClassVar[int]
     OFFSET_FIELD_NUMBER: _ClassVar[int]
     SIZE_BYTES_FIELD_NUMBER: _ClassVar[int]
@@ -646,14 +646,14 @@ class Fetch(_message.Message):
     version: int
     id: int
     job_id: str
-    index: int
+    map_index: int
     attempt: int
     offset: int
     size_bytes: int
     from_end: bool
-    def __init__(self, version: _Optional[int] = ..., id: _Optional[int] = ..., job_id: _Optional[str] = ..., index: _Optional[int] = ..., attempt: _Optional[int] = ..., offset: _Optional[int] = ..., size_bytes: _Optional[int] = ..., from_end: _Optional[bool] = ...) -> None: ...
+    def __init__(self, version: _Optional[int] = ..., id: _Optional[int] = ..., job_id: _Optional[str] = ..., map_index: _Optional[int] = ..., attempt: _Optional[int] = ..., offset: _Optional[int] = ..., size_bytes: _Optional[int] = ..., from_end: _Optional[bool] = ...) -> None: ...
 
-class Fetched(_message.Message):
+class FetchReply(_message.Message):
     __slots__ = ("version", "id", "file_bytes", "error")
     VERSION_FIELD_NUMBER: _ClassVar[int]
     ID_FIELD_NUMBER: _ClassVar[int]
@@ -746,18 +746,18 @@ class StepBegun(_message.Message):
     def __init__(self, job_id: _Optional[str] = ...) -> None: ...
 
 class HandedOut(_message.Message):
-    __slots__ = ("job_id", "type", "id", "attempt", "peer")
+    __slots__ = ("job_id", "kind", "task", "attempt", "peer")
     JOB_ID_FIELD_NUMBER: _ClassVar[int]
-    TYPE_FIELD_NUMBER: _ClassVar[int]
-    ID_FIELD_NUMBER: _ClassVar[int]
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    TASK_FIELD_NUMBER: _ClassVar[int]
     ATTEMPT_FIELD_NUMBER: _ClassVar[int]
     PEER_FIELD_NUMBER: _ClassVar[int]
     job_id: str
-    type: TaskKind
-    id: int
+    kind: TaskKind
+    task: int
     attempt: int
     peer: bytes
-    def __init__(self, job_id: _Optional[str] = ..., type: _Optional[_Union[TaskKind, str]] = ..., id: _Optional[int] = ..., attempt: _Optional[int] = ..., peer: _Optional[bytes] = ...) -> None: ...
+    def __init__(self, job_id: _Optional[str] = ..., kind: _Optional[_Union[TaskKind, str]] = ..., task: _Optional[int] = ..., attempt: _Optional[int] = ..., peer: _Optional[bytes] = ...) -> None: ...
 
 class CommitGranted(_message.Message):
     __slots__ = ("job_id", "attempt")
@@ -780,14 +780,14 @@ class AttemptFailed(_message.Message):
     def __init__(self, job_id: _Optional[str] = ..., attempt: _Optional[int] = ..., lost_input: _Optional[bool] = ..., record: _Optional[int] = ...) -> None: ...
 
 class OutputLost(_message.Message):
-    __slots__ = ("job_id", "id", "may_return")
+    __slots__ = ("job_id", "task", "may_return")
     JOB_ID_FIELD_NUMBER: _ClassVar[int]
-    ID_FIELD_NUMBER: _ClassVar[int]
+    TASK_FIELD_NUMBER: _ClassVar[int]
     MAY_RETURN_FIELD_NUMBER: _ClassVar[int]
     job_id: str
-    id: int
+    task: int
     may_return: bool
-    def __init__(self, job_id: _Optional[str] = ..., id: _Optional[int] = ..., may_return: _Optional[bool] = ...) -> None: ...
+    def __init__(self, job_id: _Optional[str] = ..., task: _Optional[int] = ..., may_return: _Optional[bool] = ...) -> None: ...
 
 class JobClosed(_message.Message):
     __slots__ = ("spec", "status", "traceback", "out_of_workers", "words", "failed_task")

@@ -26,7 +26,7 @@ from support.strategies import records
 from zmr import messages as m
 from zmr.core import journal as j
 from zmr.errors import JournalError, StateError
-from zmr.journal.codec import BadRecord, decode, encode
+from zmr.journal.codec import CorruptRecord, decode, encode
 from zmr.journal.store import Journal
 
 KINDS = records()
@@ -97,7 +97,7 @@ def test_a_record_comes_back_as_it_was(kind: type, data: st.DataObject) -> None:
 
 @given(st.binary(max_size=100))
 def test_any_bytes_are_a_record_or_a_bad_one(data: bytes) -> None:
-    with suppress(BadRecord):
+    with suppress(CorruptRecord):
         assert type(decode(data)) in KINDS
 
 

@@ -113,7 +113,7 @@ def test_what_is_not_there_is_told(client: Client, folder: Path) -> None:
 def test_a_job_id_that_leads_elsewhere_gets_no_answer(
     client: Client, server: ShuffleServer, job_id: str
 ) -> None:
-    fetch = pb.Fetch(version=1, id=7, job_id=job_id, index=0, attempt=100, size_bytes=10)
+    fetch = pb.FetchRequest(version=1, id=7, job_id=job_id, map_index=0, attempt=100, size_bytes=10)
     client.send(fetch.SerializeToString())
     assert client.ask(piece(0, 1))[0].id == 1
     assert server.bad_frames == 1
@@ -131,8 +131,8 @@ GOOD = encode_request(piece(0, 1))
         [GOOD, GOOD],
         [GOOD, b""],
         [b"x"] * 100,
-        [pb.Fetch(version=2, job_id=JOB_ID, attempt=100).SerializeToString()],
-        [pb.Fetch(version=1, job_id=JOB_ID, size_bytes=(1 << 20) + 1).SerializeToString()],
+        [pb.FetchRequest(version=2, job_id=JOB_ID, attempt=100).SerializeToString()],
+        [pb.FetchRequest(version=1, job_id=JOB_ID, size_bytes=(1 << 20) + 1).SerializeToString()],
         [GOOD[:-1] + b"\xff"],
     ],
 )

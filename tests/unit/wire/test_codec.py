@@ -108,10 +108,10 @@ def test_a_frame_of_100_mb_is_not_even_looked_at() -> None:
         ({"register": pb.Register(slots=1, shuffle_address="ipc:///tmp/x")}, "no address"),
         ({"register": pb.Register(slots=1, shuffle_address="tcp://h:5;tcp://x:6")}, "no address"),
         ({"register": pb.Register(slots=1, shuffle_address="tcp://h:5\n")}, "no address"),
-        ({"commit_request": pb.CommitRequest(type=0)}, "no type of task"),  # type: ignore[arg-type]
-        ({"commit_request": pb.CommitRequest(type=9)}, "no type of task"),  # type: ignore[arg-type]
-        ({"task_failed": pb.TaskFailed(type=1, reason=0)}, "no reason"),  # type: ignore[arg-type]
-        ({"registered": pb.Registered(lost_after_s=5)}, "heartbeat interval"),
+        ({"commit_request": pb.CommitRequest(kind=0)}, "no task kind"),  # type: ignore[arg-type]
+        ({"commit_request": pb.CommitRequest(kind=9)}, "no task kind"),  # type: ignore[arg-type]
+        ({"task_failed": pb.TaskFailed(kind=1, reason=0)}, "0 is no failure reason"),  # type: ignore[arg-type]
+        ({"registered": pb.Registered(lost_after_s=5)}, r"0\.0 s is no time"),
         ({"registered": pb.Registered(heartbeat_interval_s=math.nan, lost_after_s=5)}, "nan s"),
         ({"registered": pb.Registered(heartbeat_interval_s=1, lost_after_s=math.inf)}, "inf s"),
     ],
@@ -157,7 +157,7 @@ def test_a_name_that_could_leave_its_folder_makes_a_bad_frame(name: str) -> None
         {"forget_job": pb.ForgetJob(job_id=name)},
         {"submit": pb.Submit(spec=pb.JobSpec(**SPEC | {"job_id": name}))},
         {"task_response": pb.TaskResponse(jobs=[pb.JobSpec(**SPEC | {"job_id": name})])},
-        {"task_response": pb.TaskResponse(tasks=[pb.Task(job_id=name, type=1)])},  # type: ignore[arg-type]
+        {"task_response": pb.TaskResponse(tasks=[pb.Task(job_id=name, kind=1)])},  # type: ignore[arg-type]
         {"reduce_done": pb.ReduceDone(job_id="job", file=file)},
         {"map_done": pb.MapDone(job_id="job", file=file)},
     ):
