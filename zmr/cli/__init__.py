@@ -48,7 +48,7 @@ def _start(arguments: list[str]) -> int:
     sys.stdout = sys.stdout or os.fdopen(1, "w", closefd=False)
     sys.stderr = sys.stderr or os.fdopen(2, "w", closefd=False)
     if _needs_slots(arguments):
-        with suppress(OSError):  # whoever needs it tries again, and tells
+        with suppress(OSError):  # the code that needs it tries again, and reports the error
             launch.launch_early()
     try:
         return _run(arguments)
@@ -57,7 +57,7 @@ def _start(arguments: list[str]) -> int:
 
 
 def _needs_slots(arguments: list[str]) -> bool:
-    """Whether this is all but certainly a `zmr run` that starts slots: only a guess, to be fast."""
+    """Whether this is very probably a `zmr run` that starts slots: a guess, but a quick one."""
     return arguments[:1] == ["run"] and not {"-h", "--help", "inline"}.intersection(arguments)
 
 
@@ -75,8 +75,8 @@ def _run(arguments: list[str]) -> int:
         error.show()
         return error.exit_code
     except ZmrError as error:
-        from zmr.cli.streams import tell
+        from zmr.cli.streams import write_stderr
 
-        tell(f"zmr: {error}")
+        write_stderr(f"zmr: {error}")
         return error.exit_status
     return status if isinstance(status, int) else 0

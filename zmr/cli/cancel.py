@@ -6,7 +6,7 @@ import click
 
 from zmr.cli.base import Command
 from zmr.cli.options import give_up_after, insecure
-from zmr.cli.streams import tell
+from zmr.cli.streams import write_stderr
 from zmr.errors import ZmrError
 from zmr.messages import CancelJob
 from zmr.net.client import Client, has_ended
@@ -26,5 +26,5 @@ def cancel(address: str, job_id: str, timeout: float, insecure: bool) -> int:
             if job.job_id == job_id and has_ended(job):
                 raise ZmrError(f"{job_id} is {job.state} already")
         client.ask(CancelJob(job_id, "cancelled by zmr cancel"))
-    tell(f"{job_id} is cancelled")
+    write_stderr(f"{job_id} is cancelled")
     return 0

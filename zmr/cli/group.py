@@ -14,10 +14,10 @@ COMMANDS = {
     "master": "Start a master.",
     "worker": "Work for a master.",
     "submit": "Hand a job to a running master and follow it.",
-    "tail": "Print what happens, as it happens.",
+    "tail": "Print events as they happen.",
     "status": "Show jobs and workers.",
     "cancel": "End a job.",
-    "replay": "Run a task that has failed once more, here.",
+    "replay": "Run a failed task again, in this process.",
 }
 
 

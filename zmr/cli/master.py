@@ -1,4 +1,4 @@
-"""`zmr master`: serves jobs until told to stop, or one job and then ends."""
+"""`zmr master`: serves jobs until it is stopped, or one job and then ends."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ from zmr.cli.options import (
 )
 from zmr.cli.report import (
     exit_status,
+    report_capsules,
+    report_failure,
+    report_skipped,
     reporter,
     sum_up,
-    tell_capsules,
-    tell_failure,
-    tell_skipped,
 )
-from zmr.cli.streams import set_up_logging, tell, to_stdout
+from zmr.cli.streams import set_up_logging, to_stdout, write_stderr
 from zmr.core.actions import Outcome
 from zmr.core.master import MasterSettings
 from zmr.core.states import JobState
@@ -98,7 +98,7 @@ _PORT = 5555
     "--state-dir",
     metavar="DIR",
     show_default="none: a killed master's jobs are gone",
-    help="Keep a journal there: started again, the master goes on with its jobs.",
+    help="Keep a journal in DIR, so that a restarted master resumes its jobs.",
 )
 @insecure
 @verbosity
@@ -120,7 +120,7 @@ def master(
 ) -> int:
     """Start a master, for workers to connect to. Its address goes to stdout.
 
-    With --job, run that job over INPUT... when workers come; they are told to exit when it is done.
+    With --job, run that job over INPUT... when workers connect; they exit when it is done.
     Without, serve the jobs of `zmr submit` until stopped.
 
     The first SIGINT or SIGTERM lets running tasks finish and ends the jobs, the second stops at
@@ -153,10 +153,10 @@ def master(
             collect_garbage_rarely()  # a journal may be long
             journal = Journal(state_dir)
             stack.callback(journal.close)
-        listening = Listening(stack, Address(host, port), events_port)
+        sockets = MasterSockets(stack, Address(host, port), events_port)
         if options is None:
-            return _serve(listening, settings, journal)
-        return _run(listening, settings, options, journal, quiet)
+            return _serve(sockets, settings, journal)
+        return _run(sockets, settings, options, journal, quiet)
 
 
 def _required_output(output: str | None, inputs: tuple[str, ...]) -> str:
@@ -167,7 +167,7 @@ def _required_output(output: str | None, inputs: tuple[str, ...]) -> str:
     return output
 
 
-class Listening:
+class MasterSockets:
     """The master's two sockets, bound; `stack` closes them. Raises `AddressError`."""
 
     def __init__(self, stack: ExitStack, address: Address, events_port: int | None) -> None:
@@ -194,10 +194,15 @@ class Listening:
         on_ended: Callable[[Outcome], None],
         journal: Journal | None,
     ) -> MasterServer:
-        """Begin to serve, which a signal ends, and say so."""
+        """Begin to serve, which a signal ends, and print the addresses."""
         server = MasterServer(
-            *(self.reactor, Router(self.control), self.events, str(self.events_address)),
-            *(settings, on_ended, journal),
+            reactor=self.reactor,
+            peers=Router(self.control),
+            events=self.events,
+            events_address=str(self.events_address),
+            settings=settings,
+            on_ended=on_ended,
+            journal=journal,
         )
         self.reactor.on_signals(
             (signal.SIGINT, signal.SIGTERM),
@@ -205,36 +210,36 @@ class Listening:
         )
         with to_stdout():
             print(self.address)
-        tell(f"zmr: listening at {self.address}, events at {self.events_address}")
+        write_stderr(f"zmr: listening at {self.address}, events at {self.events_address}")
         return server
 
 
-def _serve(listening: Listening, settings: MasterSettings, journal: Journal | None) -> int:
+def _serve(sockets: MasterSockets, settings: MasterSettings, journal: Journal | None) -> int:
     """Serve jobs until stopped."""
 
     def on_ended(outcome: Outcome) -> None:
         if outcome.traceback:
-            tell(outcome.traceback.rstrip("\n"))
-        tell_capsules(outcome.spec.output)
+            write_stderr(outcome.traceback.rstrip("\n"))
+        report_capsules(outcome.spec.output)
 
-    server = listening.server(settings, on_ended, journal)
-    listening.reactor.run()
+    server = sockets.server(settings, on_ended, journal)
+    sockets.reactor.run()
     server.flush()
     return server.exit_status or 0
 
 
 def _run(
-    listening: Listening,
+    sockets: MasterSockets,
     settings: MasterSettings,
     options: JobOptions,
     journal: Journal | None,
     quiet: bool,
 ) -> int:
-    """Serve one job: a new one, or the one of the journal that was asked for in the same words."""
+    """Serve one job: a new one, or that of the journal with the same command line."""
     # Only when the ports are ours: a job's output folder is emptied for nothing otherwise.
     given = give(options, journal)
     ended: list[tuple[Outcome, float]] = []
-    server = listening.server(
+    server = sockets.server(
         settings, lambda outcome: ended.append((outcome, time.monotonic())), journal
     )
     began = time.monotonic()
@@ -244,18 +249,20 @@ def _run(
         server.flush()  # into the journal, at once
         job = server.core.jobs[given.submit.spec.job_id]
         if known is not None and known.has_ended:
-            tell(f"zmr: {job.id} has ended before; to run it again, choose another --state-dir")
+            write_stderr(
+                f"zmr: {job.id} has ended before; to run it again, choose another --state-dir"
+            )
             ended.append((job.outcome(job.state), began))
-        listening.reactor.after_turn(lambda: report.show(job.status()))
-        if server.exit_status is None:  # nobody has to be told that it has ended
-            listening.reactor.run()
+        sockets.reactor.after_turn(lambda: report.show(job.status()))
+        if server.exit_status is None:  # no worker waits to hear that it has ended
+            sockets.reactor.run()
         server.flush()
     if not ended:
         return server.exit_status or 0  # stopped, and the job is in the journal
     outcome, at = ended[-1]
     if outcome.state is not JobState.DONE:
-        tell_failure(outcome)
+        report_failure(outcome)
     elif not quiet and at > began:
         sum_up(outcome, at - began, len(given.submit.inputs), outcome.spec.output)
     status = exit_status(outcome, server.exit_status or 0)
-    return status or tell_skipped(outcome.spec.output, quiet)
+    return status or report_skipped(outcome.spec.output, quiet)

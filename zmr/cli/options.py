@@ -42,7 +42,7 @@ def _all_of(decorators: Sequence[Callable[[F], F]], function: F) -> F:
     return function
 
 
-# With less, even what a task needs in any case is too much.
+# Even a trivial task needs that much.
 _LEAST_MEMORY_BYTES = 40 << 20
 
 
@@ -71,7 +71,7 @@ class Size(click.ParamType):  # type: ignore[type-arg]  # generic only in its ne
         return size_bytes
 
 
-class ParameterType(click.ParamType):  # type: ignore[type-arg]
+class NameValue(click.ParamType):  # type: ignore[type-arg]
     """NAME=VALUE. In an environment variable, each on a line of its own."""
 
     name = "name=value"
@@ -115,8 +115,13 @@ def default_slots() -> int:
     return os.cpu_count() or 1
 
 
-quiet_option = option("-q", "--quiet", is_flag=True, help="Say nothing but errors.")
-_verbose_option = option("-v", "--verbose", is_flag=True, help="Log more: each step of a job.")
+quiet_option = option("-q", "--quiet", is_flag=True, help="Print nothing but errors.")
+_verbose_option = option(
+    "-v",
+    "--verbose",
+    is_flag=True,
+    help="Log more: the steps of a job; master and worker also each message, slot and file.",
+)
 
 
 def verbosity(function: F) -> F:
@@ -154,7 +159,12 @@ def job_settings(function: Callable[..., int]) -> Callable[..., int]:
     ) -> int:
         backup_after = math.inf if no_backups else backup_after
         settings = JobSettings(
-            *(params, overwrite, max_attempts, task_timeout, backup_after, skip_bad_records)
+            params=params,
+            overwrite=overwrite,
+            max_attempts=max_attempts,
+            task_timeout_s=task_timeout,
+            backup_after_s=backup_after,
+            skip_bad_records=skip_bad_records,
         )
         return function(job_settings=settings, **others)
 
@@ -193,7 +203,7 @@ _JOB_SETTINGS = (
         "-p",
         "--param",
         "params",
-        type=ParameterType(),
+        type=NameValue(),
         multiple=True,
         metavar="NAME=VALUE",
         help="Set a parameter of the job. May be given several times.",
@@ -228,15 +238,15 @@ _JOB_SETTINGS = (
     _job_option(
         "--no-backups",
         is_flag=True,
-        help="Start no second attempts at tasks that are slow.",
+        help="Start no second attempts at slow tasks.",
     ),
     _job_option(
         "--skip-bad-records",
         type=click.IntRange(0, 1_000_000),
         default=JobSettings().skip_bad_records,
         metavar="N",
-        help="Leave out up to N records on which map raises or its process dies twice, and save "
-        "them beside the output (exit status 5). Not for pipelines.",
+        help="Skip up to N records that make map raise, or crash its process twice; save them "
+        "beside the output (exit status 5). Not for pipelines.",
     ),
 )
 
@@ -255,7 +265,7 @@ _SLOT_OPTIONS = (
         default="0",
         metavar="SIZE",
         show_default="no limit",
-        help="What one task may use, from 40M on. A slot that uses more is killed.",
+        help="The memory that one task may use, at least 40M. A slot that uses more is killed.",
     ),
     option(
         "--local-dir",
@@ -266,15 +276,15 @@ _SLOT_OPTIONS = (
     option(
         "--no-direct-read",
         is_flag=True,
-        help="Fetch map outputs over TCP from this machine, too, rather than read the files.",
+        help="Fetch map outputs of this machine over TCP, too, instead of reading the files.",
     ),
 )
 
 insecure = option(
     "--insecure",
     is_flag=True,
-    help="Allow addresses beyond this machine: anybody who can reach the port can then run code "
-    "on the workers and read the traffic.",
+    help="Allow addresses beyond this machine: every program that can reach the port can then run "
+    "code on the workers and read the traffic.",
 )
 
 

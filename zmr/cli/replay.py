@@ -10,7 +10,7 @@ import click
 
 from zmr.cli.base import Command
 from zmr.cli.options import option
-from zmr.cli.streams import tell, to_stdout
+from zmr.cli.streams import to_stdout, write_stderr
 from zmr.engines.replay import Replayed, replay_task, with_code
 from zmr.errors import JobFailed, OutputError
 from zmr.tasks.capsule import Capsule, read_capsule
@@ -36,16 +36,16 @@ from zmr.tasks.capsule import Capsule, read_capsule
 def replay(folder: str, pdb: bool, output: str | None, code: str | None) -> int:
     """Run the task of the failure capsule FOLDER in this process.
 
-    A job that fails (but no pipeline) leaves such a folder in its output folder, in _failed. Edit
-    the job's file and replay until the task passes: exit status 0, and what it puts out goes to
-    stdout, from a map as Python writes keys and values. When it fails: exit status 1.
+    A failed job (not a pipeline) leaves one in OUT/_failed. Edit the job's file and replay until
+    the task passes: exit status 0, and its output goes to stdout, for a map the repr of keys and
+    values. When it fails: exit status 1.
 
     This runs the job's code and unpickles what is in FOLDER: replay only what you trust.
     """
     capsule, which = with_code(read_capsule(folder), code)
-    tell(f"zmr: {capsule.name}, code: {which}")
-    for told in capsule.inputs:
-        tell(f"zmr: input: {told}")
+    write_stderr(f"zmr: {capsule.name}, code: {which}")
+    for file in capsule.inputs:
+        write_stderr(f"zmr: input: {file}")
     import faulthandler
 
     faulthandler.enable(all_threads=False)  # what kills the process tells its line, too
@@ -54,7 +54,7 @@ def replay(folder: str, pdb: bool, output: str | None, code: str | None) -> int:
         if replayed.error is not None:
             return _failed(capsule, replayed, pdb)
         _write(replayed, output)
-    tell(f"zmr: {capsule.name} passes")
+    write_stderr(f"zmr: {capsule.name} passes")
     return 0
 
 
@@ -62,8 +62,8 @@ def _failed(capsule: Capsule, replayed: Replayed, pdb: bool) -> int:
     error = replayed.error
     assert error is not None
     if error.traceback:
-        tell(error.traceback.rstrip("\n"))
-    tell(f"zmr: {capsule.name} fails: {error.message}")
+        write_stderr(error.traceback.rstrip("\n"))
+    write_stderr(f"zmr: {capsule.name} fails: {error.message}")
     if pdb:
         from pdb import post_mortem
 

@@ -1,4 +1,4 @@
-"""What a person sees of a job: progress while it runs, a summary or a reason when it has ended.
+"""What the commands print of a job: progress while it runs, a summary or a reason at its end.
 
 All of this goes to stderr; stdout is for results.
 """
@@ -10,7 +10,7 @@ import sys
 import time
 from typing import TYPE_CHECKING, Self
 
-from zmr.cli.streams import tell
+from zmr.cli.streams import write_stderr
 from zmr.core.actions import Outcome
 from zmr.core.pipeline_steps import told
 from zmr.core.states import JobState
@@ -31,14 +31,14 @@ _BAR_AFTER_S = 0.4
 _LINE_EVERY_S = 5.0
 
 _PHASES = ("map", "reduce")
-_MOST_SKIPPED_TOLD = 10
+_MOST_SKIPPED_LISTED = 10
 
 
 class Reporter:
-    """Is told how the job stands, often, and shows nothing. A context manager around the job."""
+    """Gets the job's status often, and shows nothing. A context manager around the job."""
 
     def show(self, status: JobStatus) -> None:
-        """The job stands like this."""
+        """Take the status of now."""
 
     def __enter__(self) -> Self:
         return self
@@ -51,30 +51,30 @@ def reporter(quiet: bool) -> Reporter:
     """A bar on a terminal, lines elsewhere, nothing when `quiet`."""
     if quiet:
         return Reporter()
-    return Bar() if sys.stderr.isatty() else Lines()
+    return BarReporter() if sys.stderr.isatty() else LineReporter()
 
 
-class Lines(Reporter):
+class LineReporter(Reporter):
     """A plain line at each transition, and now and then in between."""
 
     def __init__(self) -> None:
         self._phase = (0, "")
-        self._told_at = 0.0
+        self._printed_at = 0.0
 
     def show(self, status: JobStatus) -> None:
-        """Tell it, if there is something new to tell."""
+        """Print a line, if it is time for one."""
         now = time.monotonic()
         if status.state not in _PHASES:
             return
         phase = (status.step, status.state)
-        if phase != self._phase or now - self._told_at >= _LINE_EVERY_S:
-            self._phase, self._told_at = phase, now
+        if phase != self._phase or now - self._printed_at >= _LINE_EVERY_S:
+            self._phase, self._printed_at = phase, now
             done, total = _figures(status, status.state)
             what = told(status.step, status.n_steps, status.state)
-            tell(f"{what}: {done} of {total} tasks done")
+            write_stderr(f"{what}: {done} of {total} tasks done")
 
 
-class Bar(Reporter):
+class BarReporter(Reporter):
     """A bar for each phase; of a pipeline, of the step that runs."""
 
     def __init__(self) -> None:
@@ -135,24 +135,24 @@ def _figures(status: JobStatus, phase: str) -> tuple[int, int]:
     return status.reduces_done, status.n_reduce
 
 
-def tell_failure(outcome: Outcome, is_kept: bool = True) -> None:
+def report_failure(outcome: Outcome, is_kept: bool = True) -> None:
     """Why the job has failed or was cancelled, with the traceback of the job's own code."""
     if outcome.traceback:
-        tell(outcome.traceback.rstrip("\n"))
-    tell(f"zmr: {outcome.spec.name} {outcome.state.value}: {outcome.reason}")
+        write_stderr(outcome.traceback.rstrip("\n"))
+    write_stderr(f"zmr: {outcome.spec.name} {outcome.state.value}: {outcome.reason}")
     if is_kept:
-        tell_capsules(outcome.spec.output)
+        report_capsules(outcome.spec.output)
 
 
-def tell_capsules(output: str) -> None:
+def report_capsules(output: str) -> None:
     """How to run a task alone by which the job with this output folder has failed."""
     for folder in list_capsules(output):
         from shlex import quote
 
-        tell(f"zmr: to run that task alone: zmr replay {quote(folder)}")
+        write_stderr(f"zmr: to run that task alone: zmr replay {quote(folder)}")
 
 
-def tell_skipped(output: str, quiet: bool, is_kept: bool = True) -> int:
+def report_skipped(output: str, quiet: bool, is_kept: bool = True) -> int:
     """What was left out of the finished job with this output folder; the exit status for that."""
     skipped = read_skipped(output)
     if not skipped:
@@ -163,12 +163,12 @@ def tell_skipped(output: str, quiet: bool, is_kept: bool = True) -> int:
 
 
 def _list_skipped(skipped: list[dict[str, str]], folder: str) -> None:
-    for row in skipped[:_MOST_SKIPPED_TOLD]:
-        tell(f"  skipped: {row['error']}")
-    if len(skipped) > _MOST_SKIPPED_TOLD:
-        tell(f"  skipped: and {len(skipped) - _MOST_SKIPPED_TOLD:,} more")
+    for row in skipped[:_MOST_SKIPPED_LISTED]:
+        write_stderr(f"  skipped: {row['error']}")
+    if len(skipped) > _MOST_SKIPPED_LISTED:
+        write_stderr(f"  skipped: and {len(skipped) - _MOST_SKIPPED_LISTED:,} more")
     where = folder or "with -o DIR, they are saved there"
-    tell(f"zmr: {_count(len(skipped), 'bad record')} skipped: {where}")
+    write_stderr(f"zmr: {_count(len(skipped), 'bad record')} skipped: {where}")
 
 
 def exit_status(outcome: Outcome, of_signal: int) -> int:
@@ -202,7 +202,7 @@ def sum_up(outcome: Outcome, took_s: float, n_inputs: int, where: str) -> None:
         ]
     else:
         lines += [f"  {name}: {value:,}" for name, value in outcome.counters]
-    tell("\n".join(lines))
+    write_stderr("\n".join(lines))
 
 
 def _of(number: int, step: StepDone) -> list[str]:

@@ -13,8 +13,8 @@ import click
 
 from zmr.cli.base import Command
 from zmr.cli.options import job_settings, n_reduce, option, slot_options, verbosity
-from zmr.cli.report import exit_status, reporter, sum_up, tell_failure, tell_skipped
-from zmr.cli.streams import set_up_logging, tell, to_stdout
+from zmr.cli.report import exit_status, report_failure, report_skipped, reporter, sum_up
+from zmr.cli.streams import set_up_logging, to_stdout, write_stderr
 from zmr.core.actions import Outcome
 from zmr.core.states import JobState
 from zmr.engines.options import JobOptions, JobSettings, SlotOptions
@@ -70,7 +70,7 @@ def run(
     The first SIGINT or SIGTERM lets running tasks finish, the second stops at once.
     """
     set_up_logging(verbose, quiet, usual=logging.WARNING)
-    if not verbose:  # in this process, the master tells it too
+    if not verbose:  # the master, in this process, logs the same
         logging.getLogger("zmr.worker").setLevel(logging.ERROR)
     with ExitStack() as stack:
         options = JobOptions(
@@ -88,7 +88,7 @@ def run(
             prepared, outcome, of_signal = _run_local(options, slot_options, quiet)
         took_s = time.monotonic() - began
         if outcome.state is not JobState.DONE:
-            tell_failure(outcome, is_kept=output is not None)
+            report_failure(outcome, is_kept=output is not None)
             return exit_status(outcome, of_signal)
         try:
             if output is None:
@@ -97,7 +97,7 @@ def run(
             if not quiet:
                 where = "" if output is None else prepared.spec.output
                 sum_up(outcome, took_s, len(prepared.inputs), where)
-            status = tell_skipped(options.output, quiet, is_kept=output is not None)
+            status = report_skipped(options.output, quiet, is_kept=output is not None)
     return status
 
 
@@ -130,14 +130,18 @@ def _run_inline(options: JobOptions) -> tuple[Prepared, Outcome]:
     try:
         with redirect_stdout(sys.stderr):  # as slots do: stdout is for the result
             result = run_inline(
-                *(prepared.job, prepared.inputs, spec.output, options.n_reduce, spec.name),
-                spec.skip_bad_records,
+                prepared.job,
+                prepared.inputs,
+                spec.output,
+                options.n_reduce,
+                name=spec.name,
+                skip_bad_records=spec.skip_bad_records,
             )
     except ZmrError:
         raise
     except (Exception, SystemExit) as error:
         if traceback := users_traceback(error):
-            tell(traceback.rstrip("\n"))
+            write_stderr(traceback.rstrip("\n"))
         step = "".join(f"{note}: " for note in getattr(error, "__notes__", ())[-1:] if spec.steps)
         raise JobFailed(f"{spec.name} failed: {step}{in_one_line(error)}") from None
     stats = result.stats
@@ -150,7 +154,8 @@ def _run_inline(options: JobOptions) -> tuple[Prepared, Outcome]:
         result.phase_s.get("reduce", 0.0),
     )
     return prepared, Outcome(
-        *(spec, JobState.DONE),
+        spec,
+        JobState.DONE,
         files=result.files,
         counters=result.counters,
         totals=totals,

@@ -1,7 +1,7 @@
 """stdout, where results go, and stderr, where everything else does.
 
-Nothing that is told on stderr can end a job: when nobody reads it any more, the job goes on. On
-stdout it is the other way round: what can't be written there has no other purpose.
+A job does not end because stderr is closed or full. It does when stdout is: its result has no
+other place to go.
 """
 
 from __future__ import annotations
@@ -19,12 +19,13 @@ import click
 
 from zmr.errors import ZmrError
 
+_A_LEVEL = logging.WARNING - logging.INFO
 _READER_GONE = 128 + signal.SIGPIPE
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}
 
 
-def tell(text: str) -> None:
-    """Say it on stderr, if anybody listens."""
+def write_stderr(text: str) -> None:
+    """Write a line to stderr; without a reader it is dropped."""
     try:
         click.echo(text, err=True)
     except OSError:
@@ -35,8 +36,8 @@ def tell(text: str) -> None:
 def to_stdout() -> Iterator[None]:
     """Write to stdout in the body, which is all written at the end of it.
 
-    A reader that has had enough (`| head`) ends the command, quietly, with the status that a shell
-    gives to whoever writes on regardless. Raises `ZmrError` if stdout takes no more.
+    A reader that stops early (`| head`) ends the command, quietly, with the status that a shell
+    shows for a command killed by SIGPIPE. Raises `ZmrError` if stdout takes no more.
     """
     try:
         yield
@@ -52,13 +53,13 @@ def to_stdout() -> Iterator[None]:
 
 
 def _discard(stream: TextIO) -> None:
-    """Have all that is written there from here on vanish, Python's own flush at exit included."""
+    """Drop all that is written there from here on, by Python's own flush at exit too."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def set_up_logging(verbose: bool, quiet: bool, usual: int = logging.INFO) -> None:
-    """Log to stderr: errors when `quiet`, details when `verbose`."""
-    level = logging.ERROR if quiet else min(logging.INFO, usual) if verbose else usual
+    """Log to stderr from the level `usual`: `verbose` is one level more, `quiet` only errors."""
+    level = logging.ERROR if quiet else usual - _A_LEVEL if verbose else usual
     handler = _StderrHandler()
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s", "%H:%M:%S"))
     logger = logging.getLogger("zmr")
@@ -68,7 +69,7 @@ def set_up_logging(verbose: bool, quiet: bool, usual: int = logging.INFO) -> Non
 
 
 class _StderrHandler(logging.StreamHandler[TextIO]):
-    """Writes to what `sys.stderr` is by then: a progress bar puts itself in between."""
+    """Writes to what `sys.stderr` is by then: a progress bar replaces it for a while."""
 
     def __init__(self) -> None:
         logging.Handler.__init__(self)

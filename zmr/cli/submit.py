@@ -15,8 +15,8 @@ from zmr.cli.options import (
     option,
     quiet_option,
 )
-from zmr.cli.report import reporter, tell_capsules, tell_skipped
-from zmr.cli.streams import tell, to_stdout
+from zmr.cli.report import report_capsules, report_skipped, reporter
+from zmr.cli.streams import to_stdout, write_stderr
 from zmr.core.states import JobState
 from zmr.engines.options import JobOptions, JobSettings
 from zmr.engines.prepare import Prepared, prepare
@@ -88,9 +88,11 @@ def submit(
                 return 0
             last = _follow(client, spec.job_id, epoch, quiet)
         except KeyboardInterrupt:
-            tell(f"zmr: {spec.job_id} goes on; to end it: zmr cancel {target} {spec.job_id}")
+            write_stderr(
+                f"zmr: {spec.job_id} goes on; to end it: zmr cancel {target} {spec.job_id}"
+            )
             raise
-    return _tell(spec, last, time.monotonic() - began, quiet)
+    return _sum_up(spec, last, time.monotonic() - began, quiet)
 
 
 def _hand_over(client: Client, prepared: Prepared) -> None:
@@ -112,11 +114,11 @@ def _follow(client: Client, job_id: str, epoch: int, quiet: bool) -> JobStatus:
     return status
 
 
-def _tell(spec: JobSpec, last: JobStatus, took_s: float, quiet: bool) -> int:
+def _sum_up(spec: JobSpec, last: JobStatus, took_s: float, quiet: bool) -> int:
     if last.state != JobState.DONE.value:
-        tell(f"zmr: {spec.name} {last.state}: {last.reason}")
-        tell_capsules(spec.output)
+        write_stderr(f"zmr: {spec.name} {last.state}: {last.reason}")
+        report_capsules(spec.output)
         return JobFailed.exit_status
     if not quiet:
-        tell(f"{spec.name}: done in {took_s:.2f} s: {spec.output}")
-    return tell_skipped(spec.output, quiet)
+        write_stderr(f"{spec.name}: done in {took_s:.2f} s: {spec.output}")
+    return report_skipped(spec.output, quiet)

@@ -9,7 +9,7 @@ import click
 
 from zmr.cli.base import Command
 from zmr.cli.options import give_up_after, insecure, option
-from zmr.cli.streams import tell, to_stdout
+from zmr.cli.streams import to_stdout, write_stderr
 from zmr.messages import (
     Circumstances,
     FailureReason,
@@ -48,16 +48,16 @@ def tail(address: str, as_json: bool, from_start: bool, timeout: float, insecure
 
 
 class Waiting:
-    """Says once that there is no answer yet."""
+    """Prints once that there is no answer yet."""
 
     def __init__(self, text: str) -> None:
         self._text = text
-        self._said = False
+        self._is_printed = False
 
     def __call__(self) -> None:
-        if not self._said:
-            self._said = True
-            tell(self._text)
+        if not self._is_printed:
+            self._is_printed = True
+            write_stderr(self._text)
 
 
 def _line(published: Published) -> str:

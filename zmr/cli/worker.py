@@ -1,4 +1,4 @@
-"""`zmr worker`: works for a master until told to stop."""
+"""`zmr worker`: works for a master until it is stopped."""
 
 from __future__ import annotations
 
@@ -71,14 +71,12 @@ def _work(address: Address, options: SlotOptions, death_timeout_s: float, shuffl
             reactor.stop()
 
         agent = start_agent(
-            *(
-                reactor,
-                SocketUplink(master, reactor),
-                str(address),
-                options,
-                death_timeout_s,
-                on_quit,
-            ),
+            reactor,
+            SocketUplink(master, reactor),
+            str(address),
+            options,
+            death_timeout_s=death_timeout_s,
+            on_quit=on_quit,
             shuffle_at=shuffle_address(address, shuffle_port),
         )
         stack.callback(agent.close)
