@@ -240,3 +240,41 @@ def test_nobody_at_the_address(zmr: Zmr, texts: Path) -> None:
         assert command.wait() == 4
         assert command.stderr == f"zmr: no master answers at tcp://{UNREACHABLE} (waited 0.2 s)\n"
     assert not (zmr.folder / "out").exists()
+
+
+def test_verbose_logs_what_goes_between_a_master_and_its_workers(zmr: Zmr, tmp_path: Path) -> None:
+    (tmp_path / "in.txt").write_text("one two two\n")
+    options = ("--job", "wordcount", "in.txt", "-o", "out", "-r", "1", "--port", "0")
+    state = ("--state-dir", "state")
+    master = zmr.start("master", *options, *state, "-v")
+    address = master.wait_for(r"^tcp://\S+", stream="stdout").group()
+    worker = zmr.start("worker", address, "-j", "1", "-v", "--no-direct-read")
+    assert (master.wait(), worker.wait()) == (0, 0), (master, worker)
+
+    for line in (
+        r"DEBUG from peer \w+: .*Register \S+, 1 slot\n",
+        r"DEBUG records for the journal: \d+\n",
+        r"DEBUG to peer \w+: .*TaskResponse map 0 \(attempt [1-9]\) of wordcount-\w+\n",
+        r"DEBUG from peer \w+: .*CommitRequest reduce 0 \(attempt [1-9]\) of wordcount-\w+",
+        r"DEBUG to peer \w+: .*CommitReply attempt \d+: granted",
+    ):
+        assert re.search(line, master.stderr), master
+    for line in (
+        r"DEBUG to the master: .*Register ",
+        r"DEBUG slot 0 starts, for job wordcount-\w+\n",
+        r"DEBUG from slot 0: .*MapDone map 0 ",
+        r"DEBUG fetched: \d+ bytes of map 0 of wordcount-\w+\n",
+        r"DEBUG slot 0 is killed\n",
+    ):
+        assert re.search(line, worker.stderr), worker
+
+
+def test_without_verbose_no_details_are_logged(zmr: Zmr, tmp_path: Path) -> None:
+    (tmp_path / "in.txt").write_text("one two two\n")
+    master = zmr.start("master", "--job", "wordcount", "in.txt", "-o", "out", "--port", "0")
+    address = master.wait_for(r"^tcp://\S+", stream="stdout").group()
+    worker = zmr.start("worker", address, "-j", "1")
+    assert (master.wait(), worker.wait()) == (0, 0), (master, worker)
+    assert "INFO" in master.stderr
+    assert "INFO" in worker.stderr
+    assert "DEBUG" not in master.stderr + worker.stderr

@@ -325,8 +325,8 @@ def test_a_port_in_use_is_said_before_anything_starts(
 def test_addresses_beyond_this_machine_need_to_be_allowed(zmr: Zmr) -> None:
     beyond = "tcp://192.0.2.1:5555"
     refusal = (
-        f"{beyond} is beyond this machine (loopback). --insecure allows it: then anybody who can "
-        "reach the port can run code here and read the traffic."
+        f"{beyond} is beyond this machine (loopback). --insecure allows it: then every program "
+        "that can reach the port can run code here and read the traffic."
     )
     master = zmr.start("master", "--host", "192.0.2.1")
     worker = zmr.start("worker", beyond)

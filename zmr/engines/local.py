@@ -16,7 +16,7 @@ from zmr.core.master import MasterSettings
 from zmr.engines.options import SlotOptions
 from zmr.engines.start_worker import start_agent
 from zmr.messages import JobStatus, Submit
-from zmr.net.inproc import Inside
+from zmr.net.inproc import Inproc
 from zmr.net.master_server import MasterServer, collect_garbage_rarely
 from zmr.net.reactor import Reactor
 from zmr.output.folder import clean_temporary
@@ -42,11 +42,11 @@ def run_local(
         stack.callback(clean_temporary, submit.spec.output, submit.spec.job_id)  # however it ends
         reactor = Reactor()
         stack.callback(reactor.close)  # last: until then a signal interrupts no cleaning up
-        inside = Inside(reactor)
-        server = MasterServer(reactor, inside.peers, None, "", _settings(submit), outcomes.append)
+        inproc = Inproc(reactor)
+        server = MasterServer(reactor, inproc.peers, None, "", _settings(submit), outcomes.append)
         agent = start_agent(
             reactor,
-            inside.uplink,
+            inproc.uplink,
             "this process",
             options,
             death_timeout_s=_NEVER_S,

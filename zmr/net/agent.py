@@ -29,8 +29,9 @@ from zmr.core.actions import (
 from zmr.core.events import FilesChecked, FrameReceived, StopRequested, WorkerEvent
 from zmr.core.worker import WorkerCore, WorkerSettings
 from zmr.errors import MasterLost
-from zmr.messages import SlotEnded
+from zmr.messages import SlotEnded, SlotSaid
 from zmr.net.reactor import Reactor
+from zmr.net.trace import described
 from zmr.net.uplink import Uplink
 from zmr.output.local_dir import LocalDir
 from zmr.shuffle.names import current_record_name
@@ -91,6 +92,7 @@ class Agent:
         self._folder = folder
         self._shuffle = shuffle
         self._on_quit = on_quit
+        self._is_tracing = log.isEnabledFor(logging.DEBUG)
         self._outbox: list[m.Message] = []
         self._to_slots: dict[int, list[m.ToSlot]] = {}
         self._pool = pool(self.handle)
@@ -103,6 +105,9 @@ class Agent:
         """Feed the core an event and do what it decides."""
         if isinstance(event, SlotEnded):
             event = self._with_record(event)
+            log.debug("slot %d has ended: %s", event.slot, _exit_text(event))
+        elif self._is_tracing and isinstance(event, SlotSaid):
+            log.debug("from slot %d: %s", event.slot, described(event.messages))
         self._perform(self.core.handle(event, self._reactor.clock()))
 
     def _with_record(self, ended: SlotEnded) -> SlotEnded:
@@ -118,11 +123,11 @@ class Agent:
         return self.core.next_deadline()
 
     def tick(self, now: float) -> None:
-        """Let the core see to its deadlines."""
+        """Let the core handle its deadlines."""
         self._perform(self.core.tick(now))
 
     def stop(self, signal_name: str, exit_status: int) -> None:
-        """The person wants an end: the first time after what is running, then at once."""
+        """A signal arrived: end when running tasks have, or at the second one at once."""
         self.handle(StopRequested(signal_name, exit_status))
 
     def close(self) -> None:
@@ -143,10 +148,12 @@ class Agent:
                 case SendSlot(slot, to_slot):
                     self._to_slots.setdefault(slot, []).append(to_slot)
                 case StartSlot(slot, job):
+                    log.debug("slot %d starts, for job %s", slot, job.spec.job_id)
                     with suppress(OSError):  # the map that can't write there says so
                         os.makedirs(job.folder, exist_ok=True)
                     self._pool.start(slot, job)
                 case KillSlot(slot):
+                    log.debug("slot %d is killed", slot)
                     self._to_slots.pop(slot, None)
                     self._pool.kill(slot)
                 case DiscardFiles() | DiscardJob() | CheckFiles():
@@ -155,16 +162,18 @@ class Agent:
                     log.log(level, "%s", text)
                 case Quit(reason, exit_status):
                     if exit_status == MasterLost.exit_status or not self._outbox:
-                        # Nobody is there, or has to hear of it: what is queued needn't leave.
-                        self._uplink.hurry()
+                        # The master is gone, or has nothing to learn from what is queued.
+                        self._uplink.drop_unsent()
                     self._on_quit(reason, exit_status)
 
     def _see_to_files(self, action: DiscardFiles | DiscardJob | CheckFiles) -> None:
         match action:
             case DiscardFiles(paths):
+                log.debug("discarding %s", paths)
                 for path in paths:
                     self._folder.discard(path)
             case DiscardJob(job_id):
+                log.debug("discarding the map outputs of job %s", job_id)
                 self._folder.discard_job(job_id)
             case CheckFiles(job_id, files):
                 self._verifier.verify(job_id, files)
@@ -176,6 +185,8 @@ class Agent:
     def flush(self) -> None:
         """Send what this turn decided."""
         for slot, to_slot in self._to_slots.items():
+            if self._is_tracing:
+                log.debug("to slot %d: %s", slot, described(to_slot))
             self._pool.send(slot, to_slot)
         self._to_slots.clear()
         if self._outbox:
@@ -184,3 +195,12 @@ class Agent:
 
 
 SlotEvents = Callable[[WorkerEvent], None]
+
+
+def _exit_text(ended: SlotEnded) -> str:
+    """How a slot process ended, in the log."""
+    if ended.signal is not None:
+        how = f"signal {ended.signal}"
+    else:
+        how = f"exit status {ended.exit_status}"
+    return f"{how}, at most {ended.peak_bytes / 1e6:.0f} MB"

@@ -132,7 +132,7 @@ class Client:
     ) -> Iterator[m.Published]:
         """All events from now on, or from the first that is kept, each once and in order.
 
-        Whoever was there before the master gets all of its events in any case. Ends with the
+        A follower that waited for its master gets all of its events in any case. Ends with the
         master's own last event. Raises `MasterLost` when the master does not answer any more; if it
         was started again, its events follow from its start.
         """
@@ -150,17 +150,17 @@ class Client:
 
         def wait() -> None:
             on_wait()
-            self._take_in(events, epoch, unread)
+            self._collect(events, epoch, unread)
 
         while True:
             try:
-                told_epoch, snapshot = self.snapshot(seq, wait)
+                epoch_now, snapshot = self.snapshot(seq, wait)
             except _MasterEndedError:
                 yield from (published for published in unread if published.seq > seq)
                 return
             unread.clear()
-            if told_epoch != epoch:
-                epoch, seq = told_epoch, 0
+            if epoch_now != epoch:
+                epoch, seq = epoch_now, 0
                 events = self._subscribe(snapshot.events_address)
                 continue
             for published in snapshot.events:
@@ -177,11 +177,11 @@ class Client:
                 if isinstance(published.event, m.MasterEvent):
                     return
 
-    def _take_in(self, events: zmq.Socket[bytes], epoch: int, unread: list[m.Published]) -> None:
+    def _collect(self, events: zmq.Socket[bytes], epoch: int, unread: list[m.Published]) -> None:
         """Add what was published and not read yet. Raises `_MasterEndedError` if that was all."""
         while events.poll(0):
-            told_epoch, published = self._published(events)
-            if told_epoch == epoch:
+            epoch_now, published = self._published(events)
+            if epoch_now == epoch:
                 unread.extend(published)
         if unread and isinstance(unread[-1].event, m.MasterEvent):
             raise _MasterEndedError
@@ -195,17 +195,17 @@ class Client:
     def watch_job(self, job_id: str, epoch: int) -> Iterator[m.JobStatus]:
         """How a job stands that was submitted after `epoch = listen()`; its end comes last.
 
-        The events say when to look, and if nobody answers any more, how the job ended. Raises
-        `MasterLost` when the master has ended before the job, or doesn't know it.
+        The events say when to look, and how the job ended when the master no longer answers.
+        Raises `MasterLost` when the master has ended before the job, or doesn't know it.
         """
         try:
             while True:
-                told_epoch, snapshot = self.snapshot(on_wait=lambda: self._last_words(job_id))
+                epoch_now, snapshot = self.snapshot(on_wait=lambda: self._read_unread(job_id))
                 status = next((job for job in snapshot.jobs if job.job_id == job_id), None)
                 if status is None:
                     raise MasterLost(f"the master at {self._address} knows no {job_id} any more")
-                if told_epoch != epoch:
-                    epoch = told_epoch
+                if epoch_now != epoch:
+                    epoch = epoch_now
                     self._subscribe(snapshot.events_address)
                 yield status
                 if has_ended(status):
@@ -222,8 +222,8 @@ class Client:
             if self._is_news(job_id, published.event) or time.monotonic() >= look_at:
                 return
 
-    def _last_words(self, job_id: str) -> None:
-        """Take in what was published and not read yet. Raises `_EndedError`, `MasterLost`."""
+    def _read_unread(self, job_id: str) -> None:
+        """Read what was published meanwhile. Raises `_EndedError`, `MasterLost`."""
         assert self._events is not None
         while self._events.poll(0):
             for published in self._published(self._events)[1]:
@@ -243,8 +243,8 @@ class Client:
     ) -> Iterator[m.Published]:
         """What the subscription brings, until something is missing or nothing comes for a while."""
         while events.poll(int(_QUIET_S * 1000)):
-            told_epoch, published = self._published(events)
-            if told_epoch != epoch:
+            epoch_now, published = self._published(events)
+            if epoch_now != epoch:
                 return
             for event in published:
                 if event.seq > seq + 1:
@@ -260,7 +260,7 @@ class Client:
             raise ZmrError(f"{self._address} publishes what no master does: {error}") from None
 
     def _subscribe(self, events_address: str) -> zmq.Socket[bytes]:
-        """Subscribe, and wait until the master has heard of it. Ends an earlier subscription."""
+        """Subscribe, and wait until the subscription is in force. Ends an earlier one."""
         if self._events is not None:
             self._events.close(linger=0)
         port = addresses.parse(events_address, insecure=True).port
@@ -268,7 +268,7 @@ class Client:
         self._events.setsockopt(zmq.SUBSCRIBE, b"")
         self._events.setsockopt(zmq.RCVHWM, 100_000)
         self._events.setsockopt(zmq.MAXMSGSIZE, codec.FRAME_LIMIT_BYTES)
-        # The master's own idea of its host may be a wildcard; ours has proved right.
+        # The master may know its host as a wildcard; the address that it has answered at works.
         addresses.connect(self._events, Address(self._address.host, port))
         if not self._events.poll(int(self._timeout_s * 1000)):
             raise MasterLost(f"no events from the master at {self._address}, port {port}")

@@ -1,6 +1,6 @@
-"""Master and worker in one process: their frames go over as they are, neither encoded nor sent.
+"""Master and worker in one process: frames are handed over as they are, neither encoded nor sent.
 
-What one of them says in a turn of the reactor, the other hears at the beginning of the next.
+What one end sends in a turn of the reactor arrives at the other at the beginning of the next.
 """
 
 from __future__ import annotations
@@ -13,15 +13,15 @@ from zmr import messages as m
 from zmr.net.reactor import Reactor
 from zmr.net.router import OnBadFrame, OnFrame
 
-_WORKER = b"inside"
+_WORKER = b"inproc"
 
 
-class Inside:
-    """The `Peers` of the master, of which there is one, and the `Uplink` of that worker."""
+class Inproc:
+    """Both ends: the master's `Peers`, with one peer, and the `Uplink` of that worker."""
 
     def __init__(self, reactor: Reactor) -> None:
-        self.peers = _Peers(self)
-        self.uplink = _Uplink(self)
+        self.peers = _MasterEnd(self)
+        self.uplink = _WorkerEnd(self)
         self.to_master: deque[m.Frame] = deque()
         self.to_worker: deque[m.Frame] = deque()
         self.on_master: OnFrame = lambda peer, frame: None
@@ -40,26 +40,26 @@ class Inside:
             self.on_worker(self.to_worker.popleft())
 
 
-class _Peers:
-    def __init__(self, inside: Inside) -> None:
-        self._inside = inside
+class _MasterEnd:
+    def __init__(self, inproc: Inproc) -> None:
+        self._inproc = inproc
 
     def watch(self, reactor: Reactor, on_frame: OnFrame, on_bad_frame: OnBadFrame) -> None:
-        self._inside.on_master = on_frame
+        self._inproc.on_master = on_frame
 
     def send(self, peer: bytes, epoch: int, messages: Sequence[m.Message]) -> None:
-        self._inside.to_worker.append(m.Frame(epoch, tuple(messages)))
+        self._inproc.to_worker.append(m.Frame(epoch, tuple(messages)))
 
 
-class _Uplink:
-    def __init__(self, inside: Inside) -> None:
-        self._inside = inside
+class _WorkerEnd:
+    def __init__(self, inproc: Inproc) -> None:
+        self._inproc = inproc
 
     def watch(self, reactor: Reactor, on_frame: Callable[[m.Frame], None]) -> None:
-        self._inside.on_worker = on_frame
+        self._inproc.on_worker = on_frame
 
     def send(self, epoch: int, messages: Sequence[m.Message]) -> None:
-        self._inside.to_master.append(m.Frame(epoch, tuple(messages)))
+        self._inproc.to_master.append(m.Frame(epoch, tuple(messages)))
 
-    def hurry(self) -> None:
+    def drop_unsent(self) -> None:
         pass

@@ -46,7 +46,9 @@ from zmr.steps import StepDone
 from zmr.wire import codec
 
 if TYPE_CHECKING:
-    from zmr.journal.store import Journal  # loads SQLite: for those who have one
+    from zmr.journal.store import (
+        Journal,  # loads SQLite, which a master without --state-dir does not need
+    )
 
 log = logging.getLogger("zmr.master")
 
@@ -147,18 +149,18 @@ class MasterServer:
         return self.core.next_deadline()
 
     def tick(self, now: float) -> None:
-        """Let the core see to its deadlines."""
+        """Let the core handle its deadlines."""
         self._perform(self.core.tick(now))
 
     def stop(self, signal_name: str, exit_status: int) -> None:
-        """The person wants an end: the first time after what is running, then at once."""
+        """A signal arrived: end when running tasks have, or at the second one at once."""
         self.handle(StopRequested(signal_name, exit_status))
 
     def _on_frame(self, peer: bytes, frame: m.Frame) -> None:
         self.handle(FrameReceived(peer, frame))
 
     def _bad_frame(self, peer: bytes, error: codec.BadFrame) -> None:
-        """Counted, answered, forgotten; told in the log when the count reaches 1, 10, 100, ..."""
+        """Count and answer it; the log has the first, tenth, hundredth, ... of them."""
         self.bad_frames[type(error).__name__] += 1
         count = self.bad_frames.total()
         if is_power_of_ten(count):
@@ -181,6 +183,7 @@ class MasterServer:
                     self._outbox.setdefault(peer, []).append(message)
                 case Append(records):
                     if self._journal is not None:
+                        log.debug("records for the journal: %d", len(records))
                         self._journal.append(records)
                 case Log(level, text):
                     log.log(level, "%s", text)
@@ -193,7 +196,7 @@ class MasterServer:
                     self._reactor.stop()
 
     def _hold(self, job_id: str) -> None:
-        """Others can tell that the job runs, as long as this process lives."""
+        """Lock the claim on the output folder, to show that the job runs in a living process."""
         held = hold_claim(self.core.jobs[job_id].spec.output, job_id)
         if held is not None:
             self._held[job_id] = held
@@ -252,11 +255,11 @@ class MasterServer:
 
 
 def end_output(outcome: Outcome) -> None:
-    """Leave nothing of an ended job in its output folder but what is for people."""
+    """Remove from an ended job's output folder all that is not for its user."""
     spec = outcome.spec
     if outcome.failed_task:
-        told = f"{outcome.reason}\n\n{outcome.traceback}".rstrip("\n") + "\n"
-        keep_capsule(spec.output, spec.job_id, outcome.failed_task, told)
+        reason = f"{outcome.reason}\n\n{outcome.traceback}".rstrip("\n") + "\n"
+        keep_capsule(spec.output, spec.job_id, outcome.failed_task, reason)
     clean_temporary(spec.output, spec.job_id)
 
 

@@ -27,7 +27,7 @@ _SUBSCRIPTIONS_A_TURN = 500
 
 class Publisher:
     def __init__(self, socket: zmq.Socket[bytes] | None, epoch: int) -> None:
-        self._socket = socket  # None: nobody but the listeners hears
+        self._socket = socket  # None: there are no subscribers, only listeners
         self._epoch = epoch
         self._kept: deque[Published] = deque(maxlen=_KEPT)
         self._turn: list[Published] = []
@@ -37,7 +37,7 @@ class Publisher:
         self.listeners: list[Callable[[Published], None]] = []
 
     def on_subscription(self) -> None:
-        """Somebody subscribed or left; the socket itself has seen to it."""
+        """Subscriptions changed: the socket has handled that itself, and reports it here."""
         assert self._socket is not None
         with suppress(zmq.Again):
             for _ in range(_SUBSCRIPTIONS_A_TURN):
@@ -47,7 +47,7 @@ class Publisher:
         """Number the event; `flush` sends it."""
         self.seq += 1
         if self._socket is None and not self.listeners:
-            return  # nobody hears it, now or later
+            return  # it reaches no subscriber, now or later
         published = Published(self.seq, time.time(), event)
         self._kept.append(published)
         self._turn.append(published)

@@ -1,4 +1,4 @@
-"""The loop: waits for sockets, timers and signals, and calls whoever asked to be called.
+"""The loop: waits for sockets, timers and signals, and calls the callbacks registered for them.
 
 This is the only place in zmr that waits, and, with the shells that it calls, the only one that
 reads the clock. It knows nothing of masters, workers or messages. One thread runs it.
@@ -26,7 +26,7 @@ _LATE_S = 0.25
 
 
 class Timed(Protocol):
-    """Someone with deadlines."""
+    """An object with deadlines."""
 
     def next_deadline(self) -> float | None:
         """When `tick` is due, on the reactor's clock; None: not before something else happens."""
@@ -52,8 +52,8 @@ class Reactor:
     def clock(self) -> float:
         """When this turn began: seconds that count only while the loop was there to listen.
 
-        Who was paused must not conclude that nobody spoke. After a pause, what has come meanwhile
-        is handled before any deadline passes that lay within it.
+        A loop that was itself paused must not count that time as its peers' silence. After a pause,
+        what has arrived meanwhile is handled before any deadline passes that lay within it.
         """
         return self._now
 
@@ -118,7 +118,7 @@ class Reactor:
         self._advance(0.0)
 
     def close(self) -> None:
-        """Give the signals back. Sockets belong to those who watch them."""
+        """Restore the signal handlers. Sockets are closed by their owners."""
         if self._signals is not None:
             self.unwatch(self._signals.fileno())
             self._signals.close()

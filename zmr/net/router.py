@@ -1,4 +1,7 @@
-"""The master's end of its connections: frames come in from many peers, and go out to each."""
+"""The master end of the connections: frames from many peers, and to each of them.
+
+`zmr.net.uplink` is the worker end, `zmr.net.client` that of commands.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ import zmq
 
 from zmr import messages as m
 from zmr.net.reactor import Reactor
+from zmr.net.trace import described
 from zmr.wire import codec
 
 log = logging.getLogger("zmr.master")
@@ -17,7 +21,7 @@ log = logging.getLogger("zmr.master")
 # Frames taken in one go, so that timers get their turn in between.
 _FRAMES_A_TURN = 500
 
-# libzmq drops the connection of whoever sends more than this; up to it, we can answer and count.
+# libzmq drops the connection of a peer that sends more than this; less can be answered and counted.
 _LARGEST_MESSAGE_BYTES = 256 * 1024 * 1024
 
 LINGER_MS = 1000
@@ -27,10 +31,10 @@ OnBadFrame = Callable[[bytes, codec.BadFrame], None]
 
 
 class Peers(Protocol):
-    """Whoever a master talks with."""
+    """The master end: frames to and from workers and clients."""
 
     def watch(self, reactor: Reactor, on_frame: OnFrame, on_bad_frame: OnBadFrame) -> None:
-        """Pass on what comes, with the peer that it came from."""
+        """Call `on_frame` with each frame that arrives, and the routing id of its sender."""
 
     def send(self, peer: bytes, epoch: int, messages: Sequence[m.Message]) -> None:
         """Never waits, and drops what can't be sent: what must not be lost is repeated."""
@@ -54,9 +58,10 @@ class Router:
 
     def __init__(self, socket: zmq.Socket[bytes]) -> None:
         self._socket = socket
+        self._is_tracing = log.isEnabledFor(logging.DEBUG)
 
     def watch(self, reactor: Reactor, on_frame: OnFrame, on_bad_frame: OnBadFrame) -> None:
-        """Pass on what comes, with the peer that it came from."""
+        """Call `on_frame` with each frame that arrives, and the routing id of its sender."""
 
         def on_readable() -> None:
             for _ in range(_FRAMES_A_TURN):
@@ -69,15 +74,24 @@ class Router:
                 except codec.BadFrame as error:
                     on_bad_frame(peer, error)
                 else:
+                    if self._is_tracing:
+                        log.debug("from %s: %s", shown(peer), described(frame.messages))
                     on_frame(peer, frame)
 
         reactor.watch(self._socket, on_readable)
 
     def send(self, peer: bytes, epoch: int, messages: Sequence[m.Message]) -> None:
         """Never waits, and drops what can't be sent."""
+        if self._is_tracing:
+            log.debug("to %s: %s", shown(peer), described(messages))
         for frame in codec.encode_all(epoch, messages):
             try:
                 self._socket.send_multipart([peer, frame], zmq.NOBLOCK)
             except zmq.ZMQError as error:  # gone, or too far behind
-                log.debug("not sent to %s: %s", peer.hex(), error)
+                log.debug("not sent to %s: %s", shown(peer), error)
                 return
+
+
+def shown(peer: bytes) -> str:
+    """A routing id in the log: as much of it as tells peers apart."""
+    return f"peer {peer[1:5].hex()}"

@@ -1,4 +1,4 @@
-"""A worker's end of its connection to the master."""
+"""The worker end of the connection to the master; `zmr.net.router` is the master end."""
 
 from __future__ import annotations
 
@@ -13,13 +13,14 @@ import zmq
 from zmr import messages as m
 from zmr.display import is_power_of_ten
 from zmr.net.reactor import Reactor
+from zmr.net.trace import described
 from zmr.wire import codec
 from zmr.wire.address import reconnect
 
 log = logging.getLogger("zmr.worker")
 
-# A connection on which nothing has come for so long is made anew. Most need that never, but libzmq
-# abandons for good one on which its own protocol was broken, or a message was too long.
+# A connection on which nothing has arrived for so long is replaced. Few ever need that, but libzmq
+# abandons a connection for good on which its own protocol was broken, or a message was too long.
 _RECONNECT_AFTER_S = 3.0
 
 _FRAMES_A_TURN = 500
@@ -27,16 +28,16 @@ LINGER_MS = 1000
 
 
 class Uplink(Protocol):
-    """The way to the master."""
+    """The worker end: frames to and from the master."""
 
     def watch(self, reactor: Reactor, on_frame: Callable[[m.Frame], None]) -> None:
-        """Pass on what comes."""
+        """Call `on_frame` with each frame that arrives."""
 
     def send(self, epoch: int, messages: Sequence[m.Message]) -> None:
         """Never waits, and drops what can't be sent: what must not be lost is repeated."""
 
-    def hurry(self) -> None:
-        """Whoever closes the uplink need not wait for what was sent to leave."""
+    def drop_unsent(self) -> None:
+        """Closing the connection does not wait until all is sent."""
 
 
 def master_socket(context: zmq.Context[zmq.Socket[bytes]]) -> zmq.Socket[bytes]:
@@ -55,12 +56,13 @@ class SocketUplink:
 
     def __init__(self, socket: zmq.Socket[bytes], reactor: Reactor) -> None:
         self.bad_frames = 0
+        self._is_tracing = log.isEnabledFor(logging.DEBUG)
         self._socket = socket
         self._clock = reactor.clock
         self._silent_since = reactor.clock()  # or connected since
 
     def watch(self, reactor: Reactor, on_frame: Callable[[m.Frame], None]) -> None:
-        """Pass on what comes."""
+        """Call `on_frame` with each frame that arrives."""
 
         def on_readable() -> None:
             for _ in range(_FRAMES_A_TURN):
@@ -74,6 +76,8 @@ class SocketUplink:
                 except codec.BadFrame as error:
                     self._bad_frame(error)
                 else:
+                    if self._is_tracing:
+                        log.debug("from the master: %s", described(frame.messages))
                     on_frame(frame)
 
         reactor.watch(self._socket, on_readable)
@@ -81,12 +85,14 @@ class SocketUplink:
     def send(self, epoch: int, messages: Sequence[m.Message]) -> None:
         """Never waits, and drops what can't be sent."""
         self._reconnect_if_silent(self._clock())
+        if self._is_tracing:
+            log.debug("to the master: %s", described(messages))
         with suppress(zmq.Again):  # the master is far behind
             for frame in codec.encode_all(epoch, messages):
                 self._socket.send(frame, zmq.NOBLOCK)
 
-    def hurry(self) -> None:
-        """Whoever closes the socket need not wait for what was sent to leave."""
+    def drop_unsent(self) -> None:
+        """Closing the socket does not wait until all is sent."""
         self._socket.setsockopt(zmq.LINGER, 0)
 
     def _bad_frame(self, error: codec.BadFrame) -> None:
@@ -97,4 +103,5 @@ class SocketUplink:
     def _reconnect_if_silent(self, now: float) -> None:
         if now - self._silent_since > _RECONNECT_AFTER_S:
             self._silent_since = now
+            log.debug("nothing from the master for %g s: connecting again", _RECONNECT_AFTER_S)
             reconnect(self._socket)

@@ -69,6 +69,7 @@ class ShuffleServer:
     def __init__(self, address: Address, folder: str) -> None:
         self.bad_frames = 0  # requests that made no sense
         self.dropped = 0  # answers to peers that take none
+        self._is_tracing = log.isEnabledFor(logging.DEBUG)
         self._folder = folder
         self._files: OrderedDict[str, _OpenFile] = OrderedDict()
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
@@ -129,6 +130,9 @@ class ShuffleServer:
             reply = FetchReply(request.id, file_bytes)
         except OSError as error:
             piece, reply = b"", FetchReply(request.id, 0, error.strerror or str(error))
+        if self._is_tracing:
+            map_output = f"map {request.map_index} of {request.job_id}"
+            log.debug("fetched: %d bytes of %s%s", len(piece), map_output, reply.error)
         try:
             self._socket.send(parts[0], zmq.NOBLOCK | zmq.SNDMORE)
             self._socket.send(encode_reply(reply), zmq.NOBLOCK | zmq.SNDMORE)

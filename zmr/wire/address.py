@@ -1,4 +1,4 @@
-"""Addresses: understood, checked against promise 6 (nobody gets in uninvited), and bound."""
+"""TCP addresses: parsed, kept to loopback unless --insecure allows more, bound and connected."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import zmq
 from zmr.errors import AddressError
 
 INSECURE_MEANS = (
-    "--insecure allows it: then anybody who can reach the port can run code here and read the "
-    "traffic"
+    "--insecure allows it: then every program that can reach the port can run code here and read "
+    "the traffic"
 )
 
 
@@ -29,7 +29,7 @@ class Address:
 
     @property
     def is_loopback(self) -> bool:
-        """Whether only this machine can be at the other end."""
+        """Whether only this machine can connect to it."""
         if self.host == "localhost":
             return True
         try:
@@ -51,7 +51,7 @@ def parse(text: str, insecure: bool = False) -> Address:
 
 
 def require_loopback(address: Address, insecure: bool) -> None:
-    """Raise `AddressError` for an address that others can reach, unless that was asked for."""
+    """Raise `AddressError` for an address that other machines can reach, unless `insecure`."""
     if not insecure and not address.is_loopback:
         raise AddressError(f"{address} is beyond this machine (loopback). {INSECURE_MEANS}.")
 
@@ -79,7 +79,7 @@ def bind(socket: zmq.Socket[bytes], address: Address, flag: str) -> Address:
 
 
 def connect(socket: zmq.Socket[bytes], address: Address) -> None:
-    """Connect the socket, now or whenever somebody listens there. Raises `AddressError`."""
+    """Connect the socket, now or as soon as a peer listens there. Raises `AddressError`."""
     if ":" in address.host:
         socket.setsockopt(zmq.IPV6, 1)
     try:
