@@ -229,7 +229,7 @@ class OutputsChecked:
 
 @dataclass(frozen=True, slots=True)
 class Leave:
-    """The last thing a worker says: it will answer nothing more."""
+    """The last message of a worker: it will answer nothing more."""
 
     reason: str
 
@@ -246,7 +246,7 @@ class Registered:
 @dataclass(frozen=True, slots=True)
 class TaskResponse:
     tasks: tuple[Task, ...]
-    jobs: tuple[JobSpec, ...] = ()  # those of the tasks that this worker has not been told of
+    jobs: tuple[JobSpec, ...] = ()  # those of the tasks that this worker has not got yet
 
 
 @dataclass(frozen=True, slots=True)
@@ -287,7 +287,7 @@ class ForgetJob:
 
 @dataclass(frozen=True, slots=True)
 class CheckOutputs:
-    """Are the map outputs of these attempts as they were written? Somebody can't read them."""
+    """Are the map outputs of these attempts as they were written? A reduce can't read them."""
 
     job_id: str
     attempts: tuple[int, ...]
@@ -427,7 +427,7 @@ class Published:
 
 @dataclass(frozen=True, slots=True)
 class StartJob:
-    """The first thing that a slot hears: the one job that it will ever run."""
+    """The first message to a slot: the one job that it will ever run."""
 
     spec: JobSpec
     folder: str  # where its map outputs go
@@ -472,7 +472,7 @@ Message = FromWorker | FromClient | FromMaster | FromSlot | ToSlot
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """One ZeroMQ message: everything that one turn of the sender had to say to one peer.
+    """One ZeroMQ message: everything that one turn of the sender has for one peer.
 
     `epoch` is the master's: 0 from a sender that has not registered yet.
     """

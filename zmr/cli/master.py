@@ -254,7 +254,7 @@ def _run(
             )
             ended.append((job.outcome(job.state), began))
         sockets.reactor.after_turn(lambda: report.show(job.status()))
-        if server.exit_status is None:  # no worker waits to hear that it has ended
+        if server.exit_status is None:
             sockets.reactor.run()
         server.flush()
     if not ended:

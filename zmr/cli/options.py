@@ -109,7 +109,7 @@ SECONDS = Seconds()
 
 
 def default_slots() -> int:
-    """The processors that this process may use."""
+    """The processors that this process may use; on macOS, all of this machine."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1

@@ -48,7 +48,7 @@ def replay(folder: str, pdb: bool, output: str | None, code: str | None) -> int:
         write_stderr(f"zmr: input: {file}")
     import faulthandler
 
-    faulthandler.enable(all_threads=False)  # what kills the process tells its line, too
+    faulthandler.enable(all_threads=False)  # a fatal signal prints the line, too
     with ExitStack() as stack:
         replayed = replay_task(capsule, stack)
         if replayed.error is not None:

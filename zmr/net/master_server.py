@@ -2,7 +2,7 @@
 
 It receives frames, feeds the core, and performs what the core decides. At the end of a turn of the
 reactor its records are written to the journal, if there is one; only then does anything leave: to
-each peer all that there is to say in one frame.
+each peer all that there is for it, in one frame.
 """
 
 from __future__ import annotations
@@ -63,7 +63,10 @@ def new_epoch() -> int:
 
 
 def allow_many_connections() -> None:
-    """Let this process have as many open files as the system allows: each connection takes one."""
+    """Let this process have as many open files as the system allows: each connection takes one.
+
+    macOS refuses a limit as high as it says that it allows; there, it stays as it was.
+    """
     import resource
 
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -81,7 +84,7 @@ def collect_garbage_rarely() -> None:
 
 
 def events_socket(context: zmq.Context[zmq.Socket[bytes]]) -> zmq.Socket[bytes]:
-    """The PUB, to be bound by the caller: an XPUB, which tells subscribers when they are heard."""
+    """The PUB, to be bound by the caller: an XPUB, which greets each new subscription."""
     socket = context.socket(zmq.XPUB)
     socket.setsockopt(zmq.MAXMSGSIZE, _LONGEST_SUBSCRIPTION_BYTES)
     socket.setsockopt(zmq.SNDHWM, 100_000)

@@ -93,5 +93,5 @@ class Router:
 
 
 def shown(peer: bytes) -> str:
-    """A routing id in the log: as much of it as tells peers apart."""
+    """A routing id in the log: enough of it to distinguish peers."""
     return f"peer {peer[1:5].hex()}"

@@ -2,7 +2,7 @@
 
 Promise: `decode` either returns a frame whose every field is of the kind and within the bounds that
 the cores rely on, or raises `BadFrame`; there is no third outcome, whatever the bytes. What a peer
-says is checked here so that the cores never have to ask whether a value makes sense: the frame by
+sends is checked here so that the cores never have to ask whether a value makes sense: the frame by
 this module, each field by `zmr.wire.converters`, which is made from the types in `zmr.messages`.
 """
 
@@ -30,7 +30,7 @@ __all__ = [
 
 VERSION = 1
 
-# The largest frame that is looked at. A reduce of 100,000 maps is told of in less than half of it.
+# The largest frame that is parsed. A reduce of 100,000 maps takes less than half of it.
 FRAME_LIMIT_BYTES = 64 * 1024 * 1024
 
 # Millions of empty messages would fit into those bytes, each an object to make and a thing to do.

@@ -1,4 +1,4 @@
-"""How many messages a frame holds, told from its bytes, before an object is made for each.
+"""How many messages a frame holds, counted in its bytes before an object is made for each.
 
 Only the outer fields are looked at; protobuf's encoding says of each how long it is.
 """
