@@ -75,11 +75,10 @@ class JobSpec:
         return ""
 
 
-@dataclass(frozen=True, slots=True)
-class MapOutput:
+class MapOutput(NamedTuple):
     """Where one partition of one finished map is."""
 
-    index: int  # of the map task
+    index: int  # type: ignore[assignment]  # of the map task
     attempt: int
     host: str  # of the worker that has it
     path: str  # on that host
@@ -127,8 +126,7 @@ Counters = tuple[tuple[str, int], ...]
 # --- from a worker to the master ---------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Progress:
+class Progress(NamedTuple):
     """How far one attempt has come. It has moved when either figure has."""
 
     attempt: int
