@@ -26,7 +26,9 @@ GENERATED = (Path("zmr/wire/zmr_pb2.py"), Path("zmr/wire/zmr_pb2.pyi"))
 def generate(folder: Path) -> None:
     """Write the files of `GENERATED` into `folder`, at the paths that they have in the checkout."""
     command = [
-        *(sys.executable, "-m", "grpc_tools.protoc"),
+        sys.executable,
+        "-m",
+        "grpc_tools.protoc",
         # protoc derives a Python module's name from the schema's path: show it the schema where
         # the package has its code, so that the messages know themselves as zmr.wire.zmr_pb2.
         f"--proto_path=zmr/wire={SCHEMA.parent}",

@@ -72,26 +72,52 @@ class _Parts:
         self.counters = several(st.tuples(TEXT, I64))
         self.file = st.builds(m.OutputFile, words.file_names, U64, TEXT)
         job = st.builds(
-            *(m.JobSpec, jobs, TEXT, paths, st.binary(max_size=20), paths),
-            *(several(st.tuples(TEXT, TEXT)), words.reduces, paths),
-            *(st.integers(1, 2**32 - 1), SECONDS, SECONDS, st.binary(max_size=20)),
+            m.JobSpec,
+            jobs,
+            TEXT,
+            paths,
+            st.binary(max_size=20),
+            paths,
+            several(st.tuples(TEXT, TEXT)),
+            words.reduces,
+            paths,
+            st.integers(1, 2**32 - 1),
+            SECONDS,
+            SECONDS,
+            st.binary(max_size=20),
             skip_bad_records=U32,
         )
         step = st.builds(m.Step, TEXT, several(st.tuples(TEXT, TEXT)), words.reduces)
         self.spec = job | st.builds(_pipeline, job, several(step), st.integers(0, 4))
-        self.status = st.builds(
-            *(m.JobStatus, jobs, TEXT, TEXT, U32, U32, U32, U32, TEXT, U32, U32)
-        )
+        self.status = st.builds(m.JobStatus, jobs, TEXT, TEXT, U32, U32, U32, U32, TEXT, U32, U32)
         split = st.builds(m.Split, paths, U64, st.integers(-1, 2**63 - 1))
         source = st.builds(m.MapOutput, indices, attempts, TEXT, paths, ENDPOINT)
         self.task = st.builds(
-            *(m.Task, jobs, self.kinds, indices, attempts, words.reduces, paths),
-            *(several(split), several(source), U32, st.booleans(), several(U64)),
+            m.Task,
+            jobs,
+            self.kinds,
+            indices,
+            attempts,
+            words.reduces,
+            paths,
+            several(split),
+            several(source),
+            U32,
+            st.booleans(),
+            several(U64),
         )
         self.progress = st.builds(m.Progress, attempts, U64, U64, st.booleans())
         self.map_done = st.builds(
-            *(m.MapDone, jobs, indices, attempts, paths, self.stats, self.counters),
-            *(st.none() | self.file, U32, TEXT),
+            m.MapDone,
+            jobs,
+            indices,
+            attempts,
+            paths,
+            self.stats,
+            self.counters,
+            st.none() | self.file,
+            U32,
+            TEXT,
         )
 
 
@@ -108,14 +134,22 @@ def messages(words: Vocabulary = Vocabulary()) -> dict[type, st.SearchStrategy[m
     kinds, stats, counters, file = parts.kinds, parts.stats, parts.counters, parts.file
     jobs, attempts, indices, paths = words.job_ids, words.attempts, words.indices, words.paths
     failed = st.builds(
-        *(m.TaskFailed, jobs, kinds, indices, attempts, st.sampled_from(m.FailureReason)),
-        *(TEXT, TEXT, several(st.tuples(indices, attempts)), CIRCUMSTANCES),
+        m.TaskFailed,
+        jobs,
+        kinds,
+        indices,
+        attempts,
+        st.sampled_from(m.FailureReason),
+        TEXT,
+        TEXT,
+        several(st.tuples(indices, attempts)),
+        CIRCUMSTANCES,
     )
     held = several(parts.map_done)
     inputs = several(st.builds(m.InputFile, paths, words.sizes, st.booleans()))
     return {
         m.Register: st.builds(
-            *(m.Register, LABEL, LABEL, U32, words.slots, several(attempts), held), ENDPOINT
+            m.Register, LABEL, LABEL, U32, words.slots, several(attempts), held, ENDPOINT
         ),
         m.GetTask: st.builds(m.GetTask, words.credits),
         m.Heartbeat: st.builds(m.Heartbeat, words.credits, several(parts.progress)),
@@ -141,7 +175,10 @@ def messages(words: Vocabulary = Vocabulary()) -> dict[type, st.SearchStrategy[m
         m.GetSnapshot: st.builds(m.GetSnapshot, I64),
         m.Submitted: st.builds(m.Submitted, jobs),
         m.Snapshot: st.builds(
-            *(m.Snapshot, U64, TEXT, several(parts.status)),
+            m.Snapshot,
+            U64,
+            TEXT,
+            several(parts.status),
             several(st.builds(m.WorkerStatus, TEXT, TEXT, U32, U32)),
             several(published()),
         ),
@@ -157,8 +194,16 @@ def published() -> st.SearchStrategy[m.Published]:
     event = st.one_of(
         st.builds(m.JobEvent, TEXT, TEXT, TEXT),
         st.builds(
-            *(m.TaskEvent, TEXT, kinds, U32, U64, TEXT, TEXT, TEXT),
-            *(st.none() | st.sampled_from(m.FailureReason), CIRCUMSTANCES),
+            m.TaskEvent,
+            TEXT,
+            kinds,
+            U32,
+            U64,
+            TEXT,
+            TEXT,
+            TEXT,
+            st.none() | st.sampled_from(m.FailureReason),
+            CIRCUMSTANCES,
         ),
         st.builds(m.WorkerEvent, TEXT, TEXT, TEXT),
         st.builds(m.MasterEvent, TEXT, TEXT),
