@@ -75,7 +75,7 @@ class Router:
                     on_bad_frame(peer, error)
                 else:
                     if self._is_tracing:
-                        log.debug("from %s: %s", shown(peer), described(frame.messages))
+                        log.debug("from %s: %s", _short_id(peer), described(frame.messages))
                     on_frame(peer, frame)
 
         reactor.watch(self._socket, on_readable)
@@ -83,15 +83,15 @@ class Router:
     def send(self, peer: bytes, epoch: int, messages: Sequence[m.Message]) -> None:
         """Never waits, and drops what can't be sent."""
         if self._is_tracing:
-            log.debug("to %s: %s", shown(peer), described(messages))
+            log.debug("to %s: %s", _short_id(peer), described(messages))
         for frame in codec.encode_all(epoch, messages):
             try:
                 self._socket.send_multipart([peer, frame], zmq.NOBLOCK)
             except zmq.ZMQError as error:  # gone, or too far behind
-                log.debug("not sent to %s: %s", shown(peer), error)
+                log.debug("not sent to %s: %s", _short_id(peer), error)
                 return
 
 
-def shown(peer: bytes) -> str:
+def _short_id(peer: bytes) -> str:
     """A routing id in the log: enough of it to distinguish peers."""
     return f"peer {peer[1:5].hex()}"
