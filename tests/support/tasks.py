@@ -5,21 +5,44 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from zmr.core.plan import plan, splits_of
 from zmr.engines.inputs import list_inputs
 from zmr.job import Job
 from zmr.messages import Counters, InputFile, MapDone, MapOutput, ReduceDone, Task, TaskKind
+from zmr.shuffle.map_sink import FileSink
+from zmr.shuffle.map_sources import StoredSources
+from zmr.shuffle.names import map_output_name
+from zmr.tasks.context import DEFAULT_MEMORY_BYTES, TaskContext
 from zmr.tasks.map_task import run_map
-from zmr.tasks.progress import TaskProgress
 from zmr.tasks.reduce_task import run_reduce
 
 JOB_ID = "j1"
 
 
-def granted() -> bool:
-    """Say yes, as a master does to the first attempt that asks to commit."""
-    return True
+def map_to_file(job: Job, task: Task, folder: Path, **context: Any) -> MapDone | None:
+    """Run a map task as a slot does, with its output in `folder`."""
+    sink = FileSink(str(folder / map_output_name(task.job_id, task.index, task.attempt)))
+    return run_map(job, task, sink, TaskContext(str(folder), **context))
+
+
+def reduce_stored(
+    job: Job, task: Task, folder: Path, direct: bool = True, patience_s: float = 15.0, **given: Any
+) -> ReduceDone | None:
+    """Run a reduce task as a slot does, with the map outputs that it names."""
+    context = TaskContext(str(folder), **given)
+    with StoredSources(
+        task.job_id,
+        task.sources,
+        task.index,
+        task.n_reduce,
+        context.memory_bytes,
+        context.progress.advance_bytes,
+        direct,
+        patience_s,
+    ) as sources:
+        return run_reduce(job, task, sources, context)
 
 
 def run_as_tasks(
@@ -62,7 +85,7 @@ def map_files(
     for index, pieces in enumerate(plan(files, split_bytes)):
         output, splits = str(folder / "out"), splits_of(pieces)
         task = Task(JOB_ID, TaskKind.MAP, index, index + 1, n_reduce, output, splits)
-        done = run_map(job, task, str(folder), TaskProgress(), granted, memory_bytes)
+        done = map_to_file(job, task, folder, memory_bytes=memory_bytes or DEFAULT_MEMORY_BYTES)
         assert done is not None
         yield done
 
@@ -83,7 +106,7 @@ def reduce_all(
         task = Task(
             JOB_ID, TaskKind.REDUCE, index, 100 + index, n_reduce, str(folder / "out"), (), sources
         )
-        done = run_reduce(job, task, str(folder), TaskProgress(), granted, memory_bytes)
+        done = reduce_stored(job, task, folder, memory_bytes=memory_bytes or DEFAULT_MEMORY_BYTES)
         assert done is not None
         yield done
 

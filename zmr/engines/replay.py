@@ -14,10 +14,13 @@ from zmr.messages import TaskKind
 from zmr.output.folder import output_name
 from zmr.output.local_dir import LocalDir
 from zmr.shuffle.map_output import LocalSource, open_partitions
+from zmr.shuffle.map_sink import FileSink
+from zmr.shuffle.map_sources import StoredSources
+from zmr.shuffle.names import map_output_name
 from zmr.tasks.capsule import Capsule
+from zmr.tasks.context import DEFAULT_MEMORY_BYTES, TaskContext
 from zmr.tasks.errors import TaskError
 from zmr.tasks.map_task import run_map
-from zmr.tasks.progress import TaskProgress
 from zmr.tasks.reduce_task import run_reduce
 
 _PIECE_BYTES = 1 << 20
@@ -67,15 +70,19 @@ def replay_task(capsule: Capsule, stack: ExitStack) -> Replayed:
     folder = local.path
     task = capsule.task._replace(output=os.path.join(folder, "out"))
     os.mkdir(task.output)
-    common = (job, task, folder, TaskProgress(), lambda: True, capsule.memory_bytes)
+    context = TaskContext(folder, memory_bytes=capsule.memory_bytes or DEFAULT_MEMORY_BYTES)
     try:
         if task.kind is TaskKind.MAP:
-            done = run_map(*common)
+            name = map_output_name(task.job_id, task.index, task.attempt)
+            done = run_map(job, task, FileSink(os.path.join(folder, name)), context)
             assert done is not None
             if done.file is None:
                 return Replayed(None, _pairs(done.path) if done.path else ())
         else:
-            run_reduce(*common)
+            sources = StoredSources(
+                task.job_id, task.sources, task.index, task.n_reduce, context.memory_bytes
+            )
+            run_reduce(job, task, stack.enter_context(sources), context)
     except TaskError as error:
         return Replayed(error)
     return Replayed(None, _bytes(os.path.join(task.output, output_name(task.index))))

@@ -34,10 +34,9 @@ from zmr.net.reactor import Reactor
 from zmr.net.trace import described
 from zmr.net.uplink import Uplink
 from zmr.output.local_dir import LocalDir
-from zmr.shuffle.names import current_record_name
 from zmr.shuffle.verifier import OutputVerifier
+from zmr.slots.current_record import take_current_record
 from zmr.slots.pool import SlotPool
-from zmr.tasks.current_record import read_under_way
 
 if TYPE_CHECKING:
     from zmr.shuffle.server import ShuffleServer
@@ -115,8 +114,8 @@ class Agent:
         task = self.core.slots[ended.slot].running
         if task is None or not self.core.jobs[task.job_id].skip_bad_records:
             return ended
-        path = os.path.join(self._folder.path, task.job_id, current_record_name(task.attempt))
-        return replace(ended, record=read_under_way(path))
+        folder = os.path.join(self._folder.path, task.job_id)
+        return replace(ended, record=take_current_record(folder, task.attempt))
 
     def next_deadline(self) -> float | None:
         """The core's."""

@@ -27,7 +27,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from struct import Struct
-from typing import BinaryIO, NamedTuple, Protocol
+from typing import Any, BinaryIO, NamedTuple, Protocol
 
 import pyarrow as pa
 
@@ -61,21 +61,25 @@ class CorruptMapOutput(Exception):
     """A map output file that is not as it was written."""
 
 
-class MapOutputWriter:
-    """Writes the file at `path`: `write` sorted rows, partitions in ascending order, `finish`.
+class Writable(Protocol):
+    """What a map output is written to: a file, or a stream of Arrow's in memory."""
 
-    Every method may raise OSError. After an error, call `discard`.
+    def write(self, data: Any, /) -> object: ...
+
+
+class BlockWriter:
+    """Writes a map output to `file`: `write` sorted rows, partitions in ascending order, `finish`.
+
+    `name` is the one under which it will be read. Every method may raise OSError.
     """
 
-    def __init__(self, path: str, schema: pa.Schema, n_partitions: int) -> None:
-        self._path = path
-        self._temporary = path + ".part"
-        self._seed = _seed(path)
+    def __init__(self, file: Writable, name: str, schema: pa.Schema, n_partitions: int) -> None:
+        self._file = file
+        self._seed = _seed(name)
         self._schema = schema
         self._schema_bytes: int = schema.serialize().size
         self._partitions = [[0, 0, 0, 0] for _ in range(n_partitions)]
         self._tries_to_compress = True
-        self._file: BinaryIO = open(self._temporary, "wb")  # noqa: SIM115 - closed by finish
         self._file.write(_MAGIC)
         self._offset = len(_MAGIC)
 
@@ -95,24 +99,14 @@ class MapOutputWriter:
         entry[2] += len(batch)
 
     def finish(self) -> tuple[int, ...]:
-        """Complete the file, and return the partitions' sizes in bytes."""
+        """Complete the map output, and return the partitions' sizes in bytes."""
         schema = self._schema.serialize().to_pybytes()
         footer = b"".join(_ENTRY.pack(*entry) for entry in self._partitions) + schema
         trailer = _TRAILER.pack(
             len(self._partitions), len(schema), crc32(footer, self._seed), _MAGIC
         )
         self._file.write(footer + trailer)
-        self._file.close()
-        os.replace(self._temporary, self._path)
         return tuple(size_bytes for _, size_bytes, _, _ in self._partitions)
-
-    def discard(self) -> None:
-        """Leave nothing behind."""
-        with suppress(OSError):  # what is still to be written may not fit on the disk
-            self._file.close()
-        for path in (self._temporary, self._path):
-            with suppress(OSError):
-                os.unlink(path)
 
     def _message(self, block: pa.RecordBatch) -> tuple[bool, pa.Buffer]:
         """Whether the message is compressed, and the message."""
@@ -134,6 +128,34 @@ class MapOutputWriter:
             writer.write_batch(block)
         stream = sink.getvalue()
         return stream.slice(self._schema_bytes, stream.size - self._schema_bytes - _END_BYTES)
+
+
+class MapOutputWriter(BlockWriter):
+    """Writes the file at `path`, which is there, whole, when it is finished.
+
+    After an error, call `discard`.
+    """
+
+    def __init__(self, path: str, schema: pa.Schema, n_partitions: int) -> None:
+        self._path = path
+        self._temporary = path + ".part"
+        self._opened: BinaryIO = open(self._temporary, "wb")  # noqa: SIM115 - closed by finish
+        super().__init__(self._opened, path, schema, n_partitions)
+
+    def finish(self) -> tuple[int, ...]:
+        """Complete the file, and return the partitions' sizes in bytes."""
+        sizes_bytes = super().finish()
+        self._opened.close()
+        os.replace(self._temporary, self._path)
+        return sizes_bytes
+
+    def discard(self) -> None:
+        """Leave nothing behind."""
+        with suppress(OSError):  # what is still to be written may not fit on the disk
+            self._opened.close()
+        for path in (self._temporary, self._path):
+            with suppress(OSError):
+                os.unlink(path)
 
 
 # --- reading -----------------------------------------------------------------------------------
@@ -197,6 +219,30 @@ class LocalSource:
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1
+
+
+class BufferSource:
+    """A map output in memory: a `Source` that needs nothing to be opened."""
+
+    def __init__(self, name: str, data: Any) -> None:
+        """`data`: bytes, or anything else with a buffer, as it was written under this name."""
+        self.name = self.file_name = name
+        self._data = pa.py_buffer(data)
+        self.size_bytes: int = self._data.size
+
+    def read(self, offset: int, size_bytes: int) -> pa.Buffer:
+        """So many bytes from there, or fewer where they end; they are not copied."""
+        return self._data.slice(offset, size_bytes)
+
+    def expect(self, offset: int, size_bytes: int) -> None:
+        """It is all here."""
+
+    def again(self) -> bool:
+        """What is damaged in memory stays so."""
+        return False
+
+    def close(self) -> None:
+        """It goes with its last reader."""
 
 
 class StoredMessage(NamedTuple):

@@ -1,4 +1,4 @@
-"""Merging sorted runs into one file, in passes where they are too many to be merged at once."""
+"""Merging sorted runs into one, in passes where they are too many to be merged at once."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from zmr.columns import rows
 from zmr.columns.blocks import BLOCK_BYTES
 from zmr.columns.schema import unified_schema, unify
 from zmr.reducers.combiner import Combiner
-from zmr.shuffle.map_output import MapOutputWriter, StoredPartition
+from zmr.shuffle.map_output import StoredPartition
+from zmr.shuffle.map_sink import MapSink
 from zmr.shuffle.merge import merge, merge_opaque
 
 # What is loaded for merging is also there joined, in order, and as what is made of it.
@@ -78,17 +79,17 @@ def unify_runs(runs: Sequence[Run]) -> tuple[pa.Schema, list[Iterator[pa.RecordB
 
 
 def write_merged(
-    path: str,
+    sink: MapSink,
     partitions: Sequence[Sequence[Run]],
     combiner: Combiner | None,
     memory_bytes: int,
 ) -> tuple[int, tuple[int, ...]]:
-    """Merge the runs of each partition into the file; the number of rows, the partitions' sizes.
+    """Merge the runs of each partition into the sink; the number of rows, the partitions' sizes.
 
-    Raises OSError, and what reading the runs raises; then there is no file.
+    Raises OSError, and what reading the runs raises; then nothing is left in it.
     """
     schema = unified_schema([run.schema for runs in partitions for run in runs])
-    writer = MapOutputWriter(path, schema, len(partitions))
+    writer = sink.writer(schema, len(partitions))
     n_rows = 0
     try:
         for partition, runs in enumerate(partitions):

@@ -8,6 +8,6 @@ def map_output_name(job_id: str, index: int, attempt: int) -> str:
     return f"{job_id}-map-{index}-{attempt}"
 
 
-def current_record_name(attempt: int) -> str:
-    """Where a map that skips bad records notes its current one, in the folder of its job."""
-    return f"current-record-{attempt}"
+def partition_name(name: str, partition: int) -> str:
+    """One partition of the map output of this name, where it is by itself."""
+    return f"{name}.{partition}"

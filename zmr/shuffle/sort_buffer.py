@@ -1,8 +1,8 @@
 """Sorting on the map side: rows come as they come, leave sorted, combined and partitioned.
 
 Rows are kept in memory as Arrow batches until there are too many; then they become a spilled run on
-the disk. In the end everything is written as one map output file, merged from the runs if there are
-any. A combiner is applied to whatever is in memory together.
+the disk. In the end everything goes to a sink, merged from the runs if there are any. A combiner is
+applied to whatever is in memory together.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ from zmr.display import short_repr
 from zmr.key_types import KeyTypeError
 from zmr.reducers.combiner import Combiner
 from zmr.shuffle.hot_keys import HotKeys
-from zmr.shuffle.map_output import LocalSource, MapOutputWriter, StoredPartition, open_partitions
+from zmr.shuffle.map_output import LocalSource, StoredPartition, open_partitions
+from zmr.shuffle.map_sink import FileSink, MapSink
 from zmr.shuffle.multipass_merge import fan_in, merge_in_passes, run_of, write_merged
 from zmr.shuffle.partitioning import Partitioner, by_partition, sort_opaque
 
@@ -41,17 +42,19 @@ _OPAQUE_FACTOR = 4
 
 
 class SortBuffer:
-    """Sorts the rows of one map task into the map output file at `path`.
+    """Sorts the rows of one map task into its sink.
 
-    `partition` is the job's partitioner, `combiner` what combines rows of one key. All of this is
-    done in about `memory_bytes`. Methods may raise OSError, `CorruptMapOutput` (for a spilled run),
+    Spilled runs are files whose names begin with `spill_path`. `partition` is the job's
+    partitioner, `combiner` what combines rows of one key. All of this is done in about
+    `memory_bytes`. Methods may raise OSError, `CorruptMapOutput` (for a spilled run),
     `KeyTypeError`, and what the job's own partitioner and combiner raise. After an error, call
     `discard`.
     """
 
     def __init__(
         self,
-        path: str,
+        sink: MapSink,
+        spill_path: str,
         n_partitions: int,
         partition: Partitioner,
         combiner: Combiner | None,
@@ -59,7 +62,8 @@ class SortBuffer:
     ) -> None:
         self.n_rows = 0  # written to the map output
         self.n_spills = 0
-        self._path = path
+        self._sink = sink
+        self._spill_path = spill_path
         self._n_partitions = n_partitions
         self._partition = partition
         self._combiner = combiner
@@ -88,12 +92,12 @@ class SortBuffer:
             self._make_room()
 
     def finish(self) -> tuple[int, ...]:
-        """Write the map output, if there is any: the partitions' sizes in bytes, or nothing."""
+        """Give the sink what there is, if anything: the partitions' sizes in bytes, or nothing."""
         self._combine_values()
         if not self._spills and not self._partials.batches:
             return ()
         if not self._spills:
-            self.n_rows, sizes = self._write_sorted(self._path)
+            self.n_rows, sizes = self._write_sorted(self._sink)
             return sizes
         if self._partials.batches:
             self._spill()
@@ -141,13 +145,13 @@ class SortBuffer:
             self._spill()
 
     def _spill(self) -> None:
-        self._write_sorted(self._new_spill())
+        self._write_sorted(FileSink(self._new_spill()))
 
-    def _write_sorted(self, path: str) -> tuple[int, tuple[int, ...]]:
+    def _write_sorted(self, sink: MapSink) -> tuple[int, tuple[int, ...]]:
         """Write all rows at hand, and forget them. The number of rows, the partitions' sizes."""
         self._combine_values()
         groups, partitions = self._sorted(self._partials.take())
-        return groups.n_rows, self._write(path, groups, partitions)
+        return groups.n_rows, self._write(sink, groups, partitions)
 
     def _sorted(self, batch: pa.RecordBatch) -> tuple[Groups, Index]:
         """The rows by partition, and by key in each, combined; and each row's partition."""
@@ -159,8 +163,8 @@ class SortBuffer:
             groups = self._combiner.combine(groups, are_partials=True)
         return groups, np.repeat(partitions, groups.values().sizes())
 
-    def _write(self, path: str, groups: Groups, partitions: Index) -> tuple[int, ...]:
-        writer = MapOutputWriter(path, groups.batch.schema, self._n_partitions)
+    def _write(self, sink: MapSink, groups: Groups, partitions: Index) -> tuple[int, ...]:
+        writer = sink.writer(groups.batch.schema, self._n_partitions)
         try:
             bounds = np.searchsorted(partitions, np.arange(self._n_partitions + 1)).tolist()
             for partition in range(self._n_partitions):
@@ -177,22 +181,22 @@ class SortBuffer:
             blocks = max(stored.largest_block_bytes for stored in chain.from_iterable(sources))
         most = fan_in(blocks, self._memory_bytes)
         spills = merge_in_passes(list(self._spills), most, self._merge)
-        return self._merge_into(self._path, spills)
+        return self._merge_into(self._sink, spills)
 
     def _merge(self, paths: Sequence[str]) -> str:
         """Merge spilled runs into one."""
         path = self._new_spill()
-        self._merge_into(path, paths)
+        self._merge_into(FileSink(path), paths)
         for merged in paths:
             os.unlink(merged)
             self._spills.remove(merged)
         return path
 
-    def _merge_into(self, path: str, paths: Sequence[str]) -> tuple[int, tuple[int, ...]]:
+    def _merge_into(self, sink: MapSink, paths: Sequence[str]) -> tuple[int, tuple[int, ...]]:
         with ExitStack() as stack:
             spills = [self._open(spill, stack) for spill in paths]
             partitions = [[run_of(stored) for stored in runs] for runs in zip(*spills, strict=True)]
-            return write_merged(path, partitions, self._combiner, self._memory_bytes)
+            return write_merged(sink, partitions, self._combiner, self._memory_bytes)
 
     def _open(self, path: str, stack: ExitStack) -> list[StoredPartition]:
         source = LocalSource(path)
@@ -200,7 +204,7 @@ class SortBuffer:
         return open_partitions(source)
 
     def _new_spill(self) -> str:
-        path = f"{self._path}.spill-{self.n_spills}"
+        path = f"{self._spill_path}.spill-{self.n_spills}"
         self.n_spills += 1
         self._spills.append(path)
         return path

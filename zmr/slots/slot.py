@@ -19,7 +19,8 @@ import sys
 import threading
 import traceback
 from collections import deque
-from contextlib import suppress
+from contextlib import ExitStack, suppress
+from dataclasses import replace
 
 from zmr.errors import JobError
 from zmr.job import Job
@@ -39,13 +40,17 @@ from zmr.messages import (
     TaskFailed,
     TaskKind,
 )
+from zmr.shuffle.map_sink import FileSink
+from zmr.shuffle.map_sources import LONGEST_PATIENCE_S, StoredSources
+from zmr.shuffle.names import map_output_name
+from zmr.slots.current_record import CurrentRecord
 from zmr.slots.linux import peak_bytes
 from zmr.slots.malloc import use_one_allocator
-from zmr.tasks.errors import TaskError, user_error, users_traceback
-from zmr.tasks.keeping import kept_for_replay
+from zmr.tasks.capsule import kept_for_replay
+from zmr.tasks.context import DEFAULT_MEMORY_BYTES, TaskContext
+from zmr.tasks.errors import TaskError, user_error, users_traceback, worker_error
 from zmr.tasks.map_task import run_map
 from zmr.tasks.progress import TaskProgress
-from zmr.tasks.reduce_input import Reading
 from zmr.tasks.reduce_task import run_reduce
 from zmr.wire.stream import FrameReader, pack
 
@@ -129,8 +134,14 @@ class Slot:
         try:
             if isinstance(job, TaskError):
                 raise job
-            with kept_for_replay(start, task, progress):
-                done = self._run(job, start, task, progress)
+            with ExitStack() as stack:
+                context = self._context(start, task, progress, stack)
+
+                def open_sources() -> StoredSources:
+                    return _sources(start, task, context)
+
+                stack.enter_context(kept_for_replay(start.spec, task, context, open_sources))
+                done = _run(job, start, task, context)
                 if done is None:
                     reason = FailureReason.WORKER_ERROR
                     raise TaskError(reason, "commit refused: another attempt had it")
@@ -145,16 +156,25 @@ class Slot:
             error = user_error(error, f"in {task.kind.label} {task.index}")
             return _failed(task, error, progress)
 
-    def _run(
-        self, job: Job, start: StartJob, task: Task, progress: TaskProgress
-    ) -> MapDone | ReduceDone | None:
-        def commit() -> bool:
-            return self._commit(task)
-
-        common = (job, task, start.folder, progress, commit, start.memory_bytes)
-        if task.kind is TaskKind.MAP:
-            return run_map(*common, start.spec.skip_bad_records)
-        return run_reduce(*common, Reading.of(start))
+    def _context(
+        self, start: StartJob, task: Task, progress: TaskProgress, stack: ExitStack
+    ) -> TaskContext:
+        """What the task gets from this slot, until the stack ends. Raises `TaskError`."""
+        context = TaskContext(
+            start.folder,
+            commit=lambda: self._commit(task),
+            progress=progress,
+            memory_bytes=start.memory_bytes or DEFAULT_MEMORY_BYTES,
+            skip_bad_records=start.spec.skip_bad_records,
+        )
+        if not start.spec.skip_bad_records or task.kind is not TaskKind.MAP:
+            return context
+        try:
+            current_record = CurrentRecord(start.folder, task.attempt)
+        except OSError as error:
+            raise worker_error(error, f"writing to {start.folder}") from error
+        stack.callback(current_record.close)
+        return replace(context, at_record=current_record.enter)
 
     def _commit(self, task: Task) -> bool:
         """Ask whether this attempt may commit, and wait for the answer."""
@@ -216,6 +236,30 @@ class Slot:
         """In a process that user code forks: it must neither speak for the slot nor outlast it."""
         self._lock = threading.Lock()
         self._connection.close()
+
+
+def _run(
+    job: Job, start: StartJob, task: Task, context: TaskContext
+) -> MapDone | ReduceDone | None:
+    if task.kind is TaskKind.MAP:
+        name = map_output_name(task.job_id, task.index, task.attempt)
+        return run_map(job, task, FileSink(os.path.join(start.folder, name)), context)
+    with _sources(start, task, context) as sources:
+        return run_reduce(job, task, sources, context)
+
+
+def _sources(start: StartJob, task: Task, context: TaskContext) -> StoredSources:
+    """The map outputs that a reduce reads. It gives up before it is itself given up."""
+    return StoredSources(
+        task.job_id,
+        task.sources,
+        task.index,
+        task.n_reduce,
+        context.memory_bytes,
+        context.progress.advance_bytes,
+        direct=not start.no_direct_read,
+        patience_s=min(LONGEST_PATIENCE_S, start.spec.task_timeout_s / 2),
+    )
 
 
 def _load(start: StartJob) -> Job | TaskError:

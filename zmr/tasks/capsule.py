@@ -8,8 +8,8 @@ A capsule is a folder:
     partition        reduce: its partition of all map outputs, merged into one
     failure.txt      why the task failed, with the traceback; the master writes it
 
-The attempt makes it, as the one who has the input: before it begins if the task has failed before,
-since it may not survive; otherwise when it has failed.
+The attempt makes it, as it has the input: before it begins if the task has failed before, since it
+may not survive; otherwise when it has failed. Most attempts make none.
 """
 
 from __future__ import annotations
@@ -17,22 +17,22 @@ from __future__ import annotations
 import base64
 import json
 import os
-import shutil
 import sys
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
 from zmr.errors import UsageError
-from zmr.messages import JobSpec, MapOutput, Split, StartJob, Task, TaskKind
+from zmr.messages import FailureReason, JobSpec, MapOutput, Split, Task, TaskKind
 from zmr.output.capsules import capsule_path
 from zmr.shuffle.map_output import CorruptMapOutput, LocalSource, open_partition
+from zmr.shuffle.map_sink import FileSink
+from zmr.shuffle.map_sources import MapSources
 from zmr.shuffle.multipass_merge import Run, merge_in_passes, run_of, write_merged
+from zmr.tasks.context import TaskContext
 from zmr.tasks.errors import TaskError
-from zmr.tasks.map_task import DEFAULT_MEMORY_BYTES
-from zmr.tasks.progress import TaskProgress
-from zmr.tasks.reduce_input import MapSources, Reading
+from zmr.tasks.reduce_input import ReduceInput
 from zmr.version import __version__
 
 VERSION = 1
@@ -44,15 +44,50 @@ _AROUND_BYTES = 4 << 20
 _PIECE_BYTES = 1 << 20
 _MOST_RUNS = 100
 
+_NOT_THE_TASKS_FAULT = (FailureReason.LOST_INPUT, FailureReason.BAD_JOB)
+
+OpenSources = Callable[[], AbstractContextManager[MapSources]]
+
+
+@contextmanager
+def kept_for_replay(
+    spec: JobSpec, task: Task, context: TaskContext, open_sources: OpenSources
+) -> Iterator[None]:
+    """Around an attempt: if the job may fail by it, a capsule is there when it has failed or died.
+
+    A task that has failed before may not survive, so its capsule is made before it begins. Tasks of
+    pipelines have none. `open_sources` opens the input of a reduce, once more if need be.
+    """
+    if spec.step:
+        yield
+        return
+    maker = CapsuleMaker(spec, task, context, open_sources)
+    is_made = False
+    if task.failures > 0 and (task.is_last or spec.skip_bad_records > 0):
+        maker.make()
+        is_made = True
+    try:
+        yield
+    except TaskError as error:
+        is_final = task.is_last or error.reason is FailureReason.BAD_RECORDS
+        if is_final and not is_made and error.reason not in _NOT_THE_TASKS_FAULT:
+            maker.make()
+        raise
+    if is_made:
+        maker.discard()
+
 
 class CapsuleMaker:
     """Makes the capsule of one attempt, among the job's unfinished files."""
 
-    def __init__(self, start: StartJob, task: Task, progress: TaskProgress) -> None:
-        self._start = start
+    def __init__(
+        self, spec: JobSpec, task: Task, context: TaskContext, open_sources: OpenSources
+    ) -> None:
+        self._spec = spec
         self._task = task
-        self._progress = progress
-        self.path = capsule_path(start.spec.output, task.job_id, name_of(task), task.attempt)
+        self._context = context
+        self._open_sources = open_sources
+        self.path = capsule_path(spec.output, task.job_id, name_of(task), task.attempt)
 
     def make(self) -> None:
         """Make it, if that is possible: a task does not fail by its capsule."""
@@ -63,13 +98,15 @@ class CapsuleMaker:
 
     def discard(self) -> None:
         """The attempt has succeeded."""
+        import shutil  # which brings compression and more; few attempts come here
+
         for path in (self.path, self.path + ".part"):
             shutil.rmtree(path, ignore_errors=True)
 
     def _make(self) -> None:
         part = self.path + ".part"
         os.makedirs(part)
-        spec, task = self._start.spec, self._task
+        spec, task = self._spec, self._task
         about: dict[str, Any] = {
             "version": VERSION,
             "zmr": __version__,
@@ -84,7 +121,7 @@ class CapsuleMaker:
                 "n_reduce": spec.n_reduce,
             },
             "task": {"kind": task.kind.label, "index": task.index, "attempt": task.attempt},
-            "memory_bytes": self._start.memory_bytes,
+            "memory_bytes": self._context.memory_bytes,
         }
         if spec.source:
             with open(os.path.join(part, "job.py"), "wb") as file:
@@ -104,7 +141,7 @@ class CapsuleMaker:
             status = os.stat(split.path)
             copy = f"input-{n}{os.path.splitext(split.path)[1]}"  # which may say: compressed
             copied = copy_input(
-                split, os.path.join(folder, copy), left, self._progress.advance_bytes
+                split, os.path.join(folder, copy), left, self._context.progress.advance_bytes
             )
             left -= copied
             inputs.append(
@@ -124,19 +161,18 @@ class CapsuleMaker:
 
         Raises `TaskError`.
         """
-        memory_bytes = self._start.memory_bytes or DEFAULT_MEMORY_BYTES
+        memory_bytes = self._context.memory_bytes
         with ExitStack() as stack:
-            reading = Reading.of(self._start)
-            sources = MapSources(self._task, reading, memory_bytes, self._progress, stack)
-            if sum(partition.size_bytes for _, partition in sources.stored) > MOST_INPUT_BYTES:
+            reduce_input = ReduceInput(stack.enter_context(self._open_sources()))
+            if sum(partition.size_bytes for _, partition in reduce_input.stored) > MOST_INPUT_BYTES:
                 return None
-            runs: Sequence[Run] = sources.runs()
+            runs: Sequence[Run] = reduce_input.runs()
             if not runs:
                 return ""
-            sources.begin(runs)
+            reduce_input.begin(runs)
 
             def merge_some(some: Sequence[Run]) -> Run:
-                write_merged(path, [some], None, memory_bytes)
+                write_merged(FileSink(path), [some], None, memory_bytes)
                 source = LocalSource(path)
                 stack.callback(source.close)
                 merged = open_partition(source, 0)
@@ -144,7 +180,7 @@ class CapsuleMaker:
                 return run_of(merged)
 
             runs = merge_in_passes(runs, _MOST_RUNS, merge_some)
-            write_merged(path, [runs], None, memory_bytes)
+            write_merged(FileSink(path), [runs], None, memory_bytes)
         return os.path.basename(path)
 
 

@@ -24,7 +24,7 @@ from zmr.key_types import of_one_type, type_of_keys
 from zmr.reducers import Reducer
 from zmr.tasks.errors import users_code
 from zmr.tasks.map_input import MapInput
-from zmr.tasks.skip_records import Skipping
+from zmr.tasks.skip_records import SkipRecords
 
 Pair = tuple[Any, Any]
 Rows = tuple[pa.RecordBatch, bool]  # and whether the values are partials already
@@ -38,14 +38,14 @@ _MOST_STATES = 1 << 17
 _SAMPLE = 64
 
 
-def takes_batches(job: Job, skipping: Skipping | None) -> bool:
+def takes_batches(job: Job, skipping: SkipRecords | None) -> bool:
     """Whether the records go to map_batch: not where map can tell better which of them is bad."""
     if skipping is not None and skipping.one_by_one and type(job).map is not Job.map:
         return False
     return job.map_batch is not None
 
 
-def mapped(job: Job, source: MapInput, skipping: Skipping | None) -> Iterator[Pair]:
+def mapped(job: Job, source: MapInput, skipping: SkipRecords | None) -> Iterator[Pair]:
     """The pairs that map makes of the records."""
     if skipping is not None:
         return chain.from_iterable(skipping.pairs(source))
@@ -58,7 +58,7 @@ def mapped(job: Job, source: MapInput, skipping: Skipping | None) -> Iterator[Pa
 
 
 def collected(
-    job: Job, source: MapInput, memory_bytes: int, skipping: Skipping | None = None
+    job: Job, source: MapInput, memory_bytes: int, skipping: SkipRecords | None = None
 ) -> Iterator[Rows]:
     """The rows that the task's records make. Raises `TaskError` and `PickleError`."""
     if takes_batches(job, skipping):
@@ -69,7 +69,7 @@ def collected(
     return _listed(pairs, source)
 
 
-def batches(job: Job, source: MapInput, skipping: Skipping | None) -> Iterator[pa.RecordBatch]:
+def batches(job: Job, source: MapInput, skipping: SkipRecords | None) -> Iterator[pa.RecordBatch]:
     """The rows that map_batch makes of the records. Raises `TaskError`."""
     if skipping is not None:
         yield from skipping.batches(source, lambda batch: _made(job, batch))

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 from zmr.formats.output import OutputFormat
 from zmr.messages import OutputFile, Task
 from zmr.output.folder import output_name
 from zmr.output.partition_file import PartitionFile
+from zmr.tasks.context import TaskContext
 from zmr.tasks.errors import worker_error
-from zmr.tasks.progress import TaskProgress
 
 
 def write_and_commit(
     task: Task,
     pieces: Iterator[tuple[Any, int]],
     output: OutputFormat,
-    progress: TaskProgress,
-    commit: Callable[[], bool],
+    context: TaskContext,
 ) -> tuple[OutputFile, int] | None:
     """Write the pieces, ask, and publish: the file and the number of its records.
 
@@ -34,7 +33,7 @@ def write_and_commit(
     try:
         for data, n in pieces:
             n_records += n
-            progress.advance_bytes(len(data))
+            context.progress.advance_bytes(len(data))
             try:
                 file.write(data)
             except OSError as error:
@@ -44,7 +43,7 @@ def write_and_commit(
             file.finish()
         except OSError as error:
             raise worker_error(error, doing) from error
-        if not commit():
+        if not context.commit():
             return None
         try:
             return file.publish(), n_records

@@ -1,14 +1,15 @@
-"""A map task: records -> map -> (combine) -> sort -> partition -> one map output file.
+"""A map task: records -> map -> (combine) -> sort -> partition -> its sink.
 
 The loop over the records is a chain of iterators that ends in the one `for` of whoever folds or
 collects the pairs (`zmr.tasks.collect`). What is collected goes, as Arrow columns, into a
-`SortBuffer`, which spills to the disk when it is full.
+`SortBuffer`, which spills to the disk when it is full. Where the sorted rows go is the caller's
+choice (`zmr.shuffle.map_sink`).
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from copy import copy
 from dataclasses import replace
 from itertools import chain
@@ -22,107 +23,98 @@ from zmr.messages import FailureReason, MapDone, OutputFile, Stats, Task
 from zmr.partitioners import Hash, Range
 from zmr.reducers import Reducer
 from zmr.shuffle.map_output import CorruptMapOutput
+from zmr.shuffle.map_sink import MapSink
 from zmr.shuffle.names import map_output_name
 from zmr.shuffle.partitioning import Partitioner
 from zmr.shuffle.sort_buffer import SortBuffer
 from zmr.tasks.collect import batches, collected, mapped, takes_batches
 from zmr.tasks.commit import write_and_commit
+from zmr.tasks.context import TaskContext
 from zmr.tasks.errors import TaskError, user_error, users_code, worker_error
 from zmr.tasks.map_input import MapInput
-from zmr.tasks.progress import TaskProgress
 from zmr.tasks.reduction import Piece, lines_of, lines_of_rows
-from zmr.tasks.skip_records import Skipping
+from zmr.tasks.skip_records import SkipRecords
 from zmr.tasks.user_combiner import combiner_of
-
-# What a task may use where the user has set no limit.
-DEFAULT_MEMORY_BYTES = 512 * 1024 * 1024
 
 # Of the memory, this part is for what declarative reducers keep as Python objects.
 _DICT_SHARE = 4
 
 
-def run_map(
-    job: Job,
-    task: Task,
-    folder: str,
-    progress: TaskProgress,
-    commit: Callable[[], bool],
-    memory_bytes: int = 0,
-    skip_bad_records: int = 0,
-) -> MapDone | None:
-    """Run a map task in about `memory_bytes` (0: the default) and leave its output in `folder`.
+def run_map(job: Job, task: Task, sink: MapSink, context: TaskContext) -> MapDone | None:
+    """Run the job's map over the splits of the task; the pairs go to the sink, sorted.
 
-    With no reduces, the output is a text file of the job's, and None means that its commit was
-    refused. Up to `skip_bad_records` are left out and saved beside the output. Raises `TaskError`.
+    The sink gets `task.n_reduce` partitions, or nothing if there are no pairs. With no reduces
+    (`n_reduce` 0) it is not used: the output is a file in `task.output`, and None means that its
+    commit was refused. Raises `TaskError`.
     """
-    if not skip_bad_records:
-        return _run(job, task, folder, progress, commit, memory_bytes, None)
-    try:
-        skipping = Skipping(job, task, skip_bad_records, folder)
-    except OSError as error:
-        raise worker_error(error, f"writing to {folder}") from error
+    if not context.skip_bad_records:
+        return _run(job, task, sink, context, None)
+    skipping = SkipRecords(job, task, context)
     done = None
     try:
-        done = _run(job, task, folder, progress, commit, memory_bytes, skipping)
+        done = _run(job, task, sink, context, skipping)
     finally:
-        skipping.close(done is not None)
+        if done is None:
+            skipping.discard()
     return done and replace(done, skipped=skipping.n, last_skipped=skipping.last)
 
 
 def _run(
-    job: Job,
-    task: Task,
-    folder: str,
-    progress: TaskProgress,
-    commit: Callable[[], bool],
-    memory_bytes: int,
-    skipping: Skipping | None,
+    job: Job, task: Task, sink: MapSink, context: TaskContext, skipping: SkipRecords | None
 ) -> MapDone | None:
     began = perf_counter()
     with users_code(lambda: "in setup"):
         begin_task(job)
-    memory_bytes = memory_bytes or DEFAULT_MEMORY_BYTES
     records = input_of(job)
-    records.fit(memory_bytes)
+    records.fit(context.memory_bytes)
     if skipping is not None:
         records = copy(records)  # which other jobs of this process may share
         records.keeps_bad = True
-    source = MapInput(records, task.splits, job.count, progress)
+    source = MapInput(records, task.splits, job.count, context.progress)
     path = ""
     file: OutputFile | None = None
     if task.n_reduce == 0:
         pieces = _lines(job, source, skipping)
-        committed = write_and_commit(task, pieces, output_of(job), progress, commit)
+        committed = write_and_commit(task, pieces, output_of(job), context)
         if committed is None:
             return None
         file, n_rows = committed
         size_bytes = file.size_bytes
     else:
-        path = os.path.join(folder, map_output_name(task.job_id, task.index, task.attempt))
-        n_rows, sizes_bytes = _write_map_output(job, task, path, source, memory_bytes, skipping)
+        n_rows, sizes_bytes = _sort_into(sink, job, task, source, context, skipping)
         size_bytes = sum(sizes_bytes)
-        path = path if sizes_bytes else ""
+        path = sink.path if sizes_bytes else ""
     if skipping is not None:
         skipping.finish()
     elapsed_s = perf_counter() - began
     stats = Stats(source.records, source.size_bytes, n_rows, size_bytes, elapsed_s)
-    return MapDone(task.job_id, task.index, task.attempt, path, stats, counters_of(job), file)
+    counters = counters_of(job)
+    for name, n in counters:
+        context.count(name, n)
+    return MapDone(task.job_id, task.index, task.attempt, path, stats, counters, file)
 
 
-def _write_map_output(
+def _sort_into(
+    sink: MapSink,
     job: Job,
     task: Task,
-    path: str,
     source: MapInput,
-    memory_bytes: int,
-    skipping: Skipping | None,
+    context: TaskContext,
+    skipping: SkipRecords | None,
 ) -> tuple[int, tuple[int, ...]]:
-    """Run the task up to its file at `path`: the number of rows and each partition's size."""
-    buffer = SortBuffer(path, task.n_reduce, _partition_of(job), combiner_of(job), memory_bytes)
+    """Run the task up to its sink: the number of rows and each partition's size in bytes."""
+    buffer = SortBuffer(
+        sink,
+        os.path.join(context.folder, map_output_name(task.job_id, task.index, task.attempt)),
+        task.n_reduce,
+        _partition_of(job),
+        combiner_of(job),
+        context.memory_bytes,
+    )
     # What the job's own combine gives is of the kind that it takes.
     all_partials = not isinstance(job.reduce, Reducer)
     try:
-        made = collected(job, source, memory_bytes // _DICT_SHARE, skipping)
+        made = collected(job, source, context.memory_bytes // _DICT_SHARE, skipping)
         for batch, are_partials in made:
             buffer.add(batch, are_partials or all_partials)
         sizes = buffer.finish()
@@ -132,7 +124,7 @@ def _write_map_output(
     except PickleError as error:
         raise TaskError(FailureReason.USER_ERROR, f"PickleError: {error} (in map)") from error
     except (OSError, CorruptMapOutput) as error:
-        raise worker_error(error, f"writing map output to {os.path.dirname(path)}") from error
+        raise worker_error(error, f"writing map output to {context.folder}") from error
     except Exception as error:  # of a reducer that was given other values than it takes
         with users_code(lambda: f"in map, {source.where()} or before"):
             raise error
@@ -155,7 +147,7 @@ def _partition_of(job: Job) -> Partitioner:
     return guarded
 
 
-def _lines(job: Job, source: MapInput, skipping: Skipping | None) -> Iterator[Piece]:
+def _lines(job: Job, source: MapInput, skipping: SkipRecords | None) -> Iterator[Piece]:
     """What a job without reduce puts out."""
     if not takes_batches(job, skipping):
         pairs = mapped(job, source, skipping)

@@ -8,7 +8,7 @@ the maps, and within a map in the order in which it put them out: that of the se
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from time import perf_counter
 
@@ -19,6 +19,8 @@ from zmr.job import Job, begin_task, counters_of, output_of
 from zmr.key_types import KeyTypeError
 from zmr.messages import MapOutput, ReduceDone, Stats, Task
 from zmr.shuffle.map_output import CorruptMapOutput, LocalSource, StoredPartition, open_partition
+from zmr.shuffle.map_sink import FileSink
+from zmr.shuffle.map_sources import MapSources
 from zmr.shuffle.merge import merge, merge_opaque
 from zmr.shuffle.multipass_merge import (
     Run,
@@ -30,46 +32,40 @@ from zmr.shuffle.multipass_merge import (
     write_merged,
 )
 from zmr.tasks.commit import write_and_commit
+from zmr.tasks.context import TaskContext
 from zmr.tasks.errors import users_code, worker_error
-from zmr.tasks.map_task import DEFAULT_MEMORY_BYTES
 from zmr.tasks.progress import TaskProgress
-from zmr.tasks.reduce_input import DIRECT, MapSources, Reading, Stored
+from zmr.tasks.reduce_input import ReduceInput, Stored
 from zmr.tasks.reduction import Piece, Reduction
 from zmr.tasks.user_combiner import combiner_of
 
 
 def run_reduce(
-    job: Job,
-    task: Task,
-    folder: str,
-    progress: TaskProgress,
-    commit: Callable[[], bool],
-    memory_bytes: int = 0,
-    reading: Reading = DIRECT,
+    job: Job, task: Task, sources: MapSources, context: TaskContext
 ) -> ReduceDone | None:
-    """Run a reduce task in about `memory_bytes` (0: the default) and commit its output file.
+    """Merge the partitions of the sources, reduce them, and commit the task's output file.
 
-    Map outputs are read as `reading` says. Runs that have to be merged in passes are kept in
-    `folder`. None if the commit is refused.
-    Raises `TaskError`; with reason `LOST_INPUT`, naming the map outputs that can't be read.
+    The sources, which the caller closes, are those of partition `task.index`; `task.sources` is not
+    looked at. None if the commit is refused. Raises `TaskError`; with reason `LOST_INPUT`, naming
+    the map outputs that can't be read.
     """
     began = perf_counter()
     with users_code(lambda: "in setup"):
         begin_task(job)
-    memory_bytes = memory_bytes or DEFAULT_MEMORY_BYTES
-    scratch = os.path.join(folder, f"{task.job_id}-reduce-{task.index}-{task.attempt}")
+    memory_bytes = context.memory_bytes
+    scratch = os.path.join(context.folder, f"{task.job_id}-reduce-{task.index}-{task.attempt}")
     with ExitStack() as stack:
-        sources = MapSources(task, reading, memory_bytes, progress, stack)
-        stored = sources.stored
+        reduce_input = ReduceInput(sources)
+        stored = reduce_input.stored
         _check_key_types(stored)
-        runs: Sequence[Run] = sources.runs()
+        runs: Sequence[Run] = reduce_input.runs()
         largest_block_bytes = max((run.largest_block_bytes for run in runs), default=0)
         most = fan_in(largest_block_bytes, memory_bytes)
-        passes = _Passes(job, scratch, stack, memory_bytes, sources)
+        passes = _Passes(job, scratch, stack, memory_bytes, reduce_input)
         runs = merge_in_passes(runs, most, passes.merge)
-        sources.begin(runs)
-        pieces = _pieces(job, runs, progress, memory_bytes)
-        committed = write_and_commit(task, pieces, output_of(job), progress, commit)
+        reduce_input.begin(runs)
+        pieces = _pieces(job, runs, context.progress, memory_bytes)
+        committed = write_and_commit(task, pieces, output_of(job), context)
     if committed is None:
         return None
     file, n_pairs = committed
@@ -80,7 +76,10 @@ def run_reduce(
         file.size_bytes,
         perf_counter() - began,
     )
-    return ReduceDone(task.job_id, task.index, task.attempt, file, stats, counters_of(job))
+    counters = counters_of(job)
+    for name, n in counters:
+        context.count(name, n)
+    return ReduceDone(task.job_id, task.index, task.attempt, file, stats, counters)
 
 
 def _pieces(
@@ -99,21 +98,21 @@ class _Passes:
     """Merges runs into fewer, on the disk."""
 
     def __init__(
-        self, job: Job, scratch: str, stack: ExitStack, memory_bytes: int, sources: MapSources
+        self, job: Job, scratch: str, stack: ExitStack, memory_bytes: int, reduce_input: ReduceInput
     ) -> None:
         self._combiner = combiner_of(job)
         self._scratch = scratch
         self._stack = stack
         self._memory_bytes = memory_bytes
-        self._sources = sources
+        self._reduce_input = reduce_input
         self._written = 0
 
     def merge(self, runs: Sequence[Run]) -> Run:
         path = f"{self._scratch}-{self._written}"
         self._written += 1
-        self._sources.begin(runs)
+        self._reduce_input.begin(runs)
         try:
-            write_merged(path, [runs], self._combiner, self._memory_bytes)
+            write_merged(FileSink(path), [runs], self._combiner, self._memory_bytes)
             source = LocalSource(path)
             self._stack.callback(source.close)
             try:

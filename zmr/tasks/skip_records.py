@@ -3,15 +3,11 @@
 A record is bad if map raises while it is at it, if its keys are of another type than those before,
 or if the slot has died of it twice. Nothing of a bad record stays: its pairs are held back until
 map is through with it, its counters taken back.
-
-So that the agent can tell of which record a slot died, the number of the one that map is at stands
-in a small file, which outlives the process.
 """
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import pyarrow as pa
@@ -21,57 +17,130 @@ from zmr.job import Job
 from zmr.key_types import type_of_keys
 from zmr.messages import FailureReason, Task
 from zmr.output.skipped import SKIPPED_COUNTER, SkippedFile
-from zmr.shuffle.names import current_record_name
-from zmr.tasks.current_record import NONE, UnderWay
+from zmr.tasks.context import NO_RECORD, TaskContext
 from zmr.tasks.errors import TaskError, user_error, worker_error
 from zmr.tasks.map_input import MapInput
 
 BAD = (Exception, SystemExit)  # what a record makes map raise; others are no record's fault
 
+Pair = tuple[Any, Any]
+
 _KILLED = "the slot process died of it twice"
 
 
-class Skipping:
-    """What one attempt leaves out. `limit`: more than so many records fail it."""
+class BadRecords:
+    """The records of one map task that are left out: found, undone, and saved in a file.
 
-    def __init__(self, job: Job, task: Task, limit: int, folder: str) -> None:
-        """Raises OSError if the number of the record can't be kept in `folder`."""
+    How many there may be is for its owner to say.
+    """
+
+    def __init__(self, job: Job, file: SkippedFile) -> None:
         self.n = 0
-        self.last = ""  # where the last one is, and why
+        self.last = ""  # where the last one is, and why it is bad
         self._job = job
-        self._limit = limit
+        self._file = file
+        self._example: list[Any] = []  # a key, the type of which all others must have
+
+    def pairs_of(self, record: Any, make: Callable[[Any], Iterable[Pair] | None]) -> list[Pair]:
+        """The pairs that `make`, which is the job's map, makes of the record.
+
+        Raises one of `BAD` if the record is bad; then the job has counted nothing.
+        """
+        counters = dict(self._job._counters)
+        try:
+            if isinstance(record, BadRecord):
+                raise record
+            pairs = list(make(record) or ())
+            keys = [key for key, _ in pairs]
+            if keys and self._job.reduce is not None:
+                type_of_keys(self._example + keys)
+                self._example = self._example or keys[:1]
+            return pairs
+        except BAD:
+            self._job._counters = counters
+            raise
+
+    def batch_of(
+        self, batch: Any, make: Callable[[Any], pa.RecordBatch | None]
+    ) -> pa.RecordBatch | None:
+        """What `make` makes of a batch. Raises one of `BAD` likewise."""
+        counters = dict(self._job._counters)
+        try:
+            return make(batch)
+        except BAD:
+            self._job._counters = counters
+            raise
+
+    def add(self, place: str, record: Any, error: TaskError) -> None:
+        """Save the record. Raises OSError."""
+        self.n += 1
+        self.last = error.message
+        if isinstance(record, BadRecord):
+            record = record.text
+        elif isinstance(record, (pa.Array, pa.RecordBatch)):
+            record = record.to_pylist()[0]
+        self._file.add(place, record, error.message, error.traceback)
+
+    def finish(self) -> None:
+        """The task is through: count them, and have them on the disk. Raises OSError."""
+        if self.n:
+            self._job.count(SKIPPED_COUNTER, self.n)
+        self._file.finish()
+
+    def discard(self) -> None:
+        """The attempt does not count, and neither does what it has left out."""
+        self._file.discard()
+
+
+def error_of(place: str, record: Any, error: BaseException) -> TaskError:
+    """Why the record is bad, of which `error` was raised."""
+    if isinstance(record, BadRecord):
+        reason = f"{record.reason} (reading {place})"
+        return TaskError(FailureReason.USER_ERROR, reason)
+    return user_error(error, f"in map, {place}")
+
+
+class SkipRecords:
+    """What one attempt leaves out: up to so many records as its context allows."""
+
+    def __init__(self, job: Job, task: Task, context: TaskContext) -> None:
+        self._job = job
+        self._limit = context.skip_bad_records
+        self._at = context.at_record
         self._skips = frozenset(task.skips)
         # After a failure, records go one by one, so that the next one tells which it was.
         self.one_by_one = bool(task.skips) or task.failures > 0
-        self._file = SkippedFile.of_attempt(task.output, task.job_id, task.index, task.attempt)
-        self._under_way = UnderWay(os.path.join(folder, current_record_name(task.attempt)))
+        self._bad = BadRecords(
+            job, SkippedFile.of_attempt(task.output, task.job_id, task.index, task.attempt)
+        )
 
-    def pairs(self, source: MapInput) -> Iterator[list[tuple[Any, Any]]]:
+    @property
+    def n(self) -> int:
+        """How many are left out so far."""
+        return self._bad.n
+
+    @property
+    def last(self) -> str:
+        """Where the last one is, and why it is bad."""
+        return self._bad.last
+
+    def pairs(self, source: MapInput) -> Iterator[list[Pair]]:
         """What map makes of each good record."""
-        job, skips, at = self._job, self._skips, self._under_way.at
-        has_reduce = job.reduce is not None
-        example: list[Any] = []  # a key, the type of which all others must have
+        pairs_of, make, skips, at = self._bad.pairs_of, self._job.map, self._skips, self._at
         for records in source:
             for number, record in enumerate(records, source.number() + 1):
                 if number in skips:
                     self._skip_killer(source.where(), record)
                     continue
-                counters = dict(job._counters)
                 at(number)
                 try:
-                    if isinstance(record, BadRecord):
-                        raise record
-                    pairs = list(job.map(record) or ())
-                    keys = [key for key, _ in pairs]
-                    if has_reduce and keys:
-                        type_of_keys(example + keys)
-                        example = example or keys[:1]
+                    pairs = pairs_of(record, make)
                 except BAD as error:
-                    job._counters = counters
-                    self._skip_raising(source.where(), record, error)
+                    place = source.where()
+                    self._skip(place, record, error_of(place, record, error))
                     continue
                 finally:
-                    at(NONE)
+                    at(NO_RECORD)
                 yield pairs
 
     def batches(
@@ -83,18 +152,14 @@ class Skipping:
 
     def finish(self) -> None:
         """The attempt is through. Raises `TaskError`."""
-        if self.n:
-            self._job.count(SKIPPED_COUNTER, self.n)
         try:
-            self._file.finish()
+            self._bad.finish()
         except OSError as error:
             raise worker_error(error, "saving bad records") from error
 
-    def close(self, has_succeeded: bool) -> None:
-        """The attempt is over."""
-        self._under_way.close()
-        if not has_succeeded:
-            self._file.discard()
+    def discard(self) -> None:
+        """The attempt has failed."""
+        self._bad.discard()
 
     def _parts(
         self,
@@ -105,11 +170,10 @@ class Skipping:
     ) -> Iterator[pa.RecordBatch]:
         """Halve the part of the source's batch that begins `at` until what is bad is alone."""
         if len(batch) > 1 and not self.one_by_one:
-            counters = dict(self._job._counters)
             try:
-                made = make(batch)
+                made = self._bad.batch_of(batch, make)
             except BAD:
-                self._job._counters = counters
+                pass
             else:
                 if made is not None:
                     yield made
@@ -123,38 +187,30 @@ class Skipping:
         if number in self._skips:
             self._skip_killer(source.where_in_batch(at), batch)
             return
-        counters = dict(self._job._counters)
-        self._under_way.at(number)
+        self._at(number)
         try:
-            made = make(batch)
+            made = self._bad.batch_of(batch, make)
         except BAD as error:
-            self._job._counters = counters
-            self._skip_raising(source.where_in_batch(at), batch, error)
+            place = source.where_in_batch(at)
+            self._skip(place, batch, error_of(place, batch, error))
             return
         finally:
-            self._under_way.at(NONE)
+            self._at(NO_RECORD)
         if made is not None:
             yield made
 
     def _skip_killer(self, place: str, record: Any) -> None:
-        self._skip(place, record, TaskError(FailureReason.SLOT_DIED, f"{_KILLED} ({place})"))
-
-    def _skip_raising(self, place: str, record: Any, error: BaseException) -> None:
-        self._skip(place, record, user_error(error, f"in map, {place}"))
+        error = TaskError(FailureReason.SLOT_DIED, f"{_KILLED} ({place})")
+        if isinstance(record, BadRecord):
+            error = error_of(place, record, record)
+        self._skip(place, record, error)
 
     def _skip(self, place: str, record: Any, error: TaskError) -> None:
-        if isinstance(record, BadRecord):
-            reason = f"{record.reason} (reading {place})"
-            error, record = TaskError(FailureReason.USER_ERROR, reason), record.text
-        self.n += 1
-        self.last = error.message
-        if self.n > self._limit:
+        if self.n == self._limit:
             most = f"{self._limit} bad record{'s'[: self._limit != 1]}"
             message = f"more than {most} (--skip-bad-records), the last: {error.message}"
             raise TaskError(FailureReason.BAD_RECORDS, message, error.traceback) from error
-        if isinstance(record, (pa.Array, pa.RecordBatch)):
-            record = record.to_pylist()[0]
         try:
-            self._file.add(place, record, error.message, error.traceback)
+            self._bad.add(place, record, error)
         except OSError as failure:
             raise worker_error(failure, "saving a bad record") from failure

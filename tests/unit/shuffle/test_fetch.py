@@ -15,7 +15,7 @@ import pytest
 from support.map_outputs import Rows, lists_of
 from support.process import WAIT_S
 from support.shuffling import JOB_ID, Answer, output_path, relayed, served, write_output
-from support.tasks import granted
+from support.tasks import reduce_stored
 
 from zmr import Job
 from zmr.messages import FailureReason, MapOutput, ReduceDone, Task, TaskKind
@@ -23,16 +23,14 @@ from zmr.shuffle.fetch import Fetcher, RemoteSource
 from zmr.shuffle.map_output import CorruptMapOutput, open_partition
 from zmr.shuffle.protocol import MAX_UNDER_WAY
 from zmr.shuffle.server import ShuffleServer
+from zmr.tasks.context import DEFAULT_MEMORY_BYTES
 from zmr.tasks.errors import TaskError
-from zmr.tasks.progress import TaskProgress
-from zmr.tasks.reduce_input import DIRECT, Reading
-from zmr.tasks.reduce_task import run_reduce
 from zmr.wire.address import Address
 
 # A small budget: pieces of 64 KiB, so that there are several.
 BUDGET_BYTES = 256 * 1024
 PATIENCE_S = 3.0  # 0.2 s before the first new request
-REMOTE = Reading(direct=False, patience_s=PATIENCE_S)
+REMOTE: dict[str, Any] = {"direct": False, "patience_s": PATIENCE_S}
 N_PIECES = 10  # at least, of the big partition
 
 NOTHING: Rows = ([], [])
@@ -267,9 +265,8 @@ def reduce_task(folder: Path, outputs: Sequence[MapOutput]) -> Task:
     return Task(JOB_ID, TaskKind.REDUCE, 1, 9, 2, str(folder / "out"), (), tuple(outputs))
 
 
-def run(task: Task, reading: Reading, memory_bytes: int = 0) -> ReduceDone:
-    folder = str(Path(task.output).parent)
-    done = run_reduce(Lists(), task, folder, TaskProgress(), granted, memory_bytes, reading)
+def run(task: Task, **given: Any) -> ReduceDone:
+    done = reduce_stored(Lists(), task, Path(task.output).parent, **given)
     assert done is not None
     return done
 
@@ -289,13 +286,14 @@ def expected(n: int) -> str:
     return "".join(f"{k:04}\t{total}\n" for k, total in sums.items())
 
 
-@pytest.mark.parametrize("memory_bytes", [0, 1 << 20, 1])  # 1: in passes of two runs
+# In one byte, runs are merged in passes of two.
+@pytest.mark.parametrize("memory_bytes", [DEFAULT_MEMORY_BYTES, 1 << 20, 1])
 def test_a_reduce_over_the_network_gives_what_one_over_files_gives(
     tmp_path: Path, memory_bytes: int
 ) -> None:
     with served(tmp_path) as server:
         outputs = written(tmp_path, 7, str(server.address))
-        done = run(reduce_task(tmp_path, outputs), REMOTE, memory_bytes)
+        done = run(reduce_task(tmp_path, outputs), memory_bytes=memory_bytes, **REMOTE)
     assert (tmp_path / "out/mr-out-1").read_text() == expected(7)
     assert done.stats.records_in == sum(len(range(0, 3000, i + 1)) for i in range(7))
     assert {path.name for path in tmp_path.iterdir()} == {JOB_ID, "out"}
@@ -304,7 +302,7 @@ def test_a_reduce_over_the_network_gives_what_one_over_files_gives(
 def test_what_is_not_seen_on_a_host_of_the_same_name_is_fetched(tmp_path: Path) -> None:
     with served(tmp_path) as server:
         outputs = written(tmp_path, 3, str(server.address), socket.gethostname())
-        run(reduce_task(tmp_path, outputs), DIRECT)
+        run(reduce_task(tmp_path, outputs))
     assert (tmp_path / "out/mr-out-1").read_text() == expected(3)
 
 
@@ -315,7 +313,7 @@ def test_files_of_this_host_are_read_directly(tmp_path: Path, address: str) -> N
         MapOutput(i, 100 + i, socket.gethostname(), str(output_path(tmp_path, i)), address)
         for i in range(3)
     ]
-    run(reduce_task(tmp_path, outputs), DIRECT)
+    run(reduce_task(tmp_path, outputs))
     assert (tmp_path / "out/mr-out-1").read_text() == expected(3)
 
 
@@ -332,7 +330,7 @@ def test_exactly_those_outputs_are_lost_that_can_not_be_had(tmp_path: Path) -> N
         output_path(tmp_path, 5).unlink()
         # When a reduce needs them
         with pytest.raises(TaskError) as error:
-            run(reduce_task(tmp_path, outputs), REMOTE)
+            run(reduce_task(tmp_path, outputs), **REMOTE)
     # Then all of these are told at once
     assert error.value.reason is FailureReason.LOST_INPUT
     assert error.value.lost == ((2, 102), (3, 103), (5, 105))
@@ -356,7 +354,7 @@ def test_a_server_that_ends_while_its_outputs_are_read_is_told(tmp_path: Path) -
         served_once.append(leaving)
         task = reduce_task(tmp_path, outputs)
         with pytest.raises(TaskError) as error:
-            run_reduce(Ending(), task, str(tmp_path), TaskProgress(), granted, 1, REMOTE)
+            reduce_stored(Ending(), task, tmp_path, memory_bytes=1, **REMOTE)
     assert error.value.lost == ((1, 101),)
     assert list((tmp_path / "out").glob("mr-out-*")) == []
 

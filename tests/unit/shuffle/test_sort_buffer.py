@@ -22,6 +22,7 @@ from zmr.key_types import KeyTypeError
 from zmr.partitioners import hash_key
 from zmr.reducers.combiner import ReducerCombiner
 from zmr.shuffle.map_output import CorruptMapOutput
+from zmr.shuffle.map_sink import FileSink
 from zmr.shuffle.sort_buffer import SortBuffer
 
 Pairs = list[tuple[Any, Any]]
@@ -74,7 +75,9 @@ def sort(
     folder = Path(mkdtemp(dir=folder))
     path = folder / "output"
     combiner = None if reducer is None else ReducerCombiner(reducer)
-    buffer = SortBuffer(str(path), n_partitions, partition or Hash(), combiner, memory_bytes)
+    buffer = SortBuffer(
+        FileSink(str(path)), str(path), n_partitions, partition or Hash(), combiner, memory_bytes
+    )
     fill(buffer, batches)
     sizes = buffer.finish()
     buffer.discard()
@@ -148,7 +151,9 @@ def test_with_enough_memory_there_is_one_partial_for_each_key(tmp_path: Path) ->
 def test_values_and_partials_may_come_by_turns(tmp_path: Path) -> None:
     for memory_bytes in (TINY, PLENTY):
         path = tmp_path / "output"
-        buffer = SortBuffer(str(path), 1, Hash(), ReducerCombiner(Collect()), memory_bytes)
+        buffer = SortBuffer(
+            FileSink(str(path)), str(path), 1, Hash(), ReducerCombiner(Collect()), memory_bytes
+        )
         buffer.add(rows.from_lists(["a", "b"], [1, 2]))
         buffer.add(rows.from_lists(["b", "a"], [[3], [4, 5]]), are_partials=True)
         buffer.add(rows.from_lists(["a"], [6]))
@@ -176,7 +181,14 @@ def test_a_partitioner_of_the_jobs_own_is_asked_once_for_each_key(tmp_path: Path
 
 
 def test_what_combines_well_is_not_spilled(tmp_path: Path) -> None:
-    buffer = SortBuffer(str(tmp_path / "output"), 1, Hash(), ReducerCombiner(Sum()), 1 << 20)
+    buffer = SortBuffer(
+        FileSink(str(tmp_path / "output")),
+        str(tmp_path / "output"),
+        1,
+        Hash(),
+        ReducerCombiner(Sum()),
+        1 << 20,
+    )
     for _ in range(50):
         fill(buffer, [[(f"key{i}", 1) for i in range(1000)]])
     buffer.finish()
@@ -206,7 +218,9 @@ def test_sums_that_outgrow_their_column_while_spills_are_merged(tmp_path: Path) 
 
 
 def test_a_spill_that_was_damaged_is_noticed(tmp_path: Path) -> None:
-    buffer = SortBuffer(str(tmp_path / "output"), 1, Hash(), None, TINY)
+    buffer = SortBuffer(
+        FileSink(str(tmp_path / "output")), str(tmp_path / "output"), 1, Hash(), None, TINY
+    )
     fill(buffer, [[("a", 1)], [("b", 2)]])
     spill = tmp_path / "output.spill-0"
     data = bytearray(spill.read_bytes())
@@ -222,7 +236,9 @@ def test_a_spill_that_was_damaged_is_noticed(tmp_path: Path) -> None:
 @pytest.mark.parametrize("full", ["output.spill-1.part", "output.spill-3.part", "output.part"])
 def test_a_disk_that_is_full_ends_it_and_nothing_is_left(tmp_path: Path, full: str) -> None:
     (tmp_path / full).symlink_to("/dev/full")
-    buffer = SortBuffer(str(tmp_path / "output"), 1, Hash(), None, TINY)
+    buffer = SortBuffer(
+        FileSink(str(tmp_path / "output")), str(tmp_path / "output"), 1, Hash(), None, TINY
+    )
     with pytest.raises(OSError, match="No space left on device"):  # noqa: PT012
         fill(buffer, [[("a", 1)], [("b", 2)], [("c", 3)]])
         buffer.finish()

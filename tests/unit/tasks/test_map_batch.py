@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
-from support.tasks import granted, output_of, run_as_tasks
+from support.tasks import map_to_file, output_of, run_as_tasks
 
 from zmr import (
     Collect,
@@ -32,8 +32,6 @@ from zmr.engines.inputs import list_inputs
 from zmr.engines.sampling import sample_bounds
 from zmr.messages import FailureReason, Split, Task, TaskKind
 from zmr.tasks.errors import TaskError
-from zmr.tasks.map_task import run_map
-from zmr.tasks.progress import TaskProgress
 
 Give = Callable[[pa.Array], Any]
 
@@ -250,7 +248,7 @@ def test_what_is_wrong_is_told_with_the_input(
     for n_reduce in (1, 0):
         task = Task("j1", TaskKind.MAP, 0, 1, n_reduce, str(tmp_path / "out"), splits)
         with pytest.raises(TaskError, match=reason) as error:
-            run_map(given(give, reduce), task, str(tmp_path), TaskProgress(), granted)
+            map_to_file(given(give, reduce), task, tmp_path)
         assert error.value.reason is FailureReason.USER_ERROR
         told = f"(in map_batch, {inputs[1]}, the batch from line 1 on)"
         assert error.value.message.endswith(told)

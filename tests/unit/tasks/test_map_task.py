@@ -2,18 +2,17 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from support.map_outputs import Rows, read_map_output
-from support.tasks import granted
+from support.tasks import map_to_file
 
 from zmr import Job, Sum, WholeFiles
 from zmr.messages import FailureReason, MapDone, Split, Task, TaskKind
 from zmr.tasks.errors import TaskError
-from zmr.tasks.map_task import run_map
 from zmr.tasks.progress import TaskProgress
 
 Pairs = Iterable[tuple[Any, Any]]
@@ -52,10 +51,8 @@ def task(folder: Path, *inputs: str | Split, n_reduce: int = 1, attempt: int = 7
     return Task("j1", TaskKind.MAP, 3, attempt, n_reduce, str(folder / "out"), tuple(splits))
 
 
-def run(
-    job: Job, the_task: Task, folder: Path, commit: Callable[[], bool] = granted
-) -> MapDone | None:
-    return run_map(job, the_task, str(folder), TaskProgress(), commit)
+def run(job: Job, the_task: Task, folder: Path, **context: Any) -> MapDone | None:
+    return map_to_file(job, the_task, folder, **context)
 
 
 def failure(job: Job, the_task: Task, folder: Path) -> TaskError:
@@ -143,7 +140,7 @@ def test_a_map_only_job_commits_text_in_the_order_of_the_input(tmp_path: Path) -
 
 
 def test_without_the_grant_a_map_only_task_leaves_nothing(tmp_path: Path) -> None:
-    done = run(MapOnly(), task(tmp_path, "b a", n_reduce=0), tmp_path, lambda: False)
+    done = run(MapOnly(), task(tmp_path, "b a", n_reduce=0), tmp_path, commit=lambda: False)
     assert done is None
     assert [path for path in (tmp_path / "out").rglob("*") if path.is_file()] == []
 
@@ -157,7 +154,7 @@ def test_progress_is_seen_from_within_a_record_without_counting_records(tmp_path
             seen.append(progress.read())
             yield line, 1
 
-    run_map(Watched(), task(tmp_path, "a\nb\n", "c"), str(tmp_path), progress, granted)
+    run(Watched(), task(tmp_path, "a\nb\n", "c"), tmp_path, progress=progress)
     assert [records for records, _ in seen] == [1, 2, 3]
     assert seen[2][1] == 4
 

@@ -8,13 +8,13 @@ from zlib import crc32
 
 import pytest
 from support.map_outputs import write_map_output
-from support.tasks import granted
+from support.tasks import reduce_stored
 
 from zmr import Count, Job, Sum
 from zmr.messages import FailureReason, MapOutput, ReduceDone, Task, TaskKind
+from zmr.tasks.context import DEFAULT_MEMORY_BYTES
 from zmr.tasks.errors import TaskError
 from zmr.tasks.progress import TaskProgress
-from zmr.tasks.reduce_task import run_reduce
 
 Pairs = Iterable[tuple[Any, Any]]
 Run = dict[Any, list[Any]]  # what one map put out for each key, in the order of keys
@@ -49,8 +49,8 @@ def task(folder: Path, *runs: Run, attempt: int = 9) -> Task:
 
 
 def reduce(job: Job, the_task: Task, progress: TaskProgress | None = None) -> ReduceDone:
-    folder = str(Path(the_task.output).parent)
-    done = run_reduce(job, the_task, folder, progress or TaskProgress(), granted)
+    folder = Path(the_task.output).parent
+    done = reduce_stored(job, the_task, folder, progress=progress or TaskProgress())
     assert done is not None
     return done
 
@@ -59,11 +59,11 @@ def output(folder: Path) -> str:
     return (folder / "out/mr-out-1").read_text()
 
 
-def failure(job: Job, the_task: Task, memory_bytes: int = 0) -> TaskError:
+def failure(job: Job, the_task: Task, **context: Any) -> TaskError:
     folder = Path(the_task.output).parent
     before = set(folder.iterdir())
     with pytest.raises(TaskError) as error:
-        run_reduce(job, the_task, str(folder), TaskProgress(), granted, memory_bytes)
+        reduce_stored(job, the_task, folder, **context)
     assert set(folder.iterdir()) == before
     assert [p for p in Path(the_task.output).rglob("*") if p.is_file()] == []
     return error.value
@@ -139,7 +139,7 @@ def test_progress_is_seen_from_within_a_key(tmp_path: Path) -> None:
 
 def test_without_the_grant_nothing_is_left(tmp_path: Path) -> None:
     the_task = task(tmp_path, {"a": [1]})
-    assert run_reduce(Lists(), the_task, str(tmp_path), TaskProgress(), lambda: False) is None
+    assert reduce_stored(Lists(), the_task, tmp_path, commit=lambda: False) is None
     assert [path for path in (tmp_path / "out").rglob("*") if path.is_file()] == []
 
 
@@ -152,7 +152,7 @@ def test_the_file_is_complete_beside_its_place_when_the_grant_is_asked_for(tmp_p
         assert not (tmp_path / "out/mr-out-1").exists()
         return True
 
-    assert run_reduce(Lists(), the_task, str(tmp_path), TaskProgress(), commit) is not None
+    assert reduce_stored(Lists(), the_task, tmp_path, commit=commit) is not None
     assert found == ["a\t[1]\n"]
 
 
@@ -172,7 +172,7 @@ def test_an_agent_that_goes_away_meanwhile_ends_the_task_as_it_is(tmp_path: Path
 
     the_task = task(tmp_path, {"a": [1]})
     with pytest.raises(AgentGone):
-        run_reduce(Lists(), the_task, str(tmp_path), TaskProgress(), commit)
+        reduce_stored(Lists(), the_task, tmp_path, commit=commit)
 
 
 # --- what can go wrong ---
@@ -233,14 +233,14 @@ def test_all_map_outputs_that_are_lost_are_told_at_once(tmp_path: Path) -> None:
     assert failed.message.startswith("can't read the output of map 1, 3: ")
 
 
-@pytest.mark.parametrize("memory_bytes", [0, 1])
+@pytest.mark.parametrize("memory_bytes", [DEFAULT_MEMORY_BYTES, 1])
 def test_a_block_that_is_found_damaged_while_merging_names_its_map(
     tmp_path: Path, memory_bytes: int
 ) -> None:
     runs: list[Run] = [{f"{i:05}": ["x" * 50] for i in range(20_000)} for _ in range(5)]
     the_task = task(tmp_path, *runs)
     damage(tmp_path / "map3", at=(tmp_path / "map3").stat().st_size // 2)
-    failed = failure(Lists(), the_task, memory_bytes)
+    failed = failure(Lists(), the_task, memory_bytes=memory_bytes)
     assert failed.reason is FailureReason.LOST_INPUT
     assert failed.lost == ((3, 103),)
     assert failed.message.startswith(f"can't read the output of map 3: {tmp_path}/map3: damaged")
@@ -266,5 +266,5 @@ def test_an_output_folder_that_can_not_be_written_is_the_workers_fault(tmp_path:
     the_task = task(tmp_path, {"a": [1]})
     (tmp_path / "out/.zmr-j1").touch()
     with pytest.raises(TaskError, match=f"writing the output to {tmp_path}/out") as error:
-        run_reduce(Lists(), the_task, str(tmp_path), TaskProgress(), granted)
+        reduce_stored(Lists(), the_task, tmp_path)
     assert error.value.reason is FailureReason.WORKER_ERROR

@@ -12,7 +12,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
-from support.tasks import granted, output_of
+from support.tasks import map_to_file, output_of, reduce_stored
 
 from zmr import Count, Job, JsonLines, run_inline
 from zmr.engines.inputs import list_inputs
@@ -20,13 +20,10 @@ from zmr.engines.sampling import sample_bounds
 from zmr.errors import JobError
 from zmr.messages import FailureReason, MapDone, MapOutput, Split, Task, TaskKind
 from zmr.output.skipped import keep_skipped, read_skipped
+from zmr.slots.current_record import CurrentRecord, take_current_record
 from zmr.steps import temporary_folder
 from zmr.tasks.capsule import copy_input
-from zmr.tasks.current_record import UnderWay, read_under_way
 from zmr.tasks.errors import TaskError
-from zmr.tasks.map_task import run_map
-from zmr.tasks.progress import TaskProgress
-from zmr.tasks.reduce_task import run_reduce
 
 LINES = [f"word{i} common" for i in range(3000)]
 BAD = (0, 7, 8, 1500, 2999)
@@ -87,14 +84,13 @@ def run(
     n_reduce = 0 if job.reduce is None else 1
     task = Task("j1", TaskKind.MAP, 0, 1, n_reduce, str(out), (Split(str(folder / "in")),))
     task = task._replace(**of_task)
-    done = run_map(job, task, str(folder), TaskProgress(), granted, 0, limit)
+    done = map_to_file(job, task, folder, skip_bad_records=limit)
     assert done is not None
     keep_skipped(str(out), "j1", [(0, 1)] if done.skipped else [])
     if n_reduce:
         sources = (MapOutput(0, 1, "", done.path),)
         reduce = Task("j1", TaskKind.REDUCE, 0, 2, 1, str(out), (), sources)
-        assert run_reduce(job, reduce, str(folder), TaskProgress(), granted)
-    assert not any(path.name.startswith("current-record") for path in folder.iterdir())
+        assert reduce_stored(job, reduce, folder)
     return done, output_of(out)
 
 
@@ -217,11 +213,14 @@ def test_a_sample_is_of_the_good_records(tmp_path: Path) -> None:
 
 
 def test_the_number_of_the_record_outlives_whoever_wrote_it(tmp_path: Path) -> None:
-    path = str(tmp_path / "under-way")
-    under_way = UnderWay(path)
-    under_way.at(1 << 40)
-    assert read_under_way(path) == 1 << 40
-    assert read_under_way(path) == -1
+    current = CurrentRecord(str(tmp_path), 7)
+    current.enter(1 << 40)
+    assert take_current_record(str(tmp_path), 7) == 1 << 40
+    assert take_current_record(str(tmp_path), 7) == -1
+    # Of an attempt that ends by itself nothing is left
+    CurrentRecord(str(tmp_path), 8).close()
+    current.close()
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_of_a_large_file_a_capsule_has_the_split_where_it_stood(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The number of the record that a map is at, in a small file that outlives its process.
+"""The number of the record that a map is at, in a small file that outlives its slot.
 
 The slot writes it, through memory; when the slot has died, the agent reads it.
 """
@@ -14,20 +14,20 @@ NONE = -1
 _NUMBER = struct.Struct("<q")
 
 
-class UnderWay:
-    """The number of the record that map is at, in a file that outlives the process."""
+class CurrentRecord:
+    """The file of one attempt, in the folder of its job."""
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, folder: str, attempt: int) -> None:
         """Raises OSError."""
         import mmap  # few jobs need it
 
-        self._path = path
-        with open(path, "w+b") as file:
+        self._path = _path(folder, attempt)
+        with open(self._path, "w+b") as file:
             file.write(_NUMBER.pack(NONE))
             file.flush()
             self._memory = mmap.mmap(file.fileno(), _NUMBER.size)
 
-    def at(self, number: int) -> None:
+    def enter(self, number: int) -> None:
         """Map begins with this record; -1: it is through."""
         _NUMBER.pack_into(self._memory, 0, number)
 
@@ -38,8 +38,9 @@ class UnderWay:
             os.unlink(self._path)
 
 
-def read_under_way(path: str) -> int:
-    """The number that a process left there; -1 if none. The file is removed."""
+def take_current_record(folder: str, attempt: int) -> int:
+    """The number that a slot left there; -1 if none. The file is removed."""
+    path = _path(folder, attempt)
     try:
         with open(path, "rb") as file:
             data = file.read(_NUMBER.size)
@@ -47,3 +48,7 @@ def read_under_way(path: str) -> int:
     except OSError:
         return NONE
     return int(_NUMBER.unpack(data)[0]) if len(data) == _NUMBER.size else NONE
+
+
+def _path(folder: str, attempt: int) -> str:
+    return os.path.join(folder, f"current-record-{attempt}")
