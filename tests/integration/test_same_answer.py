@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 from support import Zmr
+from support.cluster import output_of
 
 pytestmark = pytest.mark.usefixtures("nothing_left_behind")
 
@@ -14,6 +16,23 @@ N_LINES = (20_000, 160_000, 20_000, 20_000)  # of each file
 
 # Slots, reducers, and a memory that the task of the large file outgrows: it spills.
 WAYS = [("1", "40", "40M"), ("2", "5", "512M"), ("7", "1", "40M")]
+
+
+# Shows the map tasks: for each key, the lines that each of them had.
+TASKS = """
+from zmr import Job
+
+class Tasks(Job):
+    def map(self, line):
+        yield line.split()[0], [line]
+
+    def combine(self, key, values):
+        self.count("combine calls")
+        yield key, [line for lines in values for line in lines]
+
+    def reduce(self, key, values):
+        yield key, list(values)
+"""
 
 
 def key_of(line: bytes) -> bytes:
@@ -56,3 +75,32 @@ def test_any_number_of_slots_and_reducers(zmr: Zmr, texts: Path, job: str) -> No
             each = [file.read_bytes().splitlines() for file in files]
             assert all(keys == sorted(keys, key=key_of) for keys in each)
         assert found == expected
+
+
+def test_the_tasks_follow_from_the_inputs_whatever_the_engine_and_the_slots(zmr: Zmr) -> None:
+    # Given more small files than are tasks of their own
+    (zmr.folder / "tasks.py").write_text(TASKS)
+    inputs = zmr.folder / "in"
+    inputs.mkdir()
+    for number in range(200):
+        lines = [f"{word} of file {number}\n" for word in ("all", "all", f"some{number % 7}") * 2]
+        (inputs / f"{number:03}").write_text("".join(lines))
+
+    # When the job, which shows its tasks, is run by each engine
+    ways = [("inline", "1"), ("local", "1"), ("local", "5")]
+    for engine, slots in ways:
+        ended = zmr.run(
+            *("run", "tasks.py", inputs, "--engine", engine, "-j", slots, "-r", "3"),
+            *("-o", engine + slots),
+        )
+        assert ended.status == 0, ended.stderr
+
+    # Then the lists of lines are the same, and combine was called as often
+    outputs = [output_of(zmr.folder / (engine + slots)) for engine, slots in ways]
+    assert outputs[0] == outputs[1] == outputs[2]
+    (of_all,) = [
+        line for data in outputs[0].values() for line in data.splitlines() if b"all" in line[:3]
+    ]
+    assert of_all.count(b"],[") + 1 == 50
+    manifests = [json.loads((zmr.folder / (e + s) / "_SUCCESS").read_text()) for e, s in ways]
+    assert len({json.dumps(manifest["counters"]) for manifest in manifests}) == 1

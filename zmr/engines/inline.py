@@ -1,25 +1,39 @@
 """The inline engine: a job in this process, one thing after the other, all in memory.
 
-It says what the answer is, in as few words as possible, and so it is what every other engine is
-compared with. It uses neither combiners nor map output files, map_batch only where there is no map,
-and of a declarative reducer only what that means for a list of values. Whatever the job's code
-raises comes through as it is.
+It runs the tasks of the other engines, planned from the inputs as theirs are: map task by map task,
+then all reduces. It says what the answer is, in as few words as possible, and so it is what every
+other engine is compared with. That is why it does not run `zmr.tasks`: with a dict and a sort of
+its own, a mistake of the sort buffer, of the merge or of a kernel is none of the answer's. It calls
+combine once for each key of a map task, map_batch only where there is no map, and of a declarative
+reducer it uses only what that means for a list of values. Whatever the job's code raises comes
+through as it is.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from time import perf_counter
 from typing import Any
 
+from zmr.core.plan import SPLIT_BYTES
 from zmr.core.totals import counters_of_all, totals_of_all
-from zmr.engines.inline_skipping import Skipping
+from zmr.display import short_repr
+from zmr.engines.inline_records import (
+    FileTask,
+    MapTask,
+    Pair,
+    SkippedRecords,
+    file_tasks,
+    pair_tasks,
+)
+from zmr.errors import YieldError
 from zmr.formats.text import not_a_pair
 from zmr.job import Job, begin_task, counters_of
 from zmr.key_types import of_one_type, type_of_keys
-from zmr.messages import Counters, InputFile, OutputFile, Split, Stats
+from zmr.messages import Counters, InputFile, OutputFile, Stats
 from zmr.output.folder import output_name
 from zmr.output.manifest import success_manifest, write_success
 from zmr.output.partition_file import describe
@@ -27,8 +41,6 @@ from zmr.partitioners import checked_partition
 from zmr.pipeline import Pipeline, refuse_skipping
 from zmr.reducers import Identity, Reducer
 from zmr.steps import StepDone, Totals
-
-Pair = tuple[Any, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,22 +63,28 @@ def run_inline(
     n_reduce: int,
     name: str = "",
     skip_bad_records: int = 0,
+    split_bytes: int = SPLIT_BYTES,
 ) -> InlineResult:
     """Run the job over the inputs in order, and leave its output in the folder `output`.
 
-    There are `n_reduce` partitions; without any, or without reduce, all pairs go into one file as
-    map yields them. `name` is what the manifest calls the job. Raises what the job raises, with a
-    note of the step if it is a pipeline. Up to `skip_bad_records` for which that is map are left
-    out and saved beside the output.
+    There are `n_reduce` partitions; without any, or without reduce, the pairs of each map task go
+    into a file as map yields them. Inputs larger than `split_bytes` are several tasks, if they can
+    be cut. `name` is what the manifest calls the job. Raises what the job raises, with a note of
+    the step if it is a pipeline. Up to `skip_bad_records` for which that is map are left out and
+    saved beside the output.
     """
     refuse_skipping(job, skip_bad_records)
     jobs = job.jobs if isinstance(job, Pipeline) else (job,)
-    skipping = Skipping(jobs[0], output, skip_bad_records) if skip_bad_records else None
-    files, partitions, steps = list(inputs), list[list[Pair]](), list[StepDone]()
+    skipped = SkippedRecords(output, skip_bad_records) if skip_bad_records else None
+    partitions: list[list[Pair]] = []
+    steps: list[StepDone] = []
     for number, step in enumerate(jobs, 1):
-        source = _Files(step, files) if number == 1 else _Pairs(partitions)
         try:
-            partitions, done = _run(step, source, n_reduce, skipping)
+            if number == 1:
+                tasks: Sequence[MapTask] = file_tasks(step, inputs, split_bytes)
+            else:
+                tasks = pair_tasks(partitions, split_bytes)
+            partitions, done = _run(step, tasks, n_reduce, skipped)
         except BaseException as error:
             if isinstance(job, Pipeline):
                 error.add_note(f"in step {number} of {len(jobs)}, {type(step).__name__}")
@@ -89,64 +107,21 @@ def run_inline(
     return InlineResult(written, stats, counters, phase_s, of_steps)
 
 
-class _Files:
-    """The records of the files."""
-
-    def __init__(self, job: Job, files: Iterable[InputFile]) -> None:
-        self.size_bytes = 0
-        self._job = job
-        self.files = files
-
-    def records(self) -> Iterator[Any]:
-        for file in self.files:
-            for records, size_bytes in self._job.input.read(Split(file.path), self._job.count):
-                yield from records
-                self.size_bytes += size_bytes
-
-    def batches(self) -> Iterator[Any]:
-        for file in self.files:
-            batches = self._job.input.read_batches(Split(file.path), self._job.count)
-            for batch, size_bytes in batches:
-                yield batch
-                self.size_bytes += size_bytes
-
-
-class _Pairs:
-    """What the step before has put out, as records."""
-
-    size_bytes = 0
-
-    def __init__(self, partitions: list[list[Pair]]) -> None:
-        self._pairs = [(key, value) for pairs in partitions for key, value in pairs]
-
-    def records(self) -> Iterator[Any]:
-        return iter(self._pairs)
-
-    def batches(self) -> Iterator[Any]:
-        from zmr.formats.pairs import batch_of, refuse_pickled
-
-        if self._pairs:
-            batch = batch_of(self._pairs)
-            refuse_pickled(batch, "the pairs of the step before")
-            yield batch
-
-
 def _run(
-    job: Job, source: _Files | _Pairs, n_reduce: int, skipping: Skipping | None
+    job: Job, tasks: Sequence[MapTask], n_reduce: int, skipped: SkippedRecords | None
 ) -> tuple[list[list[Pair]], StepDone]:
     """What the job puts out, partition by partition, and what it has done."""
     began = perf_counter()
     begin_task(job)
-    if skipping is not None and isinstance(source, _Files):
-        pairs, n_records = _map_good(job, source, skipping)
-    else:
-        pairs, n_records = (_map if type(job).map is not Job.map else _map_batches)(job, source)
+    is_map_only = job.reduce is None or n_reduce == 0
+    maps = [_map(job, task, skipped) for task in tasks]
+    if job.combine is not None and not is_map_only:
+        maps = [_combine(job, pairs) for pairs in maps]
     mapped = perf_counter()
-    map_only = job.reduce is None or n_reduce == 0
-    partitions = [pairs] if map_only else _reduce_all(job, pairs, job.reducers or n_reduce)
+    partitions = maps if is_map_only else _reduce_all(job, maps, job.reducers or n_reduce)
     totals = Totals(
-        records_in=n_records,
-        bytes_in=source.size_bytes,
+        records_in=sum(task.n_records for task in tasks),
+        bytes_in=sum(task.size_bytes for task in tasks),
         records_out=sum(map(len, partitions)),
         map_s=mapped - began,
         reduce_s=perf_counter() - mapped,
@@ -154,43 +129,32 @@ def _run(
     return partitions, StepDone(type(job).__name__, counters_of(job), totals)
 
 
-def _map(job: Job, source: _Files | _Pairs) -> tuple[list[Pair], int]:
-    """The pairs that map makes of all records, and how many records."""
-    records = list(source.records())
-    return [pair for record in records for pair in _yielded(job.map(record))], len(records)
+# --- map ---
+
+
+def _map(job: Job, task: MapTask, skipped: SkippedRecords | None) -> list[Pair]:
+    """The pairs that one map task makes of its records."""
+    has_map = type(job).map is not Job.map
+    if skipped is not None and isinstance(task, FileTask):
+
+        def mapped(record: Any) -> list[Pair]:
+            return list(_yielded(job.map(record))) if has_map else _pairs_of(job.map_batch(record))
+
+        return list(chain.from_iterable(skipped.good(job, task, mapped)))
+    if has_map:
+        records = list(task.records())
+        return [pair for record in records for pair in _yielded(job.map(record))]
+    return [pair for batch in task.batches() for pair in _pairs_of(job.map_batch(batch))]
 
 
 def _yielded(pairs: Iterable[Any] | None) -> Iterator[Pair]:
-    """What map or reduce has yielded. Raises `YieldError` for what is no pair."""
+    """What map, combine or reduce has yielded. Raises `YieldError` for what is no pair."""
     for pair in pairs or ():
         try:
             key, value = pair
         except (TypeError, ValueError):
             raise not_a_pair(pair) from None
         yield key, value
-
-
-def _map_batches(job: Job, source: _Files | _Pairs) -> tuple[list[Pair], int]:
-    """The same with map_batch, for a job that has no map."""
-    pairs: list[Pair] = []
-    n_records = 0
-    for batch in source.batches():
-        pairs += _pairs_of(job.map_batch(batch))
-        n_records += len(batch)
-    return pairs, n_records
-
-
-def _map_good(job: Job, files: _Files, skipping: Skipping) -> tuple[list[Pair], int]:
-    """The same without the records on which map raises."""
-
-    def mapped(record: Any) -> list[Pair]:
-        if type(job).map is Job.map:
-            return _pairs_of(job.map_batch(record))
-        return list(_yielded(job.map(record)))
-
-    pairs = list(skipping.good(files.files, mapped))
-    files.size_bytes = skipping.size_bytes
-    return pairs, skipping.n_records
 
 
 def _pairs_of(result: Any) -> list[Pair]:
@@ -211,16 +175,37 @@ def _pairs_of(result: Any) -> list[Pair]:
     return list(zip(of_keys, values or [None] * len(of_keys), strict=True))
 
 
-def _reduce_all(job: Job, pairs: list[Pair], n_reduce: int) -> list[list[Pair]]:
-    groups: dict[Any, list[Any]] = {}
-    for key, value in of_one_type(pairs, pairs[0][0]) if pairs else ():
-        groups.setdefault(key, []).append(value)
-    type_of_keys(groups.keys())
+def _combine(job: Job, pairs: list[Pair]) -> list[Pair]:
+    """What combine makes of the pairs of one map task, called once for each key."""
+    groups = _grouped(pairs)
+    combined: list[Pair] = []
+    for key in sorted(groups):
+        for new_key, value in _yielded(job.combine(key, iter(groups[key]))):
+            if new_key != key:
+                raise YieldError(f"combine gave another key, {short_repr(new_key)}")
+            combined.append((key, value))
+    return combined
+
+
+# --- reduce ---
+
+
+def _reduce_all(job: Job, maps: list[list[Pair]], n_reduce: int) -> list[list[Pair]]:
+    groups = _grouped([pair for pairs in maps for pair in pairs])
     partitions: list[list[Pair]] = [[] for _ in range(n_reduce)]
     for key in sorted(groups):
         reduced = _reduce(job, key, groups[key])
         partitions[checked_partition(job.partition, key, n_reduce)] += reduced
     return partitions
+
+
+def _grouped(pairs: list[Pair]) -> dict[Any, list[Any]]:
+    """The values of each key, in their order. Raises `KeyTypeError`."""
+    groups: dict[Any, list[Any]] = {}
+    for key, value in of_one_type(pairs, pairs[0][0]) if pairs else ():
+        groups.setdefault(key, []).append(value)
+    type_of_keys(groups.keys())
+    return groups
 
 
 def _reduce(job: Job, key: Any, values: list[Any]) -> list[Pair]:

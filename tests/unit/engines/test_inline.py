@@ -10,12 +10,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support import write_corpus
-from support.tasks import output_of, run_as_tasks
+from support.tasks import output_of, run_as_tasks, run_pipeline_as_tasks
 
-from zmr import Count, Job, Sum, find_job, read_output, run_inline
+from zmr import Count, Identity, Job, Pipeline, Sum, find_job, read_output, run_inline
 from zmr.engines.inputs import list_inputs
+from zmr.errors import YieldError
 from zmr.formats import INVALID_UTF8
 from zmr.messages import Counters
+from zmr.tasks.errors import TaskError
 
 Pairs = Iterable[tuple[Any, Any]]
 
@@ -102,6 +104,41 @@ def run_both(
     return inline.counters, run_as_tasks(job, inputs, folder, n_reduce, split_bytes)
 
 
+class Tasks(Job):
+    """Shows the map tasks: a value of the output is a list for each, of the lines that it had."""
+
+    def map(self, line: str) -> Pairs:
+        return [("all", [line]), (line[:2], [line])]
+
+    def combine(self, key: str, values: Iterator[list[str]]) -> Pairs:
+        self.count("combine calls")
+        yield key, [line for lines in values for line in lines]
+
+    def reduce(self, key: str, values: Iterator[list[str]]) -> Pairs:
+        yield key, list(values)
+
+
+class TasksOfPairs(Tasks):
+    """The same of a later step of a pipeline."""
+
+    def map(self, pair: Any) -> Pairs:
+        return super().map(repr(pair))
+
+
+class Echo(Job):
+    """Puts out the lines, each twice, spread over the partitions."""
+
+    def map(self, line: str) -> Pairs:
+        return [(line, 1), (line, 2)]
+
+    reduce = Identity()
+
+
+def shown_tasks(folder: Path) -> list[tuple[str, str]]:
+    """Return what `Tasks` has shown: a key, and as JSON the lines of each map task that had it."""
+    return sorted(read_output(folder), key=lambda pair: pair[0] != "all")
+
+
 JOBS = [
     find_job("wordcount").create([]),
     find_job("grep").create([("pattern", "[aeo]")]),
@@ -144,9 +181,11 @@ def test_any_bytes_anywhere_cut_give_the_sequential_answer(
 def test_a_map_only_job_puts_out_in_the_order_of_the_input(tmp_path: Path) -> None:
     run_both(Upper(), [odd_files(tmp_path / "odd")], tmp_path, 0)
     inline, out = output_of(tmp_path / "inline"), output_of(tmp_path / "out")
-    assert b"".join(out[f"mr-out-{i}"] for i in range(len(out))) == inline["mr-out-0"]
-    assert "ßTRASSE".encode() not in inline["mr-out-0"]
-    assert b"LAST WORD\t9\n" in inline["mr-out-0"]
+    assert out == inline
+    assert len(inline) == len(ODD_FILES)
+    whole = b"".join(inline[f"mr-out-{i}"] for i in range(len(inline)))
+    assert "ßTRASSE".encode() not in whole
+    assert b"LAST WORD\t9\n" in whole
 
 
 def test_without_partitions_any_job_is_map_only(tmp_path: Path) -> None:
@@ -154,6 +193,69 @@ def test_without_partitions_any_job_is_map_only(tmp_path: Path) -> None:
     run_both(Spelled(), [tmp_path / "in"], tmp_path, 0)
     expected = {"mr-out-0": b"b\t1\na\t1\nb\t1\n"}
     assert output_of(tmp_path / "out") == output_of(tmp_path / "inline") == expected
+
+
+def test_the_map_tasks_are_those_of_the_other_engines(tmp_path: Path) -> None:
+    # Given a file that is cut, and so many small ones that they share tasks
+    folder = tmp_path / "in"
+    folder.mkdir()
+    (folder / "0").write_text("".join(f"aa line {i:02}\n" * 2 for i in range(60)))
+    for number in range(150):
+        (folder / f"small{number:03}").write_text(f"bb of {number}\nbb again\n")
+    files = list_inputs([str(folder)], Tasks.input)
+
+    # When it is run inline and as tasks, by one plan
+    inline = run_inline(Tasks(), files, str(tmp_path / "inline"), 2, split_bytes=400)
+    counters = run_as_tasks(Tasks(), [folder], tmp_path, 2, split_bytes=400)
+
+    # Then each map task had the same lines, and combined each of its keys once
+    assert output_of(tmp_path / "out") == output_of(tmp_path / "inline")
+    assert counters == inline.counters
+    n_tasks = [len(json.loads(lists)) for _, lists in shown_tasks(tmp_path / "inline")]
+    assert n_tasks == [4 + 50, 4, 50]  # all, aa, bb
+    assert inline.counters == (("combine calls", 2 * (4 + 50)),)
+
+
+def test_the_map_tasks_of_a_later_step_are_those_of_the_other_engines(tmp_path: Path) -> None:
+    (tmp_path / "in").write_text("".join(f"{i:03}\n" for i in range(100)))
+    pipeline = type("Tested", (Pipeline,), {"steps": [Echo, TasksOfPairs]})()
+    files = list_inputs([str(tmp_path / "in")], Echo.input)
+    inline = run_inline(pipeline, files, str(tmp_path / "inline"), 3)
+    counters = run_pipeline_as_tasks(
+        pipeline.jobs, [tmp_path / "in"], tmp_path / "tasks", 3, split_bytes=1 << 26
+    )
+    assert output_of(tmp_path / "tasks" / "out") == output_of(tmp_path / "inline")
+    assert counters == inline.counters == (("combine calls", 2 * 3),)
+
+
+def test_a_large_partition_is_several_tasks_of_the_next_step(tmp_path: Path) -> None:
+    (tmp_path / "in").write_text("".join(f"{i:03}\n" for i in range(100)))
+    pipeline = type("Tested", (Pipeline,), {"steps": [Echo, TasksOfPairs]})()
+    files = list_inputs([str(tmp_path / "in")], Echo.input)
+    run_inline(pipeline, files, str(tmp_path / "inline"), 1, split_bytes=1000)
+    (lists,) = [lists for key, lists in shown_tasks(tmp_path / "inline") if key == "all"]
+    tasks = json.loads(lists)
+    assert len(tasks) > 3
+    assert [pair for task in tasks for pair in task] == [
+        repr((f"{i:03}", n)) for i in range(100) for n in (1, 2)
+    ]
+
+
+def test_what_combine_may_not_give_is_refused_as_elsewhere(tmp_path: Path) -> None:
+    class Other(Spelled):
+        def combine(self, key: str, values: Iterator[int]) -> Pairs:
+            yield key + "x", sum(values)
+
+    class NoPair(Spelled):
+        def combine(self, key: str, values: Iterator[int]) -> Any:
+            yield 1
+
+    (tmp_path / "in").write_text("a a\n")
+    for job, told in ((Other(), "combine gave another key, 'ax'"), (NoPair(), "key, value")):
+        with pytest.raises(YieldError, match=told):
+            run_inline(job, list_inputs([str(tmp_path / "in")]), str(tmp_path / "out"), 1)
+        with pytest.raises(TaskError, match=told):
+            run_as_tasks(job, [tmp_path / "in"], tmp_path, 1)
 
 
 def test_words_are_counted_as_a_plain_counter_counts_them(tmp_path: Path) -> None:

@@ -186,9 +186,10 @@ def test_without_reduce_rows_are_put_out_as_they_come(inputs: list[Path], tmp_pa
     job = given(lambda n: (texts(n), n), None)
     run_inline(job, list_inputs(map(str, inputs), job.input), str(tmp_path / "inline"), 0)
     run_as_tasks(job, inputs, tmp_path, 0)
-    found = b"".join(output_of(tmp_path / "out").values())
-    assert found == output_of(tmp_path / "inline")["mr-out-0"]
-    assert len(found.splitlines()) == 300
+    found = output_of(tmp_path / "out")
+    assert found == output_of(tmp_path / "inline")
+    assert len(found) == len(inputs)
+    assert len(b"".join(found.values()).splitlines()) == 300
 
 
 def test_where_there_is_a_map_as_well_the_inline_engine_takes_that(

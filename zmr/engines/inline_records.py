@@ -1,0 +1,175 @@
+"""The inline engine's map tasks: the records of each, as planned from the inputs.
+
+The first step of a job reads files. What a step puts out stays in lists, since to encode it and
+read it again is none of what the answer is; the next step's tasks are planned as if the lists were
+files of pairs, and get their shares of them.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from copy import copy
+from typing import TYPE_CHECKING, Any, Protocol
+
+from zmr.core.plan import plan, splits_of
+from zmr.formats import InputFormat
+from zmr.job import Job
+from zmr.messages import InputFile, Split
+from zmr.output.folder import SKIPPED
+from zmr.output.skipped import SkippedFile, skipped_name
+
+if TYPE_CHECKING:
+    from zmr.tasks.skip_records import BadRecords
+
+Pair = tuple[Any, Any]
+
+
+class MapTask(Protocol):
+    """The input of one map task, to be read once in one of the two ways."""
+
+    n_records: int  # that have been read
+    size_bytes: int  # of what they were read from
+
+    def records(self) -> Iterator[Any]:
+        """The records."""
+
+    def batches(self) -> Iterator[Any]:
+        """The same as Arrow data."""
+
+
+class FileTask:
+    """Records of pieces of files."""
+
+    def __init__(self, job: Job, splits: Sequence[Split]) -> None:
+        self.n_records = 0
+        self.size_bytes = 0
+        self._job = job
+        self._splits = splits
+
+    def records(self) -> Iterator[Any]:
+        for split in self._splits:
+            yield from self._read(self._job.input, split)
+
+    def batches(self) -> Iterator[Any]:
+        for split in self._splits:
+            yield from self._read_batches(self._job.input, split)
+
+    def with_places(self) -> Iterator[tuple[Any, Callable[[], str]]]:
+        """Each record, or of a job without map each batch of one; and where it is.
+
+        Records that can't be read come as `BadRecord`.
+        """
+        records = copy(self._job.input)
+        records.keeps_bad = True
+        for split in self._splits:
+            if type(self._job).map is not Job.map:
+                found = self._read(records, split)
+            else:
+                batches = self._read_batches(records, split)
+                found = (batch.slice(at, 1) for batch in batches for at in range(len(batch)))
+            for index, record in enumerate(found):
+                yield record, _place(records, split, index)
+
+    def _read(self, input_format: InputFormat, split: Split) -> Iterator[Any]:
+        for records, size_bytes in input_format.read(split, self._job.count):
+            yield from records
+            self.n_records += len(records)
+            self.size_bytes += size_bytes
+
+    def _read_batches(self, input_format: InputFormat, split: Split) -> Iterator[Any]:
+        for batch, size_bytes in input_format.read_batches(split, self._job.count):
+            yield batch
+            self.n_records += len(batch)
+            self.size_bytes += size_bytes
+
+
+class PairTask:
+    """Pairs that the step before has put out, as records."""
+
+    size_bytes = 0  # no file was read
+
+    def __init__(self, pairs: Sequence[Pair]) -> None:
+        self.n_records = len(pairs)
+        self._pairs = pairs
+
+    def records(self) -> Iterator[Pair]:
+        return iter(self._pairs)
+
+    def batches(self) -> Iterator[Any]:
+        from zmr.formats.pairs import batch_of, refuse_pickled
+
+        if self._pairs:
+            batch = batch_of(self._pairs)
+            refuse_pickled(batch, "the pairs of the step before")
+            yield batch
+
+
+def file_tasks(job: Job, files: Iterable[InputFile], split_bytes: int) -> list[FileTask]:
+    """The map tasks over these files."""
+    return [FileTask(job, splits_of(pieces)) for pieces in plan(list(files), split_bytes)]
+
+
+def pair_tasks(partitions: Sequence[Sequence[Pair]], split_bytes: int) -> list[PairTask]:
+    """The map tasks over what the step before has put out, as if it were in files.
+
+    A file of more than `split_bytes` is cut, of which a task's share is that of its bytes; the
+    other engines cut between blocks. Raises `PickleError` for what no file could hold.
+    """
+    from zmr.formats.pairs import PairsOutput
+
+    encode = PairsOutput().encode_pairs
+    sizes_bytes = [len(encode(pairs)) for pairs in partitions]
+    files = [InputFile(str(n), size_bytes, True) for n, size_bytes in enumerate(sizes_bytes)]
+    tasks = []
+    for pieces in plan(files, split_bytes):
+        of_task: list[Pair] = []
+        for split in splits_of(pieces):
+            number = int(split.path)
+            of_task += _share(partitions[number], split, sizes_bytes[number])
+        tasks.append(PairTask(of_task))
+    return tasks
+
+
+class SkippedRecords:
+    """The records that a job leaves out, up to `limit`, in a file for each map task."""
+
+    def __init__(self, output: str, limit: int) -> None:
+        self._folder = os.path.join(output, SKIPPED)
+        self._limit = limit
+        self._found: list[BadRecords] = []
+
+    def good(
+        self, job: Job, task: FileTask, make: Callable[[Any], Iterable[Pair]]
+    ) -> Iterator[list[Pair]]:
+        """What `make` makes of each good record of the next task.
+
+        Raises what it raises of the first record too many.
+        """
+        from zmr.tasks.skip_records import BAD, BadRecords, error_of
+
+        path = os.path.join(self._folder, skipped_name(len(self._found)))
+        bad = BadRecords(job, SkippedFile(path))
+        self._found.append(bad)
+        for record, where in task.with_places():
+            try:
+                yield bad.pairs_of(record, make)
+            except BAD as error:
+                if sum(each.n for each in self._found) == self._limit:
+                    for each in self._found:
+                        each.discard()
+                    raise
+                place = where()
+                bad.add(place, record, error_of(place, record, error))
+        bad.finish()
+
+
+def _place(records: InputFormat, split: Split, index: int) -> Callable[[], str]:
+    return lambda: f"{split.path}, {records.locate(split, index)}".rstrip(", ")
+
+
+def _share(pairs: Sequence[Pair], split: Split, size_bytes: int) -> Sequence[Pair]:
+    if split.length < 0:
+        return pairs
+    begin, end = split.offset, split.offset + split.length
+    return pairs[len(pairs) * begin // size_bytes : len(pairs) * end // size_bytes]
