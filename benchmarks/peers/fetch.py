@@ -27,7 +27,7 @@ from zmr.shuffle.fetch import Fetcher
 from zmr.shuffle.map_output import MapOutputWriter, open_partition
 from zmr.shuffle.names import map_output_name
 from zmr.shuffle.server import ShuffleServer
-from zmr.slots.malloc import use_one_allocator
+from zmr.slots.malloc import set_up_malloc
 from zmr.wire.address import Address
 
 JOB_ID = "bench"
@@ -59,7 +59,7 @@ def serve(folder: str) -> None:
 
 def fetch(address: str, size_bytes: int) -> float:
     """Fetch so much; return the seconds that it took."""
-    use_one_allocator(0)  # as a slot does
+    set_up_malloc(0)  # as a slot does
     left = size_bytes
     began = 0.0
     with Fetcher(BUDGET_BYTES) as fetcher:

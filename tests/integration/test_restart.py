@@ -161,7 +161,10 @@ def test_the_same_words_go_on_other_words_and_a_second_master_are_refused(
         other = cluster.zmr.run("master", "--port", "0", *job, "-r", "4")
         assert other.status == 2
         assert "has the unfinished job Obedient-" in other.stderr
-        assert "start the master in the same words to go on with it, or choose" in other.stderr
+        assert (
+            "start the master with the same command line to go on with it, or choose"
+            in other.stderr
+        )
 
         # The same words, from another folder even, go on with it
         cluster.start_master(*job, port=port)

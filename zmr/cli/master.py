@@ -34,7 +34,7 @@ from zmr.core.actions import Outcome
 from zmr.core.master import MasterSettings
 from zmr.core.states import JobState
 from zmr.engines.options import JobOptions, JobSettings
-from zmr.engines.resume import give
+from zmr.engines.resume import resume_or_prepare
 from zmr.errors import AddressError
 from zmr.net.master_server import (
     MasterServer,
@@ -237,7 +237,7 @@ def _run(
 ) -> int:
     """Serve one job: a new one, or that of the journal with the same command line."""
     # Only when the ports are ours: a job's output folder is emptied for nothing otherwise.
-    given = give(options, journal)
+    given = resume_or_prepare(options, journal)
     ended: list[tuple[Outcome, float]] = []
     server = sockets.server(
         settings, lambda outcome: ended.append((outcome, time.monotonic())), journal

@@ -1,8 +1,8 @@
 """The inline engine: a job in this process, one thing after the other, all in memory.
 
 It runs the tasks of the other engines, planned from the inputs as theirs are: map task by map task,
-then all reduces. It says what the answer is, in as few words as possible, and so it is what every
-other engine is compared with. That is why it does not run `zmr.tasks`: with a dict and a sort of
+then all reduces. It defines what the answer is, in as few lines as possible, so that every other
+engine can be compared with it. That is why it does not run `zmr.tasks`: with a dict and a sort of
 its own, a mistake of the sort buffer, of the merge or of a kernel is none of the answer's. It calls
 combine once for each key of a map task, map_batch only where there is no map, and of a declarative
 reducer it uses only what that means for a list of values. Whatever the job's code raises comes

@@ -1,6 +1,6 @@
 """The inputs of a job: from what the user names to the files that are read.
 
-All that is wrong with the inputs is found here, before anything starts, and told at once. The
+All that is wrong with the inputs is found here, before anything starts, and reported at once. The
 order of the rows is the order of the job's tasks, and so of the values of a key: the arguments as
 given, the files of a folder by the bytes of their paths.
 """
@@ -27,9 +27,9 @@ def list_inputs(
     A path that does not exist may be a pattern: `data/*.txt`, or `data/**/*.txt` for all folders
     below `data`. In folders, hidden files and folders (names that begin with `.`) are passed over,
     by patterns that don't begin with `.` too, and so are the `_SUCCESS` markers of earlier jobs. A
-    file named twice is read twice; a pattern gives each file once. `input_format` says which files
-    may be split; without it, none. Raises `InputError`, which names everything that is missing,
-    unreadable or not a regular file.
+    file named twice is read twice; a pattern gives each file once. Without `input_format`, which
+    decides what files may be split, none may. Raises `InputError`, which names everything that is
+    missing, unreadable or not a regular file.
     """
     files: list[InputFile] = []
     problems: list[str] = []
@@ -44,7 +44,7 @@ def list_inputs(
                 splittable = input_format is not None and input_format.can_split(name)
                 files.append(InputFile(name, size_bytes, splittable))
     if problems:
-        raise InputError(_told_together(problems))
+        raise InputError(_in_one_message(problems))
     return tuple(files)
 
 
@@ -120,7 +120,7 @@ def _size(path: str, problems: list[str]) -> int | None:
     return None
 
 
-def _told_together(problems: list[str]) -> str:
+def _in_one_message(problems: list[str]) -> str:
     named = "; ".join(problems[:_MOST_NAMED])
     more = len(problems) - _MOST_NAMED
     noun = "input" if len(problems) == 1 else "inputs"

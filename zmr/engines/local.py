@@ -1,6 +1,6 @@
 """The local engine: a master and one worker agent in this process, on one reactor.
 
-They say to each other what they would say on a cluster, but without a network between them. User
+They send each other what they would send on a cluster, but without a network between them. User
 code runs in the slot processes, so it can neither delay the master nor take it down.
 """
 
@@ -33,8 +33,8 @@ def run_local(
 ) -> tuple[Outcome, int]:
     """Run the job. Returns how it ended, and 0 or the exit status of the signal that ended it.
 
-    `show` is told at every turn how the job stands. Raises `ZmrError` if this machine can't run
-    slots.
+    `show` is called with the status of the job at every turn. Raises `ZmrError` if this machine
+    can't run slots.
     """
     outcomes: list[Outcome] = []
     collect_garbage_rarely()

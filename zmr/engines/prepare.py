@@ -37,7 +37,7 @@ class Prepared:
 def prepare(options: JobOptions, claims_output: bool = True) -> Prepared:
     """Check everything and make the output folder ready. Raises a `UsageError` of some kind.
 
-    Who `claims_output` keeps other jobs out of the folder, until `clean_temporary`.
+    With `claims_output`, other jobs are kept out of the folder, until `clean_temporary`.
     """
     try:
         os.getcwd()

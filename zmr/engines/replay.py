@@ -35,10 +35,10 @@ class Replayed:
 
 
 def with_code(capsule: Capsule, path: str | None) -> tuple[Capsule, str]:
-    """The capsule with the code that a replay runs, and in words which that is.
+    """The capsule with the code that a replay runs, and a description of where that is from.
 
-    It is that of the file at `path`; without one, that of the job's file as it is now, since who
-    looks for a mistake edits that; if it is gone, that of the capsule. Raises `JobError`.
+    It is that of the file at `path`; without one, that of the job's file as it is now, which is
+    edited to mend a mistake; if it is gone, that of the capsule. Raises `JobError`.
     """
     spec = capsule.spec
     file, _, class_name = spec.reference.rpartition(":")

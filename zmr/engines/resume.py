@@ -1,4 +1,4 @@
-"""The one job of `zmr master --job`: a new one, or the one that the journal has of the same words.
+"""The one job of `zmr master --job`: a new one, or that of the journal with the same command line.
 
 A job that was begun is not prepared again: its inputs, its code and its output folder are those of
 its first start.
@@ -21,18 +21,18 @@ if TYPE_CHECKING:
     from zmr.journal.store import Journal
 
 
-def give(options: JobOptions, journal: Journal | None) -> JobGiven:
+def resume_or_prepare(options: JobOptions, journal: Journal | None) -> JobGiven:
     """What the master is given for these options. Raises a `UsageError` of some kind."""
     if journal is None:
         return JobGiven(prepare(options).submit)
-    words = words_of(options)
-    known = _known(journal, words)
+    fingerprint = fingerprint_of(options)
+    known = _known(journal, fingerprint)
     # Killed before the job is in the journal, the next start must not find its folder taken.
-    return JobGiven(known or prepare(options, claims_output=False).submit, words)
+    return JobGiven(known or prepare(options, claims_output=False).submit, fingerprint)
 
 
-def words_of(options: JobOptions) -> str:
-    """What the person said about the result. Whoever says the same means the same job."""
+def fingerprint_of(options: JobOptions) -> str:
+    """What of the command line decides the result. Where it is the same, so is the job."""
     settings = options.settings
     return json.dumps(
         {
@@ -55,8 +55,8 @@ def _in_full(reference: str) -> str:
     return os.path.abspath(path) + colon + name if path.endswith(".py") else reference
 
 
-def _known(journal: Journal, words: str) -> Submit | None:
-    """The job of the journal that these words mean. Raises `StateError` if another one is begun."""
+def _known(journal: Journal, fingerprint: str) -> Submit | None:
+    """The job of the journal with this fingerprint. Raises `StateError` if another one is begun."""
     unfinished: dict[str, JobSubmitted] = {}
     ended: dict[str, JobClosed] = {}
     for record in journal.firsts():
@@ -66,16 +66,16 @@ def _known(journal: Journal, words: str) -> Submit | None:
             case JobClosed(spec):
                 ended[spec.job_id] = record
     for begun in unfinished.values():
-        if begun.words != words:
+        if begun.words != fingerprint:
             spec = begun.submit.spec
             raise StateError(
                 f"{journal.folder} (--state-dir) has the unfinished job {spec.job_id}, with output "
-                f"to {spec.output}: start the master in the same words to go on with it"
+                f"to {spec.output}: start the master with the same command line to go on with it"
                 f"{'' if begun.words else ', which is without --job'}, "
                 "or choose another --state-dir"
             )
         return begun.submit
     for closed in reversed(ended.values()):
-        if closed.words == words:
+        if closed.words == fingerprint:
             return Submit(closed.spec, ())
     return None

@@ -28,7 +28,7 @@ from zmr.shuffle.names import map_output_name, partition_name
 if TYPE_CHECKING:
     from zmr.shuffle.fetch import Fetcher
 
-# How long to wait for a worker that says nothing.
+# How long to wait for a worker that does not answer.
 LONGEST_PATIENCE_S = 15.0
 
 # What is under way to a reduce, or waits there to be read, takes this part of its memory.
@@ -60,7 +60,7 @@ class StoredSources:
     """The map outputs that workers keep, as one reduce task reads them; a context manager.
 
     `partition` of the `outputs`, which have `n_partitions` each. `on_bytes` is called with the size
-    of whatever has been fetched. With a worker that says nothing, `patience_s` is the limit.
+    of whatever has been fetched. For a worker that does not answer, `patience_s` is the limit.
     """
 
     def __init__(

@@ -11,8 +11,9 @@ from zmr.wire.codec import BadFrame
 from zmr.wire.stream import FrameReader, FrameWriter
 
 _RECEIVE_BYTES = 256 * 1024
-# What can be in a socket's buffer when its process has died; more comes from someone else.
-_LAST_WORDS_BYTES = 4 * 1024 * 1024
+# What can be in a socket's buffer when its process has died; more comes from another process, which
+# has inherited the socket.
+_MOST_LEFT_BYTES = 4 * 1024 * 1024
 
 
 class Watcher(Protocol):
@@ -56,7 +57,7 @@ class Channel:
 
     def drain(self) -> None:
         """Deliver what is there of a slot that has ended, without waiting for more."""
-        for _ in range(_LAST_WORDS_BYTES // _RECEIVE_BYTES):
+        for _ in range(_MOST_LEFT_BYTES // _RECEIVE_BYTES):
             if not self._open or not self._receive():
                 return
 
@@ -91,7 +92,7 @@ class Channel:
             self._on_messages(good)
         if self._open and len(good) < len(messages):
             self._break()
-        return self._open  # unless it was closed by whoever got the messages
+        return self._open  # unless `on_messages` has closed it
 
     def _on_writable(self) -> None:
         self._sending(self._writer.flush)
@@ -99,7 +100,7 @@ class Channel:
     def _sending(self, send: Callable[[], bool]) -> None:
         try:
             all_sent = send()
-        except OSError:  # its end is closed; reading will tell
+        except OSError:  # its end is closed, which the next read reports
             all_sent = True
         if self._blocked and all_sent:
             self._reactor.unwatch_writable(self._socket.fileno())
@@ -119,7 +120,7 @@ class Channel:
 
 
 def _from_slot(messages: Iterable[Message]) -> Iterator[FromSlot]:
-    """Those before the first one that no slot says."""
+    """Those before the first one that no slot sends."""
     for message in messages:
         if not isinstance(message, FromSlot):
             return

@@ -28,7 +28,7 @@ def import_numpy() -> None:
 
     What the user has chosen stays. Processes that the user's code starts are left alone.
     """
-    if _SETTING in os.environ or not sorts_badly(_cpuinfo()):
+    if _SETTING in os.environ or not is_zen_4(_cpuinfo()):
         return
     os.environ[_SETTING] = _AVX512
     with warnings.catch_warnings():
@@ -37,7 +37,7 @@ def import_numpy() -> None:
     del os.environ[_SETTING]
 
 
-def sorts_badly(cpuinfo: str) -> bool:
+def is_zen_4(cpuinfo: str) -> bool:
     """Whether this, which /proc/cpuinfo says of a processor, is a Zen 4."""
     lines = (line.partition(":") for line in cpuinfo.splitlines())
     said = {name.strip(): value.strip() for name, _, value in lines}

@@ -1,7 +1,7 @@
 """The fork server: the process that slots are forked from, in a millisecond or two each.
 
 It imports once what every slot needs, stays single-threaded, never runs user code, and owns the
-slot processes: it starts, watches, kills and reaps them, on the word of one slot pool.
+slot processes: it starts, watches, kills and reaps them, as one slot pool asks.
 
 It promises that nothing outlives it: when its pool is gone, it kills all slots with their process
 groups and whatever else they left behind; when it is killed itself, the kernel kills the slots.
@@ -95,7 +95,7 @@ class ForkServer:
         if self._wake_reader.fileno() in ready:
             self._wake_reader.recv(4096)
             self._reap()
-        if self._connection.fileno() in ready and not self._obey():
+        if self._connection.fileno() in ready and not self._handle_packet():
             return False
         if limited:
             self._check_memory()
@@ -103,8 +103,8 @@ class ForkServer:
 
     # --- what the pool wants ---
 
-    def _obey(self) -> bool:
-        """Do what one packet says. False: the pool is gone."""
+    def _handle_packet(self) -> bool:
+        """Handle one packet. False: the pool is gone."""
         data, fds, _, _ = socket.recv_fds(
             self._connection, PACKET_BYTES, 1, socket.MSG_CMSG_CLOEXEC
         )
@@ -128,11 +128,11 @@ class ForkServer:
         for fd in fds:
             os.close(fd)
         if pid == -1:  # no process, or (without an fd) no room for its socket
-            self._tell(Packet(Op.ENDED, slot, os.EX_OSERR))
+            self._send(Packet(Op.ENDED, slot, os.EX_OSERR))
             return
         process = _Process(slot, pid, limit_bytes)
         self._processes[pid] = self._by_slot[slot] = process
-        self._tell(Packet(Op.STARTED, slot, pid))
+        self._send(Packet(Op.STARTED, slot, pid))
 
     def _become_slot(self, slot: int, connection: socket.socket) -> NoReturn:
         status = 1
@@ -170,7 +170,7 @@ class ForkServer:
             exit_code = os.waitstatus_to_exitcode(status)
             over_memory = process.over_memory and exit_code == -signal.SIGKILL
             peak_bytes = usage.ru_maxrss * 1024
-            self._tell(Packet(Op.ENDED, process.slot, exit_code, peak_bytes, over_memory))
+            self._send(Packet(Op.ENDED, process.slot, exit_code, peak_bytes, over_memory))
 
     def _check_memory(self) -> None:
         for process in self._processes.values():
@@ -188,7 +188,7 @@ class ForkServer:
                 os.kill(pid, signal.SIGKILL)
                 os.waitpid(pid, 0)
 
-    def _tell(self, packet: Packet) -> None:
+    def _send(self, packet: Packet) -> None:
         self._connection.send(pack(packet))
 
 

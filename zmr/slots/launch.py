@@ -28,7 +28,7 @@ main()
 """
 
 
-_early: ForkServer | None = None
+_early: ForkServerHandle | None = None
 
 
 def launch_early() -> None:
@@ -38,14 +38,14 @@ def launch_early() -> None:
 
 
 def discard_early() -> None:
-    """End the early fork server if nobody has come for it."""
+    """End the early fork server if no `launch` has taken it."""
     global _early
     if _early is not None:
         _early.stop(timeout_s=0.0)
         _early = None
 
 
-def launch() -> ForkServer:
+def launch() -> ForkServerHandle:
     """Start a fork server. Raises OSError.
 
     It runs in a session of its own: a Ctrl-C is the agent's to handle.
@@ -71,7 +71,7 @@ def launch() -> ForkServer:
             setsid=True,
         )
         undo.pop_all()
-    return ForkServer(pid, ours)
+    return ForkServerHandle(pid, ours)
 
 
 def keep_standard_streams_open() -> None:
@@ -87,13 +87,13 @@ def keep_standard_streams_open() -> None:
             os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free: this one
 
 
-class ForkServer:
-    """A fork server process and the connection with it."""
+class ForkServerHandle:
+    """A fork server process, as its agent sees it, and the connection with it."""
 
     def __init__(self, pid: int, connection: socket.socket) -> None:
         self.pid = pid
         self.used = False  # it has been sent something, so it may have children
-        self.gone = False  # its end of the connection is closed, all that it said is read
+        self.gone = False  # its end of the connection is closed, and all that it sent is read
         self._connection = connection
         self._connection.setblocking(False)
         self._outbox: deque[tuple[bytes, socket.socket | None]] = deque()
@@ -104,7 +104,7 @@ class ForkServer:
     def send(self, packet: bytes, attached: socket.socket | None = None) -> bool:
         """Send a packet, or keep it for `flush`; `attached` is closed when it has been handed over.
 
-        Tells whether all is sent.
+        Returns whether all is sent.
         """
         self.used = True
         self._outbox.append((packet, attached))
@@ -134,7 +134,7 @@ class ForkServer:
             except BlockingIOError:
                 break
             except ConnectionResetError:
-                continue  # it left without reading all; what it said is still to come
+                continue  # it left without reading all; what it sent is still to come
             if packet:
                 packets.append(packet)
             self.gone = not packet

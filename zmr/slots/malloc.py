@@ -5,7 +5,7 @@ most of them are new memory from the kernel, which has to fill each page with ze
 task's time. Kept for reuse, they leave holes. So large blocks come from the kernel and go back to
 it, and how large that is follows from the limit.
 
-To be deleted when, with `use_one_allocator` doing nothing, `python -m benchmarks --engines zmr
+To be deleted when, with `set_up_malloc` doing nothing, `python -m benchmarks --engines zmr
 --only wordcount-batch,wordcount-records,sort-memory` takes no more processor time (a tenth more in
 the word counts) and its slots no more memory (253 in place of 200 MiB in the sort).
 """
@@ -26,7 +26,7 @@ _LEAST_BYTES = 512 << 10
 _MOST_BYTES = 256 << 20
 
 
-def use_one_allocator(limit_bytes: int) -> None:
+def set_up_malloc(limit_bytes: int) -> None:
     """Set up this process to stay below the limit (0: none), and to be quick about it."""
     pa.set_memory_pool(pa.system_memory_pool())  # Arrow's own keeps what was freed
     share = limit_bytes // _LIMIT_SHARE if limit_bytes else _MOST_BYTES

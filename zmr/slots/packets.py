@@ -1,4 +1,4 @@
-"""What a slot pool and its fork server say to each other: packets on a socket pair.
+"""The packets that a slot pool and its fork server exchange, on a socket pair.
 
     pool to fork server    START   a slot, with a memory limit; the slot's own socket is attached
                            KILL    a slot

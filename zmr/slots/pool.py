@@ -1,11 +1,12 @@
 """The slot processes of one agent.
 
-The pool starts slots, speaks with them and kills them, through a fork server that it starts and,
-should it ever die, starts again. It lives in the agent's reactor, and only `close` ever waits.
+The pool starts slots, exchanges messages with them and kills them, through a fork server that it
+starts and, should it ever die, starts again. It lives in the agent's reactor, and only `close` ever
+waits.
 
-Promises: what a slot said is delivered in order, and all of it before its `SlotEnded`; every slot
-started gets exactly one `SlotEnded`, unless the pool is closed first; when the pool is closed, or
-its process dies in whatever way, no slot process stays behind.
+Promises: what a slot has sent is delivered in order, and all of it before its `SlotEnded`; every
+slot started gets exactly one `SlotEnded`, unless the pool is closed first; when the pool is closed,
+or its process dies in whatever way, no slot process stays behind.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from contextlib import suppress
 from zmr.errors import ZmrError
 from zmr.messages import FromSlot, SlotEnded, SlotSaid, StartJob, ToSlot
 from zmr.slots.channel import Channel, Watcher
-from zmr.slots.launch import ForkServer, launch
+from zmr.slots.launch import ForkServerHandle, launch
 from zmr.slots.packets import Op, Packet, pack, unpack
 
 _MAX_FAILED_LAUNCHES = 3
@@ -28,8 +29,8 @@ class SlotStartError(ZmrError):
     """Slot processes can't be started on this machine."""
 
 
-class _Slot:
-    """A slot that has been asked for and whose end has not been delivered yet."""
+class _SlotHandle:
+    """A slot process, from the request to start it until its end has been delivered."""
 
     __slots__ = ("channel", "killed", "pid")
 
@@ -53,16 +54,16 @@ class SlotPool:
         reactor: Watcher,
         on_event: Callable[[SlotSaid | SlotEnded], None],
         memory_bytes: int = 0,
-        server: ForkServer | None = None,
+        server: ForkServerHandle | None = None,
     ) -> None:
         self._n_slots = n_slots
         self._reactor = reactor
         self._on_event = on_event
         self._memory_bytes = memory_bytes
-        self._slots: dict[int, _Slot] = {}
+        self._slots: dict[int, _SlotHandle] = {}
         self._failed_launches = 0  # in a row
-        self._hint = ""  # why the last fork server failed, in its own words
-        self._server: ForkServer | None = None
+        self._hint = ""  # why the last fork server failed, if it sent that
+        self._server: ForkServerHandle | None = None
         self._adopt(server or _launched())
 
     def start(self, slot: int, job: StartJob) -> None:
@@ -82,7 +83,7 @@ class SlotPool:
             raise SlotStartError(
                 f"slot {slot} can't start: {error.strerror} (have fewer --slots)"
             ) from error
-        self._slots[slot] = _Slot(channel)
+        self._slots[slot] = _SlotHandle(channel)
         self._control(Packet(Op.START, slot, self._memory_bytes), channel)
         channel.send([job])
 
@@ -112,7 +113,7 @@ class SlotPool:
 
     # --- the fork server ---
 
-    def _adopt(self, server: ForkServer) -> None:
+    def _adopt(self, server: ForkServerHandle) -> None:
         self._server = server
         self._reactor.watch(server.fileno(), self._on_control)
 
@@ -136,22 +137,22 @@ class SlotPool:
         if server is None:
             return
         for data in server.receive():
-            self._obey(unpack(data))
+            self._handle_packet(unpack(data))
         if server.gone and server is self._server:
             self._server_died(server)
 
-    def _obey(self, packet: Packet) -> None:
+    def _handle_packet(self, packet: Packet) -> None:
         if packet.op is Op.FAILED:
             self._hint = packet.text
         elif packet.slot not in self._slots:
-            pass  # an earlier packet made someone close the pool
+            pass  # the handler of an earlier packet closed the pool
         elif packet.op is Op.STARTED:
             self._failed_launches, self._hint = 0, ""
             self._slots[packet.slot].pid = packet.value
         elif packet.op is Op.ENDED:
             self._ended(packet)
 
-    def _server_died(self, server: ForkServer) -> None:
+    def _server_died(self, server: ForkServerHandle) -> None:
         """The kernel kills the slots of a dead fork server. Their children fall to us."""
         self._server = None
         self._reactor.unwatch(server.fileno())
@@ -177,7 +178,7 @@ class SlotPool:
         record = self._slots[slot]
         record.killed = True
         record.channel.drain()
-        if self._slots.get(slot) is not record:  # closed by whoever got its last words
+        if self._slots.get(slot) is not record:  # closed by the handler of its last messages
             return
         del self._slots[slot]
         record.channel.close()
@@ -186,7 +187,7 @@ class SlotPool:
         self._on_event(SlotEnded(slot, exit_status, number, packet.peak_bytes, packet.over_memory))
 
 
-def _launched() -> ForkServer:
+def _launched() -> ForkServerHandle:
     try:
         return launch()
     except OSError as error:

@@ -45,8 +45,8 @@ from zmr.shuffle.map_sources import LONGEST_PATIENCE_S, StoredSources
 from zmr.shuffle.names import map_output_name
 from zmr.slots.current_record import CurrentRecord
 from zmr.slots.linux import peak_bytes
-from zmr.slots.malloc import use_one_allocator
-from zmr.tasks.capsule import kept_for_replay
+from zmr.slots.malloc import set_up_malloc
+from zmr.tasks.capsule import keep_capsule
 from zmr.tasks.context import DEFAULT_MEMORY_BYTES, TaskContext
 from zmr.tasks.errors import TaskError, user_error, users_traceback, worker_error
 from zmr.tasks.map_task import run_map
@@ -71,37 +71,41 @@ def serve(connection: socket.socket) -> None:
     gc.enable()
     gc.set_threshold(*_GC_THRESHOLDS)
     if sys.stderr is not None:
-        faulthandler.enable(all_threads=False)  # a segfault tells the line of user code, too
+        faulthandler.enable(all_threads=False)  # a segfault shows the line of user code, too
     if sys.stdout is not None:
         sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
     if random := sys.modules.get("numpy.random"):
         random.seed()  # or every slot would draw the same numbers
-    Slot(connection).run()
+    SlotProcess(connection).run()
 
 
 class _AgentGone(BaseException):
     """The agent closed the stream. No `Exception`, lest user code around a commit swallow it."""
 
 
-class Slot:
+class SlotProcess:
+    """This process: its stream, the tasks that wait, and the one that runs."""
+
     def __init__(self, connection: socket.socket) -> None:
         self._connection = connection
         self._reader = FrameReader()
         self._tasks: deque[Task] = deque()
         self._granted: dict[int, bool] = {}  # answers to commit requests, by attempt
         self._start: StartJob | None = None
-        # Guards the stream and what is running, which the main thread and the pulse share.
+        # Guards the stream and what is running, which the main thread and that of progress share.
         self._lock = threading.Lock()
         self._running: tuple[int, TaskProgress] | None = None
-        os.register_at_fork(after_in_child=self._let_go)
+        os.register_at_fork(after_in_child=self._detach)
 
     def run(self) -> None:
         try:
             while self._start is None:
                 self._receive()
             start = self._start
-            threading.Thread(target=self._pulse, args=(start,), name="pulse", daemon=True).start()
-            use_one_allocator(start.memory_bytes)
+            threading.Thread(
+                target=self._report_progress, args=(start,), name="progress", daemon=True
+            ).start()
+            set_up_malloc(start.memory_bytes)
             job = _load(start)
             gc.freeze()
             while True:
@@ -140,7 +144,7 @@ class Slot:
                 def open_sources() -> StoredSources:
                     return _sources(start, task, context)
 
-                stack.enter_context(kept_for_replay(start.spec, task, context, open_sources))
+                stack.enter_context(keep_capsule(start.spec, task, context, open_sources))
                 done = _run(job, start, task, context)
                 if done is None:
                     reason = FailureReason.WORKER_ERROR
@@ -179,7 +183,7 @@ class Slot:
     def _commit(self, task: Task) -> bool:
         """Ask whether this attempt may commit, and wait for the answer."""
         self._granted.clear()
-        self._say(CommitRequest(task.job_id, task.kind, task.index, task.attempt))
+        self._send_message(CommitRequest(task.job_id, task.kind, task.index, task.attempt))
         while task.attempt not in self._granted:
             self._receive()
         return self._granted.pop(task.attempt)
@@ -205,7 +209,7 @@ class Slot:
                 else:
                     raise AssertionError(f"the agent sent a slot {message!r}")
 
-    def _say(self, message: FromSlot) -> None:
+    def _send_message(self, message: FromSlot) -> None:
         data = pack(Frame(0, (message,)))
         with self._lock:
             self._send(data)
@@ -216,8 +220,8 @@ class Slot:
         except (BrokenPipeError, ConnectionResetError):
             raise _AgentGone from None
 
-    def _pulse(self, start: StartJob) -> None:
-        """Say how far the running task is, at every interval; end the process with its agent.
+    def _report_progress(self, start: StartJob) -> None:
+        """Send how far the running task is, at every interval; end the process with its agent.
 
         In a thread of its own, so that code that never returns is seen to make no progress.
         """
@@ -232,7 +236,7 @@ class Slot:
         finally:
             os._exit(0)
 
-    def _let_go(self) -> None:
+    def _detach(self) -> None:
         """In a process that user code forks: it must neither speak for the slot nor outlast it."""
         self._lock = threading.Lock()
         self._connection.close()

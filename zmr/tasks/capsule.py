@@ -4,7 +4,7 @@ A capsule is a folder:
 
     capsule.json     the job and the task, and which files are here
     job.py           the text of the job, if it was given as a file
-    input-<n>...     map: the n-th piece of input (`copy_input` says of what files how much)
+    input-<n>...     map: the n-th piece of input (`copy_input`: of which files how much)
     partition        reduce: its partition of all map outputs, merged into one
     failure.txt      why the task failed, with the traceback; the master writes it
 
@@ -50,7 +50,7 @@ OpenSources = Callable[[], AbstractContextManager[MapSources]]
 
 
 @contextmanager
-def kept_for_replay(
+def keep_capsule(
     spec: JobSpec, task: Task, context: TaskContext, open_sources: OpenSources
 ) -> Iterator[None]:
     """Around an attempt: if the job may fail by it, a capsule is there when it has failed or died.
@@ -139,7 +139,7 @@ class CapsuleMaker:
         left = MOST_INPUT_BYTES
         for n, split in enumerate(self._task.splits):
             status = os.stat(split.path)
-            copy = f"input-{n}{os.path.splitext(split.path)[1]}"  # which may say: compressed
+            copy = f"input-{n}{os.path.splitext(split.path)[1]}"  # .gz, say
             copied = copy_input(
                 split, os.path.join(folder, copy), left, self._context.progress.advance_bytes
             )
@@ -192,7 +192,7 @@ def name_of(task: Task) -> str:
 def copy_input(split: Split, path: str, most_bytes: int, moved: Callable[[int], None]) -> int:
     """Copy what it takes to read the split, to where it stood in the file; how many bytes it is.
 
-    Of a file that is not too large that is all. Otherwise the copy has holes where nobody looks.
+    Of a file that is not too large that is all. Otherwise the copy has holes where nothing is read.
     0 if it would be more than `most_bytes`; then there is no copy. Raises OSError.
     """
     with open(split.path, "rb") as source:
@@ -298,7 +298,7 @@ def _read_task(folder: str, about: dict[str, Any], spec: JobSpec) -> tuple[Task,
         found = [_input(folder, row) for row in about["inputs"]]
         task = Task(spec.job_id, TaskKind.MAP, index, attempt, spec.n_reduce, "")
         splits = tuple(split for split, _ in found)
-        return task._replace(splits=splits), tuple(told for _, told in found)
+        return task._replace(splits=splits), tuple(described for _, described in found)
     # The partition is the only one of its file.
     task = Task(spec.job_id, TaskKind.REDUCE, 0, attempt, 1, "")
     if about["partition"] is None:
@@ -328,5 +328,5 @@ def _input(folder: str, row: dict[str, Any]) -> tuple[Split, str]:
     path = os.path.join(folder, row["copy"])
     if (size_bytes := os.stat(path).st_size) != row["size_bytes"]:
         raise UsageError(f"{path} is damaged: it has {size_bytes} bytes, not {row['size_bytes']}")
-    # The name says whether a file is compressed.
+    # By its name a file is known as compressed.
     return replace(split, path=path), f"{what} (changed or gone; the copy in the capsule)"

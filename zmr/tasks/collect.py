@@ -29,7 +29,7 @@ from zmr.tasks.skip_records import SkipRecords
 Pair = tuple[Any, Any]
 Rows = tuple[pa.RecordBatch, bool]  # and whether the values are partials already
 
-# Between so many pairs nobody looks at the memory.
+# The memory is looked at after so many pairs.
 _PAIRS_AT_ONCE = 2048
 _BYTES_AT_ONCE = 1 << 20
 
@@ -39,7 +39,7 @@ _SAMPLE = 64
 
 
 def takes_batches(job: Job, skipping: SkipRecords | None) -> bool:
-    """Whether the records go to map_batch: not where map can tell better which of them is bad."""
+    """Whether the records go to map_batch: not where map finds better which of them is bad."""
     if skipping is not None and skipping.one_by_one and type(job).map is not Job.map:
         return False
     return job.map_batch is not None
@@ -138,7 +138,7 @@ def _size_bytes(states: dict[Any, Any]) -> int:
 
 
 def _listed(pairs: Iterator[Pair], source: MapInput) -> Iterator[Rows]:
-    n = 1  # the first pair tells how large they are
+    n = 1  # how large they are is known after the first
     while True:
         keys: list[Any] = []
         values: list[Any] = []

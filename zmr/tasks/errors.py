@@ -19,7 +19,7 @@ _JOBS = os.path.join(_PACKAGE, "jobs", "")
 
 
 class TaskError(Exception):
-    """The end of an attempt that could not be completed: what a `TaskFailed` message says."""
+    """The end of an attempt that could not be completed: what a `TaskFailed` message holds."""
 
     def __init__(
         self,
@@ -49,7 +49,7 @@ def users_code(where: Callable[[], str]) -> Iterator[None]:
 def user_error(error: BaseException, where: str) -> TaskError:
     """What the job's own code raised, `where` it did: "in map, /data/a.txt, line 17"."""
     text, traceback = in_one_line(error), users_traceback(error)
-    is_no_pair = any(words in text for words in ("unpack", "is not iterable"))
+    is_no_pair = any(phrase in text for phrase in ("unpack", "is not iterable"))
     if is_no_pair and isinstance(error, (TypeError, ValueError)) and not _users_part(error):
         text = f"TypeError: not a (key, value) pair: {text}; yield pairs, do not return them"
         traceback = ""
@@ -67,7 +67,7 @@ def worker_error(error: Exception, doing: str) -> TaskError:
 def users_traceback(error: BaseException) -> str:
     """The traceback from the first frame of the user's on; the whole of it if there is none.
 
-    It is empty if there is nothing in it that the error doesn't say.
+    It is empty if it has nothing beyond the text of the error.
     """
     if isinstance(error, YieldError):
         return ""

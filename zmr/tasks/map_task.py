@@ -1,6 +1,6 @@
 """A map task: records -> map -> (combine) -> sort -> partition -> its sink.
 
-The loop over the records is a chain of iterators that ends in the one `for` of whoever folds or
+The loop over the records is a chain of iterators that ends in the one `for` that folds or
 collects the pairs (`zmr.tasks.collect`). What is collected goes, as Arrow columns, into a
 `SortBuffer`, which spills to the disk when it is full. Where the sorted rows go is the caller's
 choice (`zmr.shuffle.map_sink`).
@@ -133,7 +133,7 @@ def _sort_into(
 
 
 def _partition_of(job: Job) -> Partitioner:
-    """The job's partitioner, whose own errors are told as such."""
+    """The job's partitioner; its own errors are reported as such."""
     partition = job.partition
     if isinstance(partition, (Hash, Range)):
         return partition

@@ -11,7 +11,7 @@ class TaskProgress:
     """The records and bytes that a task has taken in so far.
 
     The task enters a list of records as an iterator; how much of it is consumed is asked of the
-    iterator itself (its length hint), by whoever wants to know. The position is one tuple, replaced
+    iterator itself (its length hint), by the reader. The position is one tuple, replaced
     as a whole, so a reader on another thread never sees half of a change.
     """
 

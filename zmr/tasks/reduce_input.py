@@ -97,7 +97,7 @@ def _is_whole(partition: StoredPartition) -> bool:
 
 
 def _lost(lost: Sequence[MapOutput], others: Sequence[Stored], reason: str) -> TaskError:
-    """The error that names what is lost, and what of the others is: all are told at once."""
+    """The error that names what is lost, and what of the others is: all are reported at once."""
     more_lost = [s for s, partition in others if s not in lost and not _is_whole(partition)]
     lost = sorted([*lost, *more_lost], key=lambda source: source.index)
     maps = ", ".join(str(source.index) for source in lost[:10])

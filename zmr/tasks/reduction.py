@@ -162,7 +162,7 @@ def lines_of(
     pairs: Iterator[Pair], output: OutputFormat, where: Callable[[], str]
 ) -> Iterator[Piece]:
     """The bytes of pairs that the job's own code makes while they are asked for."""
-    n = 1  # the first tells how long they are
+    n = 1  # how long they are is known after the first
     while True:
         with users_code(where):
             chunk = list(islice(pairs, n))

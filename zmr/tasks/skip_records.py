@@ -1,4 +1,4 @@
-"""A map task that leaves bad records out (`--skip-bad-records`), and says which.
+"""A map task that leaves bad records out (`--skip-bad-records`), and saves them.
 
 A record is bad if map raises while it is at it, if its keys are of another type than those before,
 or if the slot has died of it twice. Nothing of a bad record stays: its pairs are held back until
@@ -31,7 +31,7 @@ _KILLED = "the slot process died of it twice"
 class BadRecords:
     """The records of one map task that are left out: found, undone, and saved in a file.
 
-    How many there may be is for its owner to say.
+    How many there may be is its owner's to decide.
     """
 
     def __init__(self, job: Job, file: SkippedFile) -> None:
@@ -108,7 +108,7 @@ class SkipRecords:
         self._limit = context.skip_bad_records
         self._at = context.at_record
         self._skips = frozenset(task.skips)
-        # After a failure, records go one by one, so that the next one tells which it was.
+        # After a failure, records go one by one, so that the next failure shows which it was.
         self.one_by_one = bool(task.skips) or task.failures > 0
         self._bad = BadRecords(
             job, SkippedFile.of_attempt(task.output, task.job_id, task.index, task.attempt)

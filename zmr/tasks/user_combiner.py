@@ -26,10 +26,10 @@ def combiner_of(job: Job) -> Combiner | None:
     """What combines the rows of the job, if anything does."""
     if isinstance(job.reduce, Reducer):
         return ReducerCombiner(job.reduce)
-    return None if job.combine is None else Combining(job)
+    return None if job.combine is None else UserCombiner(job)
 
 
-class Combining:
+class UserCombiner:
     """Calls combine for each key that has several values. Raises `TaskError`.
 
     What combine gives must be for the key that it was called with, or reduce, which may see the one
