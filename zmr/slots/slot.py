@@ -19,7 +19,7 @@ import sys
 import threading
 import traceback
 from collections import deque
-from contextlib import ExitStack, suppress
+from contextlib import closing, suppress
 from dataclasses import replace
 
 from zmr.errors import JobError
@@ -138,13 +138,14 @@ class SlotProcess:
         try:
             if isinstance(job, TaskError):
                 raise job
-            with ExitStack() as stack:
-                context = self._context(start, task, progress, stack)
-
-                def open_sources() -> StoredSources:
-                    return _sources(start, task, context)
-
-                stack.enter_context(keep_capsule(start.spec, task, context, open_sources))
+            context = TaskContext(
+                start.folder,
+                commit=lambda: self._commit(task),
+                progress=progress,
+                memory_bytes=start.memory_bytes or DEFAULT_MEMORY_BYTES,
+                skip_bad_records=start.spec.skip_bad_records,
+            )
+            with keep_capsule(start.spec, task, context, lambda: _sources(start, task, context)):
                 done = _run(job, start, task, context)
                 if done is None:
                     reason = FailureReason.WORKER_ERROR
@@ -159,26 +160,6 @@ class SlotProcess:
         except BaseException as error:  # sys.exit() in user code, for one
             error = user_error(error, f"in {task.kind.label} {task.index}")
             return _failed(task, error, progress)
-
-    def _context(
-        self, start: StartJob, task: Task, progress: TaskProgress, stack: ExitStack
-    ) -> TaskContext:
-        """What the task gets from this slot, until the stack ends. Raises `TaskError`."""
-        context = TaskContext(
-            start.folder,
-            commit=lambda: self._commit(task),
-            progress=progress,
-            memory_bytes=start.memory_bytes or DEFAULT_MEMORY_BYTES,
-            skip_bad_records=start.spec.skip_bad_records,
-        )
-        if not start.spec.skip_bad_records or task.kind is not TaskKind.MAP:
-            return context
-        try:
-            current_record = CurrentRecord(start.folder, task.attempt)
-        except OSError as error:
-            raise worker_error(error, f"writing to {start.folder}") from error
-        stack.callback(current_record.close)
-        return replace(context, at_record=current_record.enter)
 
     def _commit(self, task: Task) -> bool:
         """Ask whether this attempt may commit, and wait for the answer."""
@@ -245,11 +226,19 @@ class SlotProcess:
 def _run(
     job: Job, start: StartJob, task: Task, context: TaskContext
 ) -> MapDone | ReduceDone | None:
-    if task.kind is TaskKind.MAP:
-        name = map_output_name(task.job_id, task.index, task.attempt)
-        return run_map(job, task, FileSink(os.path.join(start.folder, name)), context)
-    with _sources(start, task, context) as sources:
-        return run_reduce(job, task, sources, context)
+    if task.kind is TaskKind.REDUCE:
+        with _sources(start, task, context) as sources:
+            return run_reduce(job, task, sources, context)
+    name = map_output_name(task.job_id, task.index, task.attempt)
+    sink = FileSink(os.path.join(start.folder, name))
+    if not context.skip_bad_records:
+        return run_map(job, task, sink, context)
+    try:
+        current_record = CurrentRecord(start.folder, task.attempt)
+    except OSError as error:
+        raise worker_error(error, f"writing to {start.folder}") from error
+    with closing(current_record):
+        return run_map(job, task, sink, replace(context, at_record=current_record.enter))
 
 
 def _sources(start: StartJob, task: Task, context: TaskContext) -> StoredSources:

@@ -61,19 +61,18 @@ def keep_capsule(
     if spec.step:
         yield
         return
-    maker = CapsuleMaker(spec, task, context, open_sources)
-    is_made = False
+    maker: CapsuleMaker | None = None
     if task.failures > 0 and (task.is_last or spec.skip_bad_records > 0):
+        maker = CapsuleMaker(spec, task, context, open_sources)
         maker.make()
-        is_made = True
     try:
         yield
     except TaskError as error:
         is_final = task.is_last or error.reason is FailureReason.BAD_RECORDS
-        if is_final and not is_made and error.reason not in _NOT_THE_TASKS_FAULT:
-            maker.make()
+        if is_final and maker is None and error.reason not in _NOT_THE_TASKS_FAULT:
+            CapsuleMaker(spec, task, context, open_sources).make()
         raise
-    if is_made:
+    if maker is not None:
         maker.discard()
 
 

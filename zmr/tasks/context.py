@@ -27,7 +27,7 @@ def _ignored(*_: object) -> None:
     pass
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen, which takes several times as long to make, once a task
 class TaskContext:
     """The process's part in a task. All callbacks come from the thread that runs the task.
 

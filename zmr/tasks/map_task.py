@@ -103,9 +103,10 @@ def _sort_into(
     skipping: SkipRecords | None,
 ) -> tuple[int, tuple[int, ...]]:
     """Run the task up to its sink: the number of rows and each partition's size in bytes."""
+    name = map_output_name(task.job_id, task.index, task.attempt)
     buffer = SortBuffer(
         sink,
-        os.path.join(context.folder, map_output_name(task.job_id, task.index, task.attempt)),
+        sink.path or os.path.join(context.folder, name),  # spilled runs are beside it
         task.n_reduce,
         _partition_of(job),
         combiner_of(job),
