@@ -21,7 +21,7 @@ from typing import Any
 from zmr.core.plan import SPLIT_BYTES
 from zmr.core.totals import counters_of_all, totals_of_all
 from zmr.display import short_repr
-from zmr.engines.inline_records import (
+from zmr.engines.inline_tasks import (
     FileTask,
     MapTask,
     Pair,

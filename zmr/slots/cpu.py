@@ -46,7 +46,7 @@ def is_zen_4(cpuinfo: str) -> bool:
 
 
 def _cpuinfo() -> str:
-    """The beginning of /proc/cpuinfo; empty where there is none."""
+    """The beginning of /proc/cpuinfo; empty where there is none, as on macOS."""
     with suppress(OSError), open(_CPUINFO, "rb") as file:
         return file.read(_CPUINFO_BYTES).decode(errors="replace").partition("\n\n")[0]
     return ""

@@ -46,7 +46,7 @@ def discard_early() -> None:
 
 
 def launch() -> ForkServerHandle:
-    """Start a fork server. Raises OSError.
+    """Start a fork server. Raises OSError, always on macOS, which has no `SOCK_SEQPACKET`.
 
     It runs in a session of its own: a Ctrl-C is the agent's to handle.
     """

@@ -1,6 +1,9 @@
 """What slots and their fork server ask of the kernel beyond what Python's `os` has.
 
-Processes are read from /proc; `prctl` is called through ctypes.
+Processes are read from /proc; `prctl` is called through ctypes. macOS has neither, nor the sockets
+by which a fork server is told what to do: there, `zmr.slots.launch` raises OSError, and a command
+that needs slots says that they can't start. `--engine inline` and the commands that only talk to a
+master need none.
 """
 
 from __future__ import annotations

@@ -31,7 +31,7 @@ def set_up_malloc(limit_bytes: int) -> None:
     pa.set_memory_pool(pa.system_memory_pool())  # Arrow's own keeps what was freed
     share = limit_bytes // _LIMIT_SHARE if limit_bytes else _MOST_BYTES
     threshold = min(max(share, _LEAST_BYTES), _MOST_BYTES)
-    with suppress(AttributeError):  # a C library that has no such settings
+    with suppress(AttributeError):  # a C library that has no such settings, as on macOS
         mallopt = ctypes.CDLL(None).mallopt
         mallopt(_M_MMAP_THRESHOLD, threshold)
         mallopt(_M_TRIM_THRESHOLD, threshold)

@@ -21,7 +21,7 @@ from zmr.columns.from_batch import from_map_batch
 from zmr.errors import YieldError
 from zmr.job import Job
 from zmr.key_types import of_one_type, type_of_keys
-from zmr.reducers import Reducer
+from zmr.reducers import Count, Reducer
 from zmr.tasks.errors import users_code
 from zmr.tasks.map_input import MapInput
 from zmr.tasks.skip_records import SkipRecords
@@ -92,8 +92,6 @@ def _made(job: Job, batch: Any) -> pa.RecordBatch | None:
 
 
 def _needs_no_values(job: Job) -> bool:
-    from zmr.reducers import Count
-
     return isinstance(job.reduce, Count)
 
 
