@@ -51,7 +51,7 @@ class FileSink:
 
 
 class BufferSink:
-    """Buffers in memory, one for each partition that has rows.
+    """Buffers in memory, one for each partition that has rows; together all of the task's output.
 
     `name` is that of the map output (`map_output_name`), from which its readers know that they have
     the right one. `partitions` is empty until the output is complete; None stands for no rows.
