@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +18,7 @@ from zmr.engines.sampling import sample_bounds
 from zmr.errors import JobError
 from zmr.messages import FailureReason, MapDone, MapOutput, Split, Task, TaskKind
 from zmr.output.skipped import keep_skipped, read_skipped
-from zmr.slots.current_record import CurrentRecord, take_current_record
 from zmr.steps import temporary_folder
-from zmr.tasks.capsule import copy_input
 from zmr.tasks.errors import TaskError
 
 LINES = [f"word{i} common" for i in range(3000)]
@@ -210,35 +206,3 @@ def test_a_sample_is_of_the_good_records(tmp_path: Path) -> None:
     assert sample_bounds(ByNumber(), inputs, 2, skip_bad=True) == [3]
     with pytest.raises(JobError, match="line 3: no JSON"):
         sample_bounds(ByNumber(), inputs, 2)
-
-
-def test_the_number_of_the_record_outlives_whoever_wrote_it(tmp_path: Path) -> None:
-    current = CurrentRecord(str(tmp_path), 7)
-    current.enter(1 << 40)
-    assert take_current_record(str(tmp_path), 7) == 1 << 40
-    assert take_current_record(str(tmp_path), 7) == -1
-    # Of an attempt that ends by itself nothing is left
-    CurrentRecord(str(tmp_path), 8).close()
-    current.close()
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_of_a_large_file_a_capsule_has_the_split_where_it_stood(tmp_path: Path) -> None:
-    # Given a file larger than may be copied
-    source, copy = tmp_path / "in", tmp_path / "copy"
-    lines = [f"{i:099}\n" for i in range(300_000)]
-    source.write_text("".join(lines))
-    split = Split(str(source), 15_000_050, 1_000_000)
-
-    copied = copy_input(split, str(copy), 20 << 20, lambda n: None)
-
-    assert 0 < copied <= 20 << 20
-    assert copy.stat().st_size == source.stat().st_size
-
-    def read(path: Path) -> Counter[str]:
-        pieces = Job.input.read(replace(split, path=str(path)), lambda name, n: None)
-        return Counter(record for records, _ in pieces for record in records)
-
-    assert read(copy) == read(source)
-    assert read(source).total() == 10_000
-    assert copy_input(split, str(copy), 1 << 20, lambda n: None) == 0
