@@ -12,7 +12,7 @@ from zmr.cli.base import Command
 from zmr.cli.options import SECONDS, insecure, option, slot_options, verbosity
 from zmr.cli.streams import set_up_logging
 from zmr.engines.options import SlotOptions
-from zmr.engines.start_worker import shuffle_address, start_agent
+from zmr.engines.start_worker import shuffle_address, start_worker
 from zmr.net.reactor import Reactor
 from zmr.net.uplink import LINGER_MS, SocketUplink, master_socket
 from zmr.wire.address import Address, connect, parse
@@ -70,7 +70,7 @@ def _work(address: Address, options: SlotOptions, death_timeout_s: float, shuffl
             statuses.append(exit_status)
             reactor.stop()
 
-        agent = start_agent(
+        agent = start_worker(
             reactor,
             SocketUplink(master, reactor),
             str(address),

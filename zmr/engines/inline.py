@@ -22,10 +22,10 @@ from zmr.core.plan import SPLIT_BYTES
 from zmr.core.totals import counters_of_all, totals_of_all
 from zmr.display import short_repr
 from zmr.engines.inline_tasks import (
+    BadRecordsOfJob,
     FileTask,
     MapTask,
     Pair,
-    SkippedRecords,
     file_tasks,
     pair_tasks,
 )
@@ -75,7 +75,7 @@ def run_inline(
     """
     refuse_skipping(job, skip_bad_records)
     jobs = job.jobs if isinstance(job, Pipeline) else (job,)
-    skipped = SkippedRecords(output, skip_bad_records) if skip_bad_records else None
+    bad_records = BadRecordsOfJob(output, skip_bad_records) if skip_bad_records else None
     partitions: list[list[Pair]] = []
     steps: list[StepDone] = []
     for number, step in enumerate(jobs, 1):
@@ -84,7 +84,7 @@ def run_inline(
                 tasks: Sequence[MapTask] = file_tasks(step, inputs, split_bytes)
             else:
                 tasks = pair_tasks(partitions, split_bytes)
-            partitions, done = _run(step, tasks, n_reduce, skipped)
+            partitions, done = _run(step, tasks, n_reduce, bad_records)
         except BaseException as error:
             if isinstance(job, Pipeline):
                 error.add_note(f"in step {number} of {len(jobs)}, {type(step).__name__}")
@@ -108,13 +108,13 @@ def run_inline(
 
 
 def _run(
-    job: Job, tasks: Sequence[MapTask], n_reduce: int, skipped: SkippedRecords | None
+    job: Job, tasks: Sequence[MapTask], n_reduce: int, bad_records: BadRecordsOfJob | None
 ) -> tuple[list[list[Pair]], StepDone]:
     """What the job puts out, partition by partition, and what it has done."""
     began = perf_counter()
     begin_task(job)
     is_map_only = job.reduce is None or n_reduce == 0
-    maps = [_map(job, task, skipped) for task in tasks]
+    maps = [_map(job, task, bad_records) for task in tasks]
     if job.combine is not None and not is_map_only:
         maps = [_combine(job, pairs) for pairs in maps]
     mapped = perf_counter()
@@ -132,15 +132,15 @@ def _run(
 # --- map ---
 
 
-def _map(job: Job, task: MapTask, skipped: SkippedRecords | None) -> list[Pair]:
+def _map(job: Job, task: MapTask, bad_records: BadRecordsOfJob | None) -> list[Pair]:
     """The pairs that one map task makes of its records."""
     has_map = type(job).map is not Job.map
-    if skipped is not None and isinstance(task, FileTask):
+    if bad_records is not None and isinstance(task, FileTask):
 
         def mapped(record: Any) -> list[Pair]:
             return list(_yielded(job.map(record))) if has_map else _pairs_of(job.map_batch(record))
 
-        return list(chain.from_iterable(skipped.good(job, task, mapped)))
+        return list(chain.from_iterable(bad_records.good(job, task, mapped)))
     if has_map:
         records = list(task.records())
         return [pair for record in records for pair in _yielded(job.map(record))]

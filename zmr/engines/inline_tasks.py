@@ -131,8 +131,8 @@ def pair_tasks(partitions: Sequence[Sequence[Pair]], split_bytes: int) -> list[P
     return tasks
 
 
-class SkippedRecords:
-    """The records that a job leaves out, up to `limit`, in a file for each map task."""
+class BadRecordsOfJob:
+    """The bad records of all map tasks of a job: up to `limit`, in a file for each task."""
 
     def __init__(self, output: str, limit: int) -> None:
         self._folder = os.path.join(output, SKIPPED)

@@ -14,7 +14,7 @@ from zmr.core.actions import Outcome
 from zmr.core.events import JobGiven
 from zmr.core.master import MasterSettings
 from zmr.engines.options import SlotOptions
-from zmr.engines.start_worker import start_agent
+from zmr.engines.start_worker import start_worker
 from zmr.messages import JobStatus, Submit
 from zmr.net.inproc import Inproc
 from zmr.net.master_server import MasterServer, collect_garbage_rarely
@@ -44,7 +44,7 @@ def run_local(
         stack.callback(reactor.close)  # last: until then a signal interrupts no cleaning up
         inproc = Inproc(reactor)
         server = MasterServer(reactor, inproc.peers, None, "", _settings(submit), outcomes.append)
-        agent = start_agent(
+        agent = start_worker(
             reactor,
             inproc.uplink,
             "this process",

@@ -17,7 +17,7 @@ from zmr.wire.address import Address
 log = logging.getLogger("zmr.worker")
 
 
-def start_agent(
+def start_worker(
     reactor: Reactor,
     uplink: Uplink,
     master_name: str,
