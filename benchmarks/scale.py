@@ -25,7 +25,7 @@ from benchmarks.scale_plot import plot
 from benchmarks.scale_row import Row
 from zmr import messages as m
 from zmr.core.actions import CompleteOutput, MasterAction, Send
-from zmr.core.events import FrameReceived, JobGiven, MasterEvent, OutputCompleted
+from zmr.core.events import FrameReceived, JobGiven, MasterInput, OutputCompleted
 from zmr.core.master import Master
 from zmr.core.states import JobState
 from zmr.net.master_server import collect_garbage_rarely
@@ -108,7 +108,7 @@ class Driver:
                         pass
             self.codec_s += process_time() - began
 
-    def _handle(self, event: MasterEvent, outbox: dict[bytes, list[m.Message]]) -> None:
+    def _handle(self, event: MasterInput, outbox: dict[bytes, list[m.Message]]) -> None:
         self.events += 1
         self.now += 1e-6
         began = process_time()

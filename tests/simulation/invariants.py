@@ -7,8 +7,7 @@ from __future__ import annotations
 
 from zmr.core.jobs import JobRun
 from zmr.core.master import Master
-from zmr.core.slots import SlotState
-from zmr.core.states import AttemptState, JobState, TaskState, WorkerState
+from zmr.core.states import AttemptState, JobState, SlotState, TaskState, WorkerState
 from zmr.core.tasks import TaskRecord, TaskTable
 from zmr.core.worker import WorkerCore
 from zmr.messages import TaskKind

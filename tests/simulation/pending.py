@@ -42,7 +42,7 @@ def _of_worker(worker: WorkerMachine, has_master: bool) -> Iterator[str]:
     if not has_master:
         yield "up, without a master"
         return
-    if not core._is_registered:
+    if not core.is_registered:
         yield "is not registered"
     if core.attempts:
         yield f"runs attempts {core.attempts}"

@@ -1,4 +1,7 @@
-"""What the shell tells a core: the only things that ever change one."""
+"""What a shell gives to a core: the only things that ever change one.
+
+(The events that a master publishes are in `zmr.messages`.)
+"""
 
 from __future__ import annotations
 
@@ -51,5 +54,5 @@ class FilesChecked:
     damaged: tuple[int, ...]
 
 
-MasterEvent = FrameReceived | StopRequested | JobGiven | OutputCompleted
-WorkerEvent = FrameReceived | StopRequested | SlotSaid | SlotEnded | FilesChecked
+MasterInput = FrameReceived | StopRequested | JobGiven | OutputCompleted
+WorkerInput = FrameReceived | StopRequested | SlotSaid | SlotEnded | FilesChecked

@@ -31,7 +31,7 @@ from zmr.core.clients import Clients
 from zmr.core.events import (
     FrameReceived,
     JobGiven,
-    MasterEvent,
+    MasterInput,
     OutputCompleted,
     StopRequested,
 )
@@ -121,7 +121,7 @@ class Master:
         self.record(EpochBegun(self.epoch))
         return self._settle(now)
 
-    def handle(self, event: MasterEvent, now: float) -> list[MasterAction]:
+    def handle(self, event: MasterInput, now: float) -> list[MasterAction]:
         """What to do about an event."""
         match event:
             case FrameReceived(peer, frame):

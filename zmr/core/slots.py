@@ -8,15 +8,9 @@ for the agent.
 from __future__ import annotations
 
 from collections import deque
-from enum import Enum
 
+from zmr.core.states import SLOT, SlotState
 from zmr.messages import Task
-
-
-class SlotState(Enum):
-    EMPTY = "empty"
-    OPEN = "open"  # a process is there
-    STOPPING = "stopping"  # it was killed, and its end has not been reported yet
 
 
 class Slot:
@@ -24,11 +18,19 @@ class Slot:
 
     def __init__(self, number: int) -> None:
         self.number = number
-        self.state = SlotState.EMPTY
+        self.state = SLOT.initial
         self.job_id = ""
         self.tasks: deque[Task] = deque()  # the first is running, the others wait in the slot
         self.cancelled: set[int] = set()  # of those that wait
         self.began_at = 0.0  # when the first was begun, as far as the agent can tell
+
+    def move(self, happened: str) -> None:
+        self.state = SLOT.move(self.state, happened, self.number)
+
+    def start(self, job_id: str) -> None:
+        """A process for the job begins."""
+        self.move("start")
+        self.job_id = job_id
 
     @property
     def running(self) -> Task | None:
@@ -113,4 +115,5 @@ class SlotTable:
         self.queue.extendleft(reversed(waiting))
         slot.tasks.clear()
         slot.cancelled.clear()
-        slot.state, slot.job_id = SlotState.EMPTY, ""
+        slot.move("end")
+        slot.job_id = ""

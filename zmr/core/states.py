@@ -1,14 +1,14 @@
-"""Every state of a job, a task, an attempt and a worker, and every legal move between them.
+"""Every state of whatever has a life, from a job to the master itself, and every legal move.
 
-The tables below are the law: a move that is not in one of them is a bug of ours and raises
-`IllegalMove`. The diagrams in docs/dev/architecture.md are drawn from them.
+A move that is not in one of the tables below is a bug of zmr and raises `IllegalMove`. The diagrams
+in docs/dev/architecture.md are drawn from the tables.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 
 class State(Enum):
@@ -49,8 +49,24 @@ class WorkerState(State):
     LEFT = "left"
 
 
+class AgentState(State):
+    """A worker agent's own view of itself; the master's view is `WorkerState`."""
+
+    UNREGISTERED = "unregistered"
+    REGISTERED = "registered"
+    DRAINING = "draining"  # takes no more tasks; what runs may complete
+    DRAINING_UNREGISTERED = "draining, unregistered"  # and its master was started again meanwhile
+    OVER = "over"
+
+
+class SlotState(State):
+    EMPTY = "empty"
+    OPEN = "open"  # a process is there
+    STOPPING = "stopping"  # it was killed, and its end has not been reported yet
+
+
 class IllegalMove(Exception):
-    """The machine was told something that can't happen in its state: a bug of zmr."""
+    """What happened can't happen in the machine's state: a bug of zmr."""
 
 
 S = TypeVar("S", bound=State)
@@ -64,13 +80,13 @@ class Machine(Generic[S]):
     initial: S
     moves: dict[tuple[S, str], S]
 
-    def move(self, state: S, happened: str, who: object = "") -> S:
-        """The next state. Raises `IllegalMove`, naming `who`, if there is none."""
+    def move(self, state: S, happened: str, subject: object = "") -> S:
+        """The next state. Raises `IllegalMove`, naming the subject, if there is none."""
         try:
             return self.moves[state, happened]
         except KeyError:
             raise IllegalMove(
-                f"{self.name} {who}: '{happened}' can't happen in state '{state.value}'"
+                f"{self.name} {subject}: '{happened}' can't happen in state '{state.value}'"
             ) from None
 
     def mermaid(self) -> str:
@@ -160,11 +176,33 @@ WORKER = Machine(
     },
 )
 
-MACHINES: tuple[
-    Machine[JobState] | Machine[TaskState] | Machine[AttemptState] | Machine[WorkerState], ...
-] = (
-    JOB,
-    TASK,
-    ATTEMPT,
-    WORKER,
+AGENT = Machine(
+    "agent",
+    AgentState.UNREGISTERED,
+    {
+        (AgentState.UNREGISTERED, "registered"): AgentState.REGISTERED,
+        (AgentState.UNREGISTERED, "quit"): AgentState.OVER,
+        (AgentState.REGISTERED, "registered"): AgentState.REGISTERED,  # with another master
+        (AgentState.REGISTERED, "register again"): AgentState.UNREGISTERED,
+        (AgentState.REGISTERED, "stop, tasks run"): AgentState.DRAINING,
+        (AgentState.REGISTERED, "quit"): AgentState.OVER,
+        (AgentState.DRAINING, "registered"): AgentState.DRAINING,
+        (AgentState.DRAINING, "register again"): AgentState.DRAINING_UNREGISTERED,
+        (AgentState.DRAINING, "quit"): AgentState.OVER,
+        (AgentState.DRAINING_UNREGISTERED, "registered"): AgentState.DRAINING,
+        (AgentState.DRAINING_UNREGISTERED, "quit"): AgentState.OVER,
+    },
 )
+
+SLOT = Machine(
+    "slot",
+    SlotState.EMPTY,
+    {
+        (SlotState.EMPTY, "start"): SlotState.OPEN,
+        (SlotState.OPEN, "kill"): SlotState.STOPPING,
+        (SlotState.OPEN, "end"): SlotState.EMPTY,
+        (SlotState.STOPPING, "end"): SlotState.EMPTY,
+    },
+)
+
+MACHINES: tuple[Machine[Any], ...] = (JOB, TASK, ATTEMPT, WORKER, AGENT, SLOT)

@@ -26,10 +26,11 @@ from zmr.core.actions import (
     StartSlot,
     WorkerAction,
 )
-from zmr.core.events import FilesChecked, FrameReceived, StopRequested, WorkerEvent
+from zmr.core.events import FilesChecked, FrameReceived, StopRequested, WorkerInput
 from zmr.core.humanize import counted
 from zmr.core.slot_exit import slot_death
-from zmr.core.slots import Slot, SlotState, SlotTable
+from zmr.core.slots import Slot, SlotTable
+from zmr.core.states import AGENT, AgentState, SlotState
 from zmr.messages import SlotEnded, SlotSaid
 
 # Quick tasks are asked for in advance: about so much work for a slot, and at most so many.
@@ -63,6 +64,7 @@ class WorkerSettings:
 class WorkerCore:
     def __init__(self, settings: WorkerSettings, now: float) -> None:
         self.settings = settings
+        self.state = AGENT.initial
         self.epoch = 0
         self._past_epochs: set[int] = set()
         self.slots = SlotTable(settings.slots)
@@ -74,7 +76,6 @@ class WorkerCore:
         self.ignored: Counter[str] = Counter()
         self._actions: list[WorkerAction] = []
         self._heartbeat_interval_s = 1.0
-        self._is_registered = False
         self._heard_at = now
         self._waits_loudly_at = now + 2.0
         self._next_send_at = now  # of a heartbeat, or of a registration
@@ -83,13 +84,12 @@ class WorkerCore:
         self._checking: set[int] = set()  # map outputs that are being looked at, by attempt
         self._to_discard: set[str] = set()  # jobs whose folder goes when their slots are gone
         self._task_s: float | None = None  # the usual duration of a task
-        self._credit_told = 0
-        self._stopping: StopRequested | None = None
-        self._has_quit = False
+        self._credit_sent = 0
+        self._stop_for: StopRequested | None = None  # why it drains
 
     # --- the interface of the shell ---
 
-    def handle(self, event: WorkerEvent, now: float) -> list[WorkerAction]:
+    def handle(self, event: WorkerInput, now: float) -> list[WorkerAction]:
         match event:
             case FrameReceived(_, frame):
                 self._receive(frame, now)
@@ -115,14 +115,30 @@ class WorkerCore:
             left_s = self.settings.death_timeout_s - silence_s
             text = f"waiting for the master at {self.settings.master} (gives up in {left_s:.0f} s)"
             self._log(Level.WARNING, text)
-        if now >= self._next_send_at and not self._has_quit:
-            self._heartbeat(now) if self._is_registered else self._register(now)
+        if now >= self._next_send_at and not self._is_over:
+            self._heartbeat(now) if self.is_registered else self._register(now)
         return self._settle(now)
 
     def next_deadline(self) -> float | None:
-        if self._has_quit:
+        if self._is_over:
             return None
         return min(self._gives_up_at, self._waits_loudly_at, self._next_send_at)
+
+    @property
+    def is_registered(self) -> bool:
+        """Whether there is a master that knows this worker."""
+        return self.state in (AgentState.REGISTERED, AgentState.DRAINING)
+
+    @property
+    def _is_draining(self) -> bool:
+        return self.state in (AgentState.DRAINING, AgentState.DRAINING_UNREGISTERED)
+
+    @property
+    def _is_over(self) -> bool:
+        return self.state is AgentState.OVER
+
+    def _move(self, happened: str) -> None:
+        self.state = AGENT.move(self.state, happened, self.settings.name)
 
     @property
     def _gives_up_at(self) -> float:
@@ -166,14 +182,14 @@ class WorkerCore:
         none = m.Progress(0)
         rows = []
         for attempt in self.attempts:
-            told = self.progress.get(attempt, none)
-            rows.append(m.Progress(attempt, told.records, told.bytes, attempt not in running))
-        self._credit_told = self._credit()
-        self._send(m.Heartbeat(self._credit_told, tuple(rows), tuple(self.jobs)))
+            known = self.progress.get(attempt, none)
+            rows.append(m.Progress(attempt, known.records, known.bytes, attempt not in running))
+        self._credit_sent = self._credit()
+        self._send(m.Heartbeat(self._credit_sent, tuple(rows), tuple(self.jobs)))
         self._next_send_at = now + self._heartbeat_interval_s
 
     def _credit(self) -> int:
-        return 0 if self._stopping else self.settings.slots * self._depth()
+        return 0 if self._is_draining else self.settings.slots * self._depth()
 
     def _depth(self) -> int:
         """How many attempts a slot should have at hand, a power of two."""
@@ -213,30 +229,30 @@ class WorkerCore:
             self._waits_loudly_at = now + max(5.0, 3 * self._heartbeat_interval_s)
 
     def _registered(self, epoch: int, message: m.Registered, now: float) -> None:
-        if self._is_registered and epoch == self.epoch:
+        if self._is_over or (self.is_registered and epoch == self.epoch):
             return
         self._log(Level.INFO, f"registered with the master at {self.settings.master}")
         if epoch != self.epoch:
             self._newest_attempt = 0
             self._past_epochs.add(self.epoch)
         self.epoch = epoch
-        self._is_registered = True
+        self._move("registered")
         self._register_wait_s = 0.5
         self._heartbeat_interval_s = min(max(message.heartbeat_interval_s, 0.01), 60.0)
         self._forget_unused()
         self._heartbeat(now)
 
     def _register_again(self, epoch: int, now: float) -> None:
-        if self._is_registered:
+        if self.is_registered:
             self._log(Level.INFO, "the master does not know this worker: registering again")
-            self._is_registered = False
+            self._move("register again")
             self._register_wait_s = 0.5
             self._register(now)
 
     def _refused(self, refused: m.Refused) -> None:
         text = f"the master at {self.settings.master} refused: {refused.reason}"
         self._log(Level.ERROR, text)
-        if not self._is_registered:
+        if not self.is_registered:
             self._quit(text, 4)
 
     def _tasks(self, response: m.TaskResponse) -> None:
@@ -251,7 +267,7 @@ class WorkerCore:
             # What is not taken on here, the master misses in the heartbeats.
             if task.job_id not in self.jobs:
                 self.ignored["task of an unknown job"] += 1
-            elif self._stopping is None:
+            elif not self._is_draining:
                 self.slots.queue.append(task)
 
     def _cancel(self, cancel: m.Cancel) -> None:
@@ -305,7 +321,7 @@ class WorkerCore:
         if checked.damaged:
             count = counted(len(checked.damaged), "map output")
             self._log(Level.WARNING, f"job {checked.job_id}: {count} damaged or gone")
-        if self._is_registered:
+        if self.is_registered:
             self._send(m.OutputsChecked(checked.job_id, checked.whole, checked.damaged))
 
     def _forget_job(self, forget: m.ForgetJob) -> None:
@@ -325,7 +341,7 @@ class WorkerCore:
         for slot in self.slots.drop_job(job_id):
             self._kill(slot)
         left = set(self.attempts)
-        self.progress = {a: told for a, told in self.progress.items() if a in left}
+        self.progress = {a: known for a, known in self.progress.items() if a in left}
         self._to_discard.add(job_id)
         self._discard_forgotten()
 
@@ -353,7 +369,7 @@ class WorkerCore:
             self.progress[message.attempt] = message
         elif isinstance(message, m.CommitRequest):
             self.commits[message.attempt] = message
-            if self._is_registered:
+            if self.is_registered:
                 self._send(message)
         else:
             self._task_ended(slot, current, message, now)
@@ -378,31 +394,30 @@ class WorkerCore:
     def _report(self, result: m.MapDone | m.ReduceDone | m.TaskFailed) -> None:
         self.progress.pop(result.attempt, None)
         self.unacknowledged[result.attempt] = result
-        if self._is_registered:
+        if self.is_registered:
             self._send(result)
 
     def _slot_ended(self, slot: Slot, ended: SlotEnded) -> None:
         task = slot.running
         if task is not None:
             slot.tasks.popleft()
-            told = self.progress.get(task.attempt)
-            read = told.records if told is not None and task.kind is m.TaskKind.MAP else 0
+            kind, index, attempt = task.kind, task.index, task.attempt
+            progress = self.progress.get(attempt)
+            read = progress.records if progress is not None and kind is m.TaskKind.MAP else 0
             reason, text, known = slot_death(ended, self.settings.memory_bytes, read)
-            self._log(Level.WARNING, f"slot {slot.number}, {task.kind.label} {task.index}: {text}")
-            self.commits.pop(task.attempt, None)
-            self._report(
-                m.TaskFailed(
-                    *(task.job_id, task.kind, task.index, task.attempt, reason, text),
-                    circumstances=known,
-                )
+            self._log(Level.WARNING, f"slot {slot.number}, {kind.label} {index}: {text}")
+            self.commits.pop(attempt, None)
+            failed = m.TaskFailed(
+                task.job_id, kind, index, attempt, reason, text, circumstances=known
             )
+            self._report(failed)
         self.slots.vacate(slot)
-        if self._stopping:
+        if self._is_draining:
             self.slots.queue.clear()
         self._discard_forgotten()
 
     def _kill(self, slot: Slot) -> None:
-        slot.state = SlotState.STOPPING
+        slot.move("kill")
         self._actions.append(KillSlot(slot.number))
 
     def _fill_slots(self, now: float) -> None:
@@ -417,7 +432,7 @@ class WorkerCore:
 
     def _give(self, slot: Slot, task: m.Task, now: float) -> None:
         if slot.state is SlotState.EMPTY:
-            slot.state, slot.job_id = SlotState.OPEN, task.job_id
+            slot.start(task.job_id)
             start = m.StartJob(
                 self.jobs[task.job_id],
                 f"{self.settings.folder}/{task.job_id}",
@@ -435,8 +450,9 @@ class WorkerCore:
 
     def _stop(self, stop: StopRequested) -> None:
         running = len(self.slots.running)
-        if self._stopping is None and running and self._is_registered:
-            self._stopping = stop
+        if self.state is AgentState.REGISTERED and running:
+            self._move("stop, tasks run")
+            self._stop_for = stop
             self.slots.queue.clear()  # not begun: they are for others
             self._log(
                 Level.WARNING,
@@ -444,18 +460,17 @@ class WorkerCore:
                 "once more stops at once",
             )
         else:
-            self._stopping = stop
             self._quit(f"stopped by {stop.reason}", stop.exit_status)
 
     def _settle(self, now: float) -> list[WorkerAction]:
-        if not self._has_quit:
-            if self._stopping is None:
-                self._fill_slots(now)
-            if self._stopping and self._is_idle:
-                self._quit(f"stopped by {self._stopping.reason}", self._stopping.exit_status)
-            elif self._is_registered and (credit := self._credit()) != self._credit_told:
-                self._credit_told = credit
-                self._send(m.GetTask(credit))
+        if self._is_draining:
+            if self._stop_for is not None and self._is_idle:
+                self._quit(f"stopped by {self._stop_for.reason}", self._stop_for.exit_status)
+        elif not self._is_over:
+            self._fill_slots(now)
+        if self.is_registered and (credit := self._credit()) != self._credit_sent:
+            self._credit_sent = credit
+            self._send(m.GetTask(credit))
         actions, self._actions = self._actions, []
         return actions
 
@@ -464,10 +479,10 @@ class WorkerCore:
         return not any(slot.tasks for slot in self.slots.slots) and not self.unacknowledged
 
     def _quit(self, reason: str, exit_status: int) -> None:
-        if not self._has_quit:
-            self._has_quit = True
-            if self._is_registered:
-                self._send(m.Leave(reason))
+        if self.is_registered:
+            self._send(m.Leave(reason))
+        if not self._is_over:
+            self._move("quit")
             self._actions.append(Quit(reason, exit_status))
 
 

@@ -26,7 +26,7 @@ from zmr.core.actions import (
     StartSlot,
     WorkerAction,
 )
-from zmr.core.events import FilesChecked, FrameReceived, StopRequested, WorkerEvent
+from zmr.core.events import FilesChecked, FrameReceived, StopRequested, WorkerInput
 from zmr.core.worker import WorkerCore, WorkerSettings
 from zmr.errors import MasterLost
 from zmr.messages import SlotEnded, SlotSaid
@@ -100,7 +100,7 @@ class Agent:
         reactor.add(self)
         reactor.after_turn(self.flush)
 
-    def handle(self, event: WorkerEvent) -> None:
+    def handle(self, event: WorkerInput) -> None:
         """Feed the core an event and do what it decides."""
         if isinstance(event, SlotEnded):
             event = self._with_record(event)
@@ -193,7 +193,7 @@ class Agent:
             self._outbox.clear()
 
 
-SlotEvents = Callable[[WorkerEvent], None]
+SlotEvents = Callable[[WorkerInput], None]
 
 
 def _exit_text(ended: SlotEnded) -> str:

@@ -30,7 +30,7 @@ from zmr.core.actions import (
     Send,
     SendSnapshot,
 )
-from zmr.core.events import FrameReceived, MasterEvent, OutputCompleted, StopRequested
+from zmr.core.events import FrameReceived, MasterInput, OutputCompleted, StopRequested
 from zmr.core.master import Master, MasterSettings
 from zmr.core.states import JobState
 from zmr.display import is_power_of_ten
@@ -143,7 +143,7 @@ class MasterServer:
 
     # --- in ---
 
-    def handle(self, event: MasterEvent) -> None:
+    def handle(self, event: MasterInput) -> None:
         """Feed the core an event and do what it decides."""
         self._perform(self.core.handle(event, self._reactor.clock()))
 

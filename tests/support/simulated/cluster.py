@@ -35,7 +35,7 @@ from zmr.core.actions import (
     Send,
     SendSnapshot,
 )
-from zmr.core.events import FrameReceived, JobGiven, MasterEvent, OutputCompleted, StopRequested
+from zmr.core.events import FrameReceived, JobGiven, MasterInput, OutputCompleted, StopRequested
 from zmr.core.journal import Record, about
 from zmr.core.master import Master, MasterSettings
 from zmr.core.states import JobState
@@ -239,7 +239,7 @@ class Cluster:
     def _deliver(self, peer: bytes, data: bytes) -> None:
         self.tell_master(FrameReceived(peer, codec.decode(data)))
 
-    def tell_master(self, event: MasterEvent) -> None:
+    def tell_master(self, event: MasterInput) -> None:
         if self.quit is None and self.master_is_up:
             self._perform(self.master.handle(event, self.now))
 

@@ -21,7 +21,7 @@ from zmr.core.actions import (
     StartSlot,
     WorkerAction,
 )
-from zmr.core.events import FilesChecked, FrameReceived, StopRequested, WorkerEvent
+from zmr.core.events import FilesChecked, FrameReceived, StopRequested, WorkerInput
 from zmr.core.worker import WorkerCore, WorkerSettings
 from zmr.messages import SlotEnded, SlotSaid
 from zmr.wire import codec
@@ -43,7 +43,7 @@ class SimulatedWorker:
         self.quit: Quit | None = None
         self.is_up = True
         self.is_stopped = False
-        self._missed: list[WorkerEvent] = []  # what came while it was stopped
+        self._missed: list[WorkerInput] = []  # what came while it was stopped
         self.core = WorkerCore(
             WorkerSettings(
                 name, name, 1, slots, f"/{name}", "master", death_timeout_s=death_timeout_s
@@ -94,7 +94,7 @@ class SimulatedWorker:
     def _deliver(self, data: bytes) -> None:
         self.tell(FrameReceived(b"", codec.decode(data)))
 
-    def tell(self, event: WorkerEvent) -> None:
+    def tell(self, event: WorkerInput) -> None:
         if self.is_stopped:
             self._missed.append(event)
         elif self.is_up:

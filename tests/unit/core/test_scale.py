@@ -13,7 +13,7 @@ from types import FrameType
 
 from zmr import messages as m
 from zmr.core.actions import Append, CompleteOutput, MasterAction, Send
-from zmr.core.events import FrameReceived, JobGiven, MasterEvent, OutputCompleted
+from zmr.core.events import FrameReceived, JobGiven, MasterInput, OutputCompleted
 from zmr.core.journal import Record
 from zmr.core.master import Master
 from zmr.core.states import JobState
@@ -49,7 +49,7 @@ class LargeCluster:
     def hears(self, peer: bytes, message: m.Message) -> None:
         self.handle(FrameReceived(peer, m.Frame(EPOCH, (message,))))
 
-    def handle(self, event: MasterEvent) -> None:
+    def handle(self, event: MasterInput) -> None:
         self.events += 1
         self.now += 1e-6
         for action in self.master.handle(event, self.now):

@@ -19,7 +19,7 @@ from zmr.core.actions import (
     StartSlot,
     WorkerAction,
 )
-from zmr.core.events import FrameReceived, StopRequested, WorkerEvent
+from zmr.core.events import FrameReceived, StopRequested, WorkerInput
 from zmr.core.worker import WorkerCore, WorkerSettings
 from zmr.messages import SlotEnded, SlotSaid, TaskKind
 
@@ -51,7 +51,7 @@ class Worker:
         if register:
             self.hears(m.Registered(1.0, 5.0))
 
-    def _event(self, event: WorkerEvent) -> None:
+    def _event(self, event: WorkerInput) -> None:
         self.actions = self.core.handle(event, self.now)
         validate_worker(self.core)
 
