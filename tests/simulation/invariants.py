@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from zmr import messages as m
 from zmr.core.jobs import JobRun
 from zmr.core.master import Master
 from zmr.core.states import AttemptState, JobState, SlotState, TaskState, WorkerState
@@ -158,3 +159,17 @@ def validate_worker(core: WorkerCore) -> None:
     for slot in core.slots.slots:
         assert slot.state is not SlotState.EMPTY or not (slot.tasks or slot.job_id)
         assert all(task.job_id == slot.job_id for task in slot.tasks)
+
+
+def validate_heard(core: WorkerCore, frame: m.Frame) -> None:
+    """Fail if a worker that has handled a frame goes on with what this has ended."""
+    if frame.epoch != core.epoch:
+        return
+    for message in frame.messages:
+        if isinstance(message, m.Cancel):
+            left = set(message.attempts) & set(core.attempts)
+            assert not left, f"attempts {left} go on after they were cancelled"
+            held = set(message.attempts) & core.held.keys()
+            assert not held, f"the outputs of attempts {held} are kept after a cancel"
+        elif isinstance(message, m.Ack):
+            assert not set(message.attempts) & core.unacknowledged.keys()

@@ -25,7 +25,7 @@ from zmr.wire import codec
 
 from .disk import Disk
 from .draw import WorkerDraw
-from .invariants import validate_worker
+from .invariants import validate_heard, validate_worker
 from .machine import Machine
 from .network import MASTER
 from .slot import SimulatedSlot
@@ -133,7 +133,7 @@ class WorkerMachine(Machine):
                 event = FrameReceived(b"", frame)
             self._perform(self.core.handle(event, self.now), outbox)
             if isinstance(event, FrameReceived):
-                self.world.ledger.worker_heard(self, event.frame)
+                validate_heard(self.core, event.frame)
         while self.quit is None and self._is_due():
             self._perform(self.core.tick(self.now), outbox)
         if outbox:
