@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from zmr.core.journal import CLEARS, CLEARS_ITSELF, Record, about
+from zmr.core.journal import CLEARS, CLEARS_ITSELF, Record, about, reading_order
 from zmr.journal import codec as journal
 
 
 class Journal:
-    """Records in the order of their writing, as bytes; without those that are of no more use."""
+    """Records as bytes; without those that are of no more use."""
 
     def __init__(self) -> None:
         self._rows: list[tuple[str, bytes]] = []
@@ -22,4 +22,10 @@ class Journal:
                 self._rows.append((subject, journal.encode(record)))
 
     def read(self) -> list[Record]:
-        return [journal.decode(data) for _, data in self._rows]
+        """As `zmr.journal.store` does: of each thing in their order, one thing after the other."""
+        of_each: dict[str, list[bytes]] = {}
+        for subject, data in self._rows:
+            of_each.setdefault(subject, []).append(data)
+        firsts = {subject: seq for seq, subject in enumerate(of_each)}
+        subjects = sorted(firsts, key=lambda subject: reading_order(subject, firsts[subject]))
+        return [journal.decode(data) for subject in subjects for data in of_each[subject]]

@@ -130,6 +130,14 @@ CLEARS = (EpochBegun, WorkerGone, JobClosed, JobForgotten)
 CLEARS_ITSELF = (WorkerGone, JobForgotten)
 
 
+def reading_order(what: str, seq: int) -> tuple[bool, int]:
+    """Where a restart reads the records about this, the first of which has that number.
+
+    Those about workers come before those about jobs: an attempt is handed out to a worker.
+    """
+    return not what.startswith("worker "), seq
+
+
 def about(record: Record) -> str:
     """What the record is about: a job, a worker, or the epoch."""
     match record:

@@ -22,7 +22,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 
 from zmr.checksum import crc32
-from zmr.core.journal import CLEARS, CLEARS_ITSELF, EpochBegun, Record, about
+from zmr.core.journal import CLEARS, CLEARS_ITSELF, EpochBegun, Record, about, reading_order
 from zmr.errors import JournalError, StateError
 from zmr.journal.codec import CorruptRecord, decode, encode
 
@@ -97,7 +97,7 @@ class Journal:
 
     def read(self) -> Iterator[Record]:
         """All that was written: in its order about each thing, and one thing after the other, in
-        the order of their first records. Before anything is written. Raises `StateError`.
+        the `reading_order` of their first records. Before anything is written. Raises `StateError`.
         """
         for what in self._firsts:
             yield from self._select("about = ? ORDER BY seq", what)
@@ -253,7 +253,7 @@ class Journal:
         if (found, checksums) != (n, total):
             raise self._damaged(f"it holds {found} records, but {n} were written")
         self._turns, self._n, self._checksum = turns, n, total
-        return dict(sorted(firsts.items(), key=lambda item: item[1]))
+        return dict(sorted(firsts.items(), key=lambda item: reading_order(*item)))
 
     def _first(self, what: str) -> Record:
         (record,) = self._select("about = ? AND seq = ?", what, self._firsts[what])

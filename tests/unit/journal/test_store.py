@@ -135,12 +135,15 @@ def test_what_is_void_is_dropped(tmp_path: Path) -> None:
 def test_things_are_read_one_after_the_other_each_in_its_order(tmp_path: Path) -> None:
     journal = Journal(str(tmp_path))
     two, one = hand_outs(3, "two"), hand_outs(3, "one")
+    joined = j.WorkerJoined(b"w", m.Register("w", "host", 1, 2))
     journal.append([submitted("two"), j.EpochBegun(1), two[0], submitted("one"), *one, *two[1:]])
+    journal.append([joined])
     journal.commit()
     journal.close()
     again = Journal(str(tmp_path))
-    assert list(again.firsts()) == [submitted("two"), j.EpochBegun(1), submitted("one")]
-    whole = [submitted("two"), *two, j.EpochBegun(1), submitted("one"), *one]
+    assert list(again.firsts()) == [joined, submitted("two"), j.EpochBegun(1), submitted("one")]
+    # Workers come first: attempts are handed out to them.
+    whole = [joined, submitted("two"), *two, j.EpochBegun(1), submitted("one"), *one]
     assert list(again.read()) == list(again.read()) == whole
     assert again.last_epoch() == 1
     again.close()
