@@ -398,7 +398,7 @@ class TaskEvent(NamedTuple):
 @dataclass(frozen=True, slots=True)
 class WorkerEvent:
     worker: str
-    state: str  # "alive", "paused", "suspect", "lost", "left"
+    state: str  # "alive", "quarantined", "suspect", "lost", "left"
     text: str = ""
 
 

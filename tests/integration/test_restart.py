@@ -15,7 +15,7 @@ from support.cluster import Cluster, output_of, reserved_port
 from support.orders import JOBS, Orders
 from support.process import ZMR, Argument
 
-from zmr.core.master import MasterSettings
+from zmr.core.settings import MasterSettings
 
 ALL_MAPS = {f"text{number}.txt": 1 for number in range(5)}
 KILLS = 20

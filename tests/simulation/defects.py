@@ -11,17 +11,18 @@ from typing import Any
 from zmr import messages as m
 from zmr.core import (
     attempts,
+    cluster,
     fetch_failures,
     health,
     jobs,
     master,
     membership,
-    phases,
+    notices,
+    outbox,
     pipeline_steps,
     quarantine,
     scheduler,
     tasks,
-    totals,
     worker,
     workers,
 )
@@ -37,7 +38,7 @@ from zmr.core.journal import (
     Record,
     StepBegun,
 )
-from zmr.core.states import JobState, WorkerState
+from zmr.core.states import HealthState, JobState, WorkerState
 
 from .planting import DEFECTS, defect
 
@@ -56,7 +57,7 @@ def _(table: workers.WorkerTable, worker: workers.Worker, now: float) -> bool:
     return False
 
 
-@defect("a silent worker is never given up", workers.WorkerTable, "newly_lost")
+@defect("a silent worker is never given up", workers.WorkerTable, "overdue")
 def _(table: workers.WorkerTable, now: float) -> list[workers.Worker]:
     for silent in table._suspect.values():
         silent.last_seen = max(silent.last_seen, now)
@@ -96,19 +97,19 @@ def _(self: Any, worker: workers.Worker, attempt: tasks.Attempt, now: float) -> 
     pass
 
 
-@defect("what a worker runs in vain goes on", attempts.Results, "goes_on")
+@defect("what a worker runs in vain goes on", attempts.Attempts, "goes_on")
 def _(
     self: Any,
     worker: workers.Worker,
     attempt_id: int,
     now: float,
-    right: Any = attempts.Results.goes_on,
+    right: Any = attempts.Attempts.goes_on,
 ) -> bool:
     right(self, worker, attempt_id, now)
     return True
 
 
-@defect("the task timeout never strikes", attempts.Results, "stuck")
+@defect("the task timeout never strikes", attempts.Attempts, "stuck")
 def _(self: Any, job: jobs.JobRun, attempt: tasks.Attempt, now: float) -> None:
     pass
 
@@ -138,14 +139,14 @@ def _(job: jobs.JobRun) -> None:
             task.winner = 0
 
 
-@defect("a failure does not count against its task", attempts.Results, "_fail")
+@defect("a failure does not count against its task", attempts.Attempts, "_fail")
 def _(
     self: Any,
     job: Any,
     attempt: tasks.Attempt,
     failed: m.TaskFailed,
     now: float,
-    right: Any = attempts.Results._fail,
+    right: Any = attempts.Attempts._fail,
 ) -> None:
     failures = attempt.task.failures
     attempt.task.failures = 0
@@ -156,8 +157,8 @@ def _(
 # --- map outputs -------------------------------------------------------------------------------
 
 
-@defect("the map outputs of a lost worker are forgotten", membership.Membership, "_lose_outputs")
-def _(self: Any, job: Any, own: Any, why: str, may_return: bool) -> int:
+@defect("the map outputs of a lost worker are forgotten", membership.Membership, "_lose_outputs_of")
+def _(self: Any, job: Any, own: Any, why: str, may_return: bool, now: float) -> int:
     return 0
 
 
@@ -166,8 +167,8 @@ def _(job: jobs.JobRun) -> None:
     pass
 
 
-@defect("an unreadable map output is not made again", fetch_failures.Doubts, "_lose")
-def _(self: Any, job: jobs.JobRun, outputs: dict[int, int], why: str) -> None:
+@defect("an unreadable map output is not made again", fetch_failures.FetchFailures, "_lose")
+def _(self: Any, job: jobs.JobRun, outputs: dict[int, int], why: str, now: float) -> None:
     pass
 
 
@@ -189,13 +190,13 @@ def _(job: jobs.JobRun, workers: Any, right: Any = jobs.JobRun._all_sources) -> 
 # --- commit and cancel -------------------------------------------------------------------------
 
 
-@defect("everybody who asks may publish", attempts.Results, "commit_requested")
+@defect("everybody who asks may publish", attempts.Attempts, "commit_requested")
 def _(
     self: Any,
     worker: Any,
     request: m.CommitRequest,
     now: float,
-    right: Any = attempts.Results.commit_requested,
+    right: Any = attempts.Attempts.commit_requested,
 ) -> None:
     found = self._attempt(worker, request.job_id, request.kind, request.index, request.attempt)
     if found is not None:
@@ -203,11 +204,10 @@ def _(
     right(self, worker, request, now)
 
 
-@defect("the loser against a backup task is not cancelled", master.Master, "cancel_attempts")
-def _(self: master.Master, attempts: Any, reason: str) -> None:
-    for attempt in list(attempts):
-        self.close_attempt(attempt, "cancel")
-        self.publish_attempt(attempt, reason)
+@defect("the loser against a backup task is not cancelled", notices.Notices, "cancelled")
+def _(self: notices.Notices, attempts: Any, reason: str) -> None:
+    for attempt in attempts:
+        self.publish(attempt, reason)
 
 
 @defect("a worker ignores a cancel", worker._FROM_MASTER, m.Cancel)
@@ -215,10 +215,10 @@ def _(core: worker.WorkerCore, cancel: m.Cancel) -> None:
     pass
 
 
-@defect("a result that comes again is not acknowledged", attempts.Results, "completed")
+@defect("a result that comes again is not acknowledged", attempts.Attempts, "completed")
 def _(self: Any, worker: Any, done: Any, now: float) -> None:
     if self._use(worker, done, now):
-        self._master.send(worker.peer, m.Ack((done.attempt,)))
+        self._outbox.send(worker.peer, m.Ack((done.attempt,)))
 
 
 # --- workers -----------------------------------------------------------------------------------
@@ -258,47 +258,53 @@ def _(core: worker.WorkerCore, result: Any, right: Any = worker.WorkerCore._repo
 # --- unreadable outputs and bad workers --------------------------------------------------------
 
 
-@defect("a report about a map output is believed at once", fetch_failures.Doubts, "_weigh")
+@defect(
+    "a report about a map output is believed at once", fetch_failures.FetchFailures, "_look_into"
+)
 def _(
-    self: fetch_failures.Doubts,
+    self: fetch_failures.FetchFailures,
     job: jobs.JobRun,
     worker: workers.Worker,
     reader: tasks.Attempt,
     outputs: dict[int, int],
     now: float,
 ) -> None:
-    self._lose(job, outputs, f"{reader.task} can't read it")
+    self._lose(job, outputs, f"{reader.task} can't read it", now)
 
 
-@defect("a map output that is said to be damaged is kept", fetch_failures.Doubts, "answered")
+@defect("a map output that is said to be damaged is kept", fetch_failures.FetchFailures, "answered")
 def _(
-    self: fetch_failures.Doubts,
+    self: fetch_failures.FetchFailures,
     worker: workers.Worker,
     checked: m.OutputsChecked,
     now: float,
-    right: Any = fetch_failures.Doubts.answered,
+    right: Any = fetch_failures.FetchFailures.answered,
 ) -> None:
     right(self, worker, replace(checked, whole=checked.whole + checked.damaged, damaged=()), now)
 
 
-@defect("an answer about map outputs is waited for for ever", fetch_failures.Doubts, "tick")
-def _(self: fetch_failures.Doubts, now: float) -> None:
+@defect("an answer about map outputs is waited for for ever", fetch_failures.FetchFailures, "tick")
+def _(self: fetch_failures.FetchFailures, now: float) -> None:
     pass
 
 
-@defect("a worker is always believed that its output is whole", fetch_failures.Doubts, "_weigh")
+@defect(
+    "a worker is always believed that its output is whole",
+    fetch_failures.FetchFailures,
+    "_look_into",
+)
 def _(
-    self: fetch_failures.Doubts,
+    self: fetch_failures.FetchFailures,
     job: jobs.JobRun,
     worker: workers.Worker,
     reader: tasks.Attempt,
     outputs: dict[int, int],
     now: float,
-    right: Any = fetch_failures.Doubts._weigh,
+    right: Any = fetch_failures.FetchFailures._look_into,
 ) -> None:
-    doubt = self._doubts.get((worker.peer, job.id))
-    vouched = doubt.vouched if doubt is not None else {}
-    right(self, job, worker, reader, {a: i for a, i in outputs.items() if a not in vouched}, now)
+    check = job.output_checks.get(worker.peer)
+    verified = check.verified if check is not None else {}
+    right(self, job, worker, reader, {a: i for a, i in outputs.items() if a not in verified}, now)
 
 
 @defect("reduces do not wait for what a worker says of its outputs", jobs.JobRun, "is_held")
@@ -306,36 +312,37 @@ def _(job: jobs.JobRun) -> bool:
     return False
 
 
-@defect("a full disk is one failure like others", quarantine.Care, "failed")
+@defect("a full disk is one failure like others", quarantine.Quarantine, "failed")
 def _(
-    self: quarantine.Care,
+    self: quarantine.Quarantine,
     attempt: tasks.Attempt,
     failed: m.TaskFailed,
     now: float,
-    right: Any = quarantine.Care.failed,
+    right: Any = quarantine.Quarantine.failed,
 ) -> None:
     is_full = failed.reason is m.FailureReason.DISK_FULL
     reason = m.FailureReason.WORKER_ERROR if is_full else failed.reason
     right(self, attempt, replace(failed, reason=reason), now)
 
 
-@defect("a bad worker gets tasks on", health.Health, "is_paused")
-def _(self: health.Health) -> bool:
-    return False
+@defect("a bad worker gets tasks on", health.Health, "quarantine")
+def _(self: health.Health, now: float) -> float:
+    self.quarantined_until = now + 10.0
+    return 10.0
 
 
-@defect("after its pause a worker gets as many tasks as ever", health.Health, "try_again")
+@defect("after its quarantine a worker gets as many tasks as ever", health.Health, "begin_trial")
 def _(self: health.Health) -> None:
-    self.paused_until = None
+    self.state = HealthState.HEALTHY
 
 
-@defect("the last worker is paused, too", scheduler.Scheduler, "has_takers_beside")
+@defect("the last worker is quarantined, too", scheduler.Scheduler, "has_takers_beside")
 def _(self: scheduler.Scheduler, worker: workers.Worker | None) -> bool:
     return True
 
 
-@defect("nobody goes on when only bad workers are left", quarantine.Care, "go_on_with_somebody")
-def _(self: quarantine.Care) -> None:
+@defect("no worker goes on when only bad ones are left", quarantine.Quarantine, "keep_one_working")
+def _(self: quarantine.Quarantine) -> None:
     pass
 
 
@@ -371,20 +378,30 @@ def _(spec: m.JobSpec, number: int, right: Any = pipeline_steps.step_spec) -> m.
 
 
 @defect("what earlier steps counted is forgotten", jobs, "counters_of_all")
-def _(done: Any, right: Any = totals.counters_of_all) -> m.Counters:
+def _(done: Any, right: Any = pipeline_steps.counters_of_all) -> m.Counters:
     counters: m.Counters = right(done[-1:])
     return counters
 
 
-@defect("workers are not told that a step is over", phases.Phases, "_end_step")
-def _(self: Any, job: jobs.JobRun) -> None:
-    self._master.cancel_attempts(job.attempts.values(), "the step is complete")
-    self._master.record(StepBegun(job.public_id))
-
-
-@defect("a step goes on under the id of the one before", phases.Phases, "go_on")
-def _(self: Any, job: jobs.JobRun) -> None:
+@defect("workers do not forget a step that is over", cluster._APPLY, StepBegun)
+def _(self: cluster.Cluster, record: StepBegun, now: float) -> tuple[tasks.Attempt, ...]:
+    job = self._started(record.job_id)
+    over = tuple(job.attempts.values())
+    for attempt in over:
+        self.cancel(attempt)
     job.begin_next_step()
+    self.active = {each.id: each for each in self.active.values()}
+    job.advance()
+    return over
+
+
+@defect("a step goes on under the id of the one before", cluster._APPLY, StepBegun)
+def _(self: cluster.Cluster, record: StepBegun, now: float) -> tuple[tasks.Attempt, ...]:
+    job = self._started(record.job_id)
+    over = self._drop_attempts(job)
+    job.begin_next_step()
+    job.advance()
+    return over
 
 
 @defect("a pipeline's results are recorded as its step's", attempts, "replace")
@@ -420,8 +437,8 @@ def _(self: master.Master, now: float, right: Any = master.Master._settle) -> li
     return sorted(actions, key=lambda action: isinstance(action, Append))
 
 
-@defect("the journal forgets of which record a slot died", master.Master, "record")
-def _(self: master.Master, record: Record, right: Any = master.Master.record) -> None:
+@defect("the journal forgets of which record a slot died", outbox.Outbox, "record")
+def _(self: outbox.Outbox, record: Record, right: Any = outbox.Outbox.record) -> None:
     right(self, record._replace(record=-1) if isinstance(record, AttemptFailed) else record)
 
 
@@ -440,10 +457,10 @@ def _(
 
 def _unwritten(kind: type) -> None:
     """Register a master that does not write such records."""
-    right = master.Master.record
+    right = outbox.Outbox.record
 
-    @defect(f"{kind.__name__} is not written to the journal", master.Master, "record")
-    def _(self: master.Master, record: Record) -> None:
+    @defect(f"{kind.__name__} is not written to the journal", outbox.Outbox, "record")
+    def _(self: outbox.Outbox, record: Record) -> None:
         if not isinstance(record, kind):
             right(self, record)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from random import Random
 
-from zmr.core.master import MasterSettings
+from zmr.core.settings import MasterSettings
 
 # Larger files are cut in two. (There are none of more than twice the size.)
 SPLIT_BYTES = 100

@@ -58,7 +58,7 @@ class Peer:
     heard_at: float
     credit: int = 0
     live: set[int] = field(default_factory=set)  # attempts that are with it
-    paused_at: float | None = None
+    quarantined_at: float | None = None
     is_on_trial: bool = False
     blamed: dict[TaskKey, float] = field(default_factory=dict)  # failures since its last success
 
@@ -138,13 +138,13 @@ class Ledger:
 
     def master_restarted(self, core: Master) -> None:
         """A new master has read the journal: it knows all that anybody may rely on."""
-        known = core.workers.workers
+        known = core.cluster.workers.workers
         self._unreadable.forget()
         for name, peer in self.peers.items():
             peer.credit, peer.heard_at = 0, self._world.master.now
             peer.live.clear()
             peer.blamed.clear()
-            peer.paused_at, peer.is_on_trial = None, False
+            peer.quarantined_at, peer.is_on_trial = None, False
             is_expected = name.encode() in known
             assert is_expected or peer.state in ("lost", "left"), f"{name} is forgotten"
             peer.state = "suspect" if is_expected else peer.state
@@ -156,7 +156,7 @@ class Ledger:
             is_there = state in _ENDED or at in (0, step) or goes_on
             assert is_there, f"{job_id} was in step {step}"
             assert (phase in _ENDED) == (state in _ENDED), f"{job_id} was {phase}, and is {state}"
-        for job in core.active.values():
+        for job in core.cluster.active.values():
             self._compare(job)
 
     def _compare(self, job: JobRun) -> None:
@@ -218,13 +218,15 @@ class Ledger:
 
     def _worker_event(self, worker: str, state: str, text: str) -> None:
         peer, world = self.peers[worker], self._world
-        if state == "paused":
-            self._paused(worker, peer)
+        if state == "quarantined":
+            self._quarantined(worker, peer)
             state = "alive"
         elif text == _AGAIN:
-            pause_s = world.master.now - (peer.paused_at or 0.0)
-            assert pause_s > 9.999 or not self._takers(), f"{worker} is paused for {pause_s} s only"
-            peer.paused_at, peer.is_on_trial = None, True
+            for_s = world.master.now - (peer.quarantined_at or 0.0)
+            assert for_s > 9.999 or not self._takers(), (
+                f"{worker} is quarantined for {for_s} s only"
+            )
+            peer.quarantined_at, peer.is_on_trial = None, True
         peer.state = state
         if state in ("suspect", "lost"):
             silence_s = world.master.now - peer.heard_at
@@ -234,29 +236,30 @@ class Ledger:
             if world.is_calm_for(settings.lost_after_s):
                 assert not world.is_running(worker), f"{worker} is {state}, but well"
 
-    def _paused(self, worker: str, peer: Peer) -> None:
+    def _quarantined(self, worker: str, peer: Peer) -> None:
         """A worker gets no more tasks: not without need, nor the last one."""
-        if peer.paused_at is None:
+        if peer.quarantined_at is None:
             is_full = any(f.reason is m.FailureReason.DISK_FULL for f in self._failing.values())
             now = self._world.master.now
             recent = [at for at in peer.blamed.values() if at > now - 60.0]
-            assert is_full or peer.is_on_trial or len(recent) >= 3, f"{worker} paused for nothing"
-            assert self._takers() - {worker}, f"{worker} is paused, although nobody else is there"
-            peer.paused_at, peer.is_on_trial = now, False
+            is_bad = is_full or peer.is_on_trial or len(recent) >= 3
+            assert is_bad, f"{worker} is quarantined for nothing"
+            assert self._takers() - {worker}, f"{worker} is quarantined, although it is the last"
+            peer.quarantined_at, peer.is_on_trial = now, False
 
     def _takers(self) -> set[str]:
         """Who takes tasks, now or later."""
         return {
             name
             for name, peer in self.peers.items()
-            if peer.state == "alive" and peer.credit and peer.paused_at is None
+            if peer.state == "alive" and peer.credit and peer.quarantined_at is None
         }
 
     def _check_full_disks(self) -> None:
-        """Whoever has a full disk is paused at once."""
+        """A worker whose disk is full is quarantined at once."""
         for worker in self._full:
-            is_last = not self._takers() - {worker}
-            assert self.peers[worker].paused_at is not None or is_last, f"{worker} is not paused"
+            is_last, at = not self._takers() - {worker}, self.peers[worker].quarantined_at
+            assert at is not None or is_last, f"{worker} is not quarantined"
 
     def _task_event(self, event: m.TaskEvent) -> None:
         task = event.job_id, event.kind, event.index
@@ -332,7 +335,7 @@ class Ledger:
 
     def _does_well(self, peer: Peer) -> None:
         peer.blamed.clear()
-        if peer.paused_at is None:
+        if peer.quarantined_at is None:
             peer.is_on_trial = False
 
     def _check_calm(self, seen: Seen, event: m.TaskEvent) -> None:
@@ -358,7 +361,7 @@ class Ledger:
         if isinstance(message, m.TaskResponse):
             peer = self.peers[process]
             assert peer.state == "alive", f"a task for {process}, which is {peer.state}"
-            assert peer.paused_at is None, f"a task for {process}, which is paused"
+            assert peer.quarantined_at is None, f"a task for {process}, which is quarantined"
             assert not peer.is_on_trial or len(peer.live) == 1, f"several tasks try {process}"
             for task in message.tasks:
                 self._check_hand_out(process, task)

@@ -143,8 +143,8 @@ class MasterMachine(Machine):
 
     def _validate(self) -> None:
         core = self.core
-        size = len(core.workers.workers)
-        size += sum(len(job.maps) + len(job.reduces) for job in core.active.values())
+        size = len(core.cluster.workers.workers)
+        size += sum(len(job.maps) + len(job.reduces) for job in core.cluster.active.values())
         self._since_validated += 1
         if self._since_validated * _LOOKED_AT >= size:
             self._since_validated = 0

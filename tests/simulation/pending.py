@@ -26,9 +26,9 @@ def leftovers(world: World) -> list[str]:
     found = []
     if not master.is_up and not world.has_ended:
         found.append("the master is down")
-    if master.is_up and master.core.running:
-        found.append(f"the master has {master.core.running} running attempts")
-    if master.is_up and master.core.is_exiting:
+    if master.is_up and master.core.cluster.running:
+        found.append(f"the master has {master.core.cluster.running} running attempts")
+    if master.is_up and master.core.life.is_exiting:
         found.append("the master waits for its workers to leave")
     for worker in world.workers:
         if worker.is_up:
@@ -68,7 +68,7 @@ def _jobs(world: World) -> Iterator[str]:
                 yield f"{job_id}: the master has not heard of it"
             else:
                 yield from _job(world, job)
-    for peer in master.core.workers.present:
+    for peer in master.core.cluster.workers.present:
         yield f"worker {peer.name}: {peer.state.value}, credit {peer.credit}, {len(peer.attempts)}"
 
 

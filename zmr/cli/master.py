@@ -31,7 +31,7 @@ from zmr.cli.report import (
 )
 from zmr.cli.streams import set_up_logging, to_stdout, write_stderr
 from zmr.core.actions import Outcome
-from zmr.core.master import MasterSettings
+from zmr.core.settings import MasterSettings
 from zmr.core.states import JobState
 from zmr.engines.options import JobOptions, JobSettings
 from zmr.engines.resume import resume_or_prepare
@@ -252,7 +252,7 @@ def _run(
             write_stderr(
                 f"zmr: {job.id} has ended before; to run it again, choose another --state-dir"
             )
-            ended.append((job.outcome(job.state), began))
+            ended.append((job.outcome(job.ending), began))
         sockets.reactor.after_turn(lambda: report.show(job.status()))
         if server.exit_status is None:
             sockets.reactor.run()

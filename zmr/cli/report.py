@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Self
 
 from zmr.cli.streams import write_stderr
 from zmr.core.actions import Outcome
-from zmr.core.pipeline_steps import told
+from zmr.core.pipeline_steps import with_step
 from zmr.core.states import JobState
 from zmr.errors import JobFailed, NotEnoughWorkers, RecordsSkipped
 from zmr.messages import JobStatus
@@ -70,7 +70,7 @@ class LineReporter(Reporter):
         if phase != self._phase or now - self._printed_at >= _LINE_EVERY_S:
             self._phase, self._printed_at = phase, now
             done, total = _figures(status, status.state)
-            what = told(status.step, status.n_steps, status.state)
+            what = with_step(status.step, status.n_steps, status.state)
             write_stderr(f"{what}: {done} of {total} tasks done")
 
 
@@ -120,7 +120,7 @@ class BarReporter(Reporter):
         self._rows.clear()
         for phase in _PHASES if status.n_reduce else ("map",):
             _, total = _figures(status, phase)
-            text = told(status.step, status.n_steps, f"{phase:>6}")
+            text = with_step(status.step, status.n_steps, f"{phase:>6}")
             self._rows[phase] = progress.add_task(text, total=total)
 
 

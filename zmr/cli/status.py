@@ -10,7 +10,7 @@ import click
 from zmr.cli.base import Command
 from zmr.cli.options import give_up_after, insecure, option
 from zmr.cli.streams import to_stdout
-from zmr.core.pipeline_steps import told
+from zmr.core.pipeline_steps import with_step
 from zmr.messages import JobStatus, Snapshot
 from zmr.net.client import Client, has_ended
 from zmr.wire.address import parse
@@ -48,6 +48,6 @@ def _text(snapshot: Snapshot) -> str:
 
 
 def _line(job: JobStatus) -> str:
-    state = job.state if has_ended(job) else told(job.step, job.n_steps, job.state)
+    state = job.state if has_ended(job) else with_step(job.step, job.n_steps, job.state)
     figures = f"maps {job.maps_done} of {job.n_map}, reduces {job.reduces_done} of {job.n_reduce}"
     return f"job {job.job_id}: {state}, {figures}" + (f" ({job.reason})" if job.reason else "")

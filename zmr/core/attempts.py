@@ -1,4 +1,4 @@
-"""What becomes of attempts: completion, failure, commit, loss, return.
+"""What becomes of attempts: completion, failure, commit, return.
 
 Here it is decided whose result counts. The rules, for every task of a job:
 
@@ -12,19 +12,21 @@ Here it is decided whose result counts. The rules, for every task of a job:
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from zmr import messages as m
 from zmr.core.actions import Level
+from zmr.core.cluster import Cluster
+from zmr.core.fetch_failures import FetchFailures
 from zmr.core.humanize import counted
-from zmr.core.jobs import JobRun
-from zmr.core.journal import AttemptFailed, CommitGranted, Completed, OutputLost
-from zmr.core.states import AttemptState
-from zmr.core.tasks import Attempt, TaskRecord
+from zmr.core.jobs import Ending, JobRun
+from zmr.core.journal import AttemptFailed, CommitGranted, Completed
+from zmr.core.notices import Notices
+from zmr.core.outbox import Outbox
+from zmr.core.phases import Phases
+from zmr.core.quarantine import Quarantine
+from zmr.core.states import AttemptState, JobState
+from zmr.core.tasks import Attempt
 from zmr.core.workers import Worker
-
-if TYPE_CHECKING:
-    from zmr.core.master import Master
 
 # A reduce that so often could not read its input does not fail by bad luck.
 _LOST_INPUTS_ALLOWED = 20
@@ -37,20 +39,30 @@ _DEATHS = (
 )
 
 
-class Results:
-    """The part of the master that hears of attempts. It shares the master's state."""
-
-    def __init__(self, master: Master) -> None:
-        self._master = master
+class Attempts:
+    def __init__(
+        self,
+        cluster: Cluster,
+        outbox: Outbox,
+        notices: Notices,
+        phases: Phases,
+        quarantine: Quarantine,
+        fetch_failures: FetchFailures,
+    ) -> None:
+        self._cluster = cluster
+        self._outbox = outbox
+        self._notices = notices
+        self._phases = phases
+        self._quarantine = quarantine
+        self._fetch_failures = fetch_failures
 
     # --- completion ---
 
     def completed(self, worker: Worker, done: m.MapDone | m.ReduceDone, now: float) -> None:
         """An attempt is complete."""
-        master = self._master
-        master.send(worker.peer, m.Ack((done.attempt,)))
+        self._outbox.send(worker.peer, m.Ack((done.attempt,)))
         if not self._use(worker, done, now):
-            master.send(worker.peer, m.Cancel((done.attempt,), "another attempt was first"))
+            self._outbox.send(worker.peer, m.Cancel((done.attempt,), "another attempt was first"))
 
     def _use(self, worker: Worker, done: m.MapDone | m.ReduceDone, now: float) -> bool:
         """Whether this is, or already was, the result of its task."""
@@ -60,7 +72,7 @@ class Results:
             return self._is_result(done, kind)
         job, attempt = found
         if not _is_whole(job, done):
-            self._master.ignored["result of another kind of job"] += 1
+            self._outbox.ignored["result of another kind of job"] += 1
             return False
         self._win(job, attempt, done, worker, now)
         return True
@@ -73,25 +85,27 @@ class Results:
         worker: Worker,
         now: float,
     ) -> None:
-        master, task = self._master, attempt.task
         if attempt.state is AttemptState.LOST:
-            master.log(Level.INFO, f"{attempt}, thought lost, is complete on {worker.name}")
-        if master.has_journal:
-            is_step = job.id != job.public_id
-            master.record(Completed(replace(done, job_id=job.public_id) if is_step else done))
-        job.complete(attempt, done, now)
-        master.care.succeeded(worker, now)
-        master.release(attempt)
-        if isinstance(done, m.MapDone) and done.path:
-            worker.takes_output(job.id, attempt.id, task.index)
-        master.publish_attempt(attempt)
-        master.cancel_attempts((*task.attempts, *task.lost), "another attempt was first")
+            text = f"{attempt}, thought lost, is complete on {worker.name}"
+            self._outbox.log(Level.INFO, text)
+        state, is_step = job.state, job.id != job.public_id
+        record = Completed(replace(done, job_id=job.public_id) if is_step else done)
+        over = self._cluster.commit(record, now)
+        # The order matters. Readers of the events see a task complete before its other attempts are
+        # cancelled, and all maps before a reduce. The job's end comes last, since it drops the
+        # tables that the others look into.
+        self._quarantine.succeeded(worker, now)
+        self._notices.publish(attempt)
+        if over:
+            self._notices.cancelled(over, "another attempt was first")
+        if job.state is not state:
+            self._phases.reduces_begin(job)
         if isinstance(done, m.MapDone) and done.skipped and job.skips_too_many:
             self._too_many_skipped(job, job.last_skipped, now)
 
     def _is_result(self, done: m.MapDone | m.ReduceDone, kind: m.TaskKind) -> bool:
         """Whether this attempt is the one that completed the task: then this is a repetition."""
-        job = self._master.active.get(done.job_id)
+        job = self._cluster.active.get(done.job_id)
         if job is None or done.index >= len(job.table(kind)):
             return False
         return job.table(kind).tasks[done.index].is_result(done.attempt)
@@ -100,34 +114,31 @@ class Results:
 
     def commit_requested(self, worker: Worker, request: m.CommitRequest, now: float) -> None:
         """An attempt wants to publish its output."""
-        master = self._master
         found = self._attempt(worker, request.job_id, request.kind, request.index, request.attempt)
         if found is None:
-            master.send(worker.peer, m.CommitReply(request.attempt, granted=False))
+            self._outbox.send(worker.peer, m.CommitReply(request.attempt, granted=False))
             return
         job, attempt = found
         task = attempt.task
         if not job.commits(task.kind):
-            master.ignored["commit of a map output"] += 1
+            self._outbox.ignored["commit of a map output"] += 1
             return
         if attempt.state is AttemptState.LOST:
             self._return(job, attempt, worker, now)
         if attempt.state is AttemptState.RUNNING:
-            attempt.move("ask to commit")
-            master.publish_attempt(attempt)
+            self._cluster.ask_to_commit(attempt)
+            self._notices.publish(attempt)
         if task.committer is None:
-            task.committer = attempt
-            master.record(CommitGranted(job.public_id, attempt.id))
+            self._cluster.commit(CommitGranted(job.public_id, attempt.id), now)
         if task.committer is attempt:
-            attempt.was_granted = True
-            master.send(worker.peer, m.CommitReply(attempt.id, granted=True))
+            self._outbox.send(worker.peer, m.CommitReply(attempt.id, granted=True))
         # Otherwise no answer yet: the other one may fail, and this one repeats its question.
 
     # --- failure ---
 
     def failed(self, worker: Worker, failed: m.TaskFailed, now: float) -> None:
         """An attempt has failed, and says why."""
-        self._master.send(worker.peer, m.Ack((failed.attempt,)))
+        self._outbox.send(worker.peer, m.Ack((failed.attempt,)))
         found = self._attempt(worker, failed.job_id, failed.kind, failed.index, failed.attempt)
         if found is not None:
             self._fail(*found, failed, now)
@@ -140,67 +151,61 @@ class Results:
         if task.kind is m.TaskKind.MAP and attempt.progress[0]:
             known = m.Circumstances(record=attempt.progress[0] - 1)
             message += f", at record {attempt.progress[0]:,} of its input"
-        self._master.send(attempt.peer, m.Cancel((attempt.id,), message))
-        self._fail(
-            job,
-            attempt,
-            m.TaskFailed(
-                *(job.id, task.kind, task.index, attempt.id, m.FailureReason.NO_PROGRESS, message),
-                circumstances=known,
-            ),
-            now,
+        self._outbox.send(attempt.peer, m.Cancel((attempt.id,), message))
+        reason = m.FailureReason.NO_PROGRESS
+        failed = m.TaskFailed(
+            job.id, task.kind, task.index, attempt.id, reason, message, circumstances=known
         )
+        self._fail(job, attempt, failed, now)
 
     def _fail(self, job: JobRun, attempt: Attempt, failed: m.TaskFailed, now: float) -> None:
-        master, task = self._master, attempt.task
-        name = master.name_of(attempt.peer)
-        master.close_attempt(attempt, "fail")
-        master.publish_attempt(attempt, failed.message, failed)
+        task, name = attempt.task, self._cluster.name_of(attempt.peer)
         lost_input = failed.reason is m.FailureReason.LOST_INPUT and task.kind is m.TaskKind.REDUCE
         record, n_skips = _killer(job, failed), len(task.skips)
-        master.record(AttemptFailed(job.public_id, attempt.id, lost_input, record))
-        task.count_failure(attempt.peer, lost_input, record)
+        self._cluster.commit(AttemptFailed(job.public_id, attempt.id, lost_input, record), now)
+        self._notices.publish(attempt, failed.message, failed)
+        # The order matters. The record comes first: what the failure says of map outputs and of the
+        # worker is judged by the failures counted, this one included. Both are judged before the
+        # job may end by it, since that drops all that is known of the job's outputs and tasks.
         if lost_input:
-            master.doubts.reported(job, attempt, failed.lost, now)
-            times, limit = task.lost_inputs, _LOST_INPUTS_ALLOWED
-            what = "could not read its input"
-        else:
-            times, limit = task.failures, job.spec.max_attempts
-            what = "failed"
-        master.care.failed(attempt, failed, now)
+            self._fetch_failures.reported(job, attempt, failed.lost, now)
+        self._quarantine.failed(attempt, failed, now)
+        what, times, limit = "failed", task.failures, job.spec.max_attempts
+        if lost_input:
+            what, times, limit = "could not read its input", task.lost_inputs, _LOST_INPUTS_ALLOWED
         is_skipped = len(task.skips) > n_skips
         count = f"record {record + 1:,} is skipped now" if is_skipped else f"{times} of {limit}"
-        master.log(Level.WARNING, f"{attempt} {what} on {name} ({count}): {failed.message}")
+        text = f"{attempt} {what} on {name} ({count}): {failed.message}"
+        self._outbox.log(Level.WARNING, text)
         if times >= limit or failed.reason is m.FailureReason.BAD_RECORDS:
-            job.traceback, job.failed_task = failed.traceback, f"{task.kind.label}-{task.index}"
             often = counted(max(times, 1), "time")
             reason = f"{task} {what} {often}, the last on {name}: {failed.message}"
             if job.spec.skip_bad_records and task.kind is m.TaskKind.REDUCE:
                 reason += " (--skip-bad-records is for records of map, not for keys of reduce)"
-            master.end_job(job, "fail", job.told_of_step(reason), now)
+            self._end_job(job, reason, now, failed.traceback, f"{task.kind.label}-{task.index}")
         elif is_skipped and job.skips_too_many:
-            job.failed_task = f"{task.kind.label}-{task.index}"
-            self._too_many_skipped(job, f"of {task}: {failed.message}", now)
+            last = f"of {task}: {failed.message}"
+            self._too_many_skipped(job, last, now, f"{task.kind.label}-{task.index}")
 
-    def _too_many_skipped(self, job: JobRun, last: str, now: float) -> None:
+    def _too_many_skipped(self, job: JobRun, last: str, now: float, failed_task: str = "") -> None:
         most = counted(job.spec.skip_bad_records, "bad record")
         reason = f"more than {most} (--skip-bad-records), the last: {last}"
-        self._master.end_job(job, "fail", job.told_of_step(reason), now)
+        self._end_job(job, reason, now, failed_task=failed_task)
 
-    # --- loss and return ---
+    def _end_job(
+        self, job: JobRun, reason: str, now: float, traceback: str = "", failed_task: str = ""
+    ) -> None:
+        reason = job.with_step_name(reason)
+        self._phases.end(job, Ending(JobState.FAILED, reason, traceback, failed_task), now)
 
-    def lose_output(self, job: JobRun, task: TaskRecord, why: str, may_return: bool) -> None:
-        """A completed map's output can't be had: the map runs again, unless its worker returns."""
-        self._master.record(OutputLost(job.public_id, task.index, may_return))
-        attempt = job.lose_output(task, may_return)
-        self._master.publish_attempt(attempt, f"its output: {why}")
+    # --- return ---
 
     def take_back(self, worker: Worker, register: m.Register, now: float) -> None:
         """Use what a registering worker has from before, as far as it is of use."""
-        master = self._master
-        ended = {done.job_id for done in register.held if done.job_id not in master.active}
+        active = self._cluster.active
+        ended = {done.job_id for done in register.held if done.job_id not in active}
         for job_id in sorted(ended):
-            master.send(worker.peer, m.ForgetJob(job_id))
+            self._outbox.send(worker.peer, m.ForgetJob(job_id))
         useless = [
             done.attempt
             for done in register.held
@@ -208,11 +213,11 @@ class Results:
         ]
         useless += [id for id in register.running if not self.goes_on(worker, id, now)]
         if useless:
-            master.send(worker.peer, m.Cancel(tuple(useless), "of no use any more"))
+            self._outbox.send(worker.peer, m.Cancel(tuple(useless), "of no use any more"))
 
     def goes_on(self, worker: Worker, attempt_id: int, now: float) -> bool:
         """Whether an attempt that the worker says it has is of use."""
-        for job in self._master.active.values():
+        for job in self._cluster.active.values():
             attempt = job.attempts.get(attempt_id)
             if attempt is not None and attempt.peer == worker.peer:
                 if attempt.state is AttemptState.LOST:
@@ -222,15 +227,11 @@ class Results:
         return worker.holds(attempt_id)
 
     def _return(self, job: JobRun, attempt: Attempt, worker: Worker, now: float) -> None:
-        master = self._master
-        job.table(attempt.task.kind).attempt_returned(attempt, now)
-        if attempt.task.committer is attempt:
-            master.record(CommitGranted(job.public_id, attempt.id))
-        for other in attempt.task.attempts:
-            job.backups_wanted.pop(other.id, None)
-        master.occupy(worker, attempt)
-        master.publish_attempt(attempt, "back with its worker")
-        master.log(Level.INFO, f"{attempt} is back with worker {worker.name}")
+        self._cluster.take_back(attempt, now)
+        if attempt.was_granted and attempt.task.committer is None:
+            self._cluster.commit(CommitGranted(job.public_id, attempt.id), now)
+        self._notices.publish(attempt, "back with its worker")
+        self._outbox.log(Level.INFO, f"{attempt} is back with worker {worker.name}")
 
     # --- looking up ---
 
@@ -238,14 +239,14 @@ class Results:
         self, worker: Worker, job_id: str, kind: m.TaskKind, index: int, attempt_id: int
     ) -> tuple[JobRun, Attempt] | None:
         """The attempt that a message is about, if it is not over and all of the message fits it."""
-        job = self._master.active.get(job_id)
+        job = self._cluster.active.get(job_id)
         attempt = job.attempts.get(attempt_id) if job is not None else None
         if job is None or attempt is None:
-            self._master.ignored["attempt is over"] += 1
+            self._outbox.ignored["attempt is over"] += 1
             return None
         task = attempt.task
         if attempt.peer != worker.peer or task.kind is not kind or task.index != index:
-            self._master.ignored["attempt is not the sender's"] += 1
+            self._outbox.ignored["attempt is not the sender's"] += 1
             return None
         return job, attempt
 

@@ -34,7 +34,7 @@ class JobGiven:
     """
 
     submit: Submit
-    words: str = ""  # how the person asked for it, to recognise it by
+    fingerprint: str = ""  # how it was asked for, to recognise it by
 
 
 @dataclass(frozen=True, slots=True)

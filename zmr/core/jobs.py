@@ -1,21 +1,27 @@
 """One job from its submission to its end: its two task tables, its attempts and its phase.
 
 A pipeline is a job whose tables are those of one step at a time. `JobRun.id` is the id by which
-workers know what runs now: the step's. Everybody else knows the job by `JobRun.public_id`.
+workers know what runs now: the step's. All others know the job by `JobRun.public_id`.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from zmr.core.actions import Outcome
 from zmr.core.journal import JobClosed
-from zmr.core.pipeline_steps import inputs_of_next, step_spec, told
+from zmr.core.output_checks import OutputChecks
+from zmr.core.pipeline_steps import (
+    counters_of_all,
+    inputs_of_next,
+    step_spec,
+    totals_of_all,
+    with_step,
+)
 from zmr.core.plan import SPLIT_BYTES, Pieces, plan, splits_of
-from zmr.core.states import JOB, AttemptState, JobState, TaskState
+from zmr.core.states import JOB, JobState, TaskState
 from zmr.core.tasks import Attempt, TaskRecord, TaskTable
-from zmr.core.totals import counters_of_all, totals_of_all
 from zmr.core.workers import WorkerTable
 from zmr.messages import (
     JobSpec,
@@ -29,6 +35,17 @@ from zmr.messages import (
 from zmr.steps import StepDone, Totals
 
 
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How a job ends, and why."""
+
+    state: JobState  # done, failed or cancelled
+    reason: str = ""
+    traceback: str = ""
+    failed_task: str = ""  # by which it fails: "map-17"
+    out_of_workers: bool = False
+
+
 class JobRun:
     """A job; once it has ended, no more than its status."""
 
@@ -36,12 +53,12 @@ class JobRun:
         self,
         spec: JobSpec,
         splits: list[Pieces],
-        words: str = "",
+        fingerprint: str = "",
         split_bytes: int = SPLIT_BYTES,
     ) -> None:
         self.spec = spec  # of the whole
         self.step = step_spec(spec, 1)  # of what runs now
-        self.words = words  # see `JobGiven`
+        self.fingerprint = fingerprint  # see `JobGiven`
         self.id = self.step.job_id
         self.public_id = spec.job_id
         self.state = JOB.initial
@@ -50,7 +67,7 @@ class JobRun:
         self.attempts: dict[int, Attempt] = {}  # live and lost ones
         self.output_is_completing = False  # the shell is writing the manifest
         self.backups_wanted: dict[int, Attempt] = {}  # stragglers, by attempt id
-        self.in_doubt: set[bytes] = set()  # workers who were asked whether map outputs are whole
+        self.output_checks = OutputChecks()  # of the outputs that reduces could not read
         self.reason = ""
         self.traceback = ""
         self.failed_task = ""  # by which the job failed: "map-17"
@@ -63,17 +80,6 @@ class JobRun:
         self._skipped = 0  # records that complete maps left out
         self.last_skipped = ""  # where the last of them is, and why
         self._last_status: JobStatus | None = None
-
-    @classmethod
-    def closed(cls, record: JobClosed) -> JobRun:
-        """One that had ended before the master was started again."""
-        job = cls(record.spec, [], record.words)
-        job.state = JobState(record.status.state)
-        job.reason, job.traceback = record.status.reason, record.traceback
-        job.out_of_workers, job.failed_task = record.out_of_workers, record.failed_task
-        job.close()
-        job._last_status = record.status
-        return job
 
     def move(self, happened: str) -> None:
         self.state = JOB.move(self.state, happened, self.id)
@@ -113,13 +119,14 @@ class JobRun:
         self.maps = TaskTable(TaskKind.MAP, splits)
         self.reduces = TaskTable(TaskKind.REDUCE, self.step.n_reduce)
         self.attempts, self.backups_wanted, self._sources = {}, {}, None
+        self.output_checks = OutputChecks()
         self._counters, self._sums = Counter(), (0, 0, 0, 0)
 
-    def told(self, text: str) -> str:
+    def with_step(self, text: str) -> str:
         """The text, after the step that it is about, if there are several."""
-        return told(self.step.step, len(self.spec.steps), text)
+        return with_step(self.step.step, len(self.spec.steps), text)
 
-    def told_of_step(self, text: str) -> str:
+    def with_step_name(self, text: str) -> str:
         """The same with the step's name: "step 2 of 3, ByCount: map 0 failed"."""
         steps = self.spec.steps
         return f"step {self.step.step} of {len(steps)}, {self.step.name}: {text}" if steps else text
@@ -130,8 +137,8 @@ class JobRun:
     @property
     def is_complete(self) -> bool:
         """Whether all of the output is there."""
-        last = self.maps if self.is_map_only else self.reduces
-        return self.is_active and not last.remaining
+        last = self.reduces if self.step.n_reduce else self.maps
+        return last.completed == len(last.tasks) and self.is_active
 
     @property
     def ready(self) -> TaskTable:
@@ -141,16 +148,37 @@ class JobRun:
     @property
     def is_held(self) -> bool:
         """Whether reduces wait until it is clear which map outputs can be read."""
-        return bool(self.in_doubt) and not self.maps.remaining
+        return bool(self.output_checks.awaited) and not self.maps.remaining
 
     def commits(self, kind: TaskKind) -> bool:
         """Whether tasks of this kind publish a file of the job's output."""
         return kind is TaskKind.REDUCE or self.is_map_only
 
-    # --- map outputs ---
+    # --- attempts ---
+
+    def hand_out(self, attempt: Attempt, now: float) -> None:
+        """An attempt at one of its tasks begins."""
+        task = attempt.task
+        for straggler in task.attempts:
+            self.backups_wanted.pop(straggler.id, None)
+        self.table(task.kind).hand_out(attempt, now)
+        self.attempts[attempt.id] = attempt
+
+    def end_attempt(self, attempt: Attempt, happened: str) -> None:
+        """An attempt has ended without success. A lost one may still come back."""
+        self.table(attempt.task.kind).attempt_ended(attempt, happened)
+        self.backups_wanted.pop(attempt.id, None)
+        if happened != "worker lost":
+            self.attempts.pop(attempt.id, None)
+
+    def take_back(self, attempt: Attempt, now: float) -> None:
+        """A lost attempt is back."""
+        self.table(attempt.task.kind).attempt_returned(attempt, now)
+        for other in attempt.task.attempts:
+            self.backups_wanted.pop(other.id, None)
 
     def task_message(self, task: TaskRecord, attempt: int, workers: WorkerTable) -> Task:
-        """What a worker is told of the task."""
+        """The task as a worker gets it."""
         sources = self._all_sources(workers) if task.kind is TaskKind.REDUCE else ()
         return Task(
             self.id,
@@ -181,13 +209,15 @@ class JobRun:
             )
         return self._sources
 
+    # --- map outputs ---
+
     def outputs_changed(self) -> None:
         self._sources = None
 
     def lose_output(self, task: TaskRecord, may_return: bool) -> Attempt:
         """A completed map must run again. Returns the attempt that is lost with its output."""
         attempt = Attempt(task.winner, self.id, task, task.owner, 0.0)
-        attempt.state = AttemptState.SUCCEEDED
+        attempt.move("succeed")  # it did; since then only the task knew of it
         attempt.move("output lost")
         if may_return:
             self.attempts[attempt.id] = attempt
@@ -214,11 +244,13 @@ class JobRun:
 
     # --- how it went ---
 
-    def complete(self, attempt: Attempt, done: MapDone | ReduceDone, now: float) -> None:
-        """The attempt's task is complete by it."""
+    def complete(
+        self, attempt: Attempt, done: MapDone | ReduceDone, ran_s: float | None, now: float
+    ) -> None:
+        """The attempt's task is complete by it. `ran_s` is how long it took, if that is known."""
         if not attempt.task.winner:
             self._count(done)
-        self.table(attempt.task.kind).complete(attempt, done, now)
+        self.table(attempt.task.kind).complete(attempt, done, ran_s, now)
         del self.attempts[attempt.id]
         self.backups_wanted.pop(attempt.id, None)
         if isinstance(done, MapDone):
@@ -240,55 +272,88 @@ class JobRun:
             sums[3] + stats.bytes_out * is_published,
         )
 
-    def closing(self) -> JobClosed:
-        """How it ended, for the journal."""
-        spec = replace(self.spec, source=b"", bounds=b"")
-        return JobClosed(
-            *(spec, self.status(), self.traceback, self.out_of_workers, self.words),
-            self.failed_task,
-        )
-
-    def close(self) -> None:
-        """Keep the status, and nothing else that takes room."""
-        self._last_status = self.status()
+    def end(self, happened: str, record: JobClosed) -> None:
+        """It is over: all that is known of it from now on is what the record says."""
+        self.move(happened)
+        self.reason, self.traceback = record.status.reason, record.traceback
+        self.failed_task, self.out_of_workers = record.failed_task, record.out_of_workers
+        self.fingerprint, self._last_status = record.fingerprint, record.status
         self.maps = TaskTable(TaskKind.MAP, 0)
         self.reduces = TaskTable(TaskKind.REDUCE, 0)
-        self.attempts = {}
-        self.backups_wanted = {}
-        self._sources = None
+        self.attempts, self.backups_wanted, self._sources = {}, {}, None
+        self.output_checks = OutputChecks()
 
     def status(self) -> JobStatus:
-        if self._last_status is not None:
-            return self._last_status
+        """How it stands."""
+        return self._last_status or self._status(self.state, self.reason)
+
+    def _status(self, state: JobState, reason: str) -> JobStatus:
         return JobStatus(
             self.public_id,
             self.spec.name,
-            self.state.value,
+            state.value,
             self.maps.completed,
             len(self.maps),
             self.reduces.completed,
             len(self.reduces),
-            self.reason,
+            reason,
             self.step.step,
             len(self.spec.steps),
         )
 
-    def outcome(self, state: JobState) -> Outcome:
-        """How the job ended."""
+    @property
+    def ending(self) -> Ending:
+        """How it has ended."""
+        return Ending(
+            self.state, self.reason, self.traceback, self.failed_task, self.out_of_workers
+        )
+
+    def closing(self, ending: Ending) -> JobClosed:
+        """What is kept of a job that ends like this, for the journal."""
+        return JobClosed(
+            replace(self.spec, source=b"", bounds=b""),
+            self._status(ending.state, ending.reason),
+            ending.traceback,
+            ending.out_of_workers,
+            self.fingerprint,
+            ending.failed_task,
+        )
+
+    def outcome(self, ending: Ending) -> Outcome:
+        """What has come of a job that ends like this. It is not over yet."""
         steps = (*self._steps_done, self._step_done())
         return Outcome(
             self.spec,
-            state,
-            self.reason,
-            self.traceback,
+            ending.state,
+            ending.reason,
+            ending.traceback,
             (*self.maps.files(), *self.reduces.files()),
             counters_of_all(steps),
             totals_of_all(steps),
-            self.out_of_workers,
+            ending.out_of_workers,
             steps if self.spec.steps else (),
-            self.failed_task,
+            ending.failed_task,
             tuple((task.index, task.winner) for task in self.maps.tasks if task.skipped),
         )
+
+    def validate(self) -> None:
+        """Fail if its parts contradict each other."""
+        if self.has_ended:
+            assert not self.attempts, f"job {self.id}: attempts, although it has ended"
+            return
+        listed: dict[int, Attempt] = {}
+        for table in (self.maps, self.reduces):
+            table.validate()
+            for task in table.tasks:
+                assert task.failures < self.spec.max_attempts, f"{task}: failures"
+                listed |= {attempt.id: attempt for attempt in (*task.attempts, *task.lost)}
+        assert self.attempts == listed, f"job {self.id}: attempts"
+        for attempt_id, attempt in self.backups_wanted.items():
+            assert listed.get(attempt_id) is attempt, f"{attempt}: gone, and wants a backup"
+            assert attempt.task.attempts == (attempt,), f"{attempt}: wants a backup beside one"
+        is_early = self.state in (JobState.QUEUED, JobState.MAP)
+        assert not is_early or self.reduces.idle == len(self.reduces), "a reduce before the maps"
+        self.output_checks.validate()
 
     def _step_done(self) -> StepDone:
         """What has been done of what runs now."""

@@ -1,15 +1,16 @@
 """What a master must not forget: the records of its journal.
 
 A journal is the records of all turns, in order. A turn's records are written before anything that
-the turn decided leaves the master (write-ahead), all of them or none. `zmr.core.restore` makes a
-master out of them that goes on where that one was.
+the turn decided leaves the master (write-ahead), all of them or none. A record is also the way in
+which the fact comes about: the turn that decides it gives the record to `Cluster.commit`, and a
+restart gives it to `Cluster.apply`, which is the same without the writing.
 
-The law of what is recorded: whatever somebody else acts upon because the master said it. That a
-job was taken on, that a task was handed out, that an attempt may publish, that a result counts
-and may be forgotten by its worker, how a job ended. What workers tell again by themselves after a
-restart is not: whether they are there, how far their attempts are, which are queued. Nor is what
-becomes of attempts that a worker drops, since its next heartbeat shows it; only failures are, as
-they count. Records know a pipeline by the id of the whole, whichever step they are of.
+What is recorded: whatever others act upon because the master said it. That a job was taken on, that
+a task was handed out, that an attempt may publish, that a result counts and may be forgotten by
+its worker, how a job ended. What workers report again by themselves after a restart is not: whether
+they are there, how far their attempts are, which are queued. Nor is what becomes of attempts that
+a worker drops, since its next heartbeat shows it; only failures are, as they count. Records know
+a pipeline by the id of the whole, whichever step they are of.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ class JobSubmitted(NamedTuple):
 
     submit: m.Submit
     split_bytes: int
-    words: str  # see `JobGiven`
+    fingerprint: str  # see `JobGiven`
 
 
 class StepBegun(NamedTuple):
@@ -99,12 +100,12 @@ class JobClosed(NamedTuple):
     status: m.JobStatus
     traceback: str
     out_of_workers: bool
-    words: str
+    fingerprint: str
     failed_task: str = ""  # by which it failed: "map-17"
 
 
 class JobForgotten(NamedTuple):
-    """So many jobs have ended since that nobody asks for this one."""
+    """So many jobs have ended since that this one is of no interest any more."""
 
     job_id: str
 

@@ -1,4 +1,4 @@
-"""The steps of a pipeline: what workers are told of each, and what feeds the next.
+"""The steps of a pipeline: what workers get of each, what feeds the next, what all did together.
 
 To its workers each step is a job of its own, with an id of its own. What a step puts out goes, as
 files of pairs, to a folder within the temporary folder of the whole; the last step's is the output.
@@ -6,15 +6,16 @@ files of pairs, to a folder within the temporary folder of the whole; the last s
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from zmr.messages import InputFile, JobSpec, OutputFile
-from zmr.steps import temporary_folder
+from zmr.messages import Counters, InputFile, JobSpec, OutputFile
+from zmr.steps import StepDone, Totals, temporary_folder
 
 
 def step_spec(spec: JobSpec, number: int) -> JobSpec:
-    """What workers are told of a step, from 1. A job that is no pipeline is its only step."""
+    """The spec that workers get of a step, from 1. A job that is no pipeline is its only step."""
     if not spec.steps:
         return spec
     step = spec.steps[number - 1]
@@ -36,6 +37,28 @@ def inputs_of_next(step: JobSpec, files: Iterable[OutputFile]) -> tuple[InputFil
     return tuple(InputFile(f"{step.output}/{f.name}", f.size_bytes, splittable=True) for f in files)
 
 
-def told(number: int, n_steps: int, text: str) -> str:
+def with_step(number: int, n_steps: int, text: str) -> str:
     """The text, after the step that it is about: "step 2 of 3: map"; alone where there is none."""
     return f"step {number} of {n_steps}: {text}" if n_steps else text
+
+
+def counters_of_all(steps: Sequence[StepDone]) -> Counters:
+    """The counters of all steps, added up by their names."""
+    counters: Counter[str] = Counter()
+    for step in steps:
+        for name, n in step.counters:
+            counters[name] += n
+    return tuple(sorted(counters.items()))
+
+
+def totals_of_all(steps: Sequence[StepDone]) -> Totals:
+    """What went into the first step and came out of the last; the times of all added up."""
+    first, last = steps[0].totals, steps[-1].totals
+    return Totals(
+        first.records_in,
+        first.bytes_in,
+        last.records_out,
+        last.bytes_out,
+        sum(step.totals.map_s for step in steps),
+        sum(step.totals.reduce_s for step in steps),
+    )

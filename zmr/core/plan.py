@@ -2,7 +2,7 @@
 
 A file is a task. A file larger than the split size becomes several, if its format can be cut;
 where exactly a record begins is the reader's business, so a cut is a plain byte offset. Very many
-small files share tasks. The plan depends on the inputs alone, never on who is there to work, so
+small files share tasks. The plan depends on the inputs alone, never on the workers at hand, so
 that the same job is the same tasks on one machine and on a hundred.
 """
 

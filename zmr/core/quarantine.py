@@ -1,28 +1,26 @@
 """Bad workers: those on which attempts fail that go well elsewhere get no tasks for a while.
 
-A worker is paused when three different tasks in a row have failed on it within a minute, while
+A worker is quarantined when three different tasks in a row have failed on it within a minute, while
 others have had successes; when its disk is full, at once. What may be the user's fault does not
-count: errors that the job's code raised, and tasks that have failed elsewhere, too. Each pause is
-twice as long as the one before, up to five minutes. After it, the worker gets one task at a time
-until one is complete.
+count: errors that the job's code raised, and tasks that have failed elsewhere, too. Each
+quarantine is twice as long as the one before, up to five minutes. After it, the worker is on trial:
+it gets one task at a time until one is complete.
 
-The last worker that takes tasks is never paused, and when it goes away another one's pause ends: a
-job always ends. All of this is forgotten when the master is started again, and costs a few
-attempts more then.
+The last worker that takes tasks is never quarantined, and when it goes away the quarantine of
+another one ends: a job always ends. All of this is forgotten when the master is started again, and
+costs a few attempts more then.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from zmr import messages as m
 from zmr.core.actions import Level
+from zmr.core.cluster import Cluster
+from zmr.core.notices import Notices
+from zmr.core.outbox import Outbox
 from zmr.core.states import WorkerState
 from zmr.core.tasks import Attempt
 from zmr.core.workers import Worker
-
-if TYPE_CHECKING:
-    from zmr.core.master import Master
 
 _BLAMED = (
     m.FailureReason.SLOT_DIED,
@@ -33,13 +31,12 @@ _BLAMED = (
 _NEVER = (b"", float("-inf"))
 
 
-class Care:
-    """The part of the master that knows bad workers. It shares the master's state."""
-
-    def __init__(self, master: Master) -> None:
-        self._master = master
-        self._paused: dict[bytes, Worker] = {}
-        # Who had the last success, and when; and the last one of anybody else.
+class Quarantine:
+    def __init__(self, cluster: Cluster, outbox: Outbox, notices: Notices) -> None:
+        self._cluster = cluster
+        self._outbox = outbox
+        self._notices = notices
+        # The worker of the last success, and when it was; and the last one of any other worker.
         self._last_success = self._success_before = _NEVER
 
     def succeeded(self, worker: Worker, now: float) -> None:
@@ -47,45 +44,41 @@ class Care:
         if worker.peer != self._last_success[0]:
             self._success_before = self._last_success
         self._last_success = worker.peer, now
-        if worker.health.succeeded():
-            self._master.log(Level.INFO, f"worker {worker.name} works again")
-            self._master.scheduler.update(worker)
+        if not worker.health.is_flawless and self._cluster.succeeded(worker):
+            self._outbox.log(Level.INFO, f"worker {worker.name} works again")
 
     def failed(self, attempt: Attempt, failed: m.TaskFailed, now: float) -> None:
         """An attempt failed: perhaps it is its worker that is bad."""
-        worker = self._master.workers.get(attempt.peer)
-        if worker is None or worker.health.is_paused or failed.reason not in _BLAMED:
+        worker = self._cluster.workers.get(attempt.peer)
+        if worker is None or worker.health.is_quarantined or failed.reason not in _BLAMED:
             return
         is_full = failed.reason is m.FailureReason.DISK_FULL
         if attempt.task.failed_on - {attempt.peer} and not is_full:
             return  # it is the task
-        worker.health.failed(attempt.task, now)
+        self._cluster.blame(worker, attempt.task, now)
         is_bad = is_full or worker.health.is_on_trial or self._is_worse(worker)
-        if is_bad and self._master.scheduler.has_takers_beside(worker):
-            self._pause(worker, failed.message, now)
-
-    def worker_gone(self, worker: Worker) -> None:
-        """It is lost or has left."""
-        self._paused.pop(worker.peer, None)
+        if is_bad and self._cluster.scheduler.has_takers_beside(worker):
+            self._begin(worker, failed.message, now)
 
     def tick(self, now: float) -> None:
-        """Pauses end."""
-        for worker in list(self._paused.values()):
-            if (worker.health.paused_until or 0.0) <= now:
-                self._try_again(worker)
+        """Quarantines end."""
+        for worker in list(self._cluster.workers.quarantined.values()):
+            if worker.health.quarantined_until <= now:
+                self._end(worker)
 
     def next_deadline(self) -> float | None:
-        """When the next pause ends."""
-        ends = [worker.health.paused_until for worker in self._paused.values()]
-        return min((end for end in ends if end is not None), default=None)
+        """When the next quarantine ends."""
+        quarantined = self._cluster.workers.quarantined.values()
+        return min((worker.health.quarantined_until for worker in quarantined), default=None)
 
-    def go_on_with_somebody(self) -> None:
-        """If nobody takes tasks any more, have the one do so whose pause would end first."""
-        if not self._paused or self._master.scheduler.has_takers_beside(None):
+    def keep_one_working(self) -> None:
+        """If no worker takes tasks any more, end the quarantine that would end first."""
+        quarantined = self._cluster.workers.quarantined
+        if not quarantined or self._cluster.scheduler.has_takers_beside(None):
             return
-        able = [w for w in self._paused.values() if w.state is WorkerState.ALIVE and w.credit]
+        able = [w for w in quarantined.values() if w.state is WorkerState.ALIVE and w.credit]
         if able:
-            self._try_again(min(able, key=lambda worker: worker.health.paused_until or 0.0))
+            self._end(min(able, key=lambda worker: worker.health.quarantined_until))
 
     def _is_worse(self, worker: Worker) -> bool:
         """Whether tasks fail there in a row, while others have successes."""
@@ -94,21 +87,15 @@ class Care:
         bad_since = worker.health.bad_since
         return bad_since is not None and others_at >= bad_since
 
-    def _pause(self, worker: Worker, why: str, now: float) -> None:
-        master = self._master
-        pause_s = worker.health.pause(now)
-        self._paused[worker.peer] = worker
-        master.scheduler.update(worker)
-        text = f"no tasks for {pause_s:g} s: {why}"
-        master.log(Level.WARNING, f"worker {worker.name} gets {text}")
-        master.publish(m.WorkerEvent(worker.name, worker.condition, text))
+    def _begin(self, worker: Worker, why: str, now: float) -> None:
+        duration_s = self._cluster.quarantine(worker, now)
+        text = f"no tasks for {duration_s:g} s: {why}"
+        self._outbox.log(Level.WARNING, f"worker {worker.name} is quarantined: {text}")
+        self._outbox.publish(m.WorkerEvent(worker.name, worker.condition, text))
         waiting = [attempt for attempt in worker.attempts.values() if attempt.queued]
-        master.cancel_attempts(waiting, "taken back from a bad worker's queue")
+        self._notices.cancel(waiting, "taken back from a quarantined worker's queue")
 
-    def _try_again(self, worker: Worker) -> None:
-        master = self._master
-        del self._paused[worker.peer]
-        worker.health.try_again()
-        master.scheduler.update(worker)
-        master.log(Level.INFO, f"worker {worker.name} gets tasks again, one at a time")
-        master.publish(m.WorkerEvent(worker.name, worker.condition, "one task at a time"))
+    def _end(self, worker: Worker) -> None:
+        self._cluster.begin_trial(worker)
+        self._outbox.log(Level.INFO, f"worker {worker.name} gets tasks again, one at a time")
+        self._outbox.publish(m.WorkerEvent(worker.name, worker.condition, "one task at a time"))

@@ -1,4 +1,4 @@
-"""Who gets which task next.
+"""Which worker gets which task next.
 
 Workers pull: each has said how many attempts it can take. Tasks go round-robin, one a worker, first
 to free slots; only when there is much more work than slots do workers get more than they can run at
@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from functools import partial
 
 from zmr.core.jobs import JobRun
-from zmr.core.states import WorkerState
+from zmr.core.states import HealthState, WorkerState
 from zmr.core.tasks import Attempt, TaskRecord, TaskTable
-from zmr.core.workers import Worker
+from zmr.core.workers import Worker, WorkerTable
 
 # More than so many idle tasks a slot, and workers may hold tasks in reserve.
 _RESERVE_FROM_TASKS_A_SLOT = 2
@@ -50,17 +50,19 @@ class Scheduler:
     def update(self, worker: Worker) -> None:
         """The worker's state, credit or number of attempts may have changed."""
         peer, is_alive = worker.peer, worker.state is WorkerState.ALIVE
-        takes = is_alive and not worker.health.is_paused
-        slots = worker.slots if worker.is_present else 0
-        self._total_slots += slots - self._slots.get(peer, 0)
-        self._slots[peer] = slots
+        takes = is_alive and worker.health.state is not HealthState.QUARANTINED
+        slots = worker.slots if is_alive or worker.is_present else 0
+        before = self._slots.get(peer, 0)
+        if slots != before:
+            self._total_slots += slots - before
+            self._slots[peer] = slots
         if takes and worker.credit:
             self._takers[peer] = worker
         else:
             self._takers.pop(peer, None)
             if not slots:
-                del self._slots[peer]
-        # Whoever got something goes to the end of the line.
+                self._slots.pop(peer, None)
+        # The one that got something goes to the end of the line.
         self._free.pop(peer, None)
         self._reserve.pop(peer, None)
         if takes and worker.room(prefetch=True) > 0:
@@ -88,13 +90,29 @@ class Scheduler:
                     return grant
         return None
 
+    def validate(self, workers: WorkerTable) -> None:
+        """Fail if an index contradicts the workers."""
+        present = workers.present
+        taking = [
+            w for w in present if w.state is WorkerState.ALIVE and not w.health.is_quarantined
+        ]
+        free = {w.peer for w in taking if w.room(prefetch=False) > 0}
+        reserve = {w.peer for w in taking if w.room(prefetch=True) > 0} - free
+        assert self._free.keys() == free, "workers with a free slot"
+        assert self._reserve.keys() == reserve, "workers with room in reserve"
+        assert self._takers.keys() == {w.peer for w in taking if w.credit}, (
+            "workers that take tasks"
+        )
+        assert self._slots == {w.peer: w.slots for w in present}, "slots by worker"
+        assert self._total_slots == sum(worker.slots for worker in present), "total slots"
+
     def _idle_task(self, job: JobRun) -> Grant | None:
         table = job.ready
         if not table.idle:
             return None
         grant = self._fresh_task(job, table, self._free)
         if grant is None and self._free:
-            # What is left has failed on all who are free.
+            # What is left has failed on all that are free.
             worker = next(iter(self._free.values()))
             task = table.next_idle(lambda task: self._may_fail_again(job, task))
             return Grant(worker, job, task, is_backup=False) if task is not None else None

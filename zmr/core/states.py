@@ -49,6 +49,21 @@ class WorkerState(State):
     LEFT = "left"
 
 
+class HealthState(State):
+    """Whether a worker is trusted with tasks: see `zmr.core.quarantine`."""
+
+    HEALTHY = "healthy"
+    QUARANTINED = "quarantined"
+    ON_TRIAL = "on trial"  # one task at a time, until one is complete
+
+
+class MasterState(State):
+    RUNNING = "running"
+    DRAINING = "draining"  # nothing new is handed out; what runs may complete
+    EXITING = "exiting"  # all workers have to exit
+    OVER = "over"
+
+
 class AgentState(State):
     """A worker agent's own view of itself; the master's view is `WorkerState`."""
 
@@ -176,6 +191,29 @@ WORKER = Machine(
     },
 )
 
+HEALTH = Machine(
+    "health of worker",
+    HealthState.HEALTHY,
+    {
+        (HealthState.HEALTHY, "quarantine"): HealthState.QUARANTINED,
+        (HealthState.QUARANTINED, "time served"): HealthState.ON_TRIAL,
+        (HealthState.ON_TRIAL, "succeed"): HealthState.HEALTHY,
+        (HealthState.ON_TRIAL, "quarantine"): HealthState.QUARANTINED,
+    },
+)
+
+MASTER = Machine(
+    "master",
+    MasterState.RUNNING,
+    {
+        (MasterState.RUNNING, "stop, work is under way"): MasterState.DRAINING,
+        (MasterState.RUNNING, "stop, the journal keeps the jobs"): MasterState.OVER,
+        (MasterState.RUNNING, "exit workers"): MasterState.EXITING,
+        (MasterState.DRAINING, "exit workers"): MasterState.EXITING,
+        (MasterState.EXITING, "workers gone, or time is up"): MasterState.OVER,
+    },
+)
+
 AGENT = Machine(
     "agent",
     AgentState.UNREGISTERED,
@@ -205,4 +243,4 @@ SLOT = Machine(
     },
 )
 
-MACHINES: tuple[Machine[Any], ...] = (JOB, TASK, ATTEMPT, WORKER, AGENT, SLOT)
+MACHINES: tuple[Machine[Any], ...] = (JOB, TASK, ATTEMPT, WORKER, HEALTH, MASTER, AGENT, SLOT)

@@ -21,7 +21,7 @@ _DURATIONS_KEPT = 501
 _LOOK_AHEAD = 64
 
 # One for all tasks: an empty set takes more memory than a task.
-_NOBODY: frozenset[bytes] = frozenset()
+_NO_PEERS: frozenset[bytes] = frozenset()
 
 
 class Attempt:
@@ -47,10 +47,10 @@ class Attempt:
         self.peer = peer
         self.state = ATTEMPT.initial
         self.began_at = now  # the hand-out; from the heartbeat on that says it runs, that
-        self.moved_at = now  # when it last made progress, as far as its heartbeats told
+        self.moved_at = now  # when it last made progress, as far as heartbeats show
         self.progress = (0, 0)
         self.queued = True
-        self.was_granted = False  # it has been told that it may publish
+        self.was_granted = False  # it has got the leave to publish
 
     def move(self, happened: str) -> None:
         self.state = ATTEMPT.move(self.state, happened, self)
@@ -59,7 +59,7 @@ class Attempt:
     def is_live(self) -> bool:
         return self.state is AttemptState.RUNNING or self.state is AttemptState.COMMITTING
 
-    def told(self, figures: tuple[int, int], queued: bool, now: float) -> None:
+    def progressed(self, figures: tuple[int, int], queued: bool, now: float) -> None:
         """A heartbeat says how far it is."""
         if self.queued and not queued:
             self.began_at = now
@@ -113,8 +113,8 @@ class TaskRecord:
         self.lost: tuple[Attempt, ...] = ()  # those whose workers may come back
         self.failures = 0
         self.lost_inputs = 0  # attempts that could not read their input
-        self.failed_on = _NOBODY  # peers that are better avoided
-        self.committer: Attempt | None = None  # who may publish
+        self.failed_on = _NO_PEERS  # peers that are better avoided
+        self.committer: Attempt | None = None  # the one that may publish
         self.winner = 0  # the attempt that completed it last; 0: it never was complete
         self.owner = b""  # the peer that did
         self.path = ""  # of the map output, which may be lost since
@@ -146,6 +146,23 @@ class TaskRecord:
             if record >= 0:
                 self.suspects += (record,)
         self.failed_on |= {peer}
+
+    def validate(self) -> None:
+        """Fail if the task contradicts its attempts."""
+        is_complete, committer = self.state is TaskState.COMPLETED, self.committer
+        assert not is_complete or self.winner, f"{self}: complete by no attempt"
+        assert not is_complete or not self.lost, f"{self}: complete, and waits for lost attempts"
+        assert (self.state is TaskState.IN_PROGRESS) == bool(self.attempts), f"{self}: state"
+        for attempt in self.attempts:
+            assert attempt.is_live, f"{attempt}: listed as live"
+            assert attempt.task is self, f"{attempt}: of another task"
+        for attempt in self.lost:
+            assert attempt.state is AttemptState.LOST, f"{attempt}: listed as lost"
+            assert attempt.task is self, f"{attempt}: of another task"
+        if committer is not None:
+            assert committer in self.attempts, f"{self}: the committer is not live"
+            assert committer.state is AttemptState.COMMITTING, f"{self}: the committer's state"
+            assert committer.was_granted, f"{self}: the committer has no leave"
 
     def is_result(self, attempt_id: int) -> bool:
         """Whether the task is complete by this attempt."""
@@ -205,8 +222,6 @@ class TaskTable:
         self._move(task, "lost attempt returns")
         task.lost = _without(task.lost, attempt)
         task.attempts += (attempt,)
-        if attempt.was_granted and task.committer is None:
-            task.committer = attempt
 
     def attempt_ended(self, attempt: Attempt, happened: str) -> None:
         """A live or lost attempt failed, was cancelled, or its worker was lost."""
@@ -220,11 +235,23 @@ class TaskTable:
         if not task.attempts and task.state is TaskState.IN_PROGRESS:
             self._move(task, "last attempt ends")
 
-    def complete(self, attempt: Attempt, done: MapDone | ReduceDone, now: float) -> None:
-        """The attempt's task is complete by it. The task's other attempts are of no more use."""
+    def let_publish(self, attempt: Attempt) -> None:
+        """The attempt, and no other one, may publish the task's output."""
+        attempt.was_granted = True
+        if attempt.state is AttemptState.RUNNING:
+            attempt.move("ask to commit")
+        attempt.task.committer = attempt
+
+    def complete(
+        self, attempt: Attempt, done: MapDone | ReduceDone, ran_s: float | None, now: float
+    ) -> None:
+        """The attempt's task is complete by it. The task's other attempts are of no more use.
+
+        `ran_s` is how long it took, if that is known.
+        """
         task = attempt.task
-        if attempt.is_live:
-            self._durations_s.append(now - attempt.began_at)
+        if ran_s is not None:
+            self._durations_s.append(ran_s)
             self._median_s = None
         self._unlist(attempt)
         attempt.move("succeed")
@@ -242,6 +269,16 @@ class TaskTable:
             task.lost += (may_return,)
         self.completed -= 1
         self._move(task, "output lost")
+
+    def validate(self) -> None:
+        """Fail if the table contradicts its tasks, or a task itself."""
+        queued = set(map(id, self._queue))
+        for task in self.tasks:
+            task.validate()
+            assert task.state is not TaskState.IDLE or id(task) in queued, f"{task} is not queued"
+        states = [task.state for task in self.tasks]
+        assert self.completed == states.count(TaskState.COMPLETED), f"{self.kind.label}: completed"
+        assert self.idle == states.count(TaskState.IDLE), f"{self.kind.label}: idle"
 
     def median_s(self) -> float | None:
         """The median duration of the completed tasks, in seconds; None before the first."""

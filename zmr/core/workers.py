@@ -1,4 +1,4 @@
-"""Who works for the master, and who has gone silent.
+"""The workers of a master: which are alive, silent, lost, quarantined.
 
 Any frame is a sign of life. A worker that is silent for `suspect_after_s` is suspect, and gets no
 new tasks; after `lost_after_s` it is lost. Busy workers expire like idle ones. The workers are kept
@@ -12,7 +12,7 @@ from __future__ import annotations
 from itertools import islice
 
 from zmr.core.health import Health
-from zmr.core.states import WORKER, WorkerState
+from zmr.core.states import WORKER, HealthState, WorkerState
 from zmr.core.tasks import Attempt
 from zmr.messages import Register, WorkerStatus
 
@@ -52,7 +52,7 @@ class Worker:
         # The map outputs that it holds: job id to attempt to the map's number.
         self.outputs: dict[str, dict[int, int]] = {}
         self.has_spec_of: set[str] = set()  # jobs whose spec it has been sent
-        self.knows_of: set[str] = set()  # jobs whose end it must be told
+        self.knows_of: set[str] = set()  # jobs, or steps, of whose end it has to hear
 
     def move(self, happened: str) -> None:
         self.state = WORKER.move(self.state, happened, self.name)
@@ -66,24 +66,38 @@ class Worker:
         self.outputs.setdefault(job_id, {})[attempt_id] = index
         self.knows_of.add(job_id)
 
+    def drops_output(self, job_id: str, attempt_id: int) -> None:
+        """The map output of this attempt can't be had any more."""
+        own = self.outputs.get(job_id, {})
+        own.pop(attempt_id, None)
+        if not own:
+            self.outputs.pop(job_id, None)
+
+    def forgets(self, job_id: str) -> None:
+        """Nothing of the job, or step, is of use to it any more."""
+        self.knows_of.discard(job_id)
+        self.has_spec_of.discard(job_id)
+        self.outputs.pop(job_id, None)
+
     def holds(self, attempt_id: int) -> bool:
         """Whether it has the map output of this attempt, as the result that counts."""
         return any(attempt_id in own for own in self.outputs.values())
 
     def room(self, prefetch: bool) -> int:
         """How many more attempts it may get: up to its slots, or up to all that it asked for."""
-        if self.health.is_paused:
-            return 0
         limit = self.credit if prefetch else min(self.credit, self.slots)
-        if self.health.is_on_trial:
+        health = self.health.state
+        if health is not HealthState.HEALTHY:
+            if health is HealthState.QUARANTINED:
+                return 0
             limit = min(limit, 1)
         return limit - len(self.attempts)
 
     @property
     def condition(self) -> str:
         """Its state for people."""
-        is_paused = self.state is WorkerState.ALIVE and self.health.is_paused
-        return "paused" if is_paused else self.state.value
+        is_barred = self.state is WorkerState.ALIVE and self.health.is_quarantined
+        return HealthState.QUARANTINED.value if is_barred else self.state.value
 
     def status(self) -> WorkerStatus:
         return WorkerStatus(self.name, self.condition, self.slots, len(self.attempts))
@@ -98,6 +112,7 @@ class WorkerTable:
         self._alive: dict[bytes, Worker] = {}
         self._suspect: dict[bytes, Worker] = {}
         self._lost: dict[bytes, Worker] = {}  # the longest lost first
+        self.quarantined: dict[bytes, Worker] = {}  # of the present ones
 
     @property
     def present(self) -> list[Worker]:
@@ -126,39 +141,60 @@ class WorkerTable:
         self._alive[peer] = worker
         return worker
 
-    def expect(self, peer: bytes, register: Register, now: float) -> Worker:
-        """A worker from before this master's time: it has not been heard yet."""
-        worker = Worker(peer, register, now)
-        worker.move("silence")
-        self.workers[peer] = self._suspect[peer] = worker
-        return worker
-
     def seen(self, worker: Worker, now: float) -> bool:
         """A sign of life. True if it was suspect until now."""
-        was_suspect = worker.state is WorkerState.SUSPECT
-        worker.move("sign of life")
+        peer, was_alive = worker.peer, worker.state is WorkerState.ALIVE
         worker.last_seen = now
-        (self._suspect if was_suspect else self._alive).pop(worker.peer)
-        self._alive[worker.peer] = worker
-        return was_suspect
+        if was_alive:  # by far the most: every message is a sign of life
+            del self._alive[peer]
+        else:
+            worker.move("sign of life")
+            del self._suspect[peer]
+        self._alive[peer] = worker  # the last one again
+        return not was_alive
 
-    def left(self, worker: Worker) -> None:
+    def fall_silent(self, worker: Worker) -> None:
+        """An alive worker is suspect from now on."""
+        worker.move("silence")
+        self._suspect[worker.peer] = self._alive.pop(worker.peer)
+
+    def lose(self, worker: Worker) -> None:
+        """A present worker is lost from now on."""
+        if worker.state is WorkerState.ALIVE:
+            self.fall_silent(worker)
+        worker.move("longer silence")
+        self._lost[worker.peer] = self._suspect.pop(worker.peer)
+        self.quarantined.pop(worker.peer, None)
+
+    def leave(self, worker: Worker) -> None:
+        """A present worker has left; it is not forgotten yet."""
         worker.move("leave")
         self._alive.pop(worker.peer, None)
         self._suspect.pop(worker.peer, None)
+        self.quarantined.pop(worker.peer, None)
 
     def forget(self, worker: Worker) -> None:
         """It has left for good, or has been lost for too long."""
         del self.workers[worker.peer]
         self._lost.pop(worker.peer, None)
 
+    def quarantine(self, worker: Worker, now: float) -> float:
+        """It gets no tasks for a while: returns for how long, in seconds."""
+        self.quarantined[worker.peer] = worker
+        return worker.health.quarantine(now)
+
+    def begin_trial(self, worker: Worker) -> None:
+        """Its quarantine is over."""
+        del self.quarantined[worker.peer]
+        worker.health.begin_trial()
+
     def lost_for_long(self) -> list[Worker]:
-        """Those of the lost who are too many to be remembered."""
+        """Those of the lost that are too many to be remembered."""
         too_many = max(0, len(self._lost) - _LOST_KEPT)
         return list(islice(self._lost.values(), too_many))
 
     def next_deadline(self) -> float | None:
-        """When the next worker falls suspect or is lost, if none of them says a word."""
+        """When the next worker falls suspect or is lost, if nothing is heard of them."""
         deadlines = []
         for worker in self._alive.values():
             deadlines.append(worker.last_seen + self.suspect_after_s)
@@ -168,26 +204,33 @@ class WorkerTable:
             break
         return min(deadlines, default=None)
 
-    def newly_suspect(self, now: float) -> list[Worker]:
-        """Those who have been silent for so long that they are suspect from now on."""
+    def silent(self, now: float) -> list[Worker]:
+        """The alive ones that have been silent for so long that they should be suspect."""
         silent = []
         for worker in self._alive.values():
             if worker.last_seen + self.suspect_after_s > now:
                 break
             silent.append(worker)
-        for worker in silent:
-            worker.move("silence")
-            self._suspect[worker.peer] = self._alive.pop(worker.peer)
         return silent
 
-    def newly_lost(self, now: float) -> list[Worker]:
-        """Those who are lost from now on."""
-        lost = []
+    def overdue(self, now: float) -> list[Worker]:
+        """The suspect ones that have been silent for so long that they should be lost."""
+        overdue = []
         for worker in self._suspect.values():
             if worker.last_seen + self.lost_after_s > now:
                 break
-            lost.append(worker)
-        for worker in lost:
-            worker.move("longer silence")
-            self._lost[worker.peer] = self._suspect.pop(worker.peer)
-        return lost
+            overdue.append(worker)
+        return overdue
+
+    def validate(self) -> None:
+        """Fail if an index contradicts the workers."""
+        by_state: dict[WorkerState, set[bytes]] = {state: set() for state in WorkerState}
+        for peer, worker in self.workers.items():
+            assert worker.peer == peer, f"worker {worker.name}: under another peer"
+            by_state[worker.state].add(peer)
+        assert not by_state[WorkerState.LEFT], "a worker that has left is remembered"
+        assert self._alive.keys() == by_state[WorkerState.ALIVE], "alive workers"
+        assert self._suspect.keys() == by_state[WorkerState.SUSPECT], "suspect workers"
+        assert self._lost.keys() == by_state[WorkerState.LOST], "lost workers"
+        quarantined = {worker.peer for worker in self.present if worker.health.is_quarantined}
+        assert self.quarantined.keys() == quarantined, "quarantined workers"

@@ -18,8 +18,8 @@ from itertools import chain
 from time import perf_counter
 from typing import Any
 
+from zmr.core.pipeline_steps import counters_of_all, totals_of_all
 from zmr.core.plan import SPLIT_BYTES
-from zmr.core.totals import counters_of_all, totals_of_all
 from zmr.display import short_repr
 from zmr.engines.inline_tasks import (
     BadRecordsOfJob,

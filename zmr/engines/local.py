@@ -12,7 +12,7 @@ from contextlib import ExitStack
 
 from zmr.core.actions import Outcome
 from zmr.core.events import JobGiven
-from zmr.core.master import MasterSettings
+from zmr.core.settings import MasterSettings
 from zmr.engines.options import SlotOptions
 from zmr.engines.start_worker import start_worker
 from zmr.messages import JobStatus, Submit

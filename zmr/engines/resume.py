@@ -66,16 +66,16 @@ def _known(journal: Journal, fingerprint: str) -> Submit | None:
             case JobClosed(spec):
                 ended[spec.job_id] = record
     for begun in unfinished.values():
-        if begun.words != fingerprint:
+        if begun.fingerprint != fingerprint:
             spec = begun.submit.spec
             raise StateError(
                 f"{journal.folder} (--state-dir) has the unfinished job {spec.job_id}, with output "
                 f"to {spec.output}: start the master with the same command line to go on with it"
-                f"{'' if begun.words else ', which is without --job'}, "
+                f"{'' if begun.fingerprint else ', which is without --job'}, "
                 "or choose another --state-dir"
             )
         return begun.submit
     for closed in reversed(ended.values()):
-        if closed.words == fingerprint:
+        if closed.fingerprint == fingerprint:
             return Submit(closed.spec, ())
     return None

@@ -62,11 +62,11 @@ def write_job_submitted(p: Any, v: j.JobSubmitted) -> None:
     p.submit.SetInParent()
     write_submit(p.submit, v.submit)
     p.split_bytes = v.split_bytes
-    p.words = c.text(v.words)
+    p.fingerprint = c.text(v.fingerprint)
 
 
 def read_job_submitted(p: Any) -> j.JobSubmitted:
-    return j.JobSubmitted(read_submit(p.submit), p.split_bytes, p.words)
+    return j.JobSubmitted(read_submit(p.submit), p.split_bytes, p.fingerprint)
 
 
 def write_handed_out(p: Any, v: j.HandedOut) -> None:
@@ -130,7 +130,7 @@ def write_job_closed(p: Any, v: j.JobClosed) -> None:
     write_job_status(p.status, v.status)
     p.traceback = c.text(v.traceback)
     p.out_of_workers = v.out_of_workers
-    p.words = c.text(v.words)
+    p.fingerprint = c.text(v.fingerprint)
     if v.failed_task:
         p.failed_task = c.text(v.failed_task)
 
@@ -141,7 +141,7 @@ def read_job_closed(p: Any) -> j.JobClosed:
         read_job_status(p.status),
         p.traceback,
         p.out_of_workers,
-        p.words,
+        p.fingerprint,
         p.failed_task,
     )
 

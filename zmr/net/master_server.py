@@ -31,7 +31,8 @@ from zmr.core.actions import (
     SendSnapshot,
 )
 from zmr.core.events import FrameReceived, MasterInput, OutputCompleted, StopRequested
-from zmr.core.master import Master, MasterSettings
+from zmr.core.master import Master
+from zmr.core.settings import MasterSettings
 from zmr.core.states import JobState
 from zmr.display import is_power_of_ten
 from zmr.errors import OutputError
@@ -136,7 +137,7 @@ class MasterServer:
         self._perform(self.core.restore(journal.read(), self._reactor.clock()))
         for job_id, job in self.core.jobs.items():
             if job.has_ended:  # perhaps just before the end of the last start
-                end_output(job.outcome(job.state))
+                end_output(job.outcome(job.ending))
             else:
                 self._hold(job_id)
         self.flush()

@@ -730,14 +730,14 @@ class WorkerGone(_message.Message):
     def __init__(self, peer: _Optional[bytes] = ...) -> None: ...
 
 class JobSubmitted(_message.Message):
-    __slots__ = ("submit", "split_bytes", "words")
+    __slots__ = ("submit", "split_bytes", "fingerprint")
     SUBMIT_FIELD_NUMBER: _ClassVar[int]
     SPLIT_BYTES_FIELD_NUMBER: _ClassVar[int]
-    WORDS_FIELD_NUMBER: _ClassVar[int]
+    FINGERPRINT_FIELD_NUMBER: _ClassVar[int]
     submit: Submit
     split_bytes: int
-    words: str
-    def __init__(self, submit: _Optional[_Union[Submit, _Mapping]] = ..., split_bytes: _Optional[int] = ..., words: _Optional[str] = ...) -> None: ...
+    fingerprint: str
+    def __init__(self, submit: _Optional[_Union[Submit, _Mapping]] = ..., split_bytes: _Optional[int] = ..., fingerprint: _Optional[str] = ...) -> None: ...
 
 class StepBegun(_message.Message):
     __slots__ = ("job_id",)
@@ -790,20 +790,20 @@ class OutputLost(_message.Message):
     def __init__(self, job_id: _Optional[str] = ..., task: _Optional[int] = ..., may_return: _Optional[bool] = ...) -> None: ...
 
 class JobClosed(_message.Message):
-    __slots__ = ("spec", "status", "traceback", "out_of_workers", "words", "failed_task")
+    __slots__ = ("spec", "status", "traceback", "out_of_workers", "fingerprint", "failed_task")
     SPEC_FIELD_NUMBER: _ClassVar[int]
     STATUS_FIELD_NUMBER: _ClassVar[int]
     TRACEBACK_FIELD_NUMBER: _ClassVar[int]
     OUT_OF_WORKERS_FIELD_NUMBER: _ClassVar[int]
-    WORDS_FIELD_NUMBER: _ClassVar[int]
+    FINGERPRINT_FIELD_NUMBER: _ClassVar[int]
     FAILED_TASK_FIELD_NUMBER: _ClassVar[int]
     spec: JobSpec
     status: JobStatus
     traceback: str
     out_of_workers: bool
-    words: str
+    fingerprint: str
     failed_task: str
-    def __init__(self, spec: _Optional[_Union[JobSpec, _Mapping]] = ..., status: _Optional[_Union[JobStatus, _Mapping]] = ..., traceback: _Optional[str] = ..., out_of_workers: _Optional[bool] = ..., words: _Optional[str] = ..., failed_task: _Optional[str] = ...) -> None: ...
+    def __init__(self, spec: _Optional[_Union[JobSpec, _Mapping]] = ..., status: _Optional[_Union[JobStatus, _Mapping]] = ..., traceback: _Optional[str] = ..., out_of_workers: _Optional[bool] = ..., fingerprint: _Optional[str] = ..., failed_task: _Optional[str] = ...) -> None: ...
 
 class JobForgotten(_message.Message):
     __slots__ = ("job_id",)

@@ -9,7 +9,7 @@ from support.simulated.network import LATENCY_S
 from support.simulated.slot import Work
 from support.simulated.worker import SimulatedWorker
 from zmr import messages as m
-from zmr.core.master import MasterSettings
+from zmr.core.settings import MasterSettings
 
 FAULTS_S = 60.0
 

@@ -37,7 +37,8 @@ from zmr.core.actions import (
 )
 from zmr.core.events import FrameReceived, JobGiven, MasterInput, OutputCompleted, StopRequested
 from zmr.core.journal import Record, about
-from zmr.core.master import Master, MasterSettings
+from zmr.core.master import Master
+from zmr.core.settings import MasterSettings
 from zmr.core.states import JobState
 from zmr.journal import codec as journal
 from zmr.wire import codec
@@ -291,7 +292,7 @@ class Cluster:
         for message in messages:
             if isinstance(message, m.CommitReply) and message.granted:
                 attempts = (
-                    job.attempts.get(message.attempt) for job in self.master.active.values()
+                    job.attempts.get(message.attempt) for job in self.master.cluster.active.values()
                 )
                 (attempt,) = filter(None, attempts)
                 others = [a for a in attempt.task.attempts if a.number in self.granted]

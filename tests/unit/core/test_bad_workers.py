@@ -20,14 +20,16 @@ def test_a_full_disk_costs_one_attempt_and_is_told() -> None:
     cluster.plan(FULL, TaskKind.MAP, worker="w1")
     job = cluster.submit(maps=8, reduces=1)
 
-    cluster.run(lambda: "paused" in cluster.worker_states("w1"))
+    cluster.run(lambda: "quarantined" in cluster.worker_states("w1"))
     assert cluster.workers["w1"].core.attempts == []
-    assert [w.state for w in (x.status() for x in cluster.master.workers.present)].count("paused")
+    assert [w.state for w in (x.status() for x in cluster.master.cluster.workers.present)].count(
+        "quarantined"
+    )
     cluster.run_until_over()
 
     cluster.check(job)
     assert len(cluster.attempts("failed")) == 1
-    assert cluster.said("worker w1 gets no tasks for 10 s: No space left on device")
+    assert cluster.said("worker w1 is quarantined: no tasks for 10 s: No space left on device")
 
 
 def test_three_deaths_in_a_row_while_others_do_well() -> None:
@@ -40,7 +42,9 @@ def test_three_deaths_in_a_row_while_others_do_well() -> None:
 
     cluster.check(job)
     assert len(cluster.attempts("failed")) == 3
-    assert cluster.said("worker w1 gets no tasks for 10 s: the slot process was killed by SIGSEGV")
+    assert cluster.said(
+        "worker w1 is quarantined: no tasks for 10 s: the slot process was killed by SIGSEGV"
+    )
 
 
 def test_pauses_grow_and_one_task_at_a_time_shows_whether_it_is_over() -> None:
@@ -49,16 +53,16 @@ def test_pauses_grow_and_one_task_at_a_time_shows_whether_it_is_over() -> None:
     cluster.plan(FULL, worker="w1", times=3)
     cluster.plan(Work(takes_s=3.0))
     job = cluster.submit(maps=60, reduces=1, backup_after_s=1000.0)
-    cluster.run(lambda: cluster.worker_states("w1")[-1:] == ["paused"])
-    paused_at = cluster.now
+    cluster.run(lambda: cluster.worker_states("w1")[-1:] == ["quarantined"])
+    quarantined_at = cluster.now
 
     # When the first pause is over, one task tries it, in vain; the second is twice as long
     cluster.run(lambda: cluster.worker_states("w1")[-1:] == ["alive"])
-    assert cluster.now == pytest.approx(paused_at + 10.0)
-    cluster.run(lambda: cluster.worker_states("w1")[-1:] == ["paused"])
-    paused_at = cluster.now
+    assert cluster.now == pytest.approx(quarantined_at + 10.0)
+    cluster.run(lambda: cluster.worker_states("w1")[-1:] == ["quarantined"])
+    quarantined_at = cluster.now
     cluster.run(lambda: cluster.worker_states("w1")[-1:] == ["alive"])
-    assert cluster.now == pytest.approx(paused_at + 20.0)
+    assert cluster.now == pytest.approx(quarantined_at + 20.0)
 
     # Then one task goes well, and it works as ever
     cluster.run(lambda: bool(cluster.workers["w1"].core.attempts))
@@ -77,7 +81,7 @@ def test_the_users_errors_are_not_the_workers_fault() -> None:
     cluster.run_until_over()
 
     cluster.check(job)
-    assert "paused" not in cluster.worker_states("w1")
+    assert "quarantined" not in cluster.worker_states("w1")
 
 
 def test_tasks_that_die_everywhere_are_not_the_workers_fault() -> None:
@@ -90,8 +94,8 @@ def test_tasks_that_die_everywhere_are_not_the_workers_fault() -> None:
 
     cluster.check(job)
     assert len(cluster.attempts("failed")) == 20
-    paused = [name for name in cluster.workers if "paused" in cluster.worker_states(name)]
-    assert len(paused) < 3
+    quarantined = [name for name in cluster.workers if "quarantined" in cluster.worker_states(name)]
+    assert len(quarantined) < 3
 
 
 def test_the_only_worker_goes_on() -> None:
@@ -102,14 +106,14 @@ def test_the_only_worker_goes_on() -> None:
     cluster.run_until_over()
 
     cluster.check(job)
-    assert "paused" not in cluster.worker_states("w1")
+    assert "quarantined" not in cluster.worker_states("w1")
 
 
 def test_when_the_last_good_worker_goes_a_bad_one_goes_on() -> None:
     cluster = Cluster(workers=2)
     cluster.plan(FULL, worker="w1", times=1)
     job = cluster.submit(maps=6, reduces=1)
-    cluster.run(lambda: cluster.worker_states("w1")[-1:] == ["paused"])
+    cluster.run(lambda: cluster.worker_states("w1")[-1:] == ["quarantined"])
 
     cluster.workers["w2"].interrupt()
     cluster.workers["w2"].interrupt()

@@ -127,7 +127,7 @@ def test_a_map_output_is_nothing_to_be_published() -> None:
     cluster = Cluster(workers=1)
     job = cluster.submit(maps=1, reduces=1)
     cluster.run_for(0.5)
-    (attempt,) = cluster.master.active[job].attempts
+    (attempt,) = cluster.master.cluster.active[job].attempts
     request = m.CommitRequest(job, TaskKind.MAP, 0, attempt)
     cluster.to_master(b"w1", m.Frame(cluster.master.epoch, (request,)))
     cluster.run_for(0.1)

@@ -7,7 +7,7 @@ from support.simulated import Cluster, Work
 
 from zmr import messages as m
 from zmr.core.events import JobGiven, OutputCompleted
-from zmr.core.master import MasterSettings
+from zmr.core.settings import MasterSettings
 from zmr.core.states import JobState
 
 ONE_JOB = MasterSettings(one_job=True)
@@ -205,7 +205,7 @@ def test_an_output_that_can_not_be_completed_fails_the_job() -> None:
 def test_of_ended_jobs_the_status_is_kept_and_of_many_the_last(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("zmr.core.master._ENDED_JOBS_KEPT", 10)
+    monkeypatch.setattr("zmr.core.phases._ENDED_JOBS_KEPT", 10)
     cluster = Cluster(workers=2)
     jobs = [cluster.submit(maps=2, reduces=1) for _ in range(15)]
     cluster.run_until_over()

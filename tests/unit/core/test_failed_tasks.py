@@ -202,8 +202,8 @@ def test_a_map_can_not_have_other_maps_run_again() -> None:
     cluster = Cluster(workers=1)
     job = cluster.submit(maps=2, reduces=0)
     cluster.run(lambda: len(cluster.attempts("succeeded")) == 1)
-    (attempt,) = cluster.master.active[job].attempts.values()
-    lost = ((0, cluster.master.active[job].maps.tasks[0].winner),)
+    (attempt,) = cluster.master.cluster.active[job].attempts.values()
+    lost = ((0, cluster.master.cluster.active[job].maps.tasks[0].winner),)
 
     reason = m.FailureReason.LOST_INPUT
     failed = m.TaskFailed(job, TaskKind.MAP, 1, attempt.id, reason, "nonsense", lost=lost)

@@ -153,7 +153,7 @@ def test_a_frame_of_another_epoch_changes_nothing_and_is_told_to_register() -> N
     cluster = Cluster(workers=1)
     job = cluster.submit(maps=2, reduces=1)
     cluster.run_for(0.5)
-    (attempt,) = cluster.master.active[job].attempts.values()
+    (attempt,) = cluster.master.cluster.active[job].attempts.values()
     stats = m.Stats()
     done = m.MapDone(job, 0, attempt.id, "/somewhere", stats)
 
@@ -173,7 +173,9 @@ def test_a_worker_can_not_speak_of_anothers_attempts() -> None:
     cluster = Cluster(workers=2)
     job = cluster.submit(maps=2, reduces=1)
     cluster.run_for(0.5)
-    attempt = next(a for a in cluster.master.active[job].attempts.values() if a.peer == b"w1")
+    attempt = next(
+        a for a in cluster.master.cluster.active[job].attempts.values() if a.peer == b"w1"
+    )
     done = m.MapDone(job, attempt.task.index, attempt.id, "/somewhere", m.Stats())
     cluster.to_master(b"w2", m.Frame(cluster.master.epoch, (done,)))
     cluster.run_for(0.1)
@@ -187,7 +189,7 @@ def test_a_result_of_another_kind_of_job_is_of_no_use() -> None:
         cluster = Cluster(workers=1)
         job = cluster.submit(maps=1, reduces=reduces)
         cluster.run_for(0.5)
-        (attempt,) = cluster.master.active[job].attempts
+        (attempt,) = cluster.master.cluster.active[job].attempts
         done = m.MapDone(job, 0, attempt, path, m.Stats(), file=its_file)
         cluster.to_master(b"w1", m.Frame(cluster.master.epoch, (done,)))
         cluster.run_until_over()
@@ -200,17 +202,18 @@ def test_a_map_that_put_out_nothing_has_no_output_to_lose() -> None:
     cluster = Cluster(workers=1)
     job = cluster.submit(maps=2, reduces=1)
     cluster.run_for(0.5)
-    attempt, *_ = cluster.master.active[job].attempts
-    task = cluster.master.active[job].attempts[attempt].task
+    attempt, *_ = cluster.master.cluster.active[job].attempts
+    task = cluster.master.cluster.active[job].attempts[attempt].task
     nothing = m.MapDone(job, task.index, attempt, "", m.Stats())
     cluster.to_master(b"w1", m.Frame(cluster.master.epoch, (nothing,)))
     cluster.run(lambda: task.state is TaskState.COMPLETED)
     # Then it is no source of the reduce, and nobody expects its worker to have it
-    assert not cluster.master.active[job].needs_output_of(task)
-    assert not cluster.master.workers.workers[b"w1"].holds(attempt)
-    cluster.run(lambda: not cluster.master.active[job].maps.remaining)
-    (reduce,) = cluster.master.active[job].reduces.tasks
-    message = cluster.master.active[job].task_message(reduce, 1, cluster.master.workers)
+    assert not cluster.master.cluster.active[job].needs_output_of(task)
+    assert not cluster.master.cluster.workers.workers[b"w1"].holds(attempt)
+    cluster.run(lambda: not cluster.master.cluster.active[job].maps.remaining)
+    (reduce,) = cluster.master.cluster.active[job].reduces.tasks
+    known = cluster.master.cluster
+    message = known.active[job].task_message(reduce, 1, known.workers)
     assert [source.index for source in message.sources] == [1 - task.index]
 
 

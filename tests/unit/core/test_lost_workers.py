@@ -6,7 +6,7 @@ import pytest
 from support.simulated import Cluster, Work
 
 from zmr import messages as m
-from zmr.core.master import MasterSettings
+from zmr.core.settings import MasterSettings
 from zmr.messages import TaskKind
 
 
@@ -171,7 +171,7 @@ def test_a_straggler_whose_sibling_comes_back_gets_no_third_attempt() -> None:
     cluster.run_for(0.5)
     (first,) = [w for w in cluster.workers.values() if w.core.attempts]
     cluster.network.cut(first.name)
-    cluster.run(lambda: bool(cluster.master.active[job].backups_wanted))
+    cluster.run(lambda: bool(cluster.master.cluster.active[job].backups_wanted))
     cluster.network.heal(first.name)
     cluster.run(lambda: cluster.said(f"is back with worker {first.name}"))
 
@@ -262,7 +262,7 @@ def test_a_cut_that_heals_costs_no_work() -> None:
     cluster.run_for(3.0)
     for worker in cluster.workers:
         cluster.network.cut(worker)
-    cluster.run(lambda: not cluster.master.workers.any_present)
+    cluster.run(lambda: not cluster.master.cluster.workers.any_present)
     for worker in cluster.workers:
         cluster.network.heal(worker)
 
@@ -284,4 +284,4 @@ def test_of_many_workers_that_never_come_back_the_latest_are_remembered(
         worker.crash()
         cluster.run_for(10.0)
     assert cluster.worker_states("w9") == ["alive", "suspect", "lost"]
-    assert [*cluster.master.workers.workers] == [b"w1", b"w6", b"w7", b"w8", b"w9"]
+    assert [*cluster.master.cluster.workers.workers] == [b"w1", b"w6", b"w7", b"w8", b"w9"]

@@ -12,7 +12,8 @@ from zmr import messages as m
 from zmr.core.events import JobGiven
 from zmr.core.jobs import JobRun
 from zmr.core.journal import HandedOut, JobForgotten
-from zmr.core.master import Master, MasterSettings
+from zmr.core.master import Master
+from zmr.core.settings import MasterSettings
 from zmr.core.states import JobState, TaskState
 from zmr.messages import TaskKind
 
@@ -96,7 +97,7 @@ def granted_to_one_of_two(cluster: Cluster) -> tuple[str, str]:
     cluster.submit(maps=4, reduces=4, backup_after_s=3.0)
     cluster.run(lambda: len(cluster.attempts("running", TaskKind.REDUCE)) == 5)
     first, second = (e.worker for e in cluster.attempts("running", TaskKind.REDUCE)[3:])
-    task = cluster.master.active["job-1"].reduces.tasks[3]
+    task = cluster.master.cluster.active["job-1"].reduces.tasks[3]
     dies_once(cluster, lambda: task.committer is not None)
     cluster.run(lambda: not cluster.master_is_up)
     return first, second
@@ -148,7 +149,7 @@ def test_failures_before_the_restart_count() -> None:
 def test_a_master_of_one_job_that_has_ended_only_tells_the_workers() -> None:
     cluster = Cluster(workers=2, journal=True, settings=MasterSettings(one_job=True))
     job = cluster.submit(maps=2, reduces=1)
-    dies_once(cluster, lambda: job in cluster.master.ended)
+    dies_once(cluster, lambda: job in cluster.master.cluster.ended)
     cluster.run(lambda: not cluster.master_is_up)
     cluster.restart_master()
     cluster.tell_master(JobGiven(m.Submit(cluster.master.jobs[job].spec, ())))
@@ -170,7 +171,7 @@ def test_a_stopped_master_that_keeps_its_jobs_says_nothing_to_anybody() -> None:
 
 
 def test_of_ended_jobs_the_latest_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("zmr.core.master._ENDED_JOBS_KEPT", 3)
+    monkeypatch.setattr("zmr.core.phases._ENDED_JOBS_KEPT", 3)
     cluster = Cluster(workers=1, journal=True)
     for _ in range(5):
         cluster.submit(maps=1, reduces=1)
@@ -229,7 +230,7 @@ def test_a_restored_master_knows_what_the_one_that_went_on_knows(seed: int) -> N
 def compare(original: Master, restored: Master) -> None:
     """Fail if the restored master does not know what the original knows."""
     assert [*restored.jobs] == [*original.jobs]
-    assert restored.ended == original.ended
+    assert restored.cluster.ended == original.cluster.ended
     for job in original.jobs.values():
         again = restored.jobs[job.id]
         if not job.maps and not job.reduces and not job.has_ended:
@@ -239,7 +240,9 @@ def compare(original: Master, restored: Master) -> None:
         else:
             assert essence(again) == essence(job)
             compare_attempts(job, again)
-    assert {worker.peer for worker in restored.workers.present} == set(original.workers.workers)
+    assert {worker.peer for worker in restored.cluster.workers.present} == set(
+        original.cluster.workers.workers
+    )
 
 
 def essence(job: JobRun) -> dict[str, Any]:

@@ -69,7 +69,7 @@ class LargeCluster:
         for n in range(tasks):
             peer, task = self._handed_out.popleft()
             if n % 10 == 0:
-                held = self.master.workers.workers[peer].attempts
+                held = self.master.cluster.workers.workers[peer].attempts
                 rows = tuple(m.Progress(attempt, n, n) for attempt in held)
                 self.hears(peer, m.Heartbeat(1, rows))
             self.hears(peer, _result(task))

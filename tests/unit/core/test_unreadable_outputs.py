@@ -6,7 +6,7 @@ import pytest
 from support.simulated import Cluster, Work
 
 from zmr import messages as m
-from zmr.core.master import MasterSettings
+from zmr.core.settings import MasterSettings
 from zmr.messages import TaskKind
 
 MAP, REDUCE = TaskKind.MAP, TaskKind.REDUCE
@@ -29,7 +29,8 @@ def map_starts(cluster: Cluster, job: str) -> list[int]:
 def test_what_its_worker_says_is_gone_is_made_again_and_nothing_else() -> None:
     # Given a worker that has lost one of its four map outputs, which another one finds out
     cluster, job = with_maps_on_w1(reduces=5)
-    del cluster.workers["w1"].disk[f"/w1/{job}/2.{cluster.master.active[job].maps.tasks[2].winner}"]
+    winner = cluster.master.cluster.active[job].maps.tasks[2].winner
+    del cluster.workers["w1"].disk[f"/w1/{job}/2.{winner}"]
     cluster.add_worker()
 
     cluster.run(lambda: bool(cluster.attempts("failed")))
@@ -103,7 +104,7 @@ def test_who_cannot_read_its_own_map_outputs_is_not_asked() -> None:
 def test_two_reduces_that_report_a_worker_have_all_its_outputs_looked_at() -> None:
     # Given a worker that has lost one map output, and soon another one
     cluster, job = with_maps_on_w1(reduces=6)
-    tasks, disk = cluster.master.active[job].maps.tasks, cluster.workers["w1"].disk
+    tasks, disk = cluster.master.cluster.active[job].maps.tasks, cluster.workers["w1"].disk
     first, second = (f"/w1/{job}/{index}.{tasks[index].winner}" for index in (0, 1))
     kept = disk.pop(first)
     cluster.network.delay(m.OutputsChecked, by_s=1.0)

@@ -13,7 +13,8 @@ from zmr import messages as m
 from zmr.core import journal as j
 from zmr.core.actions import Append, CompleteOutput, JobEnded, MasterAction, Send
 from zmr.core.events import FrameReceived, OutputCompleted
-from zmr.core.master import Master, MasterSettings
+from zmr.core.master import Master
+from zmr.core.settings import MasterSettings
 from zmr.core.states import JobState
 from zmr.journal.store import VERSION, Journal
 
