@@ -3,7 +3,8 @@
 python docs/dev/generate.py            writes
 python docs/dev/generate.py --check    only compares; fails when something is stale
 
-docs/dev/architecture.md   the state diagrams, between their markers, from zmr.core.states
+docs/dev/architecture.md   between their markers: the state diagrams, from zmr.core.states, and the
+                           table of rooms, from docs/dev/rooms.toml
 docs/dev/protocol.md       all of it, from the comments of proto/zmr.proto
 docs/cli.md                all of it, from the commands
 """
@@ -14,6 +15,7 @@ import argparse
 import inspect
 import re
 import sys
+import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,7 +27,6 @@ DEV = Path(__file__).resolve().parent
 DOCS = DEV.parent
 CHECKOUT = DOCS.parent
 SCHEMA = CHECKOUT / "proto" / "zmr.proto"
-BEGIN, END = "<!-- states:begin -->", "<!-- states:end -->"
 MADE = "<!-- Made by docs/dev/generate.py from {}. Do not edit. -->\n"
 
 
@@ -47,27 +48,54 @@ def main() -> int:
 
 def pages() -> Iterator[tuple[Path, str]]:
     """Yield the path and the right content of every page."""
-    yield DEV / "architecture.md", with_states((DEV / "architecture.md").read_text())
+    page = (DEV / "architecture.md").read_text()
+    yield DEV / "architecture.md", with_part(with_part(page, "rooms", rooms()), "states", states())
     yield DEV / "protocol.md", protocol(SCHEMA.read_text())
     yield DOCS / "cli.md", commands()
 
 
-# --- states ------------------------------------------------------------------------------------
+# --- the architecture --------------------------------------------------------------------------
 
 
-def with_states(page: str) -> str:
-    """The page, with the state diagrams between the markers."""
+def with_part(page: str, name: str, text: str) -> str:
+    """The page, with the text between the markers of this name."""
+    begin, end = f"<!-- {name}:begin -->", f"<!-- {name}:end -->"
+    before, _, rest = page.partition(begin)
+    _, marker, after = rest.partition(end)
+    if not marker:
+        raise SystemExit(f"docs/dev/architecture.md lacks {begin} and {end}")
+    return f"{before}{begin}\n{text}{end}{after}"
+
+
+def states() -> str:
+    """The state diagrams."""
     from zmr.core.states import MACHINES
 
-    diagrams = "\n".join(
+    return "\n".join(
         f"#### {machine.name.capitalize()}\n\n```mermaid\n{machine.mermaid()}\n```\n"
         for machine in MACHINES
     )
-    before, _, rest = page.partition(BEGIN)
-    _, marker, after = rest.partition(END)
-    if not marker:
-        raise SystemExit(f"docs/dev/architecture.md lacks {BEGIN} and {END}")
-    return f"{before}{BEGIN}\n{diagrams}{END}{after}"
+
+
+def rooms() -> str:
+    """The table of rooms, from the ground up."""
+    table = tomllib.loads((DEV / "rooms.toml").read_text())
+    ground = set(table["ground"])
+    lines = ["| room | holds | may import |", "| --- | --- | --- |"]
+    for name, row in table["rooms"].items():
+        is_folder = (CHECKOUT / "zmr" / name).is_dir()
+        others = [f"`{other}`" for other in row["may_import"]]
+        if name not in ground:
+            others.insert(0, "ground")
+        place = (
+            "zmr/__init__.py"
+            if name == "zmr"
+            else f"zmr/{name}/"
+            if is_folder
+            else f"zmr/{name}.py"
+        )
+        lines.append(f"| `{place}` | {row['holds']} | {', '.join(others) or 'nothing'} |")
+    return "\n".join(lines) + "\n"
 
 
 # --- the protocol ------------------------------------------------------------------------------
