@@ -131,15 +131,6 @@ class DurableFile:
             self._is_direct = is_direct
 
 
-def sync_folder(folder: str) -> None:
-    """Have the names in the folder on the disk. Raises OSError."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
 def _new_chunk() -> mmap:
     """It begins at a page, as the disk wants it, and is not shared with what user code forks."""
     return mmap(-1, CHUNK_BYTES, MAP_PRIVATE | MAP_ANONYMOUS)

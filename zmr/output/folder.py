@@ -138,3 +138,12 @@ def _remove(path: str) -> None:
         rmtree(path)
     else:
         os.unlink(path)
+
+
+def sync_folder(folder: str) -> None:
+    """Have the names in the folder on the disk. Raises OSError."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

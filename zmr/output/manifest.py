@@ -15,8 +15,7 @@ from typing import Any
 
 from zmr.errors import OutputError
 from zmr.messages import Counters, OutputFile, Stats
-from zmr.output.durable_file import sync_folder
-from zmr.output.folder import SUCCESS
+from zmr.output.folder import SUCCESS, sync_folder
 from zmr.steps import StepDone
 
 

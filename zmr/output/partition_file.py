@@ -14,8 +14,8 @@ from contextlib import suppress
 
 from zmr.checksum import crc32
 from zmr.messages import OutputFile
-from zmr.output.durable_file import DurableFile, sync_folder
-from zmr.output.folder import SUCCESS
+from zmr.output.durable_file import DurableFile
+from zmr.output.folder import SUCCESS, sync_folder
 from zmr.steps import temporary_folder, whole_output
 
 _NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EXDEV}
