@@ -33,9 +33,11 @@ class MapTask(Protocol):
 
     def records(self) -> Iterator[Any]:
         """The records."""
+        ...
 
     def batches(self) -> Iterator[Any]:
         """The same as Arrow data."""
+        ...
 
 
 class FileTask:

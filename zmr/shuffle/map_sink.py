@@ -23,6 +23,7 @@ class PartitionWriter(Protocol):
 
     def finish(self) -> tuple[int, ...]:
         """Complete the output, and return the partitions' sizes in bytes."""
+        ...
 
     def discard(self) -> None:
         """Leave nothing behind; in place of `finish`, or after it."""
@@ -34,9 +35,11 @@ class MapSink(Protocol):
     @property
     def path(self) -> str:
         """Of the file that holds all partitions; empty if there is none."""
+        ...
 
     def writer(self, schema: pa.Schema, n_partitions: int) -> PartitionWriter:
         """A writer of rows with these columns. May raise OSError."""
+        ...
 
 
 class FileSink:

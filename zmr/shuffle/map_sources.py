@@ -51,6 +51,7 @@ class MapSources(Protocol):
 
         In place of one that can't be read there is the error. Maps without output may be missing.
         """
+        ...
 
     def share_among(self, n_partitions: int) -> None:
         """So many of the partitions will be read at the same time from now on."""
