@@ -18,3 +18,13 @@ def short_repr(value: Any, to_text: Callable[[Any], str] = repr, most_chars: int
 def is_power_of_ten(count: int) -> bool:
     """Whether the count is 1, 10, 100, ...: then it is worth a line in the log."""
     return str(count).strip("0") == "1"
+
+
+def counted(n: int, what: str) -> str:
+    """For people: "1 slot", "2 slots"."""
+    return f"{n} {what}" if n == 1 else f"{n} {what}s"
+
+
+def megabytes(size_bytes: int) -> str:
+    """For people: "310 MB"."""
+    return f"{size_bytes / 1e6:,.0f} MB"

@@ -42,7 +42,7 @@ class Step:
 class JobSpec:
     """Everything that a worker needs to run a job's tasks.
 
-    That of a pipeline has `steps`; workers get one for each of them (`zmr.core.pipeline_steps`).
+    That of a pipeline has `steps`; workers get one for each of them (`zmr.pipeline_steps`).
     """
 
     job_id: f.JobId

@@ -1,17 +1,52 @@
-"""The steps of a pipeline: what workers get of each, what feeds the next, what all did together.
+"""The steps of a pipeline: what workers get of each, where its files are, what feeds the next one.
 
 To its workers each step is a job of its own, with an id of its own. What a step puts out goes, as
 files of pairs, to a folder within the temporary folder of the whole; the last step's is the output.
+A job that is no pipeline is its only step.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from zmr.messages import Counters, InputFile, JobSpec, OutputFile
-from zmr.steps import StepDone, Totals, temporary_folder
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """What all tasks of a job did, each counted once."""
+
+    records_in: int = 0
+    bytes_in: int = 0
+    records_out: int = 0
+    bytes_out: int = 0
+    map_s: float = 0.0  # from the first hand-out to the last completion of the phase
+    reduce_s: float = 0.0
+
+
+NO_TOTALS = Totals()
+
+
+@dataclass(frozen=True, slots=True)
+class StepDone:
+    """What a step of a pipeline has done."""
+
+    name: str
+    counters: Counters
+    totals: Totals
+
+
+def temporary_folder(folder: str, job_id: str) -> str:
+    """Where a job keeps, within its output folder, what is not committed yet."""
+    return f"{folder.rstrip('/')}/.zmr-{job_id}"
+
+
+def whole_output(folder: str) -> str:
+    """The output folder of the whole, for that of any step."""
+    above, mark, rest = folder.rpartition("/.zmr-")
+    return above if mark and rest.count("/") == 1 else folder
 
 
 def step_spec(spec: JobSpec, number: int) -> JobSpec:

@@ -9,17 +9,16 @@ from dataclasses import replace
 from typing import Any
 
 from zmr import messages as m
+from zmr import pipeline_steps
 from zmr.core import (
     attempts,
     cluster,
     fetch_failures,
-    health,
     jobs,
     master,
     membership,
     notices,
     outbox,
-    pipeline_steps,
     quarantine,
     scheduler,
     tasks,
@@ -325,14 +324,14 @@ def _(
     right(self, attempt, replace(failed, reason=reason), now)
 
 
-@defect("a bad worker gets tasks on", health.Health, "quarantine")
-def _(self: health.Health, now: float) -> float:
+@defect("a bad worker gets tasks on", workers.Health, "quarantine")
+def _(self: workers.Health, now: float) -> float:
     self.quarantined_until = now + 10.0
     return 10.0
 
 
-@defect("after its quarantine a worker gets as many tasks as ever", health.Health, "begin_trial")
-def _(self: health.Health) -> None:
+@defect("after its quarantine a worker gets as many tasks as ever", workers.Health, "begin_trial")
+def _(self: workers.Health) -> None:
     self.state = HealthState.HEALTHY
 
 

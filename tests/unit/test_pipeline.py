@@ -30,7 +30,6 @@ from zmr import (
     find_job,
     run_inline,
 )  # fmt: skip
-from zmr.core.pipeline_steps import step_spec  # fmt: skip
 from zmr.engines.inputs import list_inputs
 from zmr.engines.options import JobOptions, JobSettings
 from zmr.engines.prepare import prepare
@@ -40,6 +39,7 @@ from zmr.job import output_of as writes_of
 from zmr.job_loader import load_job
 from zmr.jobs.sort import Sort
 from zmr.jobs.wordcount import WordCount
+from zmr.pipeline_steps import step_spec  # fmt: skip
 
 HEADER = """\
 from zmr import *

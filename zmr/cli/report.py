@@ -12,14 +12,13 @@ from typing import TYPE_CHECKING, Self
 
 from zmr.cli.streams import write_stderr
 from zmr.core.actions import Outcome
-from zmr.core.pipeline_steps import with_step
 from zmr.core.states import JobState
 from zmr.errors import JobFailed, NotEnoughWorkers, RecordsSkipped
 from zmr.messages import JobStatus
 from zmr.output.capsules import list_capsules
 from zmr.output.folder import SKIPPED
 from zmr.output.skipped import read_skipped
-from zmr.steps import StepDone
+from zmr.pipeline_steps import StepDone, with_step
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID

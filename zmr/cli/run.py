@@ -20,7 +20,7 @@ from zmr.core.states import JobState
 from zmr.engines.options import JobOptions, JobSettings, SlotOptions
 from zmr.engines.prepare import Prepared, prepare
 from zmr.errors import JobFailed, ZmrError
-from zmr.steps import Totals
+from zmr.pipeline_steps import Totals
 
 _COMMONEST = "sort -t \"$(printf '\\t')\" -k2,2nr | head"
 

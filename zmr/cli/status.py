@@ -10,9 +10,9 @@ import click
 from zmr.cli.base import Command
 from zmr.cli.options import give_up_after, insecure, option
 from zmr.cli.streams import to_stdout
-from zmr.core.pipeline_steps import with_step
 from zmr.messages import JobStatus, Snapshot
 from zmr.net.client import Client, has_ended
+from zmr.pipeline_steps import with_step
 from zmr.wire.address import parse
 
 

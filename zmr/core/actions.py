@@ -21,7 +21,7 @@ from zmr.messages import (
     ToSlot,
     WorkerStatus,
 )
-from zmr.steps import NO_TOTALS, StepDone, Totals
+from zmr.pipeline_steps import NO_TOTALS, StepDone, Totals
 
 
 class Level(IntEnum):

@@ -17,7 +17,6 @@ from zmr import messages as m
 from zmr.core.actions import Level
 from zmr.core.cluster import Cluster
 from zmr.core.fetch_failures import FetchFailures
-from zmr.core.humanize import counted
 from zmr.core.jobs import Ending, JobRun
 from zmr.core.journal import AttemptFailed, CommitGranted, Completed
 from zmr.core.notices import Notices
@@ -27,6 +26,7 @@ from zmr.core.quarantine import Quarantine
 from zmr.core.states import AttemptState, JobState
 from zmr.core.tasks import Attempt
 from zmr.core.workers import Worker
+from zmr.display import counted
 
 # A reduce that so often could not read its input does not fail by bad luck.
 _LOST_INPUTS_ALLOWED = 20

@@ -6,7 +6,6 @@ from zmr import messages as m
 from zmr.core.actions import Level, SendSnapshot
 from zmr.core.cluster import Cluster
 from zmr.core.events import JobGiven
-from zmr.core.humanize import counted
 from zmr.core.jobs import Ending, JobRun
 from zmr.core.journal import JobSubmitted
 from zmr.core.life import Life
@@ -15,6 +14,7 @@ from zmr.core.phases import Phases
 from zmr.core.plan import count_pieces
 from zmr.core.settings import MasterSettings
 from zmr.core.states import JobState
+from zmr.display import counted
 
 # A job of more map tasks is refused before it fills the memory.
 _MOST_MAPS = 10_000_000

@@ -15,13 +15,13 @@ from __future__ import annotations
 from zmr import messages as m
 from zmr.core.actions import Level
 from zmr.core.cluster import Cluster
-from zmr.core.humanize import counted
 from zmr.core.jobs import JobRun
 from zmr.core.notices import Notices
 from zmr.core.outbox import Outbox
 from zmr.core.settings import MasterSettings
 from zmr.core.tasks import Attempt
 from zmr.core.workers import Worker
+from zmr.display import counted
 
 
 class FetchFailures:

@@ -12,13 +12,6 @@ from dataclasses import dataclass, replace
 from zmr.core.actions import Outcome
 from zmr.core.journal import JobClosed
 from zmr.core.output_checks import OutputChecks
-from zmr.core.pipeline_steps import (
-    counters_of_all,
-    inputs_of_next,
-    step_spec,
-    totals_of_all,
-    with_step,
-)
 from zmr.core.plan import SPLIT_BYTES, Pieces, plan, splits_of
 from zmr.core.states import JOB, JobState, TaskState
 from zmr.core.tasks import Attempt, TaskRecord, TaskTable
@@ -32,7 +25,15 @@ from zmr.messages import (
     Task,
     TaskKind,
 )
-from zmr.steps import StepDone, Totals
+from zmr.pipeline_steps import (
+    StepDone,
+    Totals,
+    counters_of_all,
+    inputs_of_next,
+    step_spec,
+    totals_of_all,
+    with_step,
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,10 +6,10 @@ from zmr import messages as m
 from zmr.core.actions import Level, Quit
 from zmr.core.cluster import Cluster
 from zmr.core.events import StopRequested
-from zmr.core.humanize import counted
 from zmr.core.outbox import Outbox
 from zmr.core.settings import MasterSettings
 from zmr.core.states import MASTER, MasterState
+from zmr.display import counted
 
 
 class Life:

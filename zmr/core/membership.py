@@ -13,7 +13,6 @@ from zmr import messages as m
 from zmr.core.actions import Level
 from zmr.core.attempts import Attempts
 from zmr.core.cluster import Cluster
-from zmr.core.humanize import counted
 from zmr.core.jobs import JobRun
 from zmr.core.journal import WorkerGone, WorkerJoined
 from zmr.core.life import Life
@@ -24,6 +23,7 @@ from zmr.core.settings import MasterSettings
 from zmr.core.states import AttemptState, WorkerState
 from zmr.core.tasks import Attempt
 from zmr.core.workers import Worker
+from zmr.display import counted
 
 # A worker that has not got a task after so many heartbeats never will.
 _HEARTBEATS_TO_ARRIVE = 3

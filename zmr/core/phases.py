@@ -6,7 +6,6 @@ from zmr import messages as m
 from zmr.core.actions import CompleteOutput, JobEnded, Level
 from zmr.core.cluster import Cluster
 from zmr.core.events import OutputCompleted, StopRequested
-from zmr.core.humanize import counted
 from zmr.core.jobs import Ending, JobRun
 from zmr.core.journal import JobForgotten, StepBegun
 from zmr.core.life import Life
@@ -15,6 +14,7 @@ from zmr.core.outbox import Outbox
 from zmr.core.settings import MasterSettings
 from zmr.core.states import JobState
 from zmr.core.workers import Worker
+from zmr.display import counted
 
 # Jobs that have ended are kept for `zmr status`, so many at most.
 _ENDED_JOBS_KEPT = 100

@@ -16,9 +16,9 @@ from collections.abc import Iterable
 from zmr import messages as m
 from zmr.core.actions import Level
 from zmr.core.cluster import Cluster
-from zmr.core.humanize import counted
 from zmr.core.journal import Record
 from zmr.core.outbox import Outbox
+from zmr.display import counted
 
 
 def restore(cluster: Cluster, outbox: Outbox, records: Iterable[Record], now: float) -> None:

@@ -27,10 +27,9 @@ from zmr.core.actions import (
     WorkerAction,
 )
 from zmr.core.events import FilesChecked, FrameReceived, StopRequested, WorkerInput
-from zmr.core.humanize import counted
-from zmr.core.slot_exit import slot_death
-from zmr.core.slots import Slot, SlotTable
+from zmr.core.slots import Slot, SlotTable, slot_death
 from zmr.core.states import AGENT, AgentState, SlotState
+from zmr.display import counted
 from zmr.messages import SlotEnded, SlotSaid
 
 # Quick tasks are asked for in advance: about so much work for a slot, and at most so many.

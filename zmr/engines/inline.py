@@ -18,7 +18,6 @@ from itertools import chain
 from time import perf_counter
 from typing import Any
 
-from zmr.core.pipeline_steps import counters_of_all, totals_of_all
 from zmr.core.plan import SPLIT_BYTES
 from zmr.display import short_repr
 from zmr.engines.inline_tasks import (
@@ -39,8 +38,8 @@ from zmr.output.manifest import success_manifest, write_success
 from zmr.output.partition_file import describe
 from zmr.partitioners import checked_partition
 from zmr.pipeline import Pipeline, refuse_skipping
+from zmr.pipeline_steps import StepDone, Totals, counters_of_all, totals_of_all
 from zmr.reducers import Identity, Reducer
-from zmr.steps import StepDone, Totals
 
 
 @dataclass(frozen=True, slots=True)

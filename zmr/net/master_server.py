@@ -43,7 +43,7 @@ from zmr.output.capsules import keep_capsule
 from zmr.output.folder import clean_temporary, hold_claim
 from zmr.output.manifest import require_files, stats_of, success_manifest, write_success
 from zmr.output.skipped import keep_skipped
-from zmr.steps import StepDone
+from zmr.pipeline_steps import StepDone
 from zmr.wire import codec
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from itertools import groupby, islice
 
 from zmr import messages as m
-from zmr.core.humanize import counted
+from zmr.display import counted
 
 # Of as many a line names each; of more only the number.
 _MOST_NAMED = 8

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 
 from zmr.output.folder import FAILED
-from zmr.steps import temporary_folder
+from zmr.pipeline_steps import temporary_folder
 
 
 def capsule_path(folder: str, job_id: str, name: str, attempt: int) -> str:

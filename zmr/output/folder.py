@@ -19,7 +19,7 @@ from contextlib import suppress
 
 from zmr.errors import OutputError
 from zmr.output.locks import is_locked, lock
-from zmr.steps import temporary_folder
+from zmr.pipeline_steps import temporary_folder
 
 SUCCESS = "_SUCCESS"
 SKIPPED = "_skipped"

@@ -16,7 +16,7 @@ from typing import Any
 from zmr.errors import OutputError
 from zmr.messages import Counters, OutputFile, Stats
 from zmr.output.folder import SUCCESS, sync_folder
-from zmr.steps import StepDone
+from zmr.pipeline_steps import StepDone
 
 
 def success_manifest(

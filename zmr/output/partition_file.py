@@ -16,7 +16,7 @@ from zmr.checksum import crc32
 from zmr.messages import OutputFile
 from zmr.output.durable_file import DurableFile
 from zmr.output.folder import SUCCESS, sync_folder
-from zmr.steps import temporary_folder, whole_output
+from zmr.pipeline_steps import temporary_folder, whole_output
 
 _NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EXDEV}
 

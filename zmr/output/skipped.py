@@ -13,7 +13,7 @@ from contextlib import suppress
 from typing import Any, TextIO
 
 from zmr.output.folder import SKIPPED
-from zmr.steps import temporary_folder
+from zmr.pipeline_steps import temporary_folder
 
 SKIPPED_COUNTER = "records skipped"
 

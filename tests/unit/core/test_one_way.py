@@ -107,7 +107,7 @@ def test_a_second_way_of_the_live_turn_would_be_seen(monkeypatch: pytest.MonkeyP
 # --- the sources -------------------------------------------------------------------------------
 
 # These have a part of the state each. All others in the core of the master decide.
-OWNERS = ("cluster", "jobs", "tasks", "workers", "health", "scheduler", "output_checks")
+OWNERS = ("cluster", "jobs", "tasks", "workers", "scheduler", "output_checks")
 # Not of the master; or without state.
 APART = ("worker", "slots", "slot_exit", "states", "__init__")
 POLICIES = sorted(p for p in CORE.glob("*.py") if p.stem not in (*OWNERS, *APART))

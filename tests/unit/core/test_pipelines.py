@@ -8,10 +8,9 @@ from support.simulated import Chaos, Cluster, Work
 from zmr import messages as m
 from zmr.core.actions import Outcome
 from zmr.core.journal import StepBegun
-from zmr.core.pipeline_steps import step_spec
 from zmr.core.states import JobState
 from zmr.messages import TaskKind
-from zmr.steps import whole_output
+from zmr.pipeline_steps import step_spec, whole_output
 
 OUT = "/out"
 STEPS = (m.Step("First", (("a", "1"),), 3), m.Step("Second", (), 0), m.Step("Third", (), 2))

@@ -14,7 +14,7 @@ from zmr.messages import OutputFile
 from zmr.output.folder import clean_temporary
 from zmr.output.manifest import write_success
 from zmr.output.partition_file import PartitionFile
-from zmr.steps import temporary_folder
+from zmr.pipeline_steps import temporary_folder
 
 
 def start_file(folder: Path, data: bytes, attempt: int) -> PartitionFile:

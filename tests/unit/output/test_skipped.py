@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from zmr.output.skipped import SkippedFile, keep_skipped, read_skipped
-from zmr.steps import temporary_folder
+from zmr.pipeline_steps import temporary_folder
 
 
 def skip(output: Path, index: int, attempt: int, *records: Any) -> SkippedFile:

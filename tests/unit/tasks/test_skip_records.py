@@ -18,7 +18,7 @@ from zmr.engines.sampling import sample_bounds
 from zmr.errors import JobError
 from zmr.messages import FailureReason, MapDone, MapOutput, Split, Task, TaskKind
 from zmr.output.skipped import keep_skipped, read_skipped
-from zmr.steps import temporary_folder
+from zmr.pipeline_steps import temporary_folder
 from zmr.tasks.errors import TaskError
 
 LINES = [f"word{i} common" for i in range(3000)]
