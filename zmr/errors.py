@@ -1,6 +1,6 @@
 """The errors that a user can meet, and the exit status that each one gives a script.
 
-A `ZmrError` is told in one line, without a traceback: its text names the thing that is wrong and
+A `ZmrError` is shown in one line, without a traceback: its text names the thing that is wrong and
 the way out. Anything else that escapes is a bug of ours and is shown whole.
 """
 
@@ -22,7 +22,7 @@ class Interrupted(Ended, KeyboardInterrupt):
 
 
 class ZmrError(Exception):
-    """Base of all errors that are told to the user as one message."""
+    """Base of all errors that are shown to the user as one message."""
 
     exit_status = 1
 

@@ -1,7 +1,7 @@
 """How a job or a pipeline is found, and how workers load what they are sent.
 
 A job is named in one of three ways: `wordcount` (built in), `path/to/file.py[:Class]`, or
-`package.module:Class`. The client finds it (`find_job`), which tells at once all that is wrong
+`package.module:Class`. The client finds it (`find_job`), which reports at once all that is wrong
 with it, and ships the text of a job file along; a worker loads it from what it was sent
 (`load_job`), so it needs no copy of the file.
 """
@@ -35,7 +35,7 @@ Found = type[Job] | type[Pipeline]
 
 @dataclass(frozen=True, slots=True)
 class JobSource:
-    """A job that was found: what its `JobSpec` needs, and what help texts tell."""
+    """A job that was found: what its `JobSpec` needs, and what help texts say."""
 
     name: str  # for people: "wordcount", "Grep"
     reference: str

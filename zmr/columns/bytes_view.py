@@ -103,7 +103,7 @@ class BytesView:
 
     @property
     def may_end_in_zero(self) -> bool:
-        """Whether a key may have a zero byte, which can't be told from the padding."""
+        """Whether a key may have a zero byte, which can't be distinguished from the padding."""
         return bool(self._data[self.start : self.end].min(initial=1) == 0)
 
     def bytes_of(self, row: int) -> bytes:

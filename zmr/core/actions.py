@@ -101,7 +101,7 @@ class CompleteOutput:
 
 @dataclass(frozen=True, slots=True)
 class JobEnded:
-    """Remove what is left of the job's temporary files, and tell whoever waits for it."""
+    """Remove what is left of the job's temporary files, and let its client know."""
 
     outcome: Outcome
 

@@ -3,7 +3,7 @@
 Since the disk has to take all of it anyway, it is handed over past the kernel's page cache
 (O_DIRECT): without a copy, without memory for pages, and without driving out what other tasks still
 read. A thread writes one chunk while the next is being filled. Where the file system knows no such
-thing, or the file had better stay in memory for somebody who reads it soon, chunks go through the
+thing, or the file is read soon and should stay in memory, chunks go through the
 cache and are flushed as they come, so that the end does not have to wait for the whole.
 
 O_DIRECT is to be deleted when `python -m benchmarks --only sort-records --engines zmr` takes no

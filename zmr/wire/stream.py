@@ -73,12 +73,12 @@ class FrameWriter:
         self._rest = bytearray()
 
     def write(self, frame: Frame) -> bool:
-        """Send, or keep for `flush`. Tells whether all is sent. Raises OSError if the peer left."""
+        """Send, or keep for `flush`. Whether all is sent. Raises OSError if the peer left."""
         self._rest += pack(frame)
         return self.flush()
 
     def flush(self) -> bool:
-        """Send what the socket takes now. Tells whether all is sent."""
+        """Send what the socket takes now. Returns whether all is sent."""
         try:
             while self._rest:
                 del self._rest[: self._socket.send(self._rest)]
