@@ -132,7 +132,7 @@ class Cluster:
 
     def begin_to_complete(self, job: JobRun) -> None:
         """All of its output is there, and the shell writes the manifest."""
-        job.output_is_completing = True
+        job.move("complete output")
 
     def _begin_step(self, record: StepBegun, now: float) -> EndedAttempts:
         """The next step of a pipeline begins; nothing is needed of the one before but its files."""
@@ -148,8 +148,11 @@ class Cluster:
         state, job = JobState(record.status.state), self.jobs.get(record.spec.job_id)
         if job is None:  # its other records are deleted, or it was refused
             job = self._queue(JobRun(record.spec, [], record.fingerprint))
-        if job.state is JobState.QUEUED and state is JobState.DONE:
-            self.start(job)
+        if state is JobState.DONE:  # the moves up to there are not recorded
+            if job.state is JobState.QUEUED:
+                self.start(job)
+            if job.state is not JobState.COMPLETING:
+                self.begin_to_complete(job)
         over = self._drop_attempts(job)
         self.active.pop(job.id, None)
         self.queued.pop(job.id, None)

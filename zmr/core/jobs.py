@@ -66,7 +66,6 @@ class JobRun:
         self.maps = TaskTable(TaskKind.MAP, splits)
         self.reduces = TaskTable(TaskKind.REDUCE, self.step.n_reduce)
         self.attempts: dict[int, Attempt] = {}  # live and lost ones
-        self.output_is_completing = False  # the shell is writing the manifest
         self.backups_wanted: dict[int, Attempt] = {}  # stragglers, by attempt id
         self.output_checks = OutputChecks()  # of the outputs that reduces could not read
         self.reason = ""
@@ -94,7 +93,7 @@ class JobRun:
 
     @property
     def is_active(self) -> bool:
-        return self.state in (JobState.MAP, JobState.REDUCE)
+        return self.state in (JobState.MAP, JobState.REDUCE, JobState.COMPLETING)
 
     @property
     def has_ended(self) -> bool:

@@ -39,7 +39,7 @@ from zmr.core.phases import Phases
 from zmr.core.quarantine import Quarantine
 from zmr.core.restore import restore
 from zmr.core.settings import MasterSettings
-from zmr.core.states import MasterState
+from zmr.core.states import JobState, MasterState
 from zmr.core.workers import Worker
 
 
@@ -186,7 +186,7 @@ class Master:
             phases.cut_short(life.stop, now)
         phases.watch_workers(now)
         for job in cluster.active.values():
-            if job.is_complete and not job.output_is_completing:
+            if job.is_complete and job.state is not JobState.COMPLETING:
                 phases.complete_output(job)
         if life.state is MasterState.EXITING:
             life.end_if_over(now)

@@ -22,6 +22,7 @@ class JobState(State):
     QUEUED = "queued"
     MAP = "map"
     REDUCE = "reduce"
+    COMPLETING = "completing"  # all of the output is there; the manifest is being written
     DONE = "done"
     FAILED = "failed"
     CANCELLED = "cancelled"
@@ -130,13 +131,16 @@ JOB = Machine(
         (JobState.QUEUED, "fail"): JobState.FAILED,
         (JobState.MAP, "all maps completed"): JobState.REDUCE,
         (JobState.MAP, "step complete"): JobState.MAP,  # a map-only step; the next one begins
-        (JobState.MAP, "output complete"): JobState.DONE,  # a map-only job
+        (JobState.MAP, "complete output"): JobState.COMPLETING,  # a map-only job
         (JobState.MAP, "fail"): JobState.FAILED,
         (JobState.MAP, "cancel"): JobState.CANCELLED,
         (JobState.REDUCE, "step complete"): JobState.MAP,  # of the next one
-        (JobState.REDUCE, "output complete"): JobState.DONE,
+        (JobState.REDUCE, "complete output"): JobState.COMPLETING,
         (JobState.REDUCE, "fail"): JobState.FAILED,
         (JobState.REDUCE, "cancel"): JobState.CANCELLED,
+        (JobState.COMPLETING, "output complete"): JobState.DONE,
+        (JobState.COMPLETING, "fail"): JobState.FAILED,
+        (JobState.COMPLETING, "cancel"): JobState.CANCELLED,
     },
 )
 
