@@ -69,9 +69,13 @@ def validate_worker(core: WorkerCore) -> None:
         assert all(task.job_id == slot.job_id for task in slot.tasks)
 
 
-def validate_heard(core: WorkerCore, frame: m.Frame) -> None:
-    """Fail if a worker that has handled a frame goes on with what this has ended."""
-    if frame.epoch != core.epoch:
+def validate_heard(core: WorkerCore, frame: m.Frame, epoch: int) -> None:
+    """Fail if a worker that has handled a frame goes on with what this has ended.
+
+    `epoch` is the one that the worker was in before: what comes ahead of the `Registered` of
+    another one is not for it.
+    """
+    if frame.epoch != epoch:
         return
     for message in frame.messages:
         if isinstance(message, m.Cancel):

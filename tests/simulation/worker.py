@@ -131,9 +131,10 @@ class WorkerMachine(Machine):
                 frame = codec.decode(event)
                 self.world.trace.frame(self.world.clock.now, self.name, "gets", frame)
                 event = FrameReceived(b"", frame)
+            epoch = self.core.epoch
             self._perform(self.core.handle(event, self.now), outbox)
             if isinstance(event, FrameReceived):
-                validate_heard(self.core, event.frame)
+                validate_heard(self.core, event.frame, epoch)
         while self.quit is None and self._is_due():
             self._perform(self.core.tick(self.now), outbox)
         if outbox:

@@ -206,13 +206,13 @@ class WorkerCore:
     # --- from the master ---
 
     def _receive(self, frame: m.Frame, now: float) -> None:
-        if frame.epoch in self._past_epochs:
-            if not any(isinstance(message, m.RegisterAgain) for message in frame.messages):
-                self.ignored["of a past epoch"] += 1  # late: no master has that of another start
-                return
-            # Perhaps it is not past: the word that it was may have been a late one itself.
-            self._past_epochs.discard(frame.epoch)
-        for message in frame.messages:
+        messages = frame.messages
+        if self.is_registered and frame.epoch in self._past_epochs:
+            # It is late, or a late frame has made the living master's epoch a past one. Then that
+            # master says so, and its answer to the registration counts.
+            messages = tuple(each for each in messages if isinstance(each, m.RegisterAgain))
+            self.ignored["of a past epoch"] += not messages
+        for message in messages:
             if isinstance(message, m.Registered):
                 self._registered(frame.epoch, message, now)
             elif isinstance(message, m.RegisterAgain):
@@ -234,6 +234,7 @@ class WorkerCore:
         if epoch != self.epoch:
             self._newest_attempt = 0
             self._past_epochs.add(self.epoch)
+            self._past_epochs.discard(epoch)
         self.epoch = epoch
         self._move("registered")
         self._register_wait_s = 0.5

@@ -410,6 +410,37 @@ def test_a_late_word_of_a_past_master_does_not_bring_its_epoch_back() -> None:
     assert worker.core.ignored["of a past epoch"] == 1
 
 
+def test_a_late_frame_of_a_past_master_does_not_make_the_present_one_past() -> None:
+    # Given a worker of master 9, which has been one of master 8
+    worker = Worker()
+    worker.hears(m.Registered(1.0, 5.0), epoch=8)
+    worker.hears(m.RegisterAgain(), epoch=9)
+    worker.hears(m.Registered(1.0, 5.0), epoch=9)
+    # When a late frame of master 8 has both of its words
+    worker.hears(m.Registered(1.0, 5.0), m.RegisterAgain(), epoch=8)
+    # Then the worker registers, and the answer of master 9 counts
+    worker.hears(m.Registered(1.0, 5.0), epoch=9)
+    assert worker.core.epoch == 9
+    assert worker.core.is_registered
+
+
+def test_late_frames_of_a_past_master_one_by_one_leave_a_way_back() -> None:
+    # Given a worker of master 9 that late frames of master 8 have won back, and lost again
+    worker = Worker()
+    worker.hears(m.Registered(1.0, 5.0), epoch=8)
+    worker.hears(m.RegisterAgain(), epoch=9)
+    worker.hears(m.Registered(1.0, 5.0), epoch=9)
+    worker.hears(m.RegisterAgain(), epoch=8)
+    worker.hears(m.Registered(1.0, 5.0), epoch=8)
+    worker.hears(m.RegisterAgain(), epoch=8)
+    # When master 9 answers the registration
+    worker.hears(m.Registered(1.0, 5.0), epoch=9)
+    # Then it is master 9's
+    assert worker.core.epoch == 9
+    worker.hears(m.TaskResponse((task(1),), (spec(),)), epoch=9)
+    assert worker.core.attempts
+
+
 def test_a_late_word_of_a_master_never_heard_does_not_make_the_present_one_past() -> None:
     # Given a worker that takes the late word of master 6 for that of a new one, after 7
     worker = Worker()
