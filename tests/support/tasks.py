@@ -11,8 +11,8 @@ from zmr.core.plan import plan, splits_of
 from zmr.engines.inputs import list_inputs
 from zmr.job import Job
 from zmr.messages import Counters, InputFile, MapDone, MapOutput, ReduceDone, Task, TaskKind
-from zmr.shuffle.map_sink import FileSink
-from zmr.shuffle.map_sources import StoredSources
+from zmr.shuffle.map_output_sink import FileSink
+from zmr.shuffle.map_output_sources import StoredSources
 from zmr.shuffle.names import map_output_name
 from zmr.tasks.context import DEFAULT_MEMORY_BYTES, TaskContext
 from zmr.tasks.map_task import run_map

@@ -8,7 +8,7 @@ from zmr.core.cluster import Cluster
 from zmr.core.events import JobGiven
 from zmr.core.jobs import Ending, JobRun
 from zmr.core.journal import JobSubmitted
-from zmr.core.life import Life
+from zmr.core.master_life import Life
 from zmr.core.outbox import Outbox
 from zmr.core.phases import Phases
 from zmr.core.plan import count_pieces

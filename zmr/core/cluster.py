@@ -24,6 +24,7 @@ from collections.abc import Callable
 from typing import Any
 
 from zmr import messages as m
+from zmr.core.invariants import validate_held, validate_holdings, validate_jobs
 from zmr.core.jobs import JobRun
 from zmr.core.journal import (
     AttemptFailed,
@@ -45,7 +46,6 @@ from zmr.core.scheduler import Scheduler
 from zmr.core.settings import MasterSettings
 from zmr.core.states import AttemptState, JobState
 from zmr.core.tasks import Attempt, TaskRecord
-from zmr.core.validation import validate_held, validate_holdings, validate_jobs
 from zmr.core.workers import Worker, WorkerTable
 
 EndedAttempts = tuple[Attempt, ...]

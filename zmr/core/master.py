@@ -31,7 +31,7 @@ from zmr.core.fetch_failures import FetchFailures
 from zmr.core.handouts import HandOuts
 from zmr.core.jobs import JobRun
 from zmr.core.journal import EpochBegun, Record
-from zmr.core.life import Life
+from zmr.core.master_life import Life
 from zmr.core.membership import Membership
 from zmr.core.notices import Notices
 from zmr.core.outbox import Outbox

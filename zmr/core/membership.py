@@ -15,7 +15,7 @@ from zmr.core.attempts import Attempts
 from zmr.core.cluster import Cluster
 from zmr.core.jobs import JobRun
 from zmr.core.journal import WorkerGone, WorkerJoined
-from zmr.core.life import Life
+from zmr.core.master_life import Life
 from zmr.core.notices import Notices
 from zmr.core.outbox import Outbox
 from zmr.core.scheduler import is_straggler

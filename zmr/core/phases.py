@@ -8,7 +8,7 @@ from zmr.core.cluster import Cluster
 from zmr.core.events import OutputCompleted, StopRequested
 from zmr.core.jobs import Ending, JobRun
 from zmr.core.journal import JobForgotten, StepBegun
-from zmr.core.life import Life
+from zmr.core.master_life import Life
 from zmr.core.notices import Notices
 from zmr.core.outbox import Outbox
 from zmr.core.settings import MasterSettings

@@ -14,8 +14,8 @@ from zmr.messages import TaskKind
 from zmr.output.folder import output_name
 from zmr.output.local_dir import LocalDir
 from zmr.shuffle.map_output import LocalSource, open_partitions
-from zmr.shuffle.map_sink import FileSink
-from zmr.shuffle.map_sources import StoredSources
+from zmr.shuffle.map_output_sink import FileSink
+from zmr.shuffle.map_output_sources import StoredSources
 from zmr.shuffle.names import map_output_name
 from zmr.tasks.capsule import Capsule
 from zmr.tasks.context import DEFAULT_MEMORY_BYTES, TaskContext

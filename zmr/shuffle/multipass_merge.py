@@ -14,7 +14,7 @@ from zmr.columns.blocks import BLOCK_BYTES
 from zmr.columns.schema import unified_schema, unify
 from zmr.reducers.combiner import Combiner
 from zmr.shuffle.map_output import StoredPartition
-from zmr.shuffle.map_sink import MapSink
+from zmr.shuffle.map_output_sink import MapSink
 from zmr.shuffle.merge import merge, merge_opaque
 
 # What is loaded for merging is also there joined, in order, and as what is made of it.

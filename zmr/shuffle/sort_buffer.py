@@ -24,7 +24,7 @@ from zmr.key_types import KeyTypeError
 from zmr.reducers.combiner import Combiner
 from zmr.shuffle.hot_keys import HotKeys
 from zmr.shuffle.map_output import LocalSource, StoredPartition, open_partitions
-from zmr.shuffle.map_sink import FileSink, MapSink
+from zmr.shuffle.map_output_sink import FileSink, MapSink
 from zmr.shuffle.multipass_merge import fan_in, merge_in_passes, run_of, write_merged
 from zmr.shuffle.partitioning import Partitioner, by_partition, sort_opaque
 

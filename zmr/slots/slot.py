@@ -40,8 +40,8 @@ from zmr.messages import (
     TaskFailed,
     TaskKind,
 )
-from zmr.shuffle.map_sink import FileSink
-from zmr.shuffle.map_sources import LONGEST_PATIENCE_S, StoredSources
+from zmr.shuffle.map_output_sink import FileSink
+from zmr.shuffle.map_output_sources import LONGEST_PATIENCE_S, StoredSources
 from zmr.shuffle.names import map_output_name
 from zmr.slots.current_record import CurrentRecord
 from zmr.slots.linux import peak_bytes

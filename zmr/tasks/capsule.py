@@ -27,8 +27,8 @@ from zmr.errors import UsageError
 from zmr.messages import FailureReason, JobSpec, MapOutput, Split, Task, TaskKind
 from zmr.output.capsules import capsule_path
 from zmr.shuffle.map_output import CorruptMapOutput, LocalSource, open_partition
-from zmr.shuffle.map_sink import FileSink
-from zmr.shuffle.map_sources import MapSources
+from zmr.shuffle.map_output_sink import FileSink
+from zmr.shuffle.map_output_sources import MapSources
 from zmr.shuffle.multipass_merge import Run, merge_in_passes, run_of, write_merged
 from zmr.tasks.context import TaskContext
 from zmr.tasks.errors import TaskError

@@ -3,7 +3,7 @@
 The loop over the records is a chain of iterators that ends in the one `for` that folds or
 collects the pairs (`zmr.tasks.collect`). What is collected goes, as Arrow columns, into a
 `SortBuffer`, which spills to the disk when it is full. Where the sorted rows go is the caller's
-choice (`zmr.shuffle.map_sink`).
+choice (`zmr.shuffle.map_output_sink`).
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from zmr.messages import FailureReason, MapDone, OutputFile, Stats, Task
 from zmr.partitioners import Hash, Range
 from zmr.reducers import Reducer
 from zmr.shuffle.map_output import CorruptMapOutput
-from zmr.shuffle.map_sink import MapSink
+from zmr.shuffle.map_output_sink import MapSink
 from zmr.shuffle.names import map_output_name
 from zmr.shuffle.partitioning import Partitioner
 from zmr.shuffle.sort_buffer import SortBuffer

@@ -1,7 +1,7 @@
 """A reduce task's input: its partition of every map output, verified, and what of it is lost.
 
-Where the partitions come from is the caller's choice (`zmr.shuffle.map_sources`); the order of
-their rows is that of the maps.
+Where the partitions come from is the caller's choice (`zmr.shuffle.map_output_sources`); the order
+of their rows is that of the maps.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from zmr.messages import FailureReason, MapOutput
 from zmr.shuffle.map_output import CorruptMapOutput, StoredPartition
-from zmr.shuffle.map_sources import MapSources
+from zmr.shuffle.map_output_sources import MapSources
 from zmr.shuffle.multipass_merge import Run, run_of
 from zmr.tasks.errors import TaskError
 

@@ -19,8 +19,8 @@ from zmr.job import Job, begin_task, counters_of, output_of
 from zmr.key_types import KeyTypeError
 from zmr.messages import MapOutput, ReduceDone, Stats, Task
 from zmr.shuffle.map_output import CorruptMapOutput, LocalSource, StoredPartition, open_partition
-from zmr.shuffle.map_sink import FileSink
-from zmr.shuffle.map_sources import MapSources
+from zmr.shuffle.map_output_sink import FileSink
+from zmr.shuffle.map_output_sources import MapSources
 from zmr.shuffle.merge import merge, merge_opaque
 from zmr.shuffle.multipass_merge import (
     Run,

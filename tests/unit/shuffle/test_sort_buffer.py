@@ -22,7 +22,7 @@ from zmr.key_types import KeyTypeError
 from zmr.partitioners import hash_key
 from zmr.reducers.combiner import ReducerCombiner
 from zmr.shuffle.map_output import CorruptMapOutput
-from zmr.shuffle.map_sink import FileSink
+from zmr.shuffle.map_output_sink import FileSink
 from zmr.shuffle.sort_buffer import SortBuffer
 
 Pairs = list[tuple[Any, Any]]

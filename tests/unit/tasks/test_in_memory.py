@@ -20,8 +20,8 @@ from support import write_corpus
 
 from zmr import FixedRecords, Job, Range, find_job
 from zmr.messages import FailureReason, MapDone, MapOutput, Split, Task, TaskKind
-from zmr.shuffle.map_sink import BufferSink
-from zmr.shuffle.map_sources import BufferSources
+from zmr.shuffle.map_output_sink import BufferSink
+from zmr.shuffle.map_output_sources import BufferSources
 from zmr.shuffle.names import map_output_name
 from zmr.tasks.context import DEFAULT_MEMORY_BYTES, TaskContext
 from zmr.tasks.errors import TaskError
