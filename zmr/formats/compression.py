@@ -18,7 +18,11 @@ from sys import maxsize
 from typing import Any, BinaryIO
 
 _PIECE_BYTES = 1 << 18
+
+# The header of a gzip member (RFC 1952): its first bytes, its fixed part, and flags of the others.
 _GZIP_MAGIC = b"\x1f\x8b"
+_GZIP_HEADER_BYTES = 10
+_FHCRC, _FEXTRA, _FNAME, _FCOMMENT = 2, 4, 8, 16
 
 
 def is_compressed(path: str) -> bool:
@@ -131,6 +135,9 @@ class _MemberStream(_DecompressedStream):
 class _Gzip(_MemberStream):
     """Read by ISA-L, in half of zlib's time; by zlib for processors that ISA-L does not know.
 
+    ISA-L (2.32) takes a header with several optional parts for damaged if it comes in two pieces.
+    So zlib reads a member whose header is not whole in the piece that it begins in.
+
     The errors of the two differ, so their reasons are given in words that hold for both.
     """
 
@@ -139,10 +146,35 @@ class _Gzip(_MemberStream):
     def _decompressor(self) -> Any:
         if not self._compressed.startswith(_GZIP_MAGIC[: len(self._compressed)]):
             raise self._damaged("a gzip header is missing")
+        if not _has_whole_header(self._compressed):
+            return _zlib_decompressor()
         return _gzip_decompressor()()
 
     def _reason(self, error: Exception) -> str:
         return "a checksum is wrong" if "check" in str(error) else "it can't be decompressed"
+
+
+def _has_whole_header(member: bytes) -> bool:
+    """Whether what is there of a gzip member has all of its header."""
+    if len(member) < _GZIP_HEADER_BYTES:
+        return False
+    flags, end = member[3], _GZIP_HEADER_BYTES
+    if flags & _FEXTRA:
+        end += 2 + int.from_bytes(member[end : end + 2], "little")
+    for flag in (_FNAME, _FCOMMENT):
+        if flags & flag:
+            end = member.find(b"\0", end) + 1
+            if end == 0:
+                return False
+    if flags & _FHCRC:
+        end += 2
+    return len(member) >= end
+
+
+def _zlib_decompressor() -> Any:
+    import zlib
+
+    return zlib.decompressobj(wbits=16 + zlib.MAX_WBITS)
 
 
 @cache
@@ -151,9 +183,7 @@ def _gzip_decompressor() -> Callable[[], Any]:
     try:
         from isal import igzip_lib
     except ImportError:
-        import zlib
-
-        return lambda: zlib.decompressobj(wbits=16 + zlib.MAX_WBITS)
+        return _zlib_decompressor
     return lambda: igzip_lib.IgzipDecompressor(flag=igzip_lib.DECOMP_GZIP)
 
 

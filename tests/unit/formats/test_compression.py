@@ -9,6 +9,7 @@ import tracemalloc
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
+from itertools import product
 from pathlib import Path
 
 import pyarrow as pa
@@ -231,6 +232,44 @@ def test_gzip_data_gives_what_the_gzip_module_reads_or_an_error_where_that_has_o
 
     with gzip_read_by(library):
         check()
+
+
+def gzip_member(text: bytes, extra: bytes, name: bytes, comment: bytes, *, check: bool) -> bytes:
+    """Return a gzip member whose header has the parts that are not empty (RFC 1952)."""
+    flags = 2 * check + 4 * bool(extra) + 8 * bool(name) + 16 * bool(comment)
+    header = b"\x1f\x8b\x08" + bytes([flags]) + bytes(4) + b"\x02\x03"
+    if extra:
+        header += len(extra).to_bytes(2, "little") + extra
+    header += b"".join(part + b"\0" for part in (name, comment) if part)
+    if check:
+        header += (zlib.crc32(header) & 0xFFFF).to_bytes(2, "little")
+    body = zlib.compressobj(wbits=-15)
+    end = zlib.crc32(text).to_bytes(4, "little") + len(text).to_bytes(4, "little")
+    return header + body.compress(text) + body.flush() + end
+
+
+@pytest.mark.parametrize("library", ["isal", "zlib"])
+def test_every_gzip_header_may_come_in_pieces(
+    tmp_path: Path, library: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "in.gz"
+    kinds = list(product((b"", b"extra\0part"), (b"", b"name"), (b"", b"comment"), (False, True)))
+    with gzip_read_by(library):
+        for extra, name, comment, check in kinds:
+            member = gzip_member(b"some text\n", extra, name, comment, check=check)
+            path.write_bytes(member * 3)
+            assert gzip.decompress(path.read_bytes()) == b"some text\n" * 3
+            for piece_bytes in range(1, len(member) * 2):
+                monkeypatch.setattr(compression, "_PIECE_BYTES", piece_bytes)
+                assert content(path) == b"some text\n" * 3, (extra, name, comment, check)
+
+
+def test_a_whole_gzip_header_is_known_to_be_whole() -> None:
+    for check in (False, True):
+        member = gzip_member(b"", b"extra\0part", b"name", b"comment", check=check)
+        size_bytes = 10 + 2 + 10 + 5 + 8 + 2 * check
+        assert not any(compression._has_whole_header(member[:n]) for n in range(size_bytes))
+        assert compression._has_whole_header(member[:size_bytes])
 
 
 @pytest.mark.parametrize("library", ["isal", "zlib"])
