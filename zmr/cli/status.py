@@ -10,6 +10,7 @@ import click
 from zmr.cli.base import Command
 from zmr.cli.options import give_up_after, insecure, option
 from zmr.cli.streams import to_stdout
+from zmr.display import counted
 from zmr.messages import JobStatus, Snapshot
 from zmr.net.client import Client, has_ended
 from zmr.pipeline_steps import with_step
@@ -41,7 +42,8 @@ def _json(snapshot: Snapshot) -> str:
 def _text(snapshot: Snapshot) -> str:
     lines = [_line(job) for job in snapshot.jobs]
     lines += [
-        f"worker {worker.name}: {worker.state}, {worker.running} tasks, {worker.slots} slots"
+        f"worker {worker.name}: {worker.state}, {counted(worker.running, 'task')}, "
+        f"{counted(worker.slots, 'slot')}"
         for worker in snapshot.workers
     ]
     return "\n".join(lines) or "no jobs, no workers"

@@ -69,8 +69,8 @@ def run_inline(
     There are `n_reduce` partitions; without any, or without reduce, the pairs of each map task go
     into a file as map yields them. Inputs larger than `split_bytes` are several tasks, if they can
     be cut. `name` is what the manifest calls the job. Raises what the job raises, with a note of
-    the step if it is a pipeline. Up to `skip_bad_records` for which that is map are left out and
-    saved beside the output.
+    the step if it is a pipeline. Up to `skip_bad_records` records on which map raises are left
+    out, and saved beside the output.
     """
     refuse_skipping(job, skip_bad_records)
     jobs = job.jobs if isinstance(job, Pipeline) else (job,)
