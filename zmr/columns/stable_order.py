@@ -37,6 +37,7 @@ def stable_order(words: Words) -> tuple[Index, Words]:
     within = words[order]
     packed >>= shift
     is_tied = packed[1:] == packed[:-1]
+    del packed  # it makes room for the rest
     falls = np.flatnonzero((within[1:] < within[:-1]) & is_tied)
     if falls.size:
         among, run = _runs_with(falls, is_tied)

@@ -38,12 +38,11 @@ def merge(runs: Sequence[Blocks], memory_bytes: int) -> Iterator[Groups]:
     cursors = [cursor for run in runs if (cursor := _Cursor(run)).load()]
     while cursors:
         bound = _load(cursors, memory_bytes)
-        final = _final(cursors, bound)
-        if final is not None:
-            yield final
+        pieces = _final(cursors, bound)
+        if pieces:
+            yield _grouped(pieces)
         else:
             yield from _one_key(cursors, bound)
-        del final  # it makes room for the next
         cursors = [cursor for cursor in cursors if cursor.has_rows()]
 
 
@@ -77,13 +76,18 @@ def _load(cursors: Sequence[_Cursor], memory_bytes: int) -> Any:
     return ends[0][0] if ends else _NO_BOUND
 
 
-def _final(cursors: Sequence[_Cursor], bound: Any) -> Groups | None:
-    """The rows at hand that are below the bound, if there are any."""
+def _final(cursors: Sequence[_Cursor], bound: Any) -> list[pa.RecordBatch]:
+    """The rows at hand that are below the bound."""
     if bound is _NO_BOUND:
-        pieces = [piece for cursor in cursors for piece in cursor.take_all()]
-    else:
-        pieces = [piece for cursor in cursors for piece in cursor.take_below(bound)]
-    return group(concat(pieces)) if pieces else None
+        return [piece for cursor in cursors for piece in cursor.take_all()]
+    return [piece for cursor in cursors for piece in cursor.take_below(bound)]
+
+
+def _grouped(pieces: list[pa.RecordBatch]) -> Groups:
+    """The rows of the pieces, of which none are left."""
+    batch = concat(pieces)
+    pieces.clear()  # they make room for the sorting
+    return group(batch)
 
 
 def _one_key(cursors: Sequence[_Cursor], key: Any) -> Iterator[Groups]:

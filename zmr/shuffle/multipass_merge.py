@@ -98,6 +98,7 @@ def write_merged(
             for batch in _merged(blocks, schema, combiner, at_a_time):
                 writer.write(partition, batch)
                 n_rows += len(batch)
+                del batch  # it makes room for the next
         return n_rows, writer.finish()
     except BaseException:
         writer.discard()
@@ -115,12 +116,13 @@ def _merged(
         return
     for groups in merge(runs, memory_bytes):
         if combiner is not None and len(groups) < groups.n_rows:
-            combined = combiner.combine(groups, are_partials=True).in_order()
+            combined = combiner.combine(groups, are_partials=True)
             # A run has one schema. Sums that outgrow its column stay apart here.
-            if combined.schema.equals(schema, check_metadata=True):
-                yield combined
-                continue
+            if combined.batch.schema.equals(schema, check_metadata=True):
+                groups = combined
+            del combined
         yield from groups.pieces()
+        del groups  # they make room for the next
 
 
 def _merged_opaque(

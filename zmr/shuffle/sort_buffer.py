@@ -76,7 +76,10 @@ class SortBuffer:
         self._key_type = ""
 
     def add(self, batch: pa.RecordBatch, are_partials: bool = False) -> None:
-        """Take these rows in, after all others. Partials are what the combiner makes of values."""
+        """Take these rows in, after all others. Partials are what the combiner makes of values.
+
+        `make_room` is to be called before the next, when the caller has let go of these.
+        """
         if not len(batch):
             return
         self._check_keys(batch)
@@ -88,8 +91,19 @@ class SortBuffer:
             most = _FOLD_BYTES if self._hot_keys.has_learned else _FIRST_FOLD_BYTES
             if self._values.size_bytes > min(most, self._room_bytes // 2):
                 self._combine_values()
-        if self._values.size_bytes + self._partials.size_bytes > self._room_bytes:
-            self._make_room()
+
+    def make_room(self) -> None:
+        """If there are too many rows at hand, combine them; spill them if that is not enough."""
+        if self._values.size_bytes + self._partials.size_bytes <= self._room_bytes:
+            return
+        self._combine_values()
+        if self._combiner is not None and len(self._partials.batches) > 1:
+            batch = self._partials.take()
+            if not rows.is_opaque(batch.schema):
+                batch = self._combiner.combine(group(batch), are_partials=True).in_order()
+            self._partials.add(batch)
+        if self._partials.size_bytes > self._room_bytes // 2:
+            self._spill()
 
     def finish(self) -> tuple[int, ...]:
         """Give the sink what there is, if anything: the partitions' sizes in bytes, or nothing."""
@@ -132,17 +146,6 @@ class SortBuffer:
             for groups in self._hot_keys.grouped(batch):
                 combined = self._combiner.combine(groups, are_partials=False)
                 self._partials.add(combined.in_order())
-
-    def _make_room(self) -> None:
-        """Combine if that helps enough, else spill."""
-        self._combine_values()
-        if self._combiner is not None and len(self._partials.batches) > 1:
-            batch = self._partials.take()
-            if not rows.is_opaque(batch.schema):
-                batch = self._combiner.combine(group(batch), are_partials=True).in_order()
-            self._partials.add(batch)
-        if self._partials.size_bytes > self._room_bytes // 2:
-            self._spill()
 
     def _spill(self) -> None:
         self._write_sorted(FileSink(self._new_spill()))

@@ -62,7 +62,7 @@ def collected(
 ) -> Iterator[Rows]:
     """The rows that the task's records make. Raises `TaskError` and `PickleError`."""
     if takes_batches(job, skipping):
-        return ((batch, False) for batch in batches(job, source, skipping))
+        return map(_as_values, batches(job, source, skipping))
     pairs = mapped(job, source, skipping)
     if isinstance(job.reduce, Reducer) and job.reduce.has_small_states:
         return _folded(job.reduce, pairs, source, memory_bytes)
@@ -76,9 +76,13 @@ def batches(job: Job, source: MapInput, skipping: SkipRecords | None) -> Iterato
         return
     for batch in source.batches():
         with users_code(lambda: f"in map_batch, {source.where()}"):
-            made = _made(job, batch)
-        if made is not None:
-            yield made
+            made = [_made(job, batch)]
+        if made[0] is not None:
+            yield made.pop()  # it is the consumer's alone, to make room when it is done with it
+
+
+def _as_values(batch: pa.RecordBatch) -> Rows:
+    return batch, False
 
 
 def _made(job: Job, batch: Any) -> pa.RecordBatch | None:

@@ -38,6 +38,7 @@ def write_and_commit(
                 file.write(data)
             except OSError as error:
                 raise worker_error(error, doing) from error
+            del data  # it makes room for the next
         try:
             file.write(output.footer(file.name))
             file.finish()

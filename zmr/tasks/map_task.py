@@ -118,6 +118,8 @@ def _sort_into(
         made = collected(job, source, context.memory_bytes // _DICT_SHARE, skipping)
         for batch, are_partials in made:
             buffer.add(batch, are_partials or all_partials)
+            del batch  # the buffer has what it takes of it
+            buffer.make_room()
         sizes = buffer.finish()
         return buffer.n_rows, sizes
     except TaskError:

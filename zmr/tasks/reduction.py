@@ -127,12 +127,15 @@ class Reduction:
                 n = len(partials) - groups.goes_on
                 goes_on = partials.slice(n) if groups.goes_on else None
                 complete = partials.slice(0, n)
+                n_rows = groups.n_rows
+                del groups, partials  # they make room for what is made of them
                 results = results_of(reducer, complete)
             with users_code(lambda: _WRITING):
                 data = _bytes_of(complete, results, self._output)
-            self._enter(groups.n_rows, iter(()))
-            del groups, partials  # they make room for the next
+            self._enter(n_rows, iter(()))
+            del complete, results  # they make room for the next
             yield data, n
+            del data
 
     def _merged(self, reducer: Reducer, groups: KeyedValues) -> Iterator[Pair]:
         for key, partials in groups:

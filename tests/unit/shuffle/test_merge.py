@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from operator import itemgetter
 from typing import Any
+from weakref import ref
 
 import pytest
 from hypothesis import given, settings
@@ -113,6 +114,14 @@ def test_no_more_is_loaded_than_the_memory_allows() -> None:
         # The rows of 106 bytes, and another block of each run.
         assert loaded.rows - merged <= memory_bytes / 106 + 8 * 10
     assert merged == loaded.rows == 8000
+
+
+def test_what_is_merged_is_not_held_when_it_is_passed_on() -> None:
+    runs = [[(i * 8 + r, "x" * 90) for i in range(1000)] for r in range(8)]
+    for groups in merge([blocks(run, [10]) for run in runs], 20_000):
+        batch = ref(groups.batch)
+        del groups
+        assert batch() is None
 
 
 def test_one_key_of_many_rows_is_passed_on_block_by_block() -> None:

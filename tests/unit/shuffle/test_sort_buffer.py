@@ -61,6 +61,7 @@ def fill(buffer: SortBuffer, batches: Sequence[Pairs]) -> None:
         if pairs:
             keys, values = zip(*pairs, strict=True)
             buffer.add(rows.from_lists(keys, values))
+            buffer.make_room()
 
 
 def sort(
@@ -155,8 +156,11 @@ def test_values_and_partials_may_come_by_turns(tmp_path: Path) -> None:
             FileSink(str(path)), str(path), 1, Hash(), ReducerCombiner(Collect()), memory_bytes
         )
         buffer.add(rows.from_lists(["a", "b"], [1, 2]))
+        buffer.make_room()
         buffer.add(rows.from_lists(["b", "a"], [[3], [4, 5]]), are_partials=True)
+        buffer.make_room()
         buffer.add(rows.from_lists(["a"], [6]))
+        buffer.make_room()
         buffer.finish()
         buffer.discard()
         ((keys, partials),) = read_map_output(str(path))

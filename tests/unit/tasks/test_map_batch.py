@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any
+from weakref import ref
 
 import numpy as np
 import pyarrow as pa
@@ -30,8 +31,12 @@ from zmr import (
 )
 from zmr.engines.inputs import list_inputs
 from zmr.engines.sampling import sample_bounds
+from zmr.formats.lines import Lines
 from zmr.messages import FailureReason, Split, Task, TaskKind
+from zmr.tasks.collect import collected
 from zmr.tasks.errors import TaskError
+from zmr.tasks.map_input import MapInput
+from zmr.tasks.progress import TaskProgress
 
 Give = Callable[[pa.Array], Any]
 
@@ -282,3 +287,13 @@ def test_dates_look_the_same_whichever_way_they_came(tmp_path: Path) -> None:
     job = given(lambda n: (days(n), moments(n)), First())
     run_as_tasks(job, [tmp_path / "in"], tmp_path / "batches", 1)
     assert output_of(tmp_path / "records/out") == output_of(tmp_path / "batches/out")
+
+
+def test_what_map_batch_gave_is_not_held_when_it_is_passed_on(inputs: list[Path]) -> None:
+    job = given(lambda numbers: (texts(numbers), numbers))
+    splits = [Split(str(path)) for path in inputs]
+    source = MapInput(Lines(), splits, lambda name, n: None, TaskProgress())
+    for batch, _ in collected(job, source, 1 << 20):
+        made = ref(batch)
+        del batch
+        assert made() is None

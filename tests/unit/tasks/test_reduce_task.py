@@ -6,15 +6,19 @@ from pathlib import Path
 from typing import Any
 from zlib import crc32
 
+import pyarrow as pa
 import pytest
 from support.map_outputs import write_map_output
 from support.tasks import reduce_stored
 
 from zmr import Count, Job, Sum
+from zmr.columns import rows
+from zmr.columns.groups import Groups, group
 from zmr.messages import FailureReason, MapOutput, ReduceDone, Task, TaskKind
 from zmr.tasks.context import DEFAULT_MEMORY_BYTES
 from zmr.tasks.errors import TaskError
 from zmr.tasks.progress import TaskProgress
+from zmr.tasks.reduction import Reduction
 
 Pairs = Iterable[tuple[Any, Any]]
 Run = dict[Any, list[Any]]  # what one map put out for each key, in the order of keys
@@ -268,3 +272,18 @@ def test_an_output_folder_that_can_not_be_written_is_the_workers_fault(tmp_path:
     with pytest.raises(TaskError, match=f"writing the output to {tmp_path}/out") as error:
         reduce_stored(Lists(), the_task, tmp_path)
     assert error.value.reason is FailureReason.WORKER_ERROR
+
+
+def test_nothing_is_left_of_a_piece_when_the_next_is_merged() -> None:
+    held = []
+    before = pa.total_allocated_bytes()
+
+    def merged() -> Iterator[Groups]:
+        for _ in range(3):
+            held.append(pa.total_allocated_bytes() - before)
+            yield group(rows.from_lists([f"{i:08}" for i in range(10_000)], [1] * 10_000))
+
+    for data, n in Reduction(Summed(), TaskProgress()).of_groups(merged()):
+        assert (len(data), n) == (110_000, 10_000)
+        del data
+    assert max(held) < 10_000
