@@ -36,6 +36,12 @@ def broken_links(path: Path) -> list[str]:
     return broken
 
 
+def missing_files(document: str) -> list[str]:
+    """Return the files of this repository that a document names and that are not there."""
+    named = re.findall(r"`((?:zmr|tests|benchmarks|docs|proto|bin)/[\w/.-]+)`", document)
+    return [name for name in named if not (CHECKOUT / name).exists()]
+
+
 def shell_blocks() -> list[str]:
     return re.findall(r"```sh\n(.*?)\n```", README, flags=re.DOTALL)
 
@@ -58,6 +64,17 @@ def test_a_broken_link_is_seen(tmp_path: Path) -> None:
     assert broken_links(page) == []
     page.write_text("[a](another.md) [b](other.md#a-tale) [c](#here)\n")
     assert broken_links(page) == ["another.md", "other.md#a-tale", "#here"]
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: str(path.relative_to(CHECKOUT)))
+def test_files_that_the_documents_name_are_there(path: Path) -> None:
+    assert missing_files(path.read_text()) == []
+
+
+def test_a_missing_file_is_seen() -> None:
+    assert missing_files("`zmr/job.py`, `zmr/` and `zmr/core/masters.py`") == [
+        "zmr/core/masters.py"
+    ]
 
 
 def test_ci_runs_the_readmes_test_command() -> None:
