@@ -2,10 +2,9 @@
 
 A message is described twice: by `proto/zmr.proto`, and by a class of `zmr/messages.py` (for the
 journal's records of `zmr/core/journal.py`, for the shuffle of `zmr/shuffle/messages.py`). This
-module pairs the two, field by field, and writes a `converters.py` for each of the three: for each
-message a function `write_...`, which fills a message of protobuf from a value, and a function
-`read_...`, which makes the value of a message and checks it. `SchemaMismatch` says where the two
-descriptions differ.
+module pairs the two, field by field, and writes modules of converters: a function `write_...` for
+each message fills one of protobuf from a value, and `read_...` makes the value and checks it.
+`SchemaMismatch` says where the two descriptions differ.
 
 How a field converts follows from its two types:
 
@@ -80,13 +79,13 @@ def snake(name: str) -> str:
 class Converters:
     """The converters of the messages that are reached from some of them, as source text.
 
-    `classes` has the Python type of each message by name, `known` the messages whose converters are
-    in another module.
+    `classes` has the Python type of each message by name, `known` the module of those converters
+    that are made already.
     """
 
-    def __init__(self, classes: Mapping[str, Any], known: Iterable[str] = ()) -> None:
+    def __init__(self, classes: Mapping[str, Any], known: Mapping[str, str] | None = None) -> None:
         self._classes = classes
-        self.known = frozenset(known)
+        self.known = known or {}
         self.used: set[str] = set()  # of those
         self.functions: dict[str, str] = {}  # by the name of the message
         self.enums: dict[str, type[IntEnum]] = {}
@@ -398,12 +397,12 @@ def _qualified(kind: Any) -> str:
 
 
 class Sources(NamedTuple):
-    """The modules from which the converters are made."""
+    """The modules of the schema, of messages, of the journal's records and of the shuffle."""
 
-    pb: ModuleType  # the generated code of the schema
-    messages: ModuleType  # zmr.messages
-    records: ModuleType  # zmr.core.journal
-    fetching: ModuleType  # zmr.shuffle.messages
+    pb: ModuleType
+    messages: ModuleType
+    records: ModuleType
+    fetching: ModuleType
 
 
 _HEAD = '''\
@@ -421,18 +420,28 @@ from __future__ import annotations
 '''
 
 
+# What has a module of its own, with all that it holds.
+_OF_TASKS = ("TaskResponse", "Heartbeat", "CommitRequest", "MapDone", "ReduceDone", "TaskFailed")
+
+
 def modules(of: Sources) -> dict[str, str]:
     """The paths and the source text of the modules. Raises `SchemaMismatch`."""
     m, j = of.messages, of.records
     messages = of.pb.DESCRIPTOR.message_types_by_name
 
+    tasks = Converters(vars(m))
+    for name in _OF_TASKS:
+        tasks.add(messages[name])
+    known = dict.fromkeys(tasks.functions, "zmr.wire.task_converters")
+
     # The values of a oneof are converted by functions with the name of the oneof.
-    wire = Converters(vars(m))
+    wire = Converters(vars(m), known)
     event = wire.oneof(messages["Published"].oneofs_by_name["event"], get_args(m.Event), "m.Event")
     wire.add(messages["Published"])
     kind = wire.oneof(messages["Message"].oneofs_by_name["kind"], get_args(m.Message), "m.Message")
 
-    journal = Converters(vars(j), known=wire.functions)
+    known |= dict.fromkeys(wire.functions, "zmr.wire.converters")
+    journal = Converters(vars(j), known)
     records = {each for each in get_args(j.Record) if each is not j.Completed}
     record = journal.oneof(
         messages["JournalRecord"].oneofs_by_name["kind"],
@@ -440,15 +449,18 @@ def modules(of: Sources) -> dict[str, str]:
         "j.Record | m.MapDone | m.ReduceDone",
     )
 
-    shuffle = Converters(vars(of.fetching), known=wire.functions)
+    shuffle = Converters(vars(of.fetching), known)
     shuffle.add(messages["FetchRequest"])
     shuffle.add(messages["FetchReply"])
 
     held = {"Frame", "Message", "Events", "JournalRecord"}  # which hold all others
-    held |= wire.functions.keys() | journal.functions.keys() | shuffle.functions.keys()
+    held |= known.keys() | journal.functions.keys() | shuffle.functions.keys()
     if left := set(messages) - held:
         raise SchemaMismatch(f"no message holds {', '.join(sorted(left))}")
     return {
+        "zmr/wire/task_converters.py": _module(
+            tasks, [], "Tasks and their results to protobuf and back.", "zmr/messages.py"
+        ),
         "zmr/wire/converters.py": _module(
             wire, [event, kind], "Messages to protobuf and back.", "zmr/messages.py"
         ),
@@ -479,10 +491,10 @@ def _module(converters: Converters, oneofs: list[str], title: str, types: str) -
     body = "\n\n".join([*converters.functions.values(), *oneofs])
     names = set(re.findall(r"\w+", tables + body))
     imports = [line for name, line in _IMPORTS.items() if name in names]
-    if converters.used:
-        ways = ("read", "write")
-        used = sorted(f"{way}_{snake(name)}" for way in ways for name in converters.used)
+    for module in sorted({converters.known[name] for name in converters.used}):
+        of_it = [name for name in converters.used if converters.known[name] == module]
+        used = sorted(f"{way}_{snake(name)}" for way in ("read", "write") for name in of_it)
         listed = "".join(f"    {name},\n" for name in used)
-        imports.append(f"from zmr.wire.converters import (\n{listed})")
+        imports.append(f"from {module} import (\n{listed})")
     head = _HEAD.format(title=title, types=types, imports="\n".join(imports))
     return head + (f"\n{tables}" if tables else "") + f"\n\n{body}"

@@ -15,18 +15,20 @@ from zmr import messages as m
 from zmr.core import journal as j
 from zmr.wire import checks as c
 from zmr.wire.converters import (
-    read_job_spec,
     read_job_status,
-    read_map_done,
-    read_reduce_done,
     read_register,
     read_submit,
-    write_job_spec,
     write_job_status,
-    write_map_done,
-    write_reduce_done,
     write_register,
     write_submit,
+)
+from zmr.wire.task_converters import (
+    read_job_spec,
+    read_map_done,
+    read_reduce_done,
+    write_job_spec,
+    write_map_done,
+    write_reduce_done,
 )
 
 _TASK_KIND = {int(member): member for member in m.TaskKind}

@@ -13,6 +13,28 @@ from typing import Any
 
 from zmr import messages as m
 from zmr.wire import checks as c
+from zmr.wire.task_converters import (
+    read_circumstances,
+    read_commit_request,
+    read_heartbeat,
+    read_job_spec,
+    read_map_done,
+    read_progress,
+    read_reduce_done,
+    read_task,
+    read_task_failed,
+    read_task_response,
+    write_circumstances,
+    write_commit_request,
+    write_heartbeat,
+    write_job_spec,
+    write_map_done,
+    write_progress,
+    write_reduce_done,
+    write_task,
+    write_task_failed,
+    write_task_response,
+)
 
 _FAILURE_REASON = {int(member): member for member in m.FailureReason}
 _TASK_KIND = {int(member): member for member in m.TaskKind}
@@ -55,26 +77,6 @@ def read_task_event(p: Any) -> m.TaskEvent:
         p.text,
         c.member(p.reason, _FAILURE_REASON, "failure reason") if p.reason else None,
         read_circumstances(p.circumstances),
-    )
-
-
-def write_circumstances(p: Any, v: m.Circumstances) -> None:
-    if v.exit_status is not None:
-        p.exit_status = v.exit_status
-    if v.signal is not None:
-        p.signal = v.signal
-    if v.peak_bytes:
-        p.peak_bytes = v.peak_bytes
-    if v.record != -1:
-        p.record = v.record
-
-
-def read_circumstances(p: Any) -> m.Circumstances:
-    return m.Circumstances(
-        p.exit_status if p.HasField("exit_status") else None,
-        p.signal if p.HasField("signal") else None,
-        p.peak_bytes,
-        p.record if p.HasField("record") else -1,
     )
 
 
@@ -134,181 +136,12 @@ def read_register(p: Any) -> m.Register:
     )
 
 
-def write_map_done(p: Any, v: m.MapDone) -> None:
-    p.job_id = c.text(v.job_id)
-    p.index = v.index
-    p.attempt = v.attempt
-    p.path = c.path_bytes(v.path)
-    p.stats.SetInParent()
-    write_stats(p.stats, v.stats)
-    if v.counters:
-        c.fill(p.counters.add, write_counter, v.counters)
-    if v.file is not None:
-        p.file.SetInParent()
-        write_output_file(p.file, v.file)
-    if v.skipped:
-        p.skipped = v.skipped
-    if v.last_skipped:
-        p.last_skipped = c.text(v.last_skipped)
-
-
-def read_map_done(p: Any) -> m.MapDone:
-    return m.MapDone(
-        p.job_id,
-        p.index,
-        p.attempt,
-        c.read_path(p.path),
-        read_stats(p.stats),
-        tuple(map(read_counter, c.several(p.counters, "MapDone.counters"))),
-        read_output_file(p.file) if p.HasField("file") else None,
-        p.skipped,
-        p.last_skipped,
-    )
-
-
-def write_stats(p: Any, v: m.Stats) -> None:
-    if v.records_in:
-        p.records_in = v.records_in
-    if v.bytes_in:
-        p.bytes_in = v.bytes_in
-    if v.records_out:
-        p.records_out = v.records_out
-    if v.bytes_out:
-        p.bytes_out = v.bytes_out
-    p.elapsed_s = v.elapsed_s
-
-
-def read_stats(p: Any) -> m.Stats:
-    return m.Stats(p.records_in, p.bytes_in, p.records_out, p.bytes_out, p.elapsed_s)
-
-
-def write_counter(p: Any, v: Any) -> None:
-    p.name = c.text(v[0])
-    p.value = v[1]
-
-
-def read_counter(p: Any) -> Any:
-    return (p.name, p.value)
-
-
-def write_output_file(p: Any, v: m.OutputFile) -> None:
-    p.name = c.text(v.name)
-    p.size_bytes = v.size_bytes
-    p.checksum = c.text(v.checksum)
-
-
-def read_output_file(p: Any) -> m.OutputFile:
-    return m.OutputFile(c.name(p.name, "file name"), p.size_bytes, p.checksum)
-
-
 def write_get_task(p: Any, v: m.GetTask) -> None:
     p.credit = v.credit
 
 
 def read_get_task(p: Any) -> m.GetTask:
     return m.GetTask(c.at_most(p.credit, 1000000, "credits"))
-
-
-def write_heartbeat(p: Any, v: m.Heartbeat) -> None:
-    p.credit = v.credit
-    if v.progress:
-        c.fill(p.progress.add, write_progress, v.progress)
-    if v.jobs:
-        p.jobs.extend([c.text(e) for e in v.jobs])
-
-
-def read_heartbeat(p: Any) -> m.Heartbeat:
-    return m.Heartbeat(
-        c.at_most(p.credit, 1000000, "credits"),
-        tuple(map(read_progress, c.several(p.progress, "Heartbeat.progress"))),
-        tuple([c.name(e, "job id") for e in c.several(p.jobs, "Heartbeat.jobs")]),
-    )
-
-
-def write_progress(p: Any, v: m.Progress) -> None:
-    p.attempt = v.attempt
-    if v.records:
-        p.records = v.records
-    if v.bytes:
-        p.bytes = v.bytes
-    if v.queued:
-        p.queued = v.queued
-
-
-def read_progress(p: Any) -> m.Progress:
-    return m.Progress(p.attempt, p.records, p.bytes, p.queued)
-
-
-def write_reduce_done(p: Any, v: m.ReduceDone) -> None:
-    p.job_id = c.text(v.job_id)
-    p.index = v.index
-    p.attempt = v.attempt
-    p.file.SetInParent()
-    write_output_file(p.file, v.file)
-    p.stats.SetInParent()
-    write_stats(p.stats, v.stats)
-    if v.counters:
-        c.fill(p.counters.add, write_counter, v.counters)
-
-
-def read_reduce_done(p: Any) -> m.ReduceDone:
-    return m.ReduceDone(
-        p.job_id,
-        p.index,
-        p.attempt,
-        read_output_file(p.file),
-        read_stats(p.stats),
-        tuple(map(read_counter, c.several(p.counters, "ReduceDone.counters"))),
-    )
-
-
-def write_task_failed(p: Any, v: m.TaskFailed) -> None:
-    p.job_id = c.text(v.job_id)
-    p.kind = v.kind
-    p.index = v.index
-    p.attempt = v.attempt
-    p.reason = v.reason
-    p.message = c.text(v.message)
-    if v.traceback:
-        p.traceback = c.text(v.traceback)
-    if v.lost:
-        c.fill(p.lost.add, write_lost_output, v.lost)
-    p.circumstances.SetInParent()
-    write_circumstances(p.circumstances, v.circumstances)
-
-
-def read_task_failed(p: Any) -> m.TaskFailed:
-    return m.TaskFailed(
-        p.job_id,
-        c.member(p.kind, _TASK_KIND, "task kind"),
-        p.index,
-        p.attempt,
-        c.member(p.reason, _FAILURE_REASON, "failure reason"),
-        p.message,
-        p.traceback,
-        tuple(map(read_lost_output, c.several(p.lost, "TaskFailed.lost"))),
-        read_circumstances(p.circumstances),
-    )
-
-
-def write_lost_output(p: Any, v: Any) -> None:
-    p.index = v[0]
-    p.attempt = v[1]
-
-
-def read_lost_output(p: Any) -> Any:
-    return (p.index, p.attempt)
-
-
-def write_commit_request(p: Any, v: m.CommitRequest) -> None:
-    p.job_id = c.text(v.job_id)
-    p.kind = v.kind
-    p.index = v.index
-    p.attempt = v.attempt
-
-
-def read_commit_request(p: Any) -> m.CommitRequest:
-    return m.CommitRequest(p.job_id, c.member(p.kind, _TASK_KIND, "task kind"), p.index, p.attempt)
 
 
 def write_leave(p: Any, v: m.Leave) -> None:
@@ -342,147 +175,6 @@ def write_registered(p: Any, v: m.Registered) -> None:
 
 def read_registered(p: Any) -> m.Registered:
     return m.Registered(c.seconds(p.heartbeat_interval_s), c.seconds(p.lost_after_s))
-
-
-def write_task_response(p: Any, v: m.TaskResponse) -> None:
-    if v.tasks:
-        c.fill(p.tasks.add, write_task, v.tasks)
-    if v.jobs:
-        c.fill(p.jobs.add, write_job_spec, v.jobs)
-
-
-def read_task_response(p: Any) -> m.TaskResponse:
-    return m.TaskResponse(
-        tuple(map(read_task, c.several(p.tasks, "TaskResponse.tasks"))),
-        tuple(map(read_job_spec, c.several(p.jobs, "TaskResponse.jobs"))),
-    )
-
-
-def write_task(p: Any, v: m.Task) -> None:
-    p.job_id = c.text(v.job_id)
-    p.kind = v.kind
-    p.index = v.index
-    p.attempt = v.attempt
-    p.n_reduce = v.n_reduce
-    p.output = c.path_bytes(v.output)
-    if v.splits:
-        c.fill(p.splits.add, write_split, v.splits)
-    if v.sources:
-        c.fill(p.sources.add, write_map_output, v.sources)
-    if v.failures:
-        p.failures = v.failures
-    if v.is_last:
-        p.is_last = v.is_last
-    if v.skips:
-        p.skips.extend(v.skips)
-
-
-def read_task(p: Any) -> m.Task:
-    return m.Task(
-        c.name(p.job_id, "job id"),
-        c.member(p.kind, _TASK_KIND, "task kind"),
-        p.index,
-        p.attempt,
-        c.at_most(p.n_reduce, 1000000, "reduce tasks"),
-        c.read_path(p.output),
-        tuple(map(read_split, c.several(p.splits, "Task.splits"))),
-        tuple(map(read_map_output, c.several(p.sources, "Task.sources"))),
-        p.failures,
-        p.is_last,
-        tuple(c.several(p.skips, "Task.skips")),
-    )
-
-
-def write_split(p: Any, v: m.Split) -> None:
-    p.path = c.path_bytes(v.path)
-    if v.offset:
-        p.offset = v.offset
-    p.length = v.length
-
-
-def read_split(p: Any) -> m.Split:
-    return m.Split(c.read_path(p.path), p.offset, p.length)
-
-
-def write_map_output(p: Any, v: m.MapOutput) -> None:
-    p.index = v.index
-    p.attempt = v.attempt
-    p.host = c.text(v.host)
-    p.path = c.path_bytes(v.path)
-    if v.shuffle_address:
-        p.shuffle_address = c.text(v.shuffle_address)
-
-
-def read_map_output(p: Any) -> m.MapOutput:
-    return m.MapOutput(p.index, p.attempt, p.host, c.read_path(p.path), p.shuffle_address)
-
-
-def write_job_spec(p: Any, v: m.JobSpec) -> None:
-    p.job_id = c.text(v.job_id)
-    p.name = c.text(v.name)
-    p.reference = c.path_bytes(v.reference)
-    p.source = v.source
-    p.search_path = c.path_bytes(v.search_path)
-    if v.params:
-        c.fill(p.params.add, write_param, v.params)
-    p.n_reduce = v.n_reduce
-    p.output = c.path_bytes(v.output)
-    p.max_attempts = v.max_attempts
-    p.task_timeout_s = v.task_timeout_s
-    p.backup_after_s = v.backup_after_s
-    if v.bounds:
-        p.bounds = v.bounds
-    if v.steps:
-        c.fill(p.steps.add, write_step, v.steps)
-    if v.step:
-        p.step = v.step
-    if v.skip_bad_records:
-        p.skip_bad_records = v.skip_bad_records
-
-
-def read_job_spec(p: Any) -> m.JobSpec:
-    value = m.JobSpec(
-        c.name(p.job_id, "job id"),
-        p.name,
-        c.read_path(p.reference),
-        p.source,
-        c.read_path(p.search_path),
-        tuple(map(read_param, c.several(p.params, "JobSpec.params"))),
-        c.at_most(p.n_reduce, 1000000, "reduce tasks"),
-        c.read_path(p.output),
-        p.max_attempts,
-        p.task_timeout_s,
-        p.backup_after_s,
-        p.bounds,
-        tuple(map(read_step, c.several(p.steps, "JobSpec.steps", 1000))),
-        p.step,
-        p.skip_bad_records,
-    )
-    return c.sound(value, value.flaw())
-
-
-def write_param(p: Any, v: Any) -> None:
-    p.name = c.text(v[0])
-    p.value = c.text(v[1])
-
-
-def read_param(p: Any) -> Any:
-    return (p.name, p.value)
-
-
-def write_step(p: Any, v: m.Step) -> None:
-    p.name = c.text(v.name)
-    if v.params:
-        c.fill(p.params.add, write_param, v.params)
-    p.n_reduce = v.n_reduce
-
-
-def read_step(p: Any) -> m.Step:
-    return m.Step(
-        p.name,
-        tuple(map(read_param, c.several(p.params, "Step.params"))),
-        c.at_most(p.n_reduce, 1000000, "reduce tasks"),
-    )
 
 
 def write_cancel(p: Any, v: m.Cancel) -> None:
