@@ -31,6 +31,7 @@ JobId = Annotated[str, Check("name", ("job id",))]
 FileName = Annotated[str, Check("name", ("file name",))]
 Label = Annotated[str, Check("label")]  # for people, on one line
 Endpoint = Annotated[str, Check("endpoint")]  # "tcp://host:port", or empty
+Fraction = Annotated[float, Check("fraction")]  # from 0 to 1
 Seconds = Annotated[float, Check("seconds")]
 Credit = Annotated[int, Check("at_most", (1_000_000, "credits"))]
 NReduce = Annotated[int, Check("at_most", (1_000_000, "reduce tasks"))]

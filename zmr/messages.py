@@ -133,6 +133,7 @@ class Progress(NamedTuple):
     records: int = 0
     bytes: int = 0
     queued: bool = False  # not begun yet: the master may take it back
+    fraction: f.Fraction = 0.0  # of its input that is done; 0: not known
 
 
 @dataclass(frozen=True, slots=True)

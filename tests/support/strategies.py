@@ -22,6 +22,7 @@ UP_TO_A_MILLION = st.integers(0, 1_000_000)
 RECORD = st.integers(-1, 2**63 - 1)
 FINITE = st.floats(allow_nan=False, allow_infinity=False)
 SECONDS = st.floats(1e-6, 1e9)
+FRACTION = st.floats(0.0, 1.0)
 TEXT = st.text(st.characters(codec="utf-8"), max_size=20)
 PATH = st.text(max_size=20).filter(lambda path: _is_path(path))
 NAME = st.from_regex(r"[A-Za-z0-9_-][A-Za-z0-9_.-]{0,99}", fullmatch=True)
@@ -106,7 +107,7 @@ class _Parts:
             st.booleans(),
             several(U64),
         )
-        self.progress = st.builds(m.Progress, attempts, U64, U64, st.booleans())
+        self.progress = st.builds(m.Progress, attempts, U64, U64, st.booleans(), FRACTION)
         self.map_done = st.builds(
             m.MapDone,
             jobs,

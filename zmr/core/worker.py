@@ -182,7 +182,8 @@ class WorkerCore:
         rows = []
         for attempt in self.attempts:
             known = self.progress.get(attempt, none)
-            rows.append(m.Progress(attempt, known.records, known.bytes, attempt not in running))
+            queued = attempt not in running
+            rows.append(m.Progress(attempt, known.records, known.bytes, queued, known.fraction))
         self._credit_sent = self._credit()
         self._send(m.Heartbeat(self._credit_sent, tuple(rows), tuple(self.jobs)))
         self._next_send_at = now + self._heartbeat_interval_s

@@ -213,7 +213,10 @@ class SlotProcess:
                 with self._lock:
                     if self._running is not None:
                         attempt, progress = self._running
-                        self._send(pack(Frame(0, (Progress(attempt, *progress.read()),))))
+                        records, size_bytes = progress.read()
+                        fraction = progress.fraction()
+                        known = Progress(attempt, records, size_bytes, fraction=fraction)
+                        self._send(pack(Frame(0, (known,))))
         finally:
             os._exit(0)
 

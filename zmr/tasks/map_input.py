@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from operator import length_hint
 from typing import Any
 
 from zmr.formats import BadRecord, CountUp, InputFormat
+from zmr.formats.compression import is_compressed
 from zmr.messages import FailureReason, Split
 from zmr.tasks.errors import TaskError, worker_error
 from zmr.tasks.progress import TaskProgress
@@ -40,13 +43,14 @@ class MapInput:
         self._index_at_end = 0  # in the split, of the piece being consumed
         self._piece: Iterator[Any] = iter(())
         self._batch_records = 0  # of the batch being consumed
+        progress.expect_bytes(partial(_size_of, self._splits))
 
     def __iter__(self) -> Iterator[Iterator[Any]]:
         """The records. Raises `TaskError` if a file (worker error) or a record can't be read."""
         for split in self._splits:
             with self._reading(split):
                 for records, size_bytes in self._format.read(split, self._count):
-                    self._enter(len(records), iter(records))
+                    self._enter(len(records), iter(records), len(records), size_bytes)
                     yield self._piece
                     self.size_bytes += size_bytes
 
@@ -102,11 +106,13 @@ class MapInput:
         place = self._place(self._split, index) if index >= 0 else ""
         return f"{self._split.path}, {place}" if place else self._split.path
 
-    def _enter(self, n_records: int, piece: Iterator[Any]) -> None:
+    def _enter(
+        self, n_records: int, piece: Iterator[Any], piece_records: int = 0, piece_bytes: int = 0
+    ) -> None:
         self._index_at_end += n_records
         self.records += n_records
         self._piece = piece
-        self._progress.enter(self.records, self.size_bytes, piece)
+        self._progress.enter(self.records, self.size_bytes, piece, piece_records, piece_bytes)
 
     @contextmanager
     def _reading(self, split: Split) -> Iterator[None]:
@@ -127,3 +133,19 @@ class MapInput:
             return self._format.locate(split, index)
         except (OSError, BadRecord):
             return f"record {index + 1} from byte {split.offset}"
+
+
+def _size_of(splits: Iterable[Split]) -> int:
+    """How many bytes will be read of the splits; 0 if that isn't known."""
+    size_bytes = 0
+    try:
+        for split in splits:
+            if split.length >= 0:
+                size_bytes += split.length
+            elif is_compressed(split.path):
+                return 0
+            else:
+                size_bytes += os.path.getsize(split.path)
+    except OSError:
+        return 0
+    return size_bytes

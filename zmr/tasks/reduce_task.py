@@ -64,7 +64,9 @@ def run_reduce(
         passes = _Passes(job, scratch, stack, memory_bytes, reduce_input)
         runs = merge_in_passes(runs, most, passes.merge)
         reduce_input.begin(runs)
-        pieces = _pieces(job, runs, context.progress, memory_bytes)
+        # What passes have merged may be combined, and of fewer rows.
+        n_rows = sum(partition.rows for _, partition in stored) if not passes.written else 0
+        pieces = _pieces(job, runs, context.progress, n_rows, memory_bytes)
         committed = write_and_commit(task, pieces, output_of(job), context)
     if committed is None:
         return None
@@ -83,10 +85,11 @@ def run_reduce(
 
 
 def _pieces(
-    job: Job, runs: Sequence[Run], progress: TaskProgress, memory_bytes: int
+    job: Job, runs: Sequence[Run], progress: TaskProgress, n_rows: int, memory_bytes: int
 ) -> Iterator[Piece]:
     if not runs:
         return iter(())
+    progress.expect_records(n_rows)
     reduction = Reduction(job, progress)
     schema, blocks = unify_runs(runs)
     if rows.is_opaque(schema):
@@ -105,11 +108,11 @@ class _Passes:
         self._stack = stack
         self._memory_bytes = memory_bytes
         self._reduce_input = reduce_input
-        self._written = 0
+        self.written = 0
 
     def merge(self, runs: Sequence[Run]) -> Run:
-        path = f"{self._scratch}-{self._written}"
-        self._written += 1
+        path = f"{self._scratch}-{self.written}"
+        self.written += 1
         self._reduce_input.begin(runs)
         try:
             write_merged(FileSink(path), [runs], self._combiner, self._memory_bytes)

@@ -93,6 +93,13 @@ def slots(value: int, limit: int) -> int:
     return at_most(value, limit, "slots")
 
 
+def fraction(value: float) -> float:
+    """A part of a whole: from nothing, 0, to all, 1."""
+    if not 0 <= value <= 1:
+        raise BadFrame(f"{value} is no fraction")
+    return value
+
+
 def seconds(value: float) -> float:
     """A time span, of more than no time and less than for ever."""
     if not 0 < value < math.inf:

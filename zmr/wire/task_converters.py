@@ -182,10 +182,11 @@ def write_progress(p: Any, v: m.Progress) -> None:
         p.bytes = v.bytes
     if v.queued:
         p.queued = v.queued
+    p.fraction = v.fraction
 
 
 def read_progress(p: Any) -> m.Progress:
-    return m.Progress(p.attempt, p.records, p.bytes, p.queued)
+    return m.Progress(p.attempt, p.records, p.bytes, p.queued, c.fraction(p.fraction))
 
 
 def write_commit_request(p: Any, v: m.CommitRequest) -> None:

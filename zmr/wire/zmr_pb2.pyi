@@ -268,16 +268,18 @@ class GetTask(_message.Message):
     def __init__(self, credit: _Optional[int] = ...) -> None: ...
 
 class Progress(_message.Message):
-    __slots__ = ("attempt", "records", "bytes", "queued")
+    __slots__ = ("attempt", "records", "bytes", "queued", "fraction")
     ATTEMPT_FIELD_NUMBER: _ClassVar[int]
     RECORDS_FIELD_NUMBER: _ClassVar[int]
     BYTES_FIELD_NUMBER: _ClassVar[int]
     QUEUED_FIELD_NUMBER: _ClassVar[int]
+    FRACTION_FIELD_NUMBER: _ClassVar[int]
     attempt: int
     records: int
     bytes: int
     queued: bool
-    def __init__(self, attempt: _Optional[int] = ..., records: _Optional[int] = ..., bytes: _Optional[int] = ..., queued: _Optional[bool] = ...) -> None: ...
+    fraction: float
+    def __init__(self, attempt: _Optional[int] = ..., records: _Optional[int] = ..., bytes: _Optional[int] = ..., queued: _Optional[bool] = ..., fraction: _Optional[float] = ...) -> None: ...
 
 class Heartbeat(_message.Message):
     __slots__ = ("credit", "progress", "jobs")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +53,27 @@ def test_a_batch_is_told_by_where_it_begins(tmp_path: Path) -> None:
         (["5", "6"], f"{tmp_path}/b, the batch from line 1 on", (6, 8)),
     ]
     assert (source.records, source.size_bytes) == (6, 11)
+
+
+def test_what_part_of_the_input_is_done_can_be_told_at_every_record(tmp_path: Path) -> None:
+    first, second = file(tmp_path, "a", "1\n2\n3\n4\n"), file(tmp_path, "b", "5\n6\n")
+    source, progress = map_input(in_pieces(Lines(), 4), first, second)
+    seen = [progress.fraction() * 12 for records in source for _ in records]
+    assert seen == pytest.approx([0, 2, 4, 6, 8, 10])  # the record at hand is not done
+
+    source, progress = map_input(in_pieces(Lines(), 4), Split(first.path, 4, 4))
+    seen = [progress.fraction() * 4 for records in source for _ in records]
+    assert seen == pytest.approx([0, 2])
+
+    source, progress = map_input(in_pieces(Lines(), 4), first, second)
+    seen = [progress.fraction() * 12 for _ in source.batches()]
+    assert seen == pytest.approx([0, 4, 8])
+
+
+def test_what_part_is_done_of_compressed_input_is_not_known(tmp_path: Path) -> None:
+    packed = file(tmp_path, "a.gz", gzip.compress(b"1\n2\n"))
+    source, progress = map_input(Lines(), packed)
+    assert [progress.fraction() for records in source for _ in records] == [0.0, 0.0]
 
 
 @pytest.mark.parametrize(

@@ -131,11 +131,11 @@ def test_progress_is_seen_from_within_a_key(tmp_path: Path) -> None:
     class Watched(Lists):
         def reduce(self, key: str, values: Iterator[Any]) -> Pairs:
             for value in values:
-                seen.append(progress.read()[0])
+                seen.append((progress.read()[0], progress.fraction()))
                 yield key, value
 
     reduce(Watched(), task(tmp_path, {"a": [1, 2]}, {"a": [3], "b": [4]}), progress)
-    assert seen == [1, 2, 3, 4]
+    assert seen == [(1, 0.25), (2, 0.5), (3, 0.75), (4, 1.0)]
 
 
 # --- committing ---

@@ -111,6 +111,9 @@ def test_a_frame_of_100_mb_is_not_even_looked_at() -> None:
         ({"commit_request": pb.CommitRequest(kind=0)}, "no task kind"),  # type: ignore[arg-type]
         ({"commit_request": pb.CommitRequest(kind=9)}, "no task kind"),  # type: ignore[arg-type]
         ({"task_failed": pb.TaskFailed(kind=1, reason=0)}, "0 is no failure reason"),  # type: ignore[arg-type]
+        ({"progress": pb.Progress(fraction=1.5)}, r"1\.5 is no fraction"),
+        ({"progress": pb.Progress(fraction=-0.1)}, r"-0\.1 is no fraction"),
+        ({"progress": pb.Progress(fraction=math.nan)}, "nan is no fraction"),
         ({"registered": pb.Registered(lost_after_s=5)}, r"0\.0 s is no time"),
         ({"registered": pb.Registered(heartbeat_interval_s=math.nan, lost_after_s=5)}, "nan s"),
         ({"registered": pb.Registered(heartbeat_interval_s=1, lost_after_s=math.inf)}, "inf s"),
