@@ -233,7 +233,7 @@ _JOB_SETTINGS = (
         default=JobSettings().backup_after_s,
         metavar="S",
         help="Near the end of a phase, where slots of another worker are free, start a second "
-        "attempt at tasks that run for S seconds, and for well longer than others.",
+        "attempt at a task that has run for S seconds, if a fresh attempt should be done sooner.",
     ),
     _job_option(
         "--no-backups",

@@ -207,7 +207,7 @@ class Cluster:
 
     def progressed(self, attempt: Attempt, progress: m.Progress, now: float) -> None:
         """A heartbeat says how far the attempt is."""
-        attempt.progressed((progress.records, progress.bytes), progress.queued, now)
+        attempt.progressed(progress, now)
 
     def waits(self, attempt: Attempt, now: float) -> None:
         """The attempt makes no progress, and for a good reason."""

@@ -22,8 +22,10 @@ from zmr.core.workers import Worker, WorkerTable
 # More than so many idle tasks a slot, and workers may hold tasks in reserve.
 _RESERVE_FROM_TASKS_A_SLOT = 2
 
-# An attempt that takes so many times as long as the median is well beyond it.
-_STRAGGLER_MEDIANS = 1.5
+# An attempt with no progress to go by is slow when it stands still for so long, and for so many
+# times as long as the median task takes.
+_STILL_S = 10.0
+_STILL_MEDIANS = 3
 
 # Backup tasks begin when no more than this part of a phase's tasks is not complete. Before that, a
 # median says little about the rest.
@@ -161,10 +163,17 @@ def _is_fresh(peer: bytes, task: TaskRecord) -> bool:
 def is_straggler(attempt: Attempt, table: TaskTable, now: float, backup_after_s: float) -> bool:
     """Whether the attempt should get a backup task when slots are free near the phase's end.
 
-    It has run for long, and for well longer than its like (MapReduce paper, section 3.6).
+    What is left of it would take longer than a fresh attempt, as far as its progress tells.
     """
     runs_s = now - attempt.began_at
     if attempt.queued or len(attempt.task.attempts) > 1 or runs_s <= backup_after_s:
         return False
-    median_s = table.median_s()
-    return median_s is not None and runs_s > _STRAGGLER_MEDIANS * median_s
+    pace = table.pace
+    median_s = pace.median_s()
+    if median_s is None:
+        return False
+    left_s = attempt.left_s(now)
+    if left_s is not None and left_s > pace.fresh_s(attempt.records()):
+        return True
+    still_s = now - attempt.moved_at if attempt.fraction else runs_s
+    return still_s > max(_STILL_S, backup_after_s, _STILL_MEDIANS * median_s)

@@ -10,12 +10,10 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from itertools import islice
 
+from zmr.core.pace import Pace
 from zmr.core.plan import Pieces
 from zmr.core.states import ATTEMPT, TASK, AttemptState, TaskState
-from zmr.messages import MapDone, OutputFile, ReduceDone, TaskKind
-
-# The median duration of a phase is that of its latest tasks, so many at most.
-_DURATIONS_KEPT = 501
+from zmr.messages import MapDone, OutputFile, Progress, ReduceDone, TaskKind
 
 # How far the queue is searched for a task that fits the worker.
 _LOOK_AHEAD = 64
@@ -29,6 +27,7 @@ class Attempt:
 
     __slots__ = (
         "began_at",
+        "fraction",
         "id",
         "job_id",
         "moved_at",
@@ -38,6 +37,7 @@ class Attempt:
         "state",
         "task",
         "was_granted",
+        "without_at",
     )
 
     def __init__(self, id: int, job_id: str, task: TaskRecord, peer: bytes, now: float) -> None:
@@ -49,6 +49,8 @@ class Attempt:
         self.began_at = now  # the hand-out; from the heartbeat on that says it runs, that
         self.moved_at = now  # when it last made progress, as far as heartbeats show
         self.progress = (0, 0)
+        self.fraction = 0.0  # of its input that is done; 0: not known
+        self.without_at = now  # when it was last known to have done nothing of that
         self.queued = True
         self.was_granted = False  # it has got the leave to publish
 
@@ -59,13 +61,32 @@ class Attempt:
     def is_live(self) -> bool:
         return self.state is AttemptState.RUNNING or self.state is AttemptState.COMMITTING
 
-    def progressed(self, figures: tuple[int, int], queued: bool, now: float) -> None:
+    def progressed(self, progress: Progress, now: float) -> None:
         """A heartbeat says how far it is."""
-        if self.queued and not queued:
+        figures = progress.records, progress.bytes
+        if self.queued and not progress.queued:
             self.began_at = now
-        if figures != self.progress or self.queued != queued:
+        if figures != self.progress or self.queued != progress.queued:
             self.moved_at = now
-        self.progress, self.queued = figures, queued
+        if not progress.fraction:
+            self.without_at = now
+        self.progress, self.queued, self.fraction = figures, progress.queued, progress.fraction
+
+    def left_s(self, now: float) -> float | None:
+        """How many seconds it will go on if its pace stays; None: there is no telling.
+
+        This is the estimate of LATE (Zaharia et al., OSDI 2008), by the time that all of the
+        attempt took so far, or by that since its input began to be done, whichever is less: before
+        that a reduce fetches, and imports take their time.
+        """
+        fraction = self.fraction
+        if not 0.0 < fraction < 1.0:
+            return None
+        return (now - max(self.began_at, self.without_at)) / fraction * (1.0 - fraction)
+
+    def records(self) -> float:
+        """How many records its input has, if its progress tells; 0 otherwise."""
+        return self.progress[0] / self.fraction if self.fraction else 0.0
 
     def __str__(self) -> str:
         return f"{self.task}, attempt {self.number}"
@@ -181,8 +202,7 @@ class TaskTable:
         self.idle = len(self.tasks)
         self.completed = 0
         self._queue = deque(self.tasks)  # all idle tasks, and some that are idle no more
-        self._durations_s: deque[float] = deque(maxlen=_DURATIONS_KEPT)
-        self._median_s: float | None = None
+        self.pace = Pace()
         self.started_at: float | None = None
         self.completed_at: float | None = None
 
@@ -251,8 +271,7 @@ class TaskTable:
         """
         task = attempt.task
         if ran_s is not None:
-            self._durations_s.append(ran_s)
-            self._median_s = None
+            self.pace.add(ran_s, done.stats.records_in)
         self._unlist(attempt)
         attempt.move("succeed")
         self._move(task, "complete")
@@ -279,13 +298,6 @@ class TaskTable:
         states = [task.state for task in self.tasks]
         assert self.completed == states.count(TaskState.COMPLETED), f"{self.kind.label}: completed"
         assert self.idle == states.count(TaskState.IDLE), f"{self.kind.label}: idle"
-
-    def median_s(self) -> float | None:
-        """The median duration of the completed tasks, in seconds; None before the first."""
-        if self._median_s is None and self._durations_s:
-            ordered = sorted(self._durations_s)
-            self._median_s = ordered[len(ordered) // 2]
-        return self._median_s
 
     def files(self) -> Iterator[OutputFile]:
         """What has been published."""

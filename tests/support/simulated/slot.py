@@ -31,6 +31,7 @@ class Work:
     exits: int | None = None  # its process ends with this status
     record: int = -1  # of which it dies, unless that is left out; -1: of something else
     hangs: bool = False  # it makes no progress from the start, for ever
+    tells: bool = True  # how much of its input is done
 
 
 def records_of(index: int) -> int:
@@ -90,7 +91,9 @@ class SimulatedSlot:
             return
         interval_s = self.job.progress_interval_s
         for n in range(1, int((work.takes_s + work.publishes_s) / interval_s) + 1):
-            progress = m.Progress(task.attempt, n, n)
+            fraction = n * interval_s / (work.takes_s + work.publishes_s) if work.tells else 0.0
+            records = int(fraction * records_of(task.index))
+            progress = m.Progress(task.attempt, records, n, fraction=min(1.0, fraction))
             self._later(n * interval_s, partial(self._say, progress))
         self._later(work.takes_s, lambda: self._end(task, work))
 

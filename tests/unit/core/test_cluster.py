@@ -216,10 +216,10 @@ def test_an_attempt_of_an_earlier_start_took_as_long_as_its_worker_says() -> Non
     old = 6 << 32 | 1
     cluster.apply(HandedOut(JOB, TaskKind.MAP, 0, old, W1), 100.0)
     cluster.apply(map_done(cluster.jobs[JOB].attempts[old], elapsed_s=42.0), 100.0)
-    assert cluster.jobs[JOB].maps.median_s() == 42.0
+    assert cluster.jobs[JOB].maps.pace.median_s() == 42.0
     own = hand_out(cluster, TaskKind.MAP, 1, W1, now=101.0)
     cluster.commit(map_done(own, elapsed_s=3.0), 201.0)
-    assert cluster.jobs[JOB].maps.median_s() == 100.0
+    assert cluster.jobs[JOB].maps.pace.median_s() == 100.0
     assert own.number == 2  # numbers go on
 
 

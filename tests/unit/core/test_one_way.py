@@ -107,7 +107,7 @@ def test_a_second_way_of_the_live_turn_would_be_seen(monkeypatch: pytest.MonkeyP
 # --- the sources -------------------------------------------------------------------------------
 
 # These have a part of the state each. All others in the core of the master decide.
-OWNERS = ("cluster", "jobs", "tasks", "workers", "scheduler", "output_checks")
+OWNERS = ("cluster", "jobs", "tasks", "pace", "workers", "scheduler", "output_checks")
 # Not of the master; or without state.
 APART = ("worker", "slots", "slot_exit", "states", "__init__")
 POLICIES = sorted(p for p in CORE.glob("*.py") if p.stem not in (*OWNERS, *APART))
@@ -119,7 +119,7 @@ CHANGES = (
 )
 # These change what only they themselves look at: what was computed before, and what is to be looked
 # at next.
-CACHES = ("median_s", "_all_sources", "task_message", "next_idle", "next_grant")
+CACHES = ("_summarize", "_all_sources", "task_message", "next_idle", "next_grant")
 # What a policy may call by such a name: itself, the cluster, and other policies.
 DECIDING = ("self", "cluster", "outbox", "phases", "life")
 

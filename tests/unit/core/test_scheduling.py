@@ -235,17 +235,55 @@ def test_a_slow_worker_costs_no_more_than_one_more_task_at_the_end_of_a_phase() 
 def test_who_was_slow_only_beside_the_first_tasks_gets_no_backup() -> None:
     # Given maps of which those at the beginning are quick, and all others take long.
     cluster = Cluster(workers=4)
-    for index in range(4):
-        cluster.plan(Work(takes_s=0.5), TaskKind.MAP, index)
-    cluster.plan(Work(takes_s=10.0), TaskKind.MAP, index=4)
-    cluster.plan(Work(takes_s=6.0), TaskKind.MAP)
-    job = cluster.submit(maps=12, reduces=1, backup_after_s=1.0)
+    for index, takes_s in enumerate((0.5, 0.5, 0.5, 0.5, 7.5, 4.0, 6.0, 6.0)):
+        cluster.plan(Work(takes_s), TaskKind.MAP, index)
+    job = cluster.submit(maps=8, reduces=1, backup_after_s=1.0)
     cluster.run(
-        lambda: any(a.task.index > 7 for a in cluster.master.jobs[job].backups_wanted.values())
+        lambda: any(a.task.index == 4 for a in cluster.master.jobs[job].backups_wanted.values())
     )
 
+    # When the others show, while slots are not free yet, that a fresh attempt would take as long.
     cluster.run_until_over()
 
+    cluster.check(job)
+    assert set(cluster.times_begun(job).values()) == {1}
+
+
+@pytest.mark.parametrize(("median_s", "after_s"), [(1.0, 10.0), (6.0, 16.0)])
+def test_a_straggler_that_says_nothing_gets_a_backup_late(median_s: float, after_s: float) -> None:
+    # Given maps that sleep, of which one does for long.
+    cluster = Cluster(workers=4)
+    cluster.plan(Work(takes_s=29.0, tells=False), TaskKind.MAP, index=2, times=1)
+    cluster.plan(Work(median_s, tells=False), TaskKind.MAP)
+    job = cluster.submit(maps=4, reduces=1)
+
+    cluster.run(lambda: cluster.times_begun(job)[TaskKind.MAP, 2] == 2)
+
+    # Then a heartbeat shows it. Time runs from the first one that says that the attempt runs.
+    assert after_s < cluster.now < after_s + 2.1
+    cluster.run_until_over()
+    cluster.check(job)
+    assert cluster.times_begun(job).total() == 4 + 1 + 1
+
+
+def test_a_straggler_that_tells_how_far_it_is_gets_a_backup_soon() -> None:
+    cluster = Cluster(workers=4)
+    cluster.plan(Work(takes_s=10.0), TaskKind.MAP, index=2, times=1)
+    job = cluster.submit(maps=4, reduces=1)
+    cluster.run(lambda: cluster.times_begun(job)[TaskKind.MAP, 2] == 2)
+    assert 2.0 < cluster.now < 4.1  # --backup-after
+    cluster.run_until_over()
+    cluster.check(job)
+
+
+def test_who_is_nearly_done_gets_no_backup() -> None:
+    # Given a map that takes four times as long as the others, and has less left than they take when
+    # --backup-after is over.
+    cluster = Cluster(workers=4)
+    cluster.plan(Work(takes_s=12.0), TaskKind.MAP, index=2)
+    cluster.plan(Work(takes_s=3.0), TaskKind.MAP)
+    job = cluster.submit(maps=4, reduces=1, backup_after_s=9.5)
+    cluster.run_until_over()
     cluster.check(job)
     assert set(cluster.times_begun(job).values()) == {1}
 
