@@ -146,6 +146,6 @@ def _size_of(splits: Iterable[Split]) -> int:
                 return 0
             else:
                 size_bytes += os.path.getsize(split.path)
-    except OSError:
+    except (OSError, ValueError):  # a format of the job's own may read what is no file
         return 0
     return size_bytes

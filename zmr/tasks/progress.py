@@ -67,6 +67,12 @@ class TaskProgress:
         """
         if self._expected_records:
             return min(1.0, self.read()[0] / self._expected_records)
+        try:
+            return min(1.0, max(0.0, self._fraction_of_bytes()))
+        except (ArithmeticError, TypeError):  # sizes are what a format of the job's own says
+            return 0.0
+
+    def _fraction_of_bytes(self) -> float:
         if callable(self._expected_bytes):
             self._expected_bytes = self._expected_bytes()
         if not self._expected_bytes:
@@ -75,4 +81,4 @@ class TaskProgress:
         if piece_records:
             consumed = piece_records - length_hint(records)
             done += piece_bytes * max(0, consumed - 1) // piece_records
-        return min(1.0, done / self._expected_bytes)
+        return done / self._expected_bytes

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +69,20 @@ def test_what_part_of_the_input_is_done_can_be_told_at_every_record(tmp_path: Pa
     source, progress = map_input(in_pieces(Lines(), 4), first, second)
     seen = [progress.fraction() * 12 for _ in source.batches()]
     assert seen == pytest.approx([0, 4, 8])
+
+
+@pytest.mark.parametrize("size_bytes", [-5, None, 10**400, float("nan"), 7])
+def test_what_a_format_says_of_sizes_makes_no_bad_fraction(tmp_path: Path, size_bytes: Any) -> None:
+    class Odd(Lines):
+        def read(self, split: Split, count: Any) -> Iterator[Any]:
+            yield ["a", "b", "c"], size_bytes
+
+    source, progress = map_input(Odd(), file(tmp_path, "a", "abc"))
+    for _ in (records := next(iter(source))):
+        assert 0.0 <= progress.fraction() <= 1.0
+    assert list(records) == []
+    _, progress = map_input(Odd(), Split("\0"))
+    assert progress.fraction() == 0.0
 
 
 def test_what_part_is_done_of_compressed_input_is_not_known(tmp_path: Path) -> None:
