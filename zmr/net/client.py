@@ -11,6 +11,7 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 
 import zmq
 
@@ -82,7 +83,9 @@ class Client:
         socket = self._connected()
         deadline = time.monotonic() + self._timeout_s
         while True:
-            socket.send(codec.encode(m.Frame(0, (question,))))
+            # A peer that is no ROUTER, such as a master's events port, takes no message at all.
+            with suppress(zmq.Again):
+                socket.send(codec.encode(m.Frame(0, (question,))), zmq.NOBLOCK)
             self._unanswered += 1
             repeat_at = min(time.monotonic() + _REPEAT_S, deadline)
             while socket.poll(max(0, int((repeat_at - time.monotonic()) * 1000) + 1)):

@@ -228,6 +228,14 @@ def test_a_master_that_never_answers_is_lost(master: Master) -> None:
     assert str(lost) == f"no master answers at {master.address} (waited 0.2 s)"
 
 
+def test_the_port_of_events_is_no_master(master: Master, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("zmr.net.client._REPEAT_S", 0.1)
+    address = master.events_address
+    lost = Asker(address, lambda client: iter([client.snapshot()]), timeout_s=2.0).next()
+    assert isinstance(lost, MasterLost)
+    assert str(lost) == f"no master answers at {address} (waited 2 s)"
+
+
 @pytest.mark.parametrize(
     ("answer", "reason"),
     [
