@@ -6,8 +6,9 @@ of all values at a time.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -22,10 +23,8 @@ BYTE_TYPES = (*LARGE_BYTE_TYPES, pa.string(), pa.binary())
 # The types of the columns between map and reduce of which each value is one word.
 WORD_TYPES = (pa.int64(), pa.float64(), pa.bool_(), pa.date32(), pa.timestamp("us"))
 
-# About what it takes, in microseconds, to look at a row as a Python object, and what it takes
-# to look at 8 bytes of all rows, beside what each of them takes.
-_ROW_COST, _ROUND_COST, _WORD_COST = 3.0, 150.0, 0.1
 _ROWS_AT_ONCE = 1 << 14  # of a look at all of them that need not leave the cache
+_WORDS_AT_ONCE = 1 << 14
 _WORD = (np.dtype("<u8"), np.dtype(">u8"))  # by whether it is big-endian
 
 
@@ -45,10 +44,16 @@ def plain_words(column: pa.Array) -> Words:
     return numbers.astype(np.int64).view(np.uint64)
 
 
-def is_quicker_one_by_one(n_rows: int, left_bytes: int) -> bool:
-    """Whether so many rows, with so many bytes left, are quicker looked at as Python objects."""
-    n_rounds = left_bytes / 8
-    return n_rows * _ROW_COST < n_rounds * (_ROUND_COST + n_rows * _WORD_COST)
+class FlatWords(NamedTuple):
+    """Words of some rows, one row's after the other's.
+
+    Those of `rows[i]` begin at `starts[i]`. `numbers` says the how manieth of its row each word is.
+    """
+
+    rows: Index
+    starts: Index
+    words: Words
+    numbers: Index
 
 
 class BytesView:
@@ -131,6 +136,35 @@ class BytesView:
             words <<= shifts
             words >>= shifts
         return words
+
+    def later_words(self, rows: Index) -> Iterator[FlatWords]:
+        """All words but the first of these rows, in pieces that stay in the processor's cache.
+
+        They are little-endian, and padded with zeros. All rows must have several.
+        """
+        rest_bytes = self.lengths_of(rows) - 8
+        n_words = (rest_bytes + 7) >> 3
+        ends = np.cumsum(n_words)
+        starts = ends - n_words
+        # Of word number w of all: where it is, less 8 w; and its number in its row, less w.
+        place = self.starts[rows] + 8 - (starts << 3)
+        number = 1 - starts
+        padding_bits = (-rest_bytes & 7).astype(np.uint64) << np.uint64(3)  # in the last word
+        for first in range(0, int(ends[-1]) if len(ends) else 0, _WORDS_AT_ONCE):
+            end = min(first + _WORDS_AT_ONCE, int(ends[-1]))
+            some = slice(
+                np.searchsorted(ends, first, side="right"),
+                np.searchsorted(starts, end, side="left"),
+            )
+            begins = np.maximum(starts[some], first) - first
+            stops = np.minimum(ends[some], end) - first
+            sizes = stops - begins
+            counting = np.arange(first, end)
+            words = self._gather(np.repeat(place[some], sizes) + (counting << 3), big_endian=False)
+            is_last = ends[some] <= end
+            last, padding = stops[is_last] - 1, padding_bits[some][is_last]
+            words[last] = (words[last] << padding) >> padding
+            yield FlatWords(rows[some], begins, words, np.repeat(number[some], sizes) + counting)
 
     def _common_size(self) -> int | None:
         """The length of all values, if they have one."""

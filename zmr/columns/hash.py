@@ -1,6 +1,9 @@
 """The hash of whole columns of keys: for each key the one that `zmr.partitioners` defines.
 
-All keys are hashed word by word at once: `zmr.partitioners.hash_key` is the same for a single key.
+All keys are hashed at once: `zmr.partitioners.hash_key` is the same for a single key. The words of
+keys after their first are laid flat, one key's after the other's, and summed up key by key: so the
+time is that of all words, however long the longest key is.
+
 Own code, as a key's partition must be the same in every version of zmr and of its libraries.
 """
 
@@ -12,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 
 from zmr.columns.arrays import Words
-from zmr.columns.bytes_view import BYTE_TYPES, BytesView, is_quicker_one_by_one, plain_words
+from zmr.columns.bytes_view import BYTE_TYPES, BytesView, plain_words
 
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 _ONES = np.uint64(0xFFFFFFFFFFFFFFFF)
@@ -33,26 +36,16 @@ def _hash_column(column: pa.Array) -> Words:
         return _mix(np.uint64(8) + _mix(plain_words(column) + _step(0)))
     view = BytesView(column)
     total = view.lengths.astype(np.uint64)
-    longest = view.longest
-    if longest:
+    if view.longest:
         # Empty keys have no word at all; to the others the first word is common.
         mixed = _mix(view.words(0, big_endian=False) + _step(0))
         total += np.where(view.lengths > 0, mixed, np.uint64(0))
-    for depth in range(8, longest, 8):
-        rows = np.flatnonzero(view.lengths > depth)
-        if is_quicker_one_by_one(len(rows), longest - depth):
-            for row in rows.tolist():
-                total[row : row + 1] += _sum_of_words(view.bytes_of(row)[depth:], depth // 8)
-            break
-        total[rows] += _mix(view.words(depth, rows, big_endian=False) + _step(depth // 8))
+    longer = np.flatnonzero(view.lengths > 8)
+    for laid_flat in view.later_words(longer):
+        steps = (laid_flat.numbers + 1).view(np.uint64) * _GOLDEN
+        sums = np.add.reduceat(_mix(laid_flat.words + steps), laid_flat.starts)
+        total[laid_flat.rows] += sums
     return _mix(total)
-
-
-def _sum_of_words(key: bytes, first: int) -> np.uint64:
-    """What the words of a key, of which the first has this number, add to its hash."""
-    words = np.frombuffer(key + bytes(-len(key) % 8), "<u8").astype(np.uint64)
-    steps = np.arange(first + 1, first + 1 + len(words), dtype=np.uint64) * _GOLDEN
-    return np.uint64(_mix(words + steps).sum())
 
 
 def _step(position: int) -> np.uint64:

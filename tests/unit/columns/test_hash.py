@@ -15,12 +15,12 @@ from zmr.columns.hash import hash_rows
 from zmr.partitioners import hash_key
 
 
-@pytest.mark.parametrize("row_cost", [0.0, 1e9], ids=["one by one", "all at once"])
+@pytest.mark.parametrize("words_at_once", [1, 7, 1 << 14])
 @pytest.mark.parametrize("kind", KEYS)
 def test_columns_hash_as_their_keys_do(
-    kind: str, row_cost: float, monkeypatch: pytest.MonkeyPatch
+    kind: str, words_at_once: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(bytes_view, "_ROW_COST", row_cost)
+    monkeypatch.setattr(bytes_view, "_WORDS_AT_ONCE", words_at_once)
 
     @given(st.lists(KEYS[kind], min_size=1, max_size=60))
     def check(keys: list[Any]) -> None:

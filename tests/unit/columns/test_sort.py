@@ -13,16 +13,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.keys import KEYS, columns_of
 
-from zmr.columns import bytes_view
+from zmr.columns import sort
 from zmr.columns.sort import sort_order
 
 
-@pytest.mark.parametrize("row_cost", [0.0, 1e9], ids=["one by one", "all at once"])
+@pytest.mark.parametrize("ranking_cost", [-1e9, 1e9], ids=["ranked", "8 bytes at a time"])
 @pytest.mark.parametrize("kind", KEYS)
 def test_columns_sort_and_group_as_their_keys_do(
-    kind: str, row_cost: float, monkeypatch: pytest.MonkeyPatch
+    kind: str, ranking_cost: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(bytes_view, "_ROW_COST", row_cost)
+    monkeypatch.setattr(sort, "_RANKING_COST", ranking_cost)
 
     @given(st.lists(KEYS[kind], min_size=1, max_size=60))
     def check(keys: list[Any]) -> None:
