@@ -13,16 +13,27 @@ from zmr.formats.locate import LocateByLine
 from zmr.messages import Split
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
     from zmr.columns.arrays import Index
+    from zmr.formats.json_parser import JsonParser
 
 _SPACE = " \t\r"
-_decode = json.JSONDecoder().raw_decode  # without the checks that `json.loads` makes first
+
+
+def _no_number(name: str) -> Any:
+    raise ValueError(f"{name} is no JSON number")
+
+
+_decoder = json.JSONDecoder(parse_constant=_no_number)
+_raw_decode = _decoder.raw_decode  # without the checks that `decode` makes first
 
 
 class JsonLines(LocateByLine, InputFormat):
     """Each line of a text file is a JSON object, and as a record a dict.
 
-    Blank lines are skipped. Any other line that is not one object is an error (`BadRecord`).
+    Blank lines are skipped. Any other line that is not one object is an error (`BadRecord`). Of a
+    name that comes twice in an object, the last one counts. NaN and Infinity are no JSON.
 
     Parameters:
         types: the types of columns in batches, by name: str, bytes, int, float, bool, date,
@@ -32,7 +43,9 @@ class JsonLines(LocateByLine, InputFormat):
     A record is a dict such as {"id": 7, "tags": ["a"]}, whatever `types` says. For `map_batch`, a
     batch is an Arrow RecordBatch with a column for each name in it. A column without a type in
     `types` has that of its values, which may differ from batch to batch; strings that look like
-    dates stay strings.
+    dates stay strings. Numbers are exact: integers are int64 or, if they need it, uint64. One that
+    neither of them nor, beside fractions, float64 holds is an error (`BadRecord`): give the column
+    a type, such as `pyarrow.decimal128(38)`.
 
     Example:
         class Latency(zmr.Job):
@@ -66,9 +79,8 @@ class JsonLines(LocateByLine, InputFormat):
             if not len(starts):
                 continue
             batch = parser.parse(text, starts)
-            if batch is None:  # find the line, or the reason why the block fails as a whole
-                _parse_lines(split.path, position, str(text, "utf-8"))
-                batch = parser.parse_or_raise(split.path, position, text, starts)
+            if batch is None:
+                batch = _parse_in_python(parser, split.path, position, text, starts)
             yield batch, len(block)
 
     def blocks(self, split: Split) -> Iterator[tuple[int, memoryview]]:
@@ -80,20 +92,38 @@ class JsonLines(LocateByLine, InputFormat):
         return without_blank_lines(block, line_starts(block))
 
 
+def _parse_in_python(
+    parser: JsonParser, path: str, position: int, block: memoryview, starts: Index
+) -> pa.RecordBatch:
+    """The batch of a block that Arrow does not read. Raises `BadRecord`."""
+    from zmr.formats.bad_row import line_place
+    from zmr.formats.json_columns import ColumnError
+
+    text = str(block, "utf-8")
+    records = _parse_lines(path, position, text)
+    try:
+        return parser.from_records(
+            records, [each for each in text.split("\n") if each.strip(_SPACE)]
+        )
+    except ColumnError as error:
+        place = line_place(path, position, block, int(starts[error.index]))
+        raise BadRecord(path, place, str(error)) from None
+
+
 def _parse_lines(path: str, position: int, text: str, keeps_bad: bool = False) -> list[Any]:
     """The records of a block. A bad one raises `BadRecord`, or stands there as a `BadRecord`."""
     records: list[Any] = []
     for number, line in enumerate(text.split("\n")):
         try:
-            record, end = _decode(line)
+            record, end = _raw_decode(line)
         except (ValueError, RecursionError):
-            end = -1
-        if end != len(line):
+            end = len(line) + 1
+        if end != len(line) and line[end:] != "\r":
             line = line.strip(_SPACE)
             if not line:
                 continue
             try:
-                record = json.loads(line)
+                record = _decoder.decode(line)
             except (ValueError, RecursionError) as error:
                 record = _bad_line(path, position, number, f"no JSON: {_describe(error)}")
         if type(record) is not dict:

@@ -1,6 +1,14 @@
-"""Blocks of JSON lines as Arrow record batches."""
+"""Blocks of JSON lines as Arrow record batches, by Arrow's own parser.
+
+It reads most blocks, and many times as fast as Python. Blocks that it would change are left to
+`zmr.formats.json_columns`: it makes floats of integers beyond 64 bits, or of those beside floats.
+"""
 
 from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -8,9 +16,12 @@ from pyarrow import json
 
 from zmr.columns.arrays import Index
 from zmr.formats.arrow_text import one_batch
-from zmr.formats.bad_row import find_bad_row
+from zmr.formats.json_columns import Types, columns_of, first_json_type
 
-Types = dict[str, pa.DataType]
+# From here on, not every integer is a float64.
+_INEXACT = 2.0**53
+_LONG_INTEGER = re.compile(rb"[:\[,\s]-?[0-9]{16,}\s*[,}\]]")
+_NOT_A_NUMBER = re.compile(rb"[:\[,\s]-?(?:NaN|Inf)")
 
 
 class JsonParser:
@@ -18,38 +29,58 @@ class JsonParser:
 
     def __init__(self, types: Types) -> None:
         self._types = types
-        self._dates: Types = {}  # columns that Arrow has taken for points in time, as strings
+        self._first_types = {name: first_json_type(kind) for name, kind in types.items()}
+        self._is_native = None not in self._first_types.values()
+        # Of other columns: those that Arrow has taken for points in time, as strings; and those
+        # with integers of 64 bits without a sign.
+        self._learned: Types = {}
         self._order = {name: i for i, name in enumerate(types)}
 
     def parse(self, block: memoryview, starts: Index) -> pa.RecordBatch | None:
-        """The records of the lines that begin at `starts`; None if not all are objects."""
-        if (np.frombuffer(block, np.uint8)[starts] != ord("{")).any():
+        """The records of the lines that begin at `starts`; None if Arrow can't give them exactly.
+
+        Then it may be that not all lines are objects.
+        """
+        if not self._is_native or not _begin_objects(block, starts):
             return None
         try:
             batch = self._parse(block)
-        except pa.ArrowInvalid:
+            # Arrow would also take two objects on a line, or one on two lines.
+            if batch.num_rows != len(starts) or not self._is_exact(batch, block):
+                return None
+            return self._in_order(batch)
+        except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
             return None
-        # Arrow would also take two objects on a line, or one on two lines.
-        return batch if batch.num_rows == len(starts) else None
 
-    def parse_or_raise(
-        self, path: str, position: int, block: memoryview, starts: Index
-    ) -> pa.RecordBatch:
-        """The same for a block in which each line by itself is right. Raises `BadRecord`."""
-        try:
-            return self._parse(block)
-        except pa.ArrowInvalid:
-            raise find_bad_row(path, position, block, starts, self._parse) from None
+    def from_records(self, records: list[Any], texts: list[str]) -> pa.RecordBatch:
+        """The same of records that Python has parsed from `texts`. Raises `ColumnError`."""
+        columns = columns_of(records, texts, self._types)
+        self._learned |= {
+            name: column.type
+            for name, column in columns.items()
+            if column.type == pa.uint64() and name not in self._types
+        }
+        batch = pa.record_batch(list(columns.values()), list(columns))
+        if not columns:  # of empty objects
+            batch = pa.RecordBatch.from_struct_array(pa.array(records, pa.struct([])))
+        return self._in_order(batch)
 
     def _parse(self, block: memoryview) -> pa.RecordBatch:
         try:
-            batch = self._with_dates_as_strings(block)
+            return self._with_dates_as_strings(block)
         except pa.ArrowInvalid:
-            if not self._dates:
+            if not self._learned:
                 raise
-            self._dates = {}
-            batch = self._with_dates_as_strings(block)
+            self._learned = {}
+            return self._with_dates_as_strings(block)
+
+    def _in_order(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        """The columns in the types that are said, and in the order in which they first came."""
         self._remember_order(batch)
+        for at, name in enumerate(batch.schema.names):
+            kind = self._types.get(name)
+            if kind is not None and batch.column(at).type != kind:
+                batch = batch.set_column(at, name, batch.column(at).cast(kind))
         return batch.select(sorted(batch.schema.names, key=self._order.__getitem__))
 
     def _remember_order(self, batch: pa.RecordBatch) -> None:
@@ -58,7 +89,7 @@ class JsonParser:
             self._order.setdefault(name, len(self._order))
 
     def _with_dates_as_strings(self, block: memoryview) -> pa.RecordBatch:
-        batch = _read(block, self._types | self._dates)
+        batch = _read(block, self._first_types | self._learned)
         found = {
             field.name: plain
             for field in batch.schema
@@ -67,8 +98,43 @@ class JsonParser:
         if not found:
             return batch
         self._remember_order(batch)
-        self._dates |= found
-        return _read(block, self._types | self._dates)
+        self._learned |= found
+        return _read(block, self._first_types | self._learned)
+
+    def _is_exact(self, batch: pa.RecordBatch, block: memoryview) -> bool:
+        """Whether no float stands for an integer that it does not equal, or for NaN."""
+        large = [
+            name
+            for name, column in zip(batch.schema.names, batch.columns, strict=True)
+            if any(map(_has_large, _floats(column)))
+        ]
+        if not large:
+            return True
+        may_round = all(name in self._types for name in large)  # it was the user's wish
+        return not _NOT_A_NUMBER.search(block) and (may_round or not _LONG_INTEGER.search(block))
+
+
+def _floats(column: pa.Array) -> Iterator[pa.Array]:
+    """The columns of floats in a column."""
+    if pa.types.is_floating(column.type):
+        yield column
+    elif pa.types.is_struct(column.type):
+        for child in column.flatten():
+            yield from _floats(child)
+    elif pa.types.is_list(column.type):
+        yield from _floats(column.flatten())
+
+
+def _has_large(floats: pa.Array) -> bool:
+    """Whether there is a value, or no number, that may stand for something else."""
+    numbers = np.abs(floats.drop_null().to_numpy(zero_copy_only=False))
+    return not bool((numbers < _INEXACT).all())
+
+
+def _begin_objects(block: memoryview, starts: Index) -> bool:
+    """Whether all lines begin as objects do."""
+    others = starts[np.frombuffer(block, np.uint8)[starts] != ord("{")]
+    return all(bytes(block[at : at + 100]).lstrip(b" \t\r")[:1] == b"{" for at in others)
 
 
 def _read(block: memoryview, types: Types) -> pa.RecordBatch:
