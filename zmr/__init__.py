@@ -29,6 +29,7 @@ if TYPE_CHECKING:  # for type checkers and editors
     from zmr.formats.text_blocks import TextBlocks as TextBlocks
     from zmr.formats.whole_files import WholeFiles as WholeFiles
     from zmr.job import Job as Job
+    from zmr.job import once as once
     from zmr.job_loader import find_job as find_job
     from zmr.output.manifest import read_output as read_output
     from zmr.partitioners import Hash as Hash
@@ -61,7 +62,7 @@ else:
         "zmr.formats.parquet": "Parquet",
         "zmr.formats.text_blocks": "TextBlocks",
         "zmr.formats.whole_files": "WholeFiles",
-        "zmr.job": "Job",
+        "zmr.job": "Job once",
         "zmr.job_loader": "find_job",
         "zmr.output.manifest": "read_output",
         "zmr.partitioners": "Hash Range",

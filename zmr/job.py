@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Callable, Iterable
+from functools import wraps
+from typing import Any, TypeVar
 
 from zmr.display import short_repr
 from zmr.errors import JobError
@@ -13,6 +14,37 @@ from zmr.messages import Counters
 from zmr.parameters import Parameter, bind, declared
 from zmr.partitioners import Hash
 from zmr.reducers import Identity, Reducer
+
+R = TypeVar("R")
+
+
+def once(method: Callable[[Any], R]) -> Callable[[Any], R]:
+    """Make a method of a job run once in each process: later calls get what the first one returned.
+
+    It is for what takes long to make and is the same for all tasks, such as a model or a table that
+    `map` looks into. What the tasks of a process share must hold nothing of any of them, or the
+    answer would depend on which tasks a process gets. The method takes no arguments but self.
+
+    Example:
+        class Places(zmr.Job):
+            path: str
+
+            @zmr.once
+            def names(self):
+                return dict(zmr.read_output(self.path))
+
+            def map(self, line):
+                yield self.names().get(line, "elsewhere"), 1
+    """
+
+    @wraps(method)
+    def made(self: Any) -> R:
+        if method not in self._once:
+            self._once[method] = method(self)
+        found: R = self._once[method]
+        return found
+
+    return made
 
 
 class Job:
@@ -27,7 +59,8 @@ class Job:
         combine(self, key, values)  yields pairs like reduce, for the values of one map task
         partition(self, key, n)     returns the number of a key's partition, from 0 to n - 1; or
                                     `partition = Range()`
-        setup(self)                 is called once in each process, before the first record
+        setup(self)                 is called at the start of each task, on a job object that is
+                                    the task's own; `@zmr.once` is for what a process makes once
         input                       what a record is: `Lines()`, `Csv()`, ...
         output                      how pairs are written: `Text()` or `Raw()`
         reducers                    the number of partitions, an int; None: as the user asks for
@@ -86,13 +119,16 @@ class Job:
     """The number of partitions, where the job needs another one than the user asks for."""
 
     _counters: dict[str, int]
-    _is_set_up = False
+    _once: dict[Any, Any]  # what methods marked so have made, for all tasks of the process
+    _given: dict[str, object]  # as it was created with
     _reads: InputFormat | None = None  # as a step of a pipeline, in place of `input` ...
     _writes: OutputFormat | None = None  # ... and of `output`
 
     def __new__(cls, **params: object) -> Job:
         job = super().__new__(cls)
         job._counters = {}
+        job._once = {}
+        job._given = params
         return job
 
     def __init__(self, **params: object) -> None:
@@ -102,7 +138,11 @@ class Job:
             setattr(self, name, value)
 
     def setup(self) -> None:
-        """Called once in each process before the first record; a place to compile and to open."""
+        """Called at the start of each task, map or reduce; a place to open, and to begin counting.
+
+        Each task has a job object of its own: what it keeps in `self`, no other task sees.
+        `@zmr.once` marks a method for what takes long and may be shared.
+        """
 
     def map(self, record: Any, /) -> Iterable[tuple[Any, Any]] | None:
         """Called for each record; yields (key, value) pairs, or returns them, or None.
@@ -124,15 +164,34 @@ class Job:
         self._counters[name] = self._counters.get(name, 0) + n
 
 
+# What engines give a job; the rest is what its parameters and its own `__init__` make of it.
+_OF_ENGINES = frozenset({"_given", "_once", "_reads", "_writes", "partition"})
+
 RESERVED = frozenset(name for name in vars(Job) if not name.startswith("_"))
 
 
-def begin_task(job: Job) -> None:
-    """Set the job up, the first time in this process, and let its counters start from zero."""
-    if not job._is_set_up:
-        job.setup()
-        job._is_set_up = True
-    job._counters = {}
+def begin_task(job: Job) -> Job:
+    """A job object for one task, like `job` before any task, with setup() called.
+
+    Attributes that the job was given are the same objects; a job with an `__init__` of its own is
+    created again.
+    """
+    kind = type(job)
+    if kind.__init__ is Job.__init__:
+        own = kind.__new__(kind)
+        own.__dict__.update(job.__dict__)
+    else:
+        own = kind(**job._given)
+        own.__dict__.update(
+            {
+                name: value
+                for name, value in job.__dict__.items()
+                if name not in own.__dict__ or name in _OF_ENGINES
+            }
+        )
+    own._counters = {}
+    own.setup()
+    return own
 
 
 def counters_of(job: Job) -> Counters:

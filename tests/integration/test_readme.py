@@ -100,7 +100,7 @@ def test_every_block_is_run_or_says_why_not() -> None:
 def test_every_job_of_the_documents_for_users_is_run() -> None:
     # Each of these is run below, and its result checked.
     last_classes = [re.findall(r"^class (\w+)\(", block, re.M)[-1] for block in python_blocks()]
-    assert last_classes == ["Longest", "TopWords", "LongestWords", "Statuses"]
+    assert last_classes == ["Longest", "TopWords", "LongestWords", "Statuses", "Known"]
 
 
 def test_the_first_command(zmr: Zmr, checkout: Path) -> None:
@@ -181,6 +181,17 @@ def test_a_job_on_batches(zmr: Zmr, checkout: Path) -> None:
     ended = zmr.run("run", "statuses.py", "log", cwd=checkout)
     assert ended.status == 0, ended.stderr
     assert sorted(pairs(ended.stdout)) == [("200", "6"), ("404", "4")]
+
+
+def test_a_table_that_is_made_once_in_each_process(zmr: Zmr, checkout: Path) -> None:
+    (job,) = (block for block in blocks("python") if "class Known(" in block)
+    (checkout / "known.py").write_text(job)
+    (checkout / "list").write_text("b\nc d\n")
+    for number in range(4):
+        (checkout / f"text{number}").write_text("a b c\nb\n")
+    ended = zmr.run("run", "known.py", "text*", "-p", "words_file=list", "-j", "2", cwd=checkout)
+    assert ended.status == 0, ended.stderr
+    assert sorted(pairs(ended.stdout)) == [("b", "8"), ("c", "4")]
 
 
 def test_a_cluster(zmr: Zmr, checkout: Path) -> None:

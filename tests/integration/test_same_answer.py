@@ -104,3 +104,45 @@ def test_the_tasks_follow_from_the_inputs_whatever_the_engine_and_the_slots(zmr:
     assert of_all.count(b"],[") + 1 == 50
     manifests = [json.loads((zmr.folder / (e + s) / "_SUCCESS").read_text()) for e, s in ways]
     assert len({json.dumps(manifest["counters"]) for manifest in manifests}) == 1
+
+
+# Keeps state from record to record, from setup on and from before.
+STATEFUL = """
+from zmr import Job
+
+class Stateful(Job):
+    seen = ""
+
+    def setup(self):
+        self.n = 0
+        self.count("set up")
+
+    def map(self, line):
+        self.n += 1
+        self.seen += line
+        yield self.n, self.seen
+
+    def reduce(self, n, values):
+        self.n += 1
+        yield n, (self.n, list(values))
+"""
+
+
+def test_what_a_task_keeps_in_self_is_its_own_whatever_the_slots(zmr: Zmr) -> None:
+    (zmr.folder / "stateful.py").write_text(STATEFUL)
+    inputs = zmr.folder / "in"
+    inputs.mkdir()
+    for number in range(10):
+        (inputs / f"{number:03}").write_text("a\nb\nc\n")
+    outputs, counters = [], []
+    for engine, slots in [("inline", "1"), ("local", "1"), ("local", "4")]:
+        folder = engine + slots
+        ended = zmr.run(
+            *("run", "stateful.py", inputs, "--engine", engine, "-j", slots, "-r", "2"),
+            *("-o", folder),
+        )
+        assert ended.status == 0, ended.stderr
+        outputs.append(output_of(zmr.folder / folder))
+        counters.append(json.loads((zmr.folder / folder / "_SUCCESS").read_text())["counters"])
+    assert outputs[0] == outputs[1] == outputs[2]
+    assert counters[0] == counters[1] == counters[2] == {"set up": 12}

@@ -12,6 +12,7 @@ through as it is.
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
@@ -30,7 +31,7 @@ from zmr.engines.inline_tasks import (
 )
 from zmr.errors import YieldError
 from zmr.formats.text import not_a_pair
-from zmr.job import Job, begin_task, counters_of
+from zmr.job import Job, begin_task
 from zmr.key_types import of_one_type, type_of_keys
 from zmr.messages import Counters, InputFile, OutputFile, Stats
 from zmr.output.folder import output_name
@@ -80,7 +81,7 @@ def run_inline(
     for number, step in enumerate(jobs, 1):
         try:
             if number == 1:
-                tasks: Sequence[MapTask] = file_tasks(step, inputs, split_bytes)
+                tasks: Sequence[MapTask] = file_tasks(inputs, split_bytes)
             else:
                 tasks = pair_tasks(partitions, split_bytes)
             partitions, done = _run(step, tasks, n_reduce, bad_records)
@@ -111,13 +112,22 @@ def _run(
 ) -> tuple[list[list[Pair]], StepDone]:
     """What the job puts out, partition by partition, and what it has done."""
     began = perf_counter()
-    begin_task(job)
     is_map_only = job.reduce is None or n_reduce == 0
-    maps = [_map(job, task, bad_records) for task in tasks]
-    if job.combine is not None and not is_map_only:
-        maps = [_combine(job, pairs) for pairs in maps]
+    n_partitions = 0 if is_map_only else job.reducers or n_reduce
+    own_jobs: list[Job] = []  # one a task
+
+    def begin() -> Job:
+        own_jobs.append(begin_task(job))
+        return own_jobs[-1]
+
+    maps = [_map_and_combine(begin(), task, n_partitions, bad_records) for task in tasks]
     mapped = perf_counter()
-    partitions = maps if is_map_only else _reduce_all(job, maps, job.reducers or n_reduce)
+    if is_map_only:
+        partitions = [pairs for found in maps for pairs in found]
+    else:
+        partitions = [
+            _reduce_all(begin(), [found[index] for found in maps]) for index in range(n_partitions)
+        ]
     totals = Totals(
         records_in=sum(task.n_records for task in tasks),
         bytes_in=sum(task.size_bytes for task in tasks),
@@ -125,10 +135,29 @@ def _run(
         map_s=mapped - began,
         reduce_s=perf_counter() - mapped,
     )
-    return partitions, StepDone(type(job).__name__, counters_of(job), totals)
+    counters: Counter[str] = Counter()
+    for own in own_jobs:
+        counters.update(own._counters)
+    return partitions, StepDone(type(job).__name__, tuple(sorted(counters.items())), totals)
 
 
 # --- map ---
+
+
+def _map_and_combine(
+    job: Job, task: MapTask, n_partitions: int, bad_records: BadRecordsOfJob | None
+) -> list[list[Pair]]:
+    """What one map task puts out: its pairs by partition, or all of them if there are none."""
+    pairs = _map(job, task, bad_records)
+    if not n_partitions:
+        return [pairs]
+    if job.combine is not None:
+        pairs = _combine(job, pairs)
+    partitions: list[list[Pair]] = [[] for _ in range(n_partitions)]
+    for key, values in _grouped(pairs).items():
+        number = checked_partition(job.partition, key, n_partitions)
+        partitions[number] += [(key, value) for value in values]
+    return partitions
 
 
 def _map(job: Job, task: MapTask, bad_records: BadRecordsOfJob | None) -> list[Pair]:
@@ -141,9 +170,9 @@ def _map(job: Job, task: MapTask, bad_records: BadRecordsOfJob | None) -> list[P
 
         return list(chain.from_iterable(bad_records.good(job, task, mapped)))
     if has_map:
-        records = list(task.records())
+        records = list(task.records(job))
         return [pair for record in records for pair in _yielded(job.map(record))]
-    return [pair for batch in task.batches() for pair in _pairs_of(job.map_batch(batch))]
+    return [pair for batch in task.batches(job) for pair in _pairs_of(job.map_batch(batch))]
 
 
 def _yielded(pairs: Iterable[Any] | None) -> Iterator[Pair]:
@@ -189,13 +218,10 @@ def _combine(job: Job, pairs: list[Pair]) -> list[Pair]:
 # --- reduce ---
 
 
-def _reduce_all(job: Job, maps: list[list[Pair]], n_reduce: int) -> list[list[Pair]]:
+def _reduce_all(job: Job, maps: list[list[Pair]]) -> list[Pair]:
+    """What one reduce task puts out, of what the map tasks have for its partition."""
     groups = _grouped([pair for pairs in maps for pair in pairs])
-    partitions: list[list[Pair]] = [[] for _ in range(n_reduce)]
-    for key in sorted(groups):
-        reduced = _reduce(job, key, groups[key])
-        partitions[checked_partition(job.partition, key, n_reduce)] += reduced
-    return partitions
+    return [pair for key in sorted(groups) for pair in _reduce(job, key, groups[key])]
 
 
 def _grouped(pairs: list[Pair]) -> dict[Any, list[Any]]:

@@ -31,11 +31,11 @@ class MapTask(Protocol):
     n_records: int  # that have been read
     size_bytes: int  # of what they were read from
 
-    def records(self) -> Iterator[Any]:
-        """The records."""
+    def records(self, job: Job) -> Iterator[Any]:
+        """The records, for the task's own job object."""
         ...
 
-    def batches(self) -> Iterator[Any]:
+    def batches(self, job: Job) -> Iterator[Any]:
         """The same as Arrow data."""
         ...
 
@@ -43,44 +43,43 @@ class MapTask(Protocol):
 class FileTask:
     """Records of pieces of files."""
 
-    def __init__(self, job: Job, splits: Sequence[Split]) -> None:
+    def __init__(self, splits: Sequence[Split]) -> None:
         self.n_records = 0
         self.size_bytes = 0
-        self._job = job
         self._splits = splits
 
-    def records(self) -> Iterator[Any]:
+    def records(self, job: Job) -> Iterator[Any]:
         for split in self._splits:
-            yield from self._read(self._job.input, split)
+            yield from self._read(job, job.input, split)
 
-    def batches(self) -> Iterator[Any]:
+    def batches(self, job: Job) -> Iterator[Any]:
         for split in self._splits:
-            yield from self._read_batches(self._job.input, split)
+            yield from self._read_batches(job, job.input, split)
 
-    def with_places(self) -> Iterator[tuple[Any, Callable[[], str]]]:
+    def with_places(self, job: Job) -> Iterator[tuple[Any, Callable[[], str]]]:
         """Each record, or of a job without map each batch of one; and where it is.
 
         Records that can't be read come as `BadRecord`.
         """
-        records = copy(self._job.input)
+        records = copy(job.input)
         records.keeps_bad = True
         for split in self._splits:
-            if type(self._job).map is not Job.map:
-                found = self._read(records, split)
+            if type(job).map is not Job.map:
+                found = self._read(job, records, split)
             else:
-                batches = self._read_batches(records, split)
+                batches = self._read_batches(job, records, split)
                 found = (batch.slice(at, 1) for batch in batches for at in range(len(batch)))
             for index, record in enumerate(found):
                 yield record, _place(records, split, index)
 
-    def _read(self, input_format: InputFormat, split: Split) -> Iterator[Any]:
-        for records, size_bytes in input_format.read(split, self._job.count):
+    def _read(self, job: Job, input_format: InputFormat, split: Split) -> Iterator[Any]:
+        for records, size_bytes in input_format.read(split, job.count):
             yield from records
             self.n_records += len(records)
             self.size_bytes += size_bytes
 
-    def _read_batches(self, input_format: InputFormat, split: Split) -> Iterator[Any]:
-        for batch, size_bytes in input_format.read_batches(split, self._job.count):
+    def _read_batches(self, job: Job, input_format: InputFormat, split: Split) -> Iterator[Any]:
+        for batch, size_bytes in input_format.read_batches(split, job.count):
             yield batch
             self.n_records += len(batch)
             self.size_bytes += size_bytes
@@ -95,10 +94,10 @@ class PairTask:
         self.n_records = len(pairs)
         self._pairs = pairs
 
-    def records(self) -> Iterator[Pair]:
+    def records(self, job: Job) -> Iterator[Pair]:
         return iter(self._pairs)
 
-    def batches(self) -> Iterator[Any]:
+    def batches(self, job: Job) -> Iterator[Any]:
         from zmr.formats.pairs import batch_of, refuse_pickled
 
         if self._pairs:
@@ -107,9 +106,9 @@ class PairTask:
             yield batch
 
 
-def file_tasks(job: Job, files: Iterable[InputFile], split_bytes: int) -> list[FileTask]:
+def file_tasks(files: Iterable[InputFile], split_bytes: int) -> list[FileTask]:
     """The map tasks over these files."""
-    return [FileTask(job, splits_of(pieces)) for pieces in plan(list(files), split_bytes)]
+    return [FileTask(splits_of(pieces)) for pieces in plan(list(files), split_bytes)]
 
 
 def pair_tasks(partitions: Sequence[Sequence[Pair]], split_bytes: int) -> list[PairTask]:
@@ -153,7 +152,7 @@ class BadRecordsOfJob:
         path = os.path.join(self._folder, skipped_name(len(self._found)))
         bad = BadRecords(job, SkippedFile(path))
         self._found.append(bad)
-        for record, where in task.with_places():
+        for record, where in task.with_places(job):
             try:
                 yield bad.pairs_of(record, make)
             except BAD as error:

@@ -31,7 +31,7 @@ def sample_bounds(
     raises on are passed over, and so are whole batches of map_batch.
     """
     try:
-        begin_task(job)
+        job = begin_task(job)
         keys = [key for split in _places(inputs) for key in _keys(job, split, skip_bad)]
         type_of_keys(keys)
     except (OSError, KeyTypeError):

@@ -47,12 +47,15 @@ def run_map(job: Job, task: Task, sink: MapSink, context: TaskContext) -> MapDon
     (`n_reduce` 0) it is not used: the output is a file in `task.output`, and None means that its
     commit was refused. Raises `TaskError`.
     """
+    began = perf_counter()
+    with users_code(lambda: "in setup"):
+        job = begin_task(job)
     if not context.skip_bad_records:
-        return _run(job, task, sink, context, None)
+        return _run(job, task, sink, context, None, began)
     skipping = SkipRecords(job, task, context)
     done = None
     try:
-        done = _run(job, task, sink, context, skipping)
+        done = _run(job, task, sink, context, skipping, began)
     finally:
         if done is None:
             skipping.discard()
@@ -60,11 +63,13 @@ def run_map(job: Job, task: Task, sink: MapSink, context: TaskContext) -> MapDon
 
 
 def _run(
-    job: Job, task: Task, sink: MapSink, context: TaskContext, skipping: SkipRecords | None
+    job: Job,
+    task: Task,
+    sink: MapSink,
+    context: TaskContext,
+    skipping: SkipRecords | None,
+    began: float,
 ) -> MapDone | None:
-    began = perf_counter()
-    with users_code(lambda: "in setup"):
-        begin_task(job)
     records = input_of(job)
     records.fit(context.memory_bytes)
     if skipping is not None:

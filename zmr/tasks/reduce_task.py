@@ -51,7 +51,7 @@ def run_reduce(
     """
     began = perf_counter()
     with users_code(lambda: "in setup"):
-        begin_task(job)
+        job = begin_task(job)
     memory_bytes = context.memory_bytes
     scratch = os.path.join(context.folder, f"{task.job_id}-reduce-{task.index}-{task.attempt}")
     with ExitStack() as stack:

@@ -4,13 +4,13 @@ import os
 import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from support.map_outputs import Rows, read_map_output
 from support.tasks import map_to_file
 
-from zmr import Job, Sum, WholeFiles
+from zmr import Identity, Job, Range, Sum, WholeFiles, once
 from zmr.messages import FailureReason, MapDone, Split, Task, TaskKind
 from zmr.tasks.errors import TaskError
 from zmr.tasks.progress import TaskProgress
@@ -115,19 +115,77 @@ def test_map_may_return_pairs_or_nothing(tmp_path: Path) -> None:
     assert rows(run(Plain(), task(tmp_path, "a\n\nb\n"), tmp_path)) == [(["a", "b"], [1, 1])]
 
 
-def test_a_job_is_set_up_once_and_counts_anew_in_every_task(tmp_path: Path) -> None:
-    class SetUp(Words):
-        times = 0
+class Numbered(Job):
+    """Keeps state, in `self` and beyond it."""
 
-        def setup(self) -> None:
-            self.times += 1
-            self.count("in setup")
+    reduce = Identity()
 
-    job = SetUp()
-    for _ in range(2):
-        done = run(job, task(tmp_path, "a b"), tmp_path)
+    def __init__(self, **params: object) -> None:
+        super().__init__(**params)
+        self.lines: list[str] = []
+
+    def setup(self) -> None:
+        self.n = 0
+        self.count("set up")
+
+    @once
+    def table(self) -> object:
+        self.count("tables")
+        return object()
+
+    def map(self, line: str) -> Iterator[tuple[int, str]]:
+        self.n += 1
+        self.lines.append(line)
+        self.table()
+        yield self.n, " ".join(self.lines)
+
+
+def test_each_task_has_a_job_object_of_its_own_which_is_set_up(tmp_path: Path) -> None:
+    job = Numbered()
+    job.partition = Range([2])  # as the engines give it
+    for tables in ((("set up", 1), ("tables", 1)), (("set up", 1),)):
+        done = run(job, task(tmp_path, "a\nb", n_reduce=2), tmp_path)
+        assert rows(done) == [([1], ["a"]), ([2], ["a b"])]
         assert done is not None
-        assert (job.times, done.counters) == (1, (("words", 2),))
+        assert done.counters == tables
+    assert (job.lines, job._counters) == ([], {})
+
+
+def test_a_job_made_anew_has_the_parameters_and_the_attributes_of_the_first(tmp_path: Path) -> None:
+    class Prefixed(Job):
+        prefix: str
+        suffix = "?"
+
+        def __init__(self, **params: object) -> None:
+            super().__init__(**params)
+            self.made = self.prefix * 2
+
+        def map(self, line: str) -> Pairs:
+            return [(self.made + line + self.suffix, self.prefix)]
+
+        reduce = Identity()
+
+    job = Prefixed(prefix="p")
+    job.suffix = "!"
+    assert rows(run(job, task(tmp_path, "a"), tmp_path)) == [(["ppa!"], ["p"])]
+
+
+def test_what_is_made_once_a_process_is_made_again_after_an_error() -> None:
+    class Fragile(Words):
+        tries: ClassVar[list[int]] = []
+
+        @once
+        def table(self) -> int:
+            """Take two tries."""
+            self.tries.append(1)
+            return 1 // (len(self.tries) - 1)
+
+    one, other = Fragile(), Fragile()
+    with pytest.raises(ZeroDivisionError):
+        one.table()
+    assert (one.table(), one.table(), len(one.tries)) == (1, 1, 2)
+    assert (other.table(), len(one.tries)) == (0, 3)  # a job of its own
+    assert Fragile.table.__doc__ == "Take two tries."
 
 
 def test_a_map_only_job_commits_text_in_the_order_of_the_input(tmp_path: Path) -> None:
@@ -260,15 +318,15 @@ def test_errors_after_the_records_name_the_key(tmp_path: Path) -> None:
 
 
 def test_a_failing_setup_is_told_and_tried_again(tmp_path: Path) -> None:
-    class Once(Words):
-        tries = 0
+    class Late(Words):
+        tries: ClassVar[list[int]] = []
 
         def setup(self) -> None:
-            self.tries += 1
-            if self.tries == 1:
+            self.tries.append(1)
+            if len(self.tries) == 1:
                 raise RuntimeError("not yet")
 
-    job = Once()
+    job = Late()
     failed = failure(job, task(tmp_path, "a"), tmp_path)
     assert failed.message == "RuntimeError: not yet (in setup)"
     assert run(job, task(tmp_path, "a"), tmp_path) is not None
