@@ -10,8 +10,7 @@ from random import Random
 
 from zmr.core.settings import MasterSettings
 
-# Larger files are cut in two. (There are none of more than twice the size.)
-SPLIT_BYTES = 100
+from .machines.jobs import SPLIT_BYTES, JobPlan, StepPlan, pieces
 
 # So many of the jobs are pipelines.
 _PIPELINES = 0.25
@@ -21,53 +20,6 @@ _PIPELINES = 0.25
 class WorkerDraw:
     slots: int
     disk_records: int  # so much fits on its disk
-
-
-@dataclass(frozen=True, slots=True)
-class StepDraw:
-    """A job as workers know it: the whole, or a step of a pipeline."""
-
-    id: str
-    maps_s: tuple[float, ...]  # how long each task takes on a good worker
-    reduces_s: tuple[float, ...]
-    records: tuple[int, ...]  # of each map
-    poisoned: tuple[str, int] | None  # a task that always fails: its kind and number
-    sizes_bytes: tuple[int, ...] = ()  # of a pipeline: of the files that it puts out
-    killers: frozenset[tuple[int, int]] = frozenset()  # maps and numbers of records that kill
-
-    @property
-    def work_s(self) -> float:
-        dying_s = 2 * sum(self.maps_s[index] for index, _ in self.killers)
-        return sum(self.maps_s) + sum(self.reduces_s) + dying_s
-
-    def killers_of(self, index: int) -> tuple[int, ...]:
-        """The numbers of the records of a map of which its slot dies."""
-        return tuple(sorted(number for of, number in self.killers if of == index))
-
-    def n_good(self, index: int) -> int:
-        """How many records of a map are good."""
-        return self.records[index] - len(self.killers_of(index))
-
-
-@dataclass(frozen=True, slots=True)
-class JobDraw:
-    id: str
-    steps: tuple[StepDraw, ...]  # of a pipeline; of another job, its only one
-    submitted_at_s: float
-    by_client: bool  # over the network, not by the master's own process
-    cancelled_after_s: float | None
-    max_attempts: int
-    task_timeout_s: float
-    backup_after_s: float
-    skip_bad_records: int = 0
-
-    @property
-    def is_pipeline(self) -> bool:
-        return len(self.steps) > 1
-
-    @property
-    def work_s(self) -> float:
-        return sum(step.work_s for step in self.steps)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +49,7 @@ class Scenario:
     seed: int
     settings: MasterSettings
     workers: tuple[WorkerDraw, ...]
-    jobs: tuple[JobDraw, ...]
+    jobs: tuple[JobPlan, ...]
     network: NetworkDraw
     faults: FaultsDraw
     death_timeout_s: float
@@ -173,7 +125,7 @@ def _settings(rng: Random, has_journal: bool) -> MasterSettings:
     )
 
 
-def _job(rng: Random, number: int, settings: MasterSettings, room: int, is_calm: bool) -> JobDraw:
+def _job(rng: Random, number: int, settings: MasterSettings, room: int, is_calm: bool) -> JobPlan:
     n_map = 0 if rng.random() < 0.02 else _size(rng, room, 2 * room, 4 * room)
     n_reduce = 0 if rng.random() < 0.2 else _size(rng, 4, 8, 20)
     shortest_s, longest_s = rng.choice(
@@ -188,14 +140,14 @@ def _job(rng: Random, number: int, settings: MasterSettings, room: int, is_calm:
         in_map = not n_reduce or rng.random() < 0.5
         poisoned = ("map", rng.randrange(n_map)) if in_map else ("reduce", rng.randrange(n_reduce))
     cancelled = not is_calm and rng.random() < 0.05
-    first = StepDraw(
+    first = StepPlan(
         f"job-{number}",
         tuple(takes_s() for _ in range(n_map)),
         tuple(takes_s() for _ in range(n_reduce)),
         tuple(rng.randint(0, 6) for _ in range(n_map)),
         poisoned,
     )
-    return JobDraw(
+    return JobPlan(
         first.id,
         (first,),
         submitted_at_s=0.0 if settings.one_job else rng.choice([0.0, 0.0, rng.uniform(0.0, 5.0)]),
@@ -207,7 +159,7 @@ def _job(rng: Random, number: int, settings: MasterSettings, room: int, is_calm:
     )
 
 
-def _pipeline(rng: Random, job: JobDraw) -> JobDraw:
+def _pipeline(rng: Random, job: JobPlan) -> JobPlan:
     """The job as the first step of some more, unless it has bad records."""
     (step,) = job.steps
     if step.killers:
@@ -215,7 +167,7 @@ def _pipeline(rng: Random, job: JobDraw) -> JobDraw:
     n_steps = rng.choice([2, 2, 3])
     longest_s = max((*step.maps_s, *step.reduces_s), default=0.5)
     poisoned_step = rng.randint(1, n_steps) if step.poisoned else 0
-    steps: list[StepDraw] = []
+    steps: list[StepPlan] = []
     for number in range(1, n_steps + 1):
         n_map, n_reduce = len(step.maps_s), len(step.reduces_s)
         if number > 1:
@@ -226,7 +178,7 @@ def _pipeline(rng: Random, job: JobDraw) -> JobDraw:
         if number == poisoned_step and kinds:
             kind, n = rng.choice(kinds)
             poisoned = kind, rng.randrange(n)
-        step = StepDraw(
+        step = StepPlan(
             f"{job.id}.{number}",
             tuple(rng.uniform(longest_s / 4, longest_s) for _ in range(n_map)),
             tuple(rng.uniform(longest_s / 4, longest_s) for _ in range(n_reduce)),
@@ -238,15 +190,7 @@ def _pipeline(rng: Random, job: JobDraw) -> JobDraw:
     return replace(job, steps=tuple(steps))
 
 
-def pieces(size_bytes: int) -> tuple[tuple[int, int], ...]:
-    """How a file is cut for the next step: offset and length of each piece; -1: all of it."""
-    if size_bytes <= SPLIT_BYTES:
-        return ((0, -1),)
-    half = size_bytes // 2
-    return ((0, half), (half, size_bytes - half))
-
-
-def _with_killers(rng: Random, job: JobDraw) -> JobDraw:
+def _with_killers(rng: Random, job: JobPlan) -> JobPlan:
     """Sometimes the job with bad records, and leave for as many of them, or for too few."""
     (step,) = job.steps
     records = [(index, n) for index, count in enumerate(step.records) for n in range(count)]

@@ -3,38 +3,55 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from random import Random
-from typing import TYPE_CHECKING
+from typing import Any
 
 from zmr import messages as m
 
 from .draw import Scenario
-from .network import MASTER
-
-if TYPE_CHECKING:
-    from .worker import WorkerMachine
-    from .world import World
+from .drawn_network import DrawnNetwork
+from .machines.master import MasterMachine
+from .machines.network import MASTER
+from .machines.oracle import Answer
+from .machines.work import Work
+from .machines.worker import WorkerMachine
 
 # No attempt takes longer than so many heartbeats, however slow its machine.
 _LONGEST_BEATS = 15.0
 
+# Between the leave to publish and the file, at most; between the order to kill a slot and its end.
+PUBLISH_S = 0.005
+_KILL_S = 0.02
 
-@dataclass(frozen=True, slots=True)
-class Fate:
-    """How an attempt goes."""
+# What of its input a task says is done, of what is: some can't tell, and some are wrong, so that a
+# backup task begins while they are about to be complete.
+_TOLD = (0.1, 1.0, 0.1, 1.0, 0.0)
 
-    takes_s: float
-    end: str  # "well", "raise", "die", "die late": when its work is done, "hang"
+# Code that never yields, a system that swaps: so often at most is told how far a task is.
+_MOST_PULSES = 100
 
-    @property
-    def text(self) -> str:
-        return f"takes {self.takes_s:.3f} s" + (f", will {self.end}" if self.end != "well" else "")
+# How an attempt may go wrong.
+_ENDS: tuple[dict[str, Any], ...] = (
+    {"fails": "ValueError: drawn"},
+    {"fails": "ValueError: drawn"},
+    {"dies": 11},
+    {"exits": 1, "is_late": True},
+    {"hangs": True},
+)
 
 
 class Faults:
-    def __init__(self, world: World, scenario: Scenario) -> None:
-        self.world = world
+    """What goes wrong with the machines of a scenario, which come to `workers` as they start."""
+
+    def __init__(
+        self, scenario: Scenario, network: DrawnNetwork, say: Callable[[str, str], None]
+    ) -> None:
+        self.network = network
+        self.clock = network.clock
+        self.workers: list[WorkerMachine] = []
+        self.quiet_since: float | None = None
+        self._say = say
+        self._scenario = scenario
         self.draw = scenario.faults
         self.is_quiet = False
         self.rng = Random(f"faults {scenario.seed}")
@@ -56,63 +73,85 @@ class Faults:
             self._go_bad,
         ]
 
-    def begin(self) -> None:
-        """Plan the accidents, and their end."""
-        clock, draw = self.world.clock, self.draw
+    def begin(self, master: MasterMachine, is_over: Callable[[], bool]) -> None:
+        """Plan the accidents, and their end. `is_over`: whether nothing is left to be done."""
+        self._master, self._is_over = master, is_over
+        clock, draw = self.clock, self.draw
         for _ in range(draw.accidents):
             clock.at(draw.last_s * self.rng.random() ** 1.5, self._accident)
         clock.at(draw.last_s, self.quiet)
 
     def quiet(self) -> None:
-        """Nothing goes wrong from now on, and who stood still goes on."""
+        """Nothing goes wrong from now on, and what stood still goes on."""
         if self.is_quiet:
             return
-        world = self.world
-        world.trace.say(world.clock.now, "faults", "end here")
+        self._say("faults", "end here")
         self.is_quiet = True
-        world.quiet_since = world.clock.now
-        world.network.heal()
-        for worker in world.workers:
+        self.quiet_since = self.clock.now
+        self.network.heal()
+        for worker in self.workers:
             worker.slow_factor, worker.is_bad = 1.0, False
             worker.disk.is_full = False
             worker.disk.room_records = 1_000_000_000
             worker.resume()
-        world.master.calm()
-        if not world.master.is_up and not world.has_ended:
+        self._master.calm()
+        if not self._master.is_up and not self._is_over():
             self._start_master()
         self._have_a_worker()
         # Who was cut off for long may be about to give up.
-        world.clock.later(world.scenario.death_timeout_s + 1.0, self._have_a_worker)
+        self.clock.later(self._scenario.death_timeout_s + 1.0, self._have_a_worker)
 
     def _have_a_worker(self) -> None:
-        """There is somebody to do the work."""
-        if self.world.is_over:
+        """There is one that does the work."""
+        if self._is_over():
             return
-        if all(not w.is_up or w.process in self._leaving for w in self.world.workers):
-            worker = self.world.workers[0]
+        if all(not w.is_up or w.process in self._leaving for w in self.workers):
+            worker = self.workers[0]
             if worker.is_up:
                 worker.crash()
             worker.start(keep_disk=False)
 
     # --- attempts ---
 
-    def fate(self, task: m.Task, worker: WorkerMachine) -> Fate:
-        """How this attempt goes, on this worker."""
-        step, rng = self.world.answers[task.job_id].step, self._fates
+    def work(self, task: m.Task, name: str, answer: Answer) -> Work:
+        """How this attempt goes, on this machine."""
+        step, rng = answer.step, self._fates
         durations_s = step.maps_s if task.kind is m.TaskKind.MAP else step.reduces_s
+        told: dict[str, Any] = {
+            "pulses": _MOST_PULSES,
+            "tells": _TOLD[task.index % len(_TOLD)],
+            # Where records may be left out, no slow one is to seem bad.
+            "counts": not answer.job.skip_bad_records,
+            "publishes_s": self._publish_s(),
+        }
         takes_s = durations_s[task.index]
         if step.poisoned == (task.kind.label, task.index):
-            return Fate(takes_s, "raise")
-        if self.is_quiet:
-            return Fate(takes_s, "well")
-        takes_s = self._slowed(takes_s, worker.slow_factor)
-        if worker.is_bad:
-            return Fate(takes_s, "die")
-        if rng.random() < self.draw.slow:
-            takes_s = self._slowed(takes_s, 30.0)
-        if rng.random() < self.draw.failing:
-            return Fate(takes_s, rng.choice(["raise", "raise", "die", "die late", "hang"]))
-        return Fate(takes_s, "well")
+            return Work(takes_s, fails="ValueError: drawn", **told)
+        end = self._of_record(task, answer)
+        if not self.is_quiet:
+            worker = self._machine(name)
+            takes_s = self._slowed(takes_s, worker.slow_factor)
+            if worker.is_bad:
+                return Work(takes_s, dies=11, **told)
+            if rng.random() < self.draw.slow:
+                takes_s = self._slowed(takes_s, 30.0)
+            if rng.random() < self.draw.failing:
+                drawn = rng.choice(_ENDS)
+                # Of a bad record it dies before it comes to an end of its work.
+                end = end if end and drawn.get("is_late") else drawn
+        return Work(takes_s, **end, **told)
+
+    def _of_record(self, task: m.Task, answer: Answer) -> dict[str, Any]:
+        """What the first bad record does that is not left out."""
+        if task.kind is m.TaskKind.REDUCE:
+            return {}
+        for number in answer.step.killers_of(task.index):
+            if number not in task.skips:
+                return {"dies": 11, "record": number}
+        return {}
+
+    def _machine(self, name: str) -> WorkerMachine:
+        return next(worker for worker in self.workers if worker.name == name)
 
     def _slowed(self, takes_s: float, factor: float) -> float:
         return max(takes_s, min(takes_s * factor, self._longest_s))
@@ -123,44 +162,46 @@ class Faults:
             return 0.0
         return self.rng.choice([0.001, 0.01, 0.3])
 
-    def publish_s(self, longest_s: float) -> float:
+    def kill_s(self) -> float:
+        """Between the order to kill a slot and its end."""
+        return _KILL_S * self.rng.random()
+
+    def _publish_s(self) -> float:
         """How long it takes to publish a file; some disks are very slow."""
         slow = not self.is_quiet and self._fates.random() < self.draw.slow_disk
-        return self._fates.random() * (self._longest_s / 3 if slow else longest_s)
+        return self._fates.random() * (self._longest_s / 3 if slow else PUBLISH_S)
 
     # --- accidents ---
 
     def _accident(self) -> None:
-        world, rng = self.world, self.rng
+        rng = self.rng
         if self.is_quiet:
             return
         if rng.random() < 0.08:
             self._stop_master()
             return
-        if world.scenario.has_journal and rng.random() < 0.3:
-            world.master.die_after(rng.choice([0, rng.randint(0, 10), rng.randint(0, 60)]))
+        if self._scenario.has_journal and rng.random() < 0.3:
+            self._master.die_after(rng.choice([0, rng.randint(0, 10), rng.randint(0, 60)]))
             return
-        up = [worker for worker in world.workers if worker.is_up]
+        up = [worker for worker in self.workers if worker.is_up]
         if up:
             rng.choice(self._kinds)(rng.choice(up))
 
     def _for_a_while(self, undo: Callable[[], None]) -> None:
-        self.world.clock.later(self.draw.longest_s * self.rng.random(), undo)
+        self.clock.later(self.draw.longest_s * self.rng.random(), undo)
 
     def master_is_down(self) -> None:
-        """Somebody starts it again."""
-        world = self.world
-        if not world.has_ended:
-            delay_s = 0.1 if self.is_quiet else self.draw.longest_s * self.rng.random() ** 2
-            world.clock.later(delay_s, self._start_master)
+        """It is started again."""
+        delay_s = 0.1 if self.is_quiet else self.draw.longest_s * self.rng.random() ** 2
+        self.clock.later(delay_s, self._start_master)
 
     def _start_master(self) -> None:
-        if not self.world.master.is_up:
-            self.world.master.start()
+        if not self._master.is_up:
+            self._master.start()
 
     def _stop_master(self) -> None:
-        self.world.master.stop()
-        self._for_a_while(self.world.master.resume)
+        self._master.stop()
+        self._for_a_while(self._master.resume)
 
     def _kill(self, worker: WorkerMachine) -> None:
         """Most come back, some as if nothing had been there."""
@@ -186,13 +227,13 @@ class Faults:
 
     def _cut_workers(self, worker: WorkerMachine) -> None:
         """Between two workers."""
-        self._cut_links([(worker.name, self.rng.choice(self.world.workers).name)])
+        self._cut_links([(worker.name, self.rng.choice(self.workers).name)])
 
     def _cut_links(self, links: list[tuple[str, str]]) -> None:
-        network = self.world.network
+        network = self.network
         network.cut.update(links)
         text = ", ".join(f"{one} to {other}" for one, other in links)
-        self.world.trace.say(self.world.clock.now, "network", f"cut: {text}")
+        self._say("network", f"cut: {text}")
         self._for_a_while(lambda: network.cut.difference_update(links))
 
     def _leave(self, worker: WorkerMachine) -> None:

@@ -6,7 +6,7 @@ import traceback
 from dataclasses import dataclass
 
 from .draw import draw
-from .trace import Trace
+from .machines.trace import Trace
 from .world import World
 
 _LAST_LINES = 40

@@ -3,30 +3,40 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from random import Random
+from typing import Any
 
 from zmr import messages as m
-from zmr.core.actions import Outcome
+from zmr.core.actions import MasterAction, Outcome
+from zmr.core.events import JobGiven
 from zmr.core.journal import JobClosed, Record
+from zmr.core.master import Master
 from zmr.core.states import JobState
 
-from .client import Client
-from .clock import Clock
-from .disk import OutputFolder
-from .draw import JobDraw, Scenario, WorkerDraw
-from .faults import Faults
-from .ledger import Ledger
-from .master import MasterMachine
-from .network import Network
-from .oracle import Answer, Pairs, answers, output, temporary
+from .draw import Scenario, WorkerDraw
+from .drawn_network import DrawnNetwork
+from .faults import PUBLISH_S, Faults
+from .machines.client import Client
+from .machines.clock import Clock
+from .machines.disk import Disk
+from .machines.jobs import JobPlan
+from .machines.journal import Journal
+from .machines.master import MasterMachine
+from .machines.network import MASTER
+from .machines.site import RunningSlot, Site
+from .machines.trace import Trace, task_text
+from .machines.work import Work
+from .machines.worker import WorkerMachine
 from .pending import leftovers, pending
-from .slot import PUBLISH_S, SimulatedSlot
-from .trace import Trace, task_text
-from .worker import WorkerMachine
+from .restored import check_restored
+from .witness.witness import Witness
 
 # A simulation of more steps than this runs in circles.
 _MOST_STEPS = 60_000
+
+# After so many of the turns that write to the journal, a second master is made of it.
+_RESTORES = 0.02
 
 # Until the workers are registered; what quick tasks wait in a worker's queue.
 _START_S, _RESERVE_S = 1.0, 0.3
@@ -36,31 +46,31 @@ class Stuck(AssertionError):
     """Nothing goes wrong any more, and still it does not end."""
 
 
-class World:
+class World(Site):
     def __init__(self, scenario: Scenario, trace: Trace) -> None:
+        self._network = DrawnNetwork(Clock(), scenario.network, Random(f"network {scenario.seed}"))
+        super().__init__(
+            self._network,
+            trace,
+            scenario.settings,
+            death_timeout_s=scenario.death_timeout_s,
+            journal=Journal() if scenario.has_journal else None,
+            has_links=scenario.has_links,
+        )
         self.scenario = scenario
-        self.trace = trace
-        self.clock = Clock()
-        self.network = Network(self.clock, scenario.network, Random(f"network {scenario.seed}"))
-        self.output = OutputFolder(scenario.has_links)
-        self.jobs = {job.id: job for job in scenario.jobs}
-        self.answers: dict[str, Answer] = {}  # by the ids that workers know
         for job in scenario.jobs:
-            self.answers |= answers(job)
-        self.quiet_since: float | None = None
-        self.is_interrupted = False
-        self.cancelled: set[str] = set()  # jobs that a client wants to end
-        self.begun: dict[int, SimulatedSlot] = {}  # attempts, and where
+            self.add(job)
+        self._restores = Random(f"restores {scenario.seed}")
+        self.begun: dict[int, RunningSlot] = {}  # attempts, and where
         self.times_begun: dict[tuple[str, m.TaskKind, int], int] = {}
         self.outcomes: dict[str, Outcome] = {}
         self.closed: set[str] = set()  # jobs that have ended, whoever knows it
-        self.faults = Faults(self, scenario)
-        self.ledger = Ledger(self)
+        self.faults = Faults(scenario, self._network, self.say)
+        self.workers = self.faults.workers
+        self.witness = Witness(self, is_in_order=scenario.network.in_order)
         self.master = MasterMachine(self)
-        self.given: list[m.Submit] = []  # jobs of the master's own command line
-        self.clients = [Client(self, number) for number in range(1, 2 * len(scenario.jobs) + 1)]
-        self.workers: list[WorkerMachine] = []
-        self.receivers: dict[str, Client | WorkerMachine] = {c.name: c for c in self.clients}
+        self.clients = [Client(self, f"c{n}") for n in range(1, 2 * len(scenario.jobs) + 1)]
+        self.receivers = {MASTER: self.master, **{c.name: c for c in self.clients}}
 
     # --- from the beginning to the end ---
 
@@ -75,24 +85,27 @@ class World:
         # A master's own job is there before its workers.
         for number, worker_draw in enumerate(scenario.workers, 1):
             self.clock.at(0.0, self._add_worker, number, worker_draw)
-        self.faults.begin()
+        self.faults.begin(self.master, lambda: self.is_over)
         self._run_until(lambda: self.is_over, "jobs do not end")
         self._check_pace()
         self.faults.quiet()
         self._run_until(self._is_settled, "the cluster does not come to rest")
 
     def _add_worker(self, number: int, draw: WorkerDraw) -> None:
-        worker = self.receivers[f"w{number}"] = WorkerMachine(self, number, draw)
+        worker = WorkerMachine(self, f"w{number}", draw.slots, draw.disk_records)
+        self.receivers[worker.name] = worker
         self.workers.append(worker)
+        worker.start(keep_disk=False)
 
     def _run_until(self, is_so: Callable[[], bool], what: str) -> None:
         clock = self.clock
         while not is_so():
             if not clock.step() or clock.steps > _MOST_STEPS or self._is_late():
-                raise Stuck(f"{what}:\n{pending(self)}")
+                raise Stuck(f"{what}:\n{self._pending()}")
 
     def _is_late(self) -> bool:
-        return self.quiet_since is not None and self.clock.now > self.quiet_since + self.limit_s
+        quiet_since = self.faults.quiet_since
+        return quiet_since is not None and self.clock.now > quiet_since + self.limit_s
 
     @property
     def limit_s(self) -> float:
@@ -124,11 +137,15 @@ class World:
         return self.scenario.settings.keeps_jobs and len(self.closed) < len(self.jobs)
 
     def _is_settled(self) -> bool:
-        return not leftovers(self)
+        return not leftovers(self.master, self.workers, self.has_ended)
+
+    def _pending(self) -> str:
+        unfinished = [job_id for job_id in self.jobs if job_id not in self.outcomes]
+        return pending(self.master, self.workers, self.has_ended, unfinished, self.begun)
 
     def _check_pace(self) -> None:
         """Without faults, each task is begun once, and slots do not wait."""
-        if not self.scenario.is_calm or self.ledger.had_backups:
+        if not self.scenario.is_calm or self.witness.ledger.had_backups:
             return
         # A worker that was busy with quick tasks may hold some of the next job in its slots, where
         # they are stopped only when their turn comes.
@@ -154,36 +171,35 @@ class World:
 
     def is_calm_for(self, duration_s: float) -> bool:
         """Whether nothing has gone wrong, or been late, for so long."""
-        return self.quiet_since is not None and self.clock.now >= self.settled_at + duration_s
+        return self.clock.now >= self.settled_at + duration_s
 
     @property
     def settled_at(self) -> float:
         """When the consequences of the last fault are over."""
-        if self.quiet_since is None:
+        quiet_since = self.faults.quiet_since
+        if quiet_since is None:
             return float("inf")
-        settings = self.scenario.settings
-        return self.quiet_since + self.scenario.network.latest_s + 2 * settings.lost_after_s + 10.0
+        late_s = self.scenario.network.latest_s + 2 * self.settings.lost_after_s
+        return quiet_since + late_s + 10.0
 
     def is_running(self, process: str) -> bool:
         """Whether this process of a worker is up."""
-        worker = self.receivers[process.split(".")[0]]
-        assert isinstance(worker, WorkerMachine)
+        worker = self._worker(process)
         return worker.is_up and worker.process == process
 
     # --- jobs ---
 
-    def _submit(self, job: JobDraw) -> None:
-        submit = _submission(job)
+    def _submit(self, job: JobPlan) -> None:
         number = self.scenario.jobs.index(job)
         if job.by_client:
-            self.clients[2 * number].ask(submit)
+            self.clients[2 * number].ask(job.submit)
         else:
-            self.given.append(submit)
-            self.master.give(submit)
+            self.given.append(job.submit)
+            self.master.post(JobGiven(job.submit))
         if job.cancelled_after_s is not None:
             self.clock.later(job.cancelled_after_s, self._cancel, job, self.clients[2 * number + 1])
 
-    def _cancel(self, job: JobDraw, client: Client) -> None:
+    def _cancel(self, job: JobPlan, client: Client) -> None:
         self.cancelled.add(job.id)
         client.ask(m.CancelJob(job.id, "cancelled by a client"))
 
@@ -191,7 +207,7 @@ class World:
         self.is_interrupted = True
         self.master.interrupt()
 
-    def complete_output(self, outcome: Outcome) -> None:
+    def manifest(self, outcome: Outcome) -> tuple[float, str]:
         """The manifest is about to be written: all of the output has to be there, and right."""
         steps = [self.answers[step.id] for step in self.jobs[outcome.spec.job_id].steps]
         answer = steps[-1]
@@ -214,6 +230,7 @@ class World:
         assert {index for index, _ in outcome.skipped} == killers, (
             "not all that is left out is told"
         )
+        return 0.0, ""
 
     def job_ended(self, outcome: Outcome) -> None:
         job_id = outcome.spec.job_id
@@ -221,24 +238,30 @@ class World:
         assert before is None, f"{job_id} ended twice"
         self.outcomes[job_id] = outcome
         self.closed.add(job_id)
-        self.trace.say(self.clock.now, "job", f"{job_id} {outcome.state.value} {outcome.reason}")
+        self.say("job", f"{job_id} {outcome.state.value} {outcome.reason}")
         job = self.jobs[job_id]
         if outcome.state is JobState.DONE:
             answer = self.answers[job.steps[-1].id]
             for index in range(answer.n_files):
                 assert answer.path(index) in self.output.files
-        self.output.remove_folder(temporary(job_id))
+        self.output.remove_folder(self.jobs[job_id].temporary)
 
     def recorded(self, records: list[Record]) -> None:
         """This is in the journal now."""
+        self.witness.recorded(records)
+        assert self.journal is not None
+        if self._restores.random() < _RESTORES:
+            check_restored(self.master.core, self.settings, self.journal, self.master.now)
         for record in records:
             if isinstance(record, JobClosed):
                 self.closed.add(record.spec.job_id)
 
     # --- tasks ---
 
-    def begins(self, task: m.Task, slot: SimulatedSlot, text: str) -> None:
-        """An attempt begins in a slot."""
+    def work(self, task: m.Task, worker: str) -> Work:
+        return self.faults.work(task, worker, self.answers[task.job_id])
+
+    def begins(self, task: m.Task, slot: RunningSlot, machine: str, work: Work) -> None:
         before = self.begun.get(task.attempt)
         # A slot that is being killed may get to the task that waits in it, for the next one to do.
         may_begin = before is None or (before.was_killed and before.is_dead)
@@ -247,61 +270,52 @@ class World:
         key = task.job_id, task.kind, task.index
         self.times_begun[key] = self.times_begun.get(key, 0) + 1
         if self.trace.is_on:
-            slot.worker.say(f"begins {task_text(task)}: {text}")
+            self.say(machine, f"begins {task_text(task)}: {work.text}")
 
-    def read_map_output(
-        self, source: m.MapOutput, reader: WorkerMachine
-    ) -> tuple[Pairs, ...] | None:
-        """A map's output, if the reader can get it."""
+    def disk_with(self, source: m.MapOutput, reader: str) -> Disk | None:
         process = source.path.split("/")[1]
+        owner = self._worker(process)
+        assert owner.name == source.host, "a reduce was sent to the wrong host"
+        if owner.name != reader and not self.scenario.shared_disk:
+            is_there = owner.serves and owner.process == process
+            if not is_there or not self.network.is_open(owner.name, reader):
+                return None
+        return owner.disk
+
+    def _worker(self, process: str) -> WorkerMachine:
         owner = self.receivers[process.split(".")[0]]
         assert isinstance(owner, WorkerMachine)
-        assert owner.name == source.host, "a reduce was sent to the wrong host"
-        if owner is not reader and not self.scenario.shared_disk:
-            is_there = owner.serves and owner.process == process
-            if not is_there or not self.network.is_open(owner.name, reader.name):
-                return None
-        return owner.disk.read(source.path)
+        return owner
 
     def read_input(self, task: m.Task) -> str | None:
-        """What stands in a map's input file, which is there as long as its job needs it."""
         answer = self.answers[task.job_id]
-        assert task.splits == (answer.splits[task.index],), f"{task_text(task)}: {task.splits}"
-        if answer.before is None:
-            return ""
-        text = self.output.files.get(task.splits[0].path)
+        assert task.splits == answer.splits[task.index], f"{task_text(task)}: {task.splits}"
+        text = super().read_input(task)
         assert text is not None or answer.job.id in self.closed, f"{task.splits} is not there"
         return text
 
-    def publish(self, task: m.Task, worker: WorkerMachine, content: str) -> None:
-        """Give an output file its name. What has the name afterwards must be right."""
+    def publishes(self, task: m.Task, content: str) -> bool:
+        """What has the name afterwards must be right."""
         answer = self.answers[task.job_id]
         expected = answer.text(task.index)
         assert content == expected, f"{task_text(task)} publishes {content}, not {expected}"
         assert task.output == answer.folder, f"{task_text(task)} publishes in {task.output}"
-        is_first = self.output.publish(answer.path(task.index), content)
-        worker.say(
-            f"publishes {answer.name(task.index)}" + ("" if is_first else ", which was there")
-        )
+        return super().publishes(task, content)
 
+    # --- how things go, and what happens ---
 
-def _submission(job: JobDraw) -> m.Submit:
-    steps = tuple(m.Step(step.id, (), len(step.reduces_s)) for step in job.steps)
-    spec = m.JobSpec(
-        job.id,
-        job.id,
-        "job",
-        b"",
-        "",
-        (),
-        steps[-1].n_reduce,
-        output(job.id),
-        job.max_attempts,
-        job.task_timeout_s,
-        job.backup_after_s,
-        steps=steps if job.is_pipeline else (),
-        skip_bad_records=job.skip_bad_records,
-    )
-    n_map = len(job.steps[0].maps_s)
-    inputs = tuple(m.InputFile(f"/in/{job.id}/{n}", 10, True) for n in range(n_map))
-    return m.Submit(spec, inputs)
+    def busy_s(self) -> float:
+        return self.faults.busy_s()
+
+    def kill_s(self) -> float:
+        return self.faults.kill_s()
+
+    def master_did(self, event: Any, actions: list[MasterAction]) -> None:
+        self.witness.master_did(event, actions, self.master.now, self.master.epoch)
+
+    def master_restarted(self, core: Master) -> None:
+        self.witness.master_restarted(core, self.master.now)
+
+    def master_is_down(self, lost: Sequence[MasterAction]) -> None:
+        if not self.has_ended:
+            self.faults.master_is_down()

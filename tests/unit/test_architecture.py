@@ -119,7 +119,7 @@ def test_the_table_has_no_circle() -> None:
     assert circle(ROOMS.allowed) == []
 
 
-@pytest.mark.parametrize("folder", ["zmr", "benchmarks"])
+@pytest.mark.parametrize("folder", ["zmr", "benchmarks", "tests/simulation", "tests/support"])
 def test_no_imports_go_in_a_circle(folder: str) -> None:
     assert circle(graph(modules_of(CHECKOUT / folder))) == []
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from support.simulated import Cluster, Work
+from support.story import Cluster, Work
 
 from zmr.core.states import JobState
 from zmr.messages import Circumstances, FailureReason, Task, TaskKind
@@ -98,7 +98,7 @@ def test_a_master_that_is_started_again_knows_what_is_left_out() -> None:
     cluster.crash_master()
     cluster.restart_master()
 
-    task = cluster.master.jobs[job].maps.tasks[0]
+    task = cluster.core.jobs[job].maps.tasks[0]
     assert (task.skips, task.failures) == ((5,), 0)
     cluster.run_until_over()
     cluster.check(job)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from support.simulated import Cluster, Work
+from support.story import Cluster, Work
 
 from zmr.messages import FailureReason, TaskKind
 
@@ -22,7 +22,7 @@ def test_a_full_disk_costs_one_attempt_and_is_told() -> None:
 
     cluster.run(lambda: "quarantined" in cluster.worker_states("w1"))
     assert cluster.workers["w1"].core.attempts == []
-    assert [w.state for w in (x.status() for x in cluster.master.cluster.workers.present)].count(
+    assert [w.state for w in (x.status() for x in cluster.core.cluster.workers.present)].count(
         "quarantined"
     )
     cluster.run_until_over()

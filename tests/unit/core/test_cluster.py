@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
-from support.simulated import Cluster as Story
-from support.simulated import Work
+from support.story import Cluster as Story
+from support.story import Work
 
 from zmr import messages as m
 from zmr.core.cluster import Cluster
@@ -252,7 +252,7 @@ def busy() -> Story:
     job = story.submit(maps=6, reduces=12)
     story.run(lambda: len(story.attempts("running", TaskKind.REDUCE)) >= 6)
     story.submit(maps=1, reduces=1)
-    cluster = story.master.cluster
+    cluster = story.core.cluster
     cluster.quarantine(cluster.workers.workers[b"w3"], story.now)
     run = cluster.jobs[job]
     reader, owner = run.reduces.tasks[0], cluster.workers.workers[b"w2"]
@@ -339,7 +339,7 @@ _BREAKS: list[tuple[str, Callable[[Cluster], object]]] = [
 
 @pytest.mark.parametrize(("says", "breaks"), _BREAKS, ids=[says for says, _ in _BREAKS])
 def test_validate_sees_a_broken_index(says: str, breaks: Callable[[Cluster], object]) -> None:
-    cluster = busy().master.cluster
+    cluster = busy().core.cluster
     breaks(cluster)
     with pytest.raises(AssertionError, match=says):
         cluster.validate()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from support.simulated import Cluster, Work
+from support.story import Cluster, Work
 
 from zmr import messages as m
 from zmr.messages import TaskKind
@@ -106,7 +106,7 @@ def test_one_that_returns_with_its_leave_keeps_it() -> None:
     job = cluster.submit(maps=1, reduces=0)
     cluster.run(lambda: bool(grants(cluster)))
     (holder,) = [w for w in cluster.workers.values() if w.core.attempts]
-    cluster.network.cut(holder.name)
+    cluster.network.cut_off(holder.name)
     cluster.run(lambda: cluster.worker_states(holder.name)[-1] == "lost")
     cluster.network.heal(holder.name)
     cluster.run_until_over()
@@ -127,18 +127,18 @@ def test_a_map_output_is_nothing_to_be_published() -> None:
     cluster = Cluster(workers=1)
     job = cluster.submit(maps=1, reduces=1)
     cluster.run_for(0.5)
-    (attempt,) = cluster.master.cluster.active[job].attempts
+    (attempt,) = cluster.core.cluster.active[job].attempts
     request = m.CommitRequest(job, TaskKind.MAP, 0, attempt)
-    cluster.to_master(b"w1", m.Frame(cluster.master.epoch, (request,)))
+    cluster.to_master("w1", m.Frame(cluster.core.epoch, (request,)))
     cluster.run_for(0.1)
     assert not grants(cluster)
-    assert cluster.master.ignored["commit of a map output"] == 1
+    assert cluster.core.ignored["commit of a map output"] == 1
 
 
 def test_a_question_about_an_attempt_that_is_over_is_answered_with_no() -> None:
     cluster = Cluster(workers=1)
     cluster.run_for(0.1)
     request = m.CommitRequest("job-1", TaskKind.REDUCE, 0, 99)
-    cluster.to_master(b"w1", m.Frame(cluster.master.epoch, (request,)))
+    cluster.to_master("w1", m.Frame(cluster.core.epoch, (request,)))
     cluster.run_for(0.1)
     assert cluster.network.messages(m.CommitReply) == [m.CommitReply(99, granted=False)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from support.simulated import Cluster, Work
+from support.story import Cluster, Work
 
 from zmr import messages as m
 from zmr.core.events import JobGiven, OutputCompleted
@@ -42,7 +42,7 @@ def test_nobody_is_sent_home_before_the_output_is_complete() -> None:
     job = cluster.submit(maps=2, reduces=2)
     cluster.run(lambda: bool(cluster.network.messages(m.Exit)))
     assert cluster.job_states(job)[-1] == "done"
-    assert len(cluster.output) == 2
+    assert len(cluster.output.files) == 2
 
 
 def test_an_exit_that_is_lost_is_said_again_to_whoever_still_speaks() -> None:
@@ -182,7 +182,7 @@ def test_with_nothing_running_the_first_signal_is_enough() -> None:
 def test_a_cancel_that_comes_when_the_output_stands_is_too_late() -> None:
     cluster = Cluster(workers=1)
     job = cluster.submit(maps=1, reduces=1)
-    cluster.run(lambda: cluster.master.jobs[job].is_complete)
+    cluster.run(lambda: cluster.core.jobs[job].is_complete)
     cluster.ask(m.CancelJob(job, "too late"))
     cluster.run_until_over()
     cluster.check(job)
@@ -191,7 +191,7 @@ def test_a_cancel_that_comes_when_the_output_stands_is_too_late() -> None:
 def test_an_output_that_can_not_be_completed_fails_the_job() -> None:
     cluster = Cluster(workers=1)
     job = cluster.submit(maps=1, reduces=1)
-    cluster.run(lambda: cluster.master.jobs[job].is_complete)
+    cluster.run(lambda: cluster.core.jobs[job].is_complete)
     cluster.tell_master(OutputCompleted(job, "can't write _SUCCESS: disk full"))
     assert cluster.outcomes[job].state is JobState.FAILED
     assert cluster.outcomes[job].reason == "can't write _SUCCESS: disk full"
@@ -215,6 +215,6 @@ def test_of_ended_jobs_the_status_is_kept_and_of_many_the_last(
 
     assert [status.job_id for status in told] == jobs[5:]
     assert {(status.state, status.maps_done, status.n_map) for status in told} == {("done", 2, 2)}
-    for job in cluster.master.jobs.values():
+    for job in cluster.core.jobs.values():
         assert not job.maps.tasks
         assert not job.reduces.tasks

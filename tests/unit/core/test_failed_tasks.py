@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from support.simulated import Cluster, Work
+from support.story import Cluster, Work
 
 from zmr import messages as m
 from zmr.core.states import JobState
@@ -169,9 +169,9 @@ def test_maps_whose_outputs_can_not_be_read_run_again_and_nobody_is_blamed() -> 
     job = cluster.submit(maps=4, reduces=2, max_attempts=1)
     cluster.run(lambda: cluster.job_states(job)[-1] == "reduce")
     worker = cluster.workers["w1"]
-    lost = len(worker.disk)
+    lost = len(worker.disk.files)
     assert lost
-    worker.disk.clear()
+    worker.disk.files.clear()
 
     cluster.run_until_over()
 
@@ -193,7 +193,7 @@ def test_an_input_that_never_can_be_read_ends_the_job() -> None:
 
 def _clear_disks(cluster: Cluster) -> bool:
     for worker in cluster.workers.values():
-        worker.disk.clear()
+        worker.disk.files.clear()
     return False
 
 
@@ -202,12 +202,12 @@ def test_a_map_can_not_have_other_maps_run_again() -> None:
     cluster = Cluster(workers=1)
     job = cluster.submit(maps=2, reduces=0)
     cluster.run(lambda: len(cluster.attempts("succeeded")) == 1)
-    (attempt,) = cluster.master.cluster.active[job].attempts.values()
-    lost = ((0, cluster.master.cluster.active[job].maps.tasks[0].winner),)
+    (attempt,) = cluster.core.cluster.active[job].attempts.values()
+    lost = ((0, cluster.core.cluster.active[job].maps.tasks[0].winner),)
 
     reason = m.FailureReason.LOST_INPUT
     failed = m.TaskFailed(job, TaskKind.MAP, 1, attempt.id, reason, "nonsense", lost=lost)
-    cluster.to_master(b"w1", m.Frame(cluster.master.epoch, (failed,)))
+    cluster.to_master("w1", m.Frame(cluster.core.epoch, (failed,)))
     cluster.run_until_over()
 
     cluster.check(job)

@@ -7,11 +7,10 @@ from typing import get_args
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
-from support.simulated import Cluster, Work
+from support.story import Cluster, Work
 from support.strategies import Vocabulary, messages
 
 from zmr import messages as m
-from zmr.core.events import FrameReceived
 from zmr.core.master import Master
 from zmr.wire import codec
 
@@ -48,7 +47,7 @@ def frames(message: st.SearchStrategy[m.Message]) -> st.SearchStrategy[m.Frame]:
 
 def busy_cluster() -> Cluster:
     """Return a cluster with something of everything: a failure, a straggler, a map and a reduce."""
-    cluster = Cluster(workers=2, slots=2, death_timeout_s=1e6)
+    cluster = Cluster(workers=2, slots=2, death_timeout_s=1e6, is_judged=False)
     cluster.plan(Work(fails="once"), m.TaskKind.MAP, index=1, times=1)
     cluster.plan(Work(takes_s=8.0), m.TaskKind.MAP, index=3, times=1)
     cluster.submit(maps=4, reduces=2, backup_after_s=2.0, max_attempts=1000)
@@ -76,9 +75,9 @@ def test_nothing_that_anybody_says_raises_or_confuses(data: st.DataObject) -> No
             continue
         if to.startswith("master"):
             # The cores are validated after each step: it must not even be out of sorts.
-            cluster.tell_master(FrameReceived(to[-2:].strip().encode(), frame))
+            cluster.hear(to[-2:].strip(), frame)
         else:
-            cluster.workers[to].tell(FrameReceived(b"", frame))
+            cluster.workers[to].tell(*frame.messages, epoch=frame.epoch)
     for _ in range(200):
         cluster.step()
 
@@ -93,9 +92,9 @@ def test_the_promises_hold_whatever_strangers_and_ghosts_say(data: st.DataObject
         frame = through_the_codec(data.draw(frames(A_WORKERS)))
         if frame is not None:
             # Either not a worker's peer, or a worker's, but of another epoch.
-            peer = b"x" if frame.epoch == EPOCH else b"w1"
-            if peer == b"x" or not any(isinstance(each, m.Register) for each in frame.messages):
-                cluster.tell_master(FrameReceived(peer, frame))
+            peer = "x" if frame.epoch == EPOCH else "w1"
+            if peer == "x" or not any(isinstance(each, m.Register) for each in frame.messages):
+                cluster.hear(peer, frame)
 
     cluster.run_until_over()
 
@@ -113,9 +112,9 @@ def test_what_is_not_for_a_master_is_refused_once(kind: type) -> None:
         m.StartJob: m.StartJob(m.JobSpec("j", "", "", b"", "", (), 1, "/o"), "", 0, 1.0),
         m.Progress: m.Progress(1),
     }
-    cluster.tell_master(FrameReceived(b"client", m.Frame(7, (examples[kind],) * 100)))
+    cluster.hear("client", m.Frame(7, (examples[kind],) * 100))
     assert cluster.replies == [m.Refused(f"a master takes no {kind.__name__}")]
-    assert cluster.master.ignored["not for a master"] == 1
+    assert cluster.core.ignored["not for a master"] == 1
 
 
 @pytest.mark.parametrize("epoch", [0, 2**32])

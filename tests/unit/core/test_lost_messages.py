@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from support.simulated import Cluster, Work
+from support.story import Cluster, Work
 
 from zmr import messages as m
 from zmr.core.states import TaskState
@@ -70,15 +70,15 @@ def test_a_late_registration_does_not_cost_the_outputs_made_since() -> None:
     job = cluster.submit(maps=2, reduces=1)
     cluster.run_for(0.3)
     cluster.network.double(m.Register, after_s=1.2)
-    cluster.workers["w1"].deliver_later(m.Frame(7, (m.RegisterAgain(),)))
+    cluster.workers["w1"].tell(m.RegisterAgain())
     cluster.run(lambda: bool(cluster.attempts("succeeded")))
-    (output,) = cluster.workers["w1"].disk
+    (output,) = cluster.workers["w1"].disk.files
 
     # When the copy comes, which says that the map is still running.
     cluster.run_for(0.8)
 
     assert len(cluster.network.messages(m.Register)) == 2
-    assert output in cluster.workers["w1"].disk
+    assert output in cluster.workers["w1"].disk.files
     cluster.run_until_over()
     cluster.check(job)
     assert set(cluster.times_begun(job).values()) == {1}
@@ -91,7 +91,7 @@ def test_a_worker_that_registers_again_without_need_is_told_of_the_job_again() -
     cluster.network.delay(m.TaskFailed, by_s=0.1)
     job = cluster.submit(maps=1, reduces=1)
     cluster.run(lambda: bool(cluster.network.messages(m.TaskFailed)))
-    cluster.workers["w1"].deliver_later(m.Frame(7, (m.RegisterAgain(),)))
+    cluster.workers["w1"].tell(m.RegisterAgain())
     cluster.run_until_over()
     cluster.check(job)
     assert cluster.worker_states("w1") == ["alive"]
@@ -153,16 +153,16 @@ def test_a_frame_of_another_epoch_changes_nothing_and_is_told_to_register() -> N
     cluster = Cluster(workers=1)
     job = cluster.submit(maps=2, reduces=1)
     cluster.run_for(0.5)
-    (attempt,) = cluster.master.cluster.active[job].attempts.values()
+    (attempt,) = cluster.core.cluster.active[job].attempts.values()
     stats = m.Stats()
     done = m.MapDone(job, 0, attempt.id, "/somewhere", stats)
 
-    cluster.to_master(b"w1", m.Frame(6, (done, m.GetTask(100))))
-    cluster.to_master(b"a stranger", m.Frame(7, (done,)))
+    cluster.to_master("w1", m.Frame(6, (done, m.GetTask(100))))
+    cluster.to_master("a stranger", m.Frame(7, (done,)))
     cluster.run_for(0.01)
 
     assert attempt.is_live
-    assert cluster.master.ignored["not registered"] == 2
+    assert cluster.core.ignored["not registered"] == 2
     assert len(cluster.network.messages(m.RegisterAgain, "w1")) == 1
     cluster.run_until_over()
     cluster.check(job)
@@ -173,14 +173,12 @@ def test_a_worker_can_not_speak_of_anothers_attempts() -> None:
     cluster = Cluster(workers=2)
     job = cluster.submit(maps=2, reduces=1)
     cluster.run_for(0.5)
-    attempt = next(
-        a for a in cluster.master.cluster.active[job].attempts.values() if a.peer == b"w1"
-    )
+    attempt = next(a for a in cluster.core.cluster.active[job].attempts.values() if a.peer == b"w1")
     done = m.MapDone(job, attempt.task.index, attempt.id, "/somewhere", m.Stats())
-    cluster.to_master(b"w2", m.Frame(cluster.master.epoch, (done,)))
+    cluster.to_master("w2", m.Frame(cluster.core.epoch, (done,)))
     cluster.run_for(0.1)
     assert attempt.is_live
-    assert cluster.master.ignored["attempt is not the sender's"] == 1
+    assert cluster.core.ignored["attempt is not the sender's"] == 1
 
 
 def test_a_result_of_another_kind_of_job_is_of_no_use() -> None:
@@ -189,12 +187,12 @@ def test_a_result_of_another_kind_of_job_is_of_no_use() -> None:
         cluster = Cluster(workers=1)
         job = cluster.submit(maps=1, reduces=reduces)
         cluster.run_for(0.5)
-        (attempt,) = cluster.master.cluster.active[job].attempts
+        (attempt,) = cluster.core.cluster.active[job].attempts
         done = m.MapDone(job, 0, attempt, path, m.Stats(), file=its_file)
-        cluster.to_master(b"w1", m.Frame(cluster.master.epoch, (done,)))
+        cluster.to_master("w1", m.Frame(cluster.core.epoch, (done,)))
         cluster.run_until_over()
         cluster.check(job)
-        assert cluster.master.ignored["result of another kind of job"] == 1
+        assert cluster.core.ignored["result of another kind of job"] == 1
 
 
 def test_a_map_that_put_out_nothing_has_no_output_to_lose() -> None:
@@ -202,35 +200,36 @@ def test_a_map_that_put_out_nothing_has_no_output_to_lose() -> None:
     cluster = Cluster(workers=1)
     job = cluster.submit(maps=2, reduces=1)
     cluster.run_for(0.5)
-    attempt, *_ = cluster.master.cluster.active[job].attempts
-    task = cluster.master.cluster.active[job].attempts[attempt].task
+    attempt, *_ = cluster.core.cluster.active[job].attempts
+    task = cluster.core.cluster.active[job].attempts[attempt].task
     nothing = m.MapDone(job, task.index, attempt, "", m.Stats())
-    cluster.to_master(b"w1", m.Frame(cluster.master.epoch, (nothing,)))
+    cluster.to_master("w1", m.Frame(cluster.core.epoch, (nothing,)))
     cluster.run(lambda: task.state is TaskState.COMPLETED)
     # Then it is no source of the reduce, and nobody expects its worker to have it
-    assert not cluster.master.cluster.active[job].needs_output_of(task)
-    assert not cluster.master.cluster.workers.workers[b"w1"].holds(attempt)
-    cluster.run(lambda: not cluster.master.cluster.active[job].maps.remaining)
-    (reduce,) = cluster.master.cluster.active[job].reduces.tasks
-    known = cluster.master.cluster
+    assert not cluster.core.cluster.active[job].needs_output_of(task)
+    assert not cluster.core.cluster.workers.workers[b"w1"].holds(attempt)
+    cluster.run(lambda: not cluster.core.cluster.active[job].maps.remaining)
+    (reduce,) = cluster.core.cluster.active[job].reduces.tasks
+    known = cluster.core.cluster
     message = known.active[job].task_message(reduce, 1, known.workers)
     assert [source.index for source in message.sources] == [1 - task.index]
 
 
 def test_a_worker_goes_over_to_a_master_that_was_started_again() -> None:
     # Given a worker that holds outputs for an old master, of which the new one knows nothing.
-    old, new = Cluster(workers=1), Cluster(workers=0)
+    old = Cluster(workers=1)
     old.plan(Work(takes_s=10.0), TaskKind.MAP, index=1)
     old.submit(maps=2, reduces=1)
     old.run(lambda: len(old.attempts("succeeded")) == 1)
     worker = old.workers["w1"]
-    assert worker.disk
-    old.master = new.master = type(new.master)(8)
+    assert worker.disk.files
+    old.crash_master()
+    old.restart_master()
 
     old.run(lambda: worker.core.epoch == 8)
     old.run_for(0.1)
 
-    assert not worker.disk
+    assert not worker.disk.files
     assert not worker.core.attempts
     job = old.submit(maps=2, reduces=1)
     old.plan(Work())

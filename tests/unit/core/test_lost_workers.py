@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from support.simulated import Cluster, Work
+from support.story import Cluster, Work
 
 from zmr import messages as m
 from zmr.core.settings import MasterSettings
@@ -65,7 +65,7 @@ def lose_w1_in_reduce(cluster: Cluster, job: str) -> int:
     cluster.run_for(0.5)
     cluster.workers["w1"].stop()
     cluster.run(lambda: cluster.worker_states("w1")[-1] == "lost")
-    return len(cluster.workers["w1"].disk)
+    return len(cluster.workers["w1"].disk.files)
 
 
 def test_outputs_that_come_back_before_they_were_made_again_are_used() -> None:
@@ -97,7 +97,7 @@ def test_outputs_that_come_back_after_they_were_made_again_are_discarded() -> No
     worker = cluster.workers["w1"]
     worker.resume()
     cluster.run_for(0.1)
-    assert not worker.disk
+    assert not worker.disk.files
     assert not worker.core.held
     cluster.run_until_over()
 
@@ -119,7 +119,7 @@ def test_the_first_completion_wins_and_the_late_one_changes_nothing() -> None:
     cluster.run_for(0.1)
 
     assert len(cluster.attempts("succeeded")) == published
-    assert not cluster.workers["w1"].disk
+    assert not cluster.workers["w1"].disk.files
     cluster.run_until_over()
     cluster.check(job)
 
@@ -170,8 +170,8 @@ def test_a_straggler_whose_sibling_comes_back_gets_no_third_attempt() -> None:
     cluster.run(lambda: len(cluster.attempts("succeeded")) == 2)
     cluster.run_for(0.5)
     (first,) = [w for w in cluster.workers.values() if w.core.attempts]
-    cluster.network.cut(first.name)
-    cluster.run(lambda: bool(cluster.master.cluster.active[job].backups_wanted))
+    cluster.network.cut_off(first.name)
+    cluster.run(lambda: bool(cluster.core.cluster.active[job].backups_wanted))
     cluster.network.heal(first.name)
     cluster.run(lambda: cluster.said(f"is back with worker {first.name}"))
 
@@ -229,7 +229,7 @@ def test_a_worker_waits_for_its_master_says_so_and_gives_up_in_the_end() -> None
     cluster = Cluster(workers=1, death_timeout_s=60.0)
     cluster.submit(maps=1, reduces=1)
     cluster.run_for(0.5)
-    cluster.network.cut("w1")
+    cluster.network.cut_off("w1")
 
     worker = cluster.workers["w1"]
     cluster.run(lambda: worker.quit is not None)
@@ -245,7 +245,7 @@ def test_a_worker_waits_for_its_master_says_so_and_gives_up_in_the_end() -> None
 
 def test_a_worker_that_is_there_before_its_master_waits_for_it() -> None:
     cluster = Cluster(workers=1)
-    cluster.network.cut("w1")
+    cluster.network.cut_off("w1")
     cluster.run_for(20.0)
     cluster.network.heal("w1")
     job = cluster.submit(maps=2, reduces=1)
@@ -261,8 +261,8 @@ def test_a_cut_that_heals_costs_no_work() -> None:
     job = cluster.submit(maps=2, reduces=2)
     cluster.run_for(3.0)
     for worker in cluster.workers:
-        cluster.network.cut(worker)
-    cluster.run(lambda: not cluster.master.cluster.workers.any_present)
+        cluster.network.cut_off(worker)
+    cluster.run(lambda: not cluster.core.cluster.workers.any_present)
     for worker in cluster.workers:
         cluster.network.heal(worker)
 
@@ -284,4 +284,4 @@ def test_of_many_workers_that_never_come_back_the_latest_are_remembered(
         worker.crash()
         cluster.run_for(10.0)
     assert cluster.worker_states("w9") == ["alive", "suspect", "lost"]
-    assert [*cluster.master.cluster.workers.workers] == [b"w1", b"w6", b"w7", b"w8", b"w9"]
+    assert [*cluster.core.cluster.workers.workers] == [b"w1", b"w6", b"w7", b"w8", b"w9"]

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any, get_args
 
 import pytest
-from support.simulated import Cluster as Story
-from support.simulated import Work
+from support.story import Cluster as Story
+from support.story import Work
 
 from zmr import messages as m
 from zmr.core import cluster as owner
@@ -56,10 +56,8 @@ def eventful() -> Story:
     story.workers["w1"].crash()
     story.run(lambda: lost in story.outcomes)
     steps = (m.Step("First", (), 1), m.Step("Second", (), 1))
-    spec = m.JobSpec("pipeline", "test", "test", b"", "", (), 1, "/out/pipeline", steps=steps)
-    inputs = (m.InputFile("/in/pipeline/0", 10, splittable=True),)
-    story.ask(m.Submit(spec, inputs))
-    story.run(lambda: "pipeline" in story.outcomes)
+    pipeline = story.submit(1, 1, steps=steps, ask=True)
+    story.run(lambda: pipeline in story.outcomes)
     story.workers["w2"].interrupt()
     story.run_for(10.0)
     return story

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 
 import pytest
-from support.simulated import Cluster, Work
+from support.story import Cluster, Work
 
 from zmr import messages as m
-from zmr.core.events import JobGiven
 from zmr.core.states import JobState
 from zmr.messages import TaskKind
 
@@ -90,18 +88,16 @@ def test_jobs_are_served_in_the_order_of_their_submission() -> None:
 def test_an_output_folder_belongs_to_one_job_until_it_has_ended() -> None:
     cluster = Cluster(workers=1)
     first = cluster.submit(maps=2, reduces=1)
-    spec = cluster.master.jobs[first].spec
-    cluster.tell_master(JobGiven(m.Submit(replace(spec, job_id="second"), ())))
-    second = cluster.outcomes["second"]
+    second = cluster.outcomes[cluster.submit(shares_output_of=first)]
     assert second.state is JobState.FAILED
     assert second.reason == f"/out/{first} is the output folder of {first}, which goes on"
 
     cluster.run_until_over()
 
     cluster.check(first)
-    cluster.tell_master(JobGiven(m.Submit(replace(spec, job_id="third"), ())))
+    third = cluster.submit(shares_output_of=first)
     cluster.run_until_over()
-    assert cluster.outcomes["third"].state is JobState.DONE
+    cluster.check(third)
 
 
 def test_a_cancelled_job_leaves_nothing_running_and_the_next_goes_on() -> None:
@@ -129,7 +125,7 @@ def test_a_cancelled_job_leaves_nothing_running_and_the_next_goes_on() -> None:
 def test_the_same_submission_twice_is_one_job() -> None:
     cluster = Cluster()
     job = cluster.submit(maps=1, reduces=1, ask=True)
-    spec = cluster.master.jobs[job].spec
+    spec = cluster.core.jobs[job].spec
     cluster.ask(m.Submit(spec, ()))
 
     cluster.run_until_over()
@@ -239,7 +235,7 @@ def test_who_was_slow_only_beside_the_first_tasks_gets_no_backup() -> None:
         cluster.plan(Work(takes_s), TaskKind.MAP, index)
     job = cluster.submit(maps=8, reduces=1, backup_after_s=1.0)
     cluster.run(
-        lambda: any(a.task.index == 4 for a in cluster.master.jobs[job].backups_wanted.values())
+        lambda: any(a.task.index == 4 for a in cluster.core.jobs[job].backups_wanted.values())
     )
 
     # When the others show, while slots are not free yet, that a fresh attempt would take as long.
@@ -360,12 +356,12 @@ def test_when_a_job_ends_its_workers_drop_all_of_it() -> None:
     cluster = Cluster(workers=2)
     cluster.submit(maps=4, reduces=2)
     cluster.run_until_over()
-    assert any(worker.disk for worker in cluster.workers.values())
+    assert any(worker.disk.files for worker in cluster.workers.values())
 
     cluster.run_for(0.1)
 
     for worker in cluster.workers.values():
-        assert not worker.disk
+        assert not worker.disk.files
         assert not worker.slots
         assert not worker.core.jobs
         assert not worker.core.held

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from support.simulated import Cluster, Work
+from support.story import Cluster, Work
 
 from zmr import messages as m
 from zmr.core.settings import MasterSettings
@@ -29,8 +29,8 @@ def map_starts(cluster: Cluster, job: str) -> list[int]:
 def test_what_its_worker_says_is_gone_is_made_again_and_nothing_else() -> None:
     # Given a worker that has lost one of its four map outputs, which another one finds out
     cluster, job = with_maps_on_w1(reduces=5)
-    winner = cluster.master.cluster.active[job].maps.tasks[2].winner
-    del cluster.workers["w1"].disk[f"/w1/{job}/2.{winner}"]
+    winner = cluster.core.cluster.active[job].maps.tasks[2].winner
+    del cluster.workers["w1"].disk.files[f"/w1/{job}/2.{winner}"]
     cluster.add_worker()
 
     cluster.run(lambda: bool(cluster.attempts("failed")))
@@ -44,10 +44,10 @@ def test_what_its_worker_says_is_gone_is_made_again_and_nothing_else() -> None:
 def test_a_report_is_checked_by_asking_and_a_broken_way_costs_no_map() -> None:
     # Given a reduce that can't reach the worker with its inputs, while that is well
     cluster, job = with_maps_on_w1(reduces=5)
-    cluster.cut_off.add(("w2", "w1"))
+    cluster.network.cut.add(("w2", "w1"))
     cluster.add_worker()
     cluster.run(lambda: bool(cluster.attempts("failed", REDUCE)))
-    cluster.cut_off.clear()
+    cluster.network.cut.clear()
 
     cluster.run_until_over()
 
@@ -60,7 +60,7 @@ def test_a_report_is_checked_by_asking_and_a_broken_way_costs_no_map() -> None:
 
 def test_a_worker_that_nobody_reaches_is_not_believed_twice() -> None:
     cluster, job = with_maps_on_w1(reduces=5)
-    cluster.cut_off.add(("w2", "w1"))
+    cluster.network.cut.add(("w2", "w1"))
     cluster.add_worker(slots=4)
 
     cluster.run_until_over()
@@ -74,7 +74,7 @@ def test_no_reduce_begins_while_a_question_is_open_and_silence_is_an_answer() ->
     # Given a question that is lost
     cluster, job = with_maps_on_w1(reduces=5)
     cluster.network.drop(m.CheckOutputs)
-    cluster.cut_off.add(("w2", "w1"))
+    cluster.network.cut.add(("w2", "w1"))
     cluster.add_worker()
     cluster.run(lambda: bool(cluster.attempts("failed", REDUCE)))
     asked_at, reduces = cluster.now, len(cluster.attempts("running", REDUCE))
@@ -92,7 +92,7 @@ def test_who_cannot_read_its_own_map_outputs_is_not_asked() -> None:
     cluster.plan(Work(takes_s=5.0), REDUCE, times=1)
     job = cluster.submit(maps=4, reduces=1)
     cluster.run(lambda: bool(cluster.attempts("running", REDUCE)))
-    cluster.workers["w1"].disk.clear()
+    cluster.workers["w1"].disk.files.clear()
 
     cluster.run_until_over()
 
@@ -104,7 +104,7 @@ def test_who_cannot_read_its_own_map_outputs_is_not_asked() -> None:
 def test_two_reduces_that_report_a_worker_have_all_its_outputs_looked_at() -> None:
     # Given a worker that has lost one map output, and soon another one
     cluster, job = with_maps_on_w1(reduces=6)
-    tasks, disk = cluster.master.cluster.active[job].maps.tasks, cluster.workers["w1"].disk
+    tasks, disk = cluster.core.cluster.active[job].maps.tasks, cluster.workers["w1"].disk.files
     first, second = (f"/w1/{job}/{index}.{tasks[index].winner}" for index in (0, 1))
     kept = disk.pop(first)
     cluster.network.delay(m.OutputsChecked, by_s=1.0)

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TypeVar
 
 import pytest
-from support.simulated import validate_worker
+from support.story import validate_worker
 
 from zmr import messages as m
 from zmr.core.actions import (

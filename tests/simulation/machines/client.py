@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from zmr import messages as m
 from zmr.wire import codec
 
 from .network import MASTER
-
-if TYPE_CHECKING:
-    from .world import World
+from .site import Site
 
 _REPEATS_AFTER_S = 1.0
 
@@ -18,9 +14,9 @@ _REPEATS_AFTER_S = 1.0
 class Client:
     """Asks one question after another; each until there is an answer."""
 
-    def __init__(self, world: World, number: int) -> None:
-        self.world = world
-        self.name = f"c{number}"
+    def __init__(self, site: Site, name: str) -> None:
+        self.site = site
+        self.name = name
         self.refused: list[str] = []
         self._question: m.Submit | m.CancelJob | None = None
 
@@ -29,19 +25,19 @@ class Client:
         self._repeat(question)
 
     def _repeat(self, question: m.Submit | m.CancelJob) -> None:
-        world = self.world
-        if self._question is not question or world.has_ended:
+        site = self.site
+        if self._question is not question or site.has_ended:
             return
         frame = m.Frame(0, (question,))
-        world.trace.frame(world.clock.now, self.name, "says", frame)
-        peer = self.name.encode()
-        world.network.send(
+        site.trace.frame(site.clock.now, self.name, "says", frame)
+        master = site.receivers[MASTER]
+        site.network.send(
             self.name,
             MASTER,
-            lambda data: world.master.receive(peer, data),
+            lambda data: master.receive(self.name, data),
             codec.encode(frame),
         )
-        world.clock.later(_REPEATS_AFTER_S, self._repeat, question)
+        site.clock.later(_REPEATS_AFTER_S, self._repeat, question)
 
     def receive(self, process: str, data: bytes) -> None:
         """An answer."""

@@ -7,10 +7,9 @@ come meanwhile is handled in one turn, before any deadline.
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from .world import World
+from .site import Site
 
 # So much of a pause counts, as in `zmr.net.reactor`.
 _LATE_S = 0.25
@@ -19,11 +18,11 @@ _LATE_S = 0.25
 _ROUNDING_S = 1e-9
 
 
-class Machine:
-    """A process with a core. Subclasses say what a turn is."""
+class Process:
+    """A machine's process with a core. Subclasses say what a turn is."""
 
-    def __init__(self, world: World, name: str) -> None:
-        self.world = world
+    def __init__(self, site: Site, name: str) -> None:
+        self.site = site
         self.name = name
         self.is_up = False
         self.is_stopped = False
@@ -39,7 +38,7 @@ class Machine:
     @property
     def now(self) -> float:
         """Its own clock, which only goes forward."""
-        self._read = max(self._read, self.world.clock.now - self._behind_s)
+        self._read = max(self._read, self.site.clock.now - self._behind_s)
         return self._read
 
     # --- what happens to it ---
@@ -54,14 +53,14 @@ class Machine:
         """As SIGSTOP does."""
         if self.is_up and not self.is_stopped:
             self.is_stopped = True
-            self._stopped_at = self.world.clock.now
+            self._stopped_at = self.site.clock.now
             self.say("stopped")
 
     def resume(self) -> None:
         """As SIGCONT does: all that it missed comes at once."""
         if self.is_stopped:
             self.is_stopped = False
-            pause_s = self.world.clock.now - self._stopped_at
+            pause_s = self.site.clock.now - self._stopped_at
             self._behind_s += max(0.0, pause_s - _LATE_S)
             self.say("goes on")
             self._wakes_at = None
@@ -69,7 +68,7 @@ class Machine:
                 self._turn()
 
     def say(self, what: str) -> None:
-        self.world.trace.say(self.world.clock.now, self.name, what)
+        self.site.say(self.name, what)
 
     # --- turns ---
 
@@ -82,7 +81,7 @@ class Machine:
         self._wakes_at = None
 
     def _turn_soon(self) -> None:
-        clock = self.world.clock
+        clock = self.site.clock
         if self.is_stopped:
             return
         if clock.now >= self._busy_until:
@@ -97,24 +96,24 @@ class Machine:
     def _turn(self) -> None:
         self._take_turn()
         if self.is_up:
-            self._busy_until = self.world.clock.now + self.world.faults.busy_s()
+            self._busy_until = self.site.clock.now + self.site.busy_s()
             self._set_alarm()
 
     def _set_alarm(self) -> None:
         deadline = self._next_deadline()
         if deadline is None:
             return
-        wakes_at = max(deadline + self._behind_s, self.world.clock.now)
+        wakes_at = max(deadline + self._behind_s, self.site.clock.now)
         if self._wakes_at is None or wakes_at < self._wakes_at:
             self._wakes_at = wakes_at
-            self.world.clock.at(wakes_at, self._wake, self._starts, wakes_at)
+            self.site.clock.at(wakes_at, self._wake, self._starts, wakes_at)
 
     def _wake(self, start: int, alarm: float) -> None:
         if start != self._starts or not self.is_up or self.is_stopped or alarm != self._wakes_at:
             return
         self._wakes_at = None
         deadline = self._next_deadline()
-        if deadline is not None and deadline + self._behind_s <= self.world.clock.now + _ROUNDING_S:
+        if deadline is not None and deadline + self._behind_s <= self.site.clock.now + _ROUNDING_S:
             self._turn()
         else:
             self._set_alarm()

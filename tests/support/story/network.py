@@ -1,4 +1,4 @@
-"""The network of a simulated cluster: it delivers in order after a moment, except as told."""
+"""The network of a story: it delivers in order after a moment, except as the test has it."""
 
 from __future__ import annotations
 
@@ -6,11 +6,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
+from simulation.machines.clock import Clock
+from simulation.machines.network import MASTER, Network, Passage
+
 from zmr import messages as m
+from zmr.wire import codec
 
 M = TypeVar("M", bound=m.Message)
 
 LATENCY_S = 0.001
+CLIENT = "client"  # what a test asks the master as
 
 # From what frame to and from which worker's peer, and whether to the master, to the delays of the
 # copies that arrive; None: nothing special.
@@ -34,10 +39,10 @@ class Fault:
         return self.delays_s
 
 
-class Network:
-    def __init__(self) -> None:
+class StoryNetwork(Network):
+    def __init__(self, clock: Clock) -> None:
+        super().__init__(clock, LATENCY_S, in_order=False)
         self.rules: list[Rule] = []
-        self.cut_off: set[bytes] = set()  # nothing reaches these workers or comes from them
         self.sent: list[tuple[bytes, bool, m.Frame]] = []
 
     def drop(self, kind: type, times: int = 1, worker: str | None = None) -> Fault:
@@ -54,23 +59,33 @@ class Network:
         """Deliver the next frames with such a message late; others overtake them."""
         return self._add(kind, [LATENCY_S + by_s], times, worker)
 
-    def cut(self, worker: str) -> None:
+    def cut_off(self, worker: str) -> None:
         """Lose everything from and to the worker."""
-        self.cut_off.add(worker.encode())
+        self.cut |= {(worker, MASTER), (MASTER, worker)}
 
     def heal(self, worker: str) -> None:
-        self.cut_off.discard(worker.encode())
+        """Let it through again."""
+        self.cut -= {(worker, MASTER), (MASTER, worker)}
 
-    def delays_s(self, peer: bytes, to_master: bool, frame: m.Frame) -> list[float]:
-        """When the copies of the frame arrive, from now."""
+    def send(
+        self, sender: str, receiver: str, deliver: Callable[[bytes], None], data: bytes
+    ) -> str:
+        """What a test asks as a client is answered at once."""
+        if receiver == CLIENT:
+            deliver(data)
+            return ""
+        return super().send(sender, receiver, deliver, data)
+
+    def passage(self, sender: str, receiver: str, data: bytes) -> Passage:
+        frame = codec.decode(data)
+        to_master = receiver == MASTER
+        peer = (sender if to_master else receiver).encode()
         self.sent.append((peer, to_master, frame))
-        if peer in self.cut_off:
-            return []
         for rule in self.rules:
             delays_s = rule(peer, to_master, frame)
             if delays_s is not None:
-                return delays_s
-        return [LATENCY_S]
+                return Passage(tuple(delays_s))
+        return Passage((LATENCY_S,))
 
     def messages(self, kind: type[M], worker: str | None = None) -> list[M]:
         """All messages of the kind that were sent, whether or not they arrived."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from zmr import messages as m
 from zmr.core.actions import (
@@ -24,25 +24,21 @@ from zmr.messages import SlotEnded
 from zmr.wire import codec
 
 from .disk import Disk
-from .draw import WorkerDraw
 from .invariants import validate_heard, validate_worker
-from .machine import Machine
 from .network import MASTER
+from .process import Process
+from .site import Site
 from .slot import SimulatedSlot
-
-if TYPE_CHECKING:
-    from .world import World
-
 
 # To look at one map output.
 CHECK_S = 0.01
 
 
-class WorkerMachine(Machine):
-    def __init__(self, world: World, number: int, draw: WorkerDraw) -> None:
-        super().__init__(world, f"w{number}")
-        self.draw = draw
-        self.disk = Disk(draw.disk_records)
+class WorkerMachine(Process):
+    def __init__(self, site: Site, name: str, slots: int, disk_records: int = 1_000_000) -> None:
+        super().__init__(site, name)
+        self.n_slots = slots
+        self.disk = Disk(disk_records)  # so much fits
         self.slow_factor = 1.0
         self.is_bad = False  # no slot of it lives to the end of a task
         self.process = ""  # the name of the running process, or of the last one
@@ -50,7 +46,6 @@ class WorkerMachine(Machine):
         self.quit: Quit | None = None
         self.is_frozen = False  # stopped with its slots
         self.when_thawed: list[tuple[Callable[..., object], tuple[Any, ...]]] = []
-        self.start(keep_disk=False)
 
     # --- its process ---
 
@@ -59,7 +54,7 @@ class WorkerMachine(Machine):
         if not keep_disk:
             self.disk.remove_folder(self.folder)
         self._started()
-        self.process = f"{self.name}.{self._starts}"
+        self.process = self.site.process_name(self.name, self._starts)
         self.slots = {}
         self.quit = None
         self.core = WorkerCore(
@@ -67,14 +62,14 @@ class WorkerMachine(Machine):
                 self.process,
                 self.name,
                 self._starts,
-                self.draw.slots,
+                self.n_slots,
                 self.folder,
                 MASTER,
-                death_timeout_s=self.world.scenario.death_timeout_s,
+                death_timeout_s=self.site.death_timeout_s,
             ),
             self.now,
         )
-        self.say(f"starts as {self.process} with {self.draw.slots} slots")
+        self.say(f"starts as {self.process} with {self.n_slots} slots")
         self._turn()
 
     @property
@@ -111,7 +106,7 @@ class WorkerMachine(Machine):
     def interrupt(self) -> None:
         """A signal that asks it to end."""
         self.say("gets a signal")
-        self.post(StopRequested("SIGTERM", 143))
+        self.post(StopRequested("SIGINT", 130))
 
     def _end(self) -> None:
         self.is_up = self.is_stopped = False
@@ -129,7 +124,7 @@ class WorkerMachine(Machine):
             event = self.inbox.popleft()
             if isinstance(event, bytes):
                 frame = codec.decode(event)
-                self.world.trace.frame(self.world.clock.now, self.name, "gets", frame)
+                self.site.trace.frame(self.site.clock.now, self.name, "gets", frame)
                 event = FrameReceived(b"", frame)
             epoch = self.core.epoch
             self._perform(self.core.handle(event, self.now), outbox)
@@ -144,14 +139,11 @@ class WorkerMachine(Machine):
             self._end()
 
     def _send(self, outbox: list[m.Message]) -> None:
-        world, frame = self.world, m.Frame(self.core.epoch, tuple(outbox))
-        world.trace.frame(world.clock.now, self.name, "says", frame)
-        peer = self.peer
-        fate = world.network.send(
-            self.name,
-            MASTER,
-            lambda data: world.master.receive(peer, data),
-            codec.encode(frame),
+        site, frame = self.site, m.Frame(self.core.epoch, tuple(outbox))
+        site.trace.frame(site.clock.now, self.name, "says", frame)
+        peer, master = self.process, site.receivers[MASTER]
+        fate = site.network.send(
+            self.name, MASTER, lambda data: master.receive(peer, data), codec.encode(frame)
         )
         if fate:
             self.say(f"  ... which is {fate}")
@@ -182,7 +174,7 @@ class WorkerMachine(Machine):
                     assert job_id not in used, "a slot still writes to the job's folder"
                     self.disk.remove_folder(f"{self.folder}/{job_id}")
                 case CheckFiles():
-                    self.world.clock.later(CHECK_S, self._check, action, self.process)
+                    self.site.clock.later(CHECK_S, self._check, action, self.process)
                 case Log(_, text):
                     self.say(text)
                 case Quit():
@@ -197,13 +189,13 @@ class WorkerMachine(Machine):
             told = ((attempt,), ()) if is_whole else ((), (attempt,))
             self.post(FilesChecked(check.job_id, *told))
             left = CheckFiles(check.job_id, tuple(rest))
-            self.world.clock.later(CHECK_S, self._check, left, process)
+            self.site.clock.later(CHECK_S, self._check, left, process)
 
     def _act_on_slot(self, action: StartSlot | SendSlot | KillSlot) -> None:
         slot = self.slots.get(action.slot)
         if isinstance(action, StartSlot):
             assert slot is None, "two processes in one slot"
-            assert action.slot < self.draw.slots, "more processes than slots"
+            assert action.slot < self.n_slots, "more processes than slots"
             self.slots[action.slot] = SimulatedSlot(self, action.slot, action.job)
         elif slot is None:
             pass  # its end is on the way

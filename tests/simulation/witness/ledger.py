@@ -1,36 +1,32 @@
-"""A witness of its own: what the master may do, judged by what went in and what came out.
+"""The book of workers, attempts, results and grants: what the master may say of them.
 
-It shares no state with the master. It reads the frames that arrive and the actions that follow, and
-keeps its own books of workers, attempts, results and grants.
+It shares no state with the master. It reads the frames that arrive and the actions that follow.
 """
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from zmr import messages as m
-from zmr.core.actions import JobEnded, MasterAction, Publish, Send
+from zmr.core.actions import MasterAction, Publish, Send
 from zmr.core.events import FrameReceived
 from zmr.core.jobs import JobRun
+from zmr.core.journal import JobForgotten, Record
+from zmr.core.master import Master
 from zmr.core.states import TaskState
 
+from ..machines.oracle import Answer
+from ..machines.site import Site
 from .unreadable import Unreadable
-
-if TYPE_CHECKING:
-    from zmr.core.master import Master
-
-    from .draw import JobDraw
-    from .oracle import Answer
-    from .world import World
 
 TaskKey = tuple[str, m.TaskKind, int]
 
 _NUMBER = 0xFFFFFFFF  # of an attempt, in its id
 _LIVE = ("running", "committing")
 _ACTIVE = ("map", "reduce")
-_ENDED = ("done", "failed", "cancelled")
+ENDED = ("done", "failed", "cancelled")
 _STEP = re.compile(r"step (\d+) of \d+: ")
 _PRESENT = ("alive", "suspect")
 _PHASES = ("queued", "map", "reduce", "done", "failed", "cancelled")
@@ -64,8 +60,10 @@ class Peer:
 
 
 class Ledger:
-    def __init__(self, world: World) -> None:
-        self._world = world
+    def __init__(self, site: Site, is_in_order: bool) -> None:
+        self._site = site
+        self._is_in_order = is_in_order  # frames arrive in the order in which they were sent
+        self._now, self._epoch = 0.0, 0  # the master's
         self.attempts: dict[int, Seen] = {}
         self.peers: dict[str, Peer] = {}
         self.phases: dict[str, tuple[int, str]] = {}  # of jobs: the step, from 1, and its state
@@ -81,14 +79,16 @@ class Ledger:
         self._of_task: dict[TaskKey, list[int]] = {}
         self._failing: dict[int, m.TaskFailed] = {}  # what this frame says, by attempt
         self._cancelled: list[int] = []  # in this turn
+        self._empty: set[int] = set()  # attempts at maps that have put out nothing
         self._full: list[str] = []  # workers whose disks are full, as this turn has shown
 
     # --- the master ---
 
-    def master_did(self, event: Any, actions: list[MasterAction]) -> None:
-        """What followed from an event; None: from the time."""
+    def master_did(self, event: Any, actions: list[MasterAction], now: float, epoch: int) -> None:
+        """What followed from an event; None: from the time. `now` is the master's."""
+        self._now, self._epoch = now, epoch
         is_fresh = True
-        if isinstance(event, FrameReceived) and event.peer[:1] == b"w":
+        if isinstance(event, FrameReceived) and not _is_of_client(event.frame):
             is_fresh = self._heard(event.peer.decode(), event.frame)
         if not is_fresh:
             self._check_fenced(actions)
@@ -100,8 +100,6 @@ class Ledger:
                 self._published(action.event)
             elif isinstance(action, Send):
                 self._check_sent(action.peer.decode(), action.message)
-            elif isinstance(action, JobEnded):
-                self._check_end(action)
         if isinstance(event, FrameReceived):
             self._check_answered(event, actions)
         self._check_cancelled(actions)
@@ -109,12 +107,12 @@ class Ledger:
 
     def _heard(self, process: str, frame: m.Frame) -> bool:
         """Whether the master may listen to the frame."""
-        peer, now = self.peers.get(process), self._world.master.now
+        peer, now = self.peers.get(process), self._now
         is_present = peer is not None and peer.state in _PRESENT
         is_registering = any(isinstance(message, m.Register) for message in frame.messages)
         if is_registering and not is_present:
             self.peers[process] = Peer("alive", now)
-        elif peer is None or not is_present or frame.epoch != self._world.master.epoch:
+        elif peer is None or not is_present or frame.epoch != self._epoch:
             return is_registering
         peer = self.peers[process]
         peer.heard_at = now
@@ -125,6 +123,8 @@ class Ledger:
                 peer.credit = message.credit
             elif isinstance(message, m.TaskFailed):
                 self._failing[message.attempt] = message
+            elif isinstance(message, m.MapDone) and not (message.path or message.file):
+                self._empty.add(message.attempt)
             elif isinstance(message, m.OutputsChecked):
                 self._unreadable.answered(message, max(self.attempts, default=0))
         return True
@@ -136,12 +136,13 @@ class Ledger:
             allowed = m.RegisterAgain | m.Refused
             assert isinstance(action.message, allowed), f"an old frame led to {action.message}"
 
-    def master_restarted(self, core: Master) -> None:
+    def master_restarted(self, core: Master, now: float) -> None:
         """A new master has read the journal: it knows all that anybody may rely on."""
+        self._now = now
         known = core.cluster.workers.workers
         self._unreadable.forget()
         for name, peer in self.peers.items():
-            peer.credit, peer.heard_at = 0, self._world.master.now
+            peer.credit, peer.heard_at = 0, self._now
             peer.live.clear()
             peer.blamed.clear()
             peer.quarantined_at, peer.is_on_trial = None, False
@@ -153,11 +154,18 @@ class Ledger:
             state, at = core.jobs[job_id].state.value, core.jobs[job_id].step.step
             # A step whose last result came when the last start was about to end is over at once.
             goes_on = at == step + 1 and self._is_step_done(job_id, step)
-            is_there = state in _ENDED or at in (0, step) or goes_on
+            is_there = state in ENDED or at in (0, step) or goes_on
             assert is_there, f"{job_id} was in step {step}"
-            assert (phase in _ENDED) == (state in _ENDED), f"{job_id} was {phase}, and is {state}"
+            assert (phase in ENDED) == (state in ENDED), f"{job_id} was {phase}, and is {state}"
         for job in core.cluster.active.values():
             self._compare(job)
+
+    def recorded(self, records: list[Record]) -> None:
+        """This is in the journal now."""
+        for record in records:
+            if isinstance(record, JobForgotten):
+                state = self.phases.pop(record.job_id)[1]
+                assert state in ENDED, f"{record.job_id} is forgotten, and {state}"
 
     def _compare(self, job: JobRun) -> None:
         """The restored job is the one that was."""
@@ -198,17 +206,17 @@ class Ledger:
         again = "started again" in text
         is_next = (before_step, _PHASES.index(before or "queued")) < (step, _PHASES.index(state))
         assert not before or again or is_next, f"{before} in step {before_step}: {state} in {step}"
-        assert before not in _ENDED, f"{job_id} went on after its end"
+        assert before not in ENDED, f"{job_id} went on after its end"
         self.phases[job_id] = step, state
         if state in _ACTIVE:
-            steps = self._world.jobs[job_id].steps
+            steps = self._site.jobs[job_id].steps
             assert is_told == (len(steps) > 1), f"not told of which step: {text!r}"
             if state == "reduce" and not again:
-                answer = self._world.answers[steps[step - 1].id]
+                answer = self._site.answers[steps[step - 1].id]
                 assert self._are_done(answer, m.TaskKind.MAP), "the maps are not complete"
 
     def _is_step_done(self, job_id: str, step: int) -> bool:
-        answer = self._world.answers[self._world.jobs[job_id].steps[step - 1].id]
+        answer = self._site.answers[self._site.jobs[job_id].steps[step - 1].id]
         return all(self._are_done(answer, kind) for kind in m.TaskKind)
 
     def _are_done(self, answer: Answer, kind: m.TaskKind) -> bool:
@@ -217,30 +225,30 @@ class Ledger:
         return all((answer.step.id, kind, index) in self.winners for index in range(n))
 
     def _worker_event(self, worker: str, state: str, text: str) -> None:
-        peer, world = self.peers[worker], self._world
+        peer, site = self.peers[worker], self._site
         if state == "quarantined":
             self._quarantined(worker, peer)
             state = "alive"
         elif text == _AGAIN:
-            for_s = world.master.now - (peer.quarantined_at or 0.0)
+            for_s = self._now - (peer.quarantined_at or 0.0)
             assert for_s > 9.999 or not self._takers(), (
                 f"{worker} is quarantined for {for_s} s only"
             )
             peer.quarantined_at, peer.is_on_trial = None, True
         peer.state = state
         if state in ("suspect", "lost"):
-            silence_s = world.master.now - peer.heard_at
-            settings = world.scenario.settings
+            silence_s = self._now - peer.heard_at
+            settings = site.settings
             after_s = settings.suspect_after_s if state == "suspect" else settings.lost_after_s
             assert silence_s >= after_s - 1e-6, f"{worker} is {state} after {silence_s:.2f} s"
-            if world.is_calm_for(settings.lost_after_s):
-                assert not world.is_running(worker), f"{worker} is {state}, but well"
+            if site.is_calm_for(settings.lost_after_s):
+                assert not site.is_running(worker), f"{worker} is {state}, but well"
 
     def _quarantined(self, worker: str, peer: Peer) -> None:
         """A worker gets no more tasks: not without need, nor the last one."""
         if peer.quarantined_at is None:
             is_full = any(f.reason is m.FailureReason.DISK_FULL for f in self._failing.values())
-            now = self._world.master.now
+            now = self._now
             recent = [at for at in peer.blamed.values() if at > now - 60.0]
             is_bad = is_full or peer.is_on_trial or len(recent) >= 3
             assert is_bad, f"{worker} is quarantined for nothing"
@@ -264,14 +272,14 @@ class Ledger:
     def _task_event(self, event: m.TaskEvent) -> None:
         task = event.job_id, event.kind, event.index
         # Numbers are of a job: masters that are started again count on from what it had.
-        new_id = self._world.master.epoch << 32 | event.attempt
+        new_id = self._epoch << 32 | event.attempt
         id = self._ids.setdefault((event.job_id, event.attempt), new_id)
         seen = self.attempts.get(id)
         if seen is None:
             assert event.state == "running", f"an attempt that began as {event.state}"
             assert task not in self.winners, f"{task} handed out after it was complete"
             self.had_backups |= event.text == "backup"
-            seen = self.attempts[id] = Seen(task, event.worker, "", self._world.clock.now)
+            seen = self.attempts[id] = Seen(task, event.worker, "", self._site.clock.now)
             self._of_task.setdefault(task, []).append(id)
         assert seen.task == task
         before, seen.state = seen.state, event.state
@@ -283,8 +291,8 @@ class Ledger:
             seen.has_succeeded = True
             self._does_well(self.peers[seen.worker])
         elif event.state == "lost" and before == "succeeded":
-            after_s = self._world.scenario.settings.lost_after_s
-            self._unreadable.lost(id, event.text, self._world.master.now - after_s)
+            after_s = self._site.settings.lost_after_s
+            self._unreadable.lost(id, event.text, self._now - after_s)
             assert self.winners.pop(task) == id
             assert self._answer(task).n_reduce, "published output can't be lost"
             assert task[1] is m.TaskKind.MAP, "published output can't be lost"
@@ -313,7 +321,7 @@ class Ledger:
             if failing.reason is m.FailureReason.DISK_FULL:
                 self._full.append(worker)
             if failing.reason is not m.FailureReason.USER_ERROR:
-                self.peers[worker].blamed[task] = self._world.master.now
+                self.peers[worker].blamed[task] = self._now
         if failing is not None and self._is_of_bad_record(task, id, failing):
             return
         books = self.lost_inputs if lost_input else self.failures
@@ -340,8 +348,8 @@ class Ledger:
 
     def _check_calm(self, seen: Seen, event: m.TaskEvent) -> None:
         """When nothing goes wrong any more, no attempt is lost, and none fails but by itself."""
-        world = self._world
-        if not world.is_calm_for(0.0) or seen.since_s < world.settled_at:
+        site = self._site
+        if not site.is_calm_for(0.0) or seen.since_s < site.settled_at:
             return
         step = self._answer(seen.task).step
         is_map = event.kind is m.TaskKind.MAP
@@ -351,7 +359,7 @@ class Ledger:
         by_user = is_bad and event.state == "failed"
         by_input = "can't read" in event.text
         # A worker takes no attempt that comes behind a later one.
-        in_order = world.scenario.network.in_order
+        in_order = self._is_in_order
         by_order = not in_order and "never reached" in event.text
         assert by_user or by_input or by_order, f"{event} although nothing goes wrong"
 
@@ -367,7 +375,7 @@ class Ledger:
                 self._check_hand_out(process, task)
             assert len(peer.live) <= peer.credit, f"{process} has more tasks than credit"
         elif isinstance(message, m.CheckOutputs):
-            self._unreadable.asked(message, self._world.master.now)
+            self._unreadable.asked(message, self._now)
         elif isinstance(message, m.CommitReply) and message.granted:
             self._check_grant(process, message.attempt)
 
@@ -390,6 +398,7 @@ class Ledger:
                 for index in range(answer.n_map)
             ]
             assert None not in winners, f"{task.index} was handed out without all its inputs"
+            winners = [id for id in winners if id not in self._empty]
             given = [source.attempt for source in task.sources]
             assert self._unreadable.isdisjoint(given), "known to be lost, or not known not to be"
             assert given == winners, "a reduce was given other inputs than there are"
@@ -445,45 +454,13 @@ class Ledger:
             is_present = self.peers[worker].state in _PRESENT
             assert id in told or not is_present, f"attempt {id & _NUMBER} was cancelled in silence"
 
-    # --- the end ---
-
-    def _check_end(self, ended: JobEnded) -> None:
-        outcome, world = ended.outcome, self._world
-        job = world.jobs[outcome.spec.job_id]
-        step_ids = {step.id for step in job.steps}
-        state = outcome.state.value
-        if state == "failed":
-            allowed = (
-                self._may_fail(step_ids, job.max_attempts)
-                or self._may_give_up(ended)
-                or self._skips_too_many(job)
-                or (world.is_interrupted and "no more jobs" in outcome.reason)
-            )
-            assert allowed, f"{job.id} failed without reason: {outcome.reason}"
-        elif state == "cancelled":
-            asked = job.id in world.cancelled or world.is_interrupted
-            assert asked, f"{job.id} was cancelled by nobody: {outcome.reason}"
-        else:
-            is_poisoned = any(step.poisoned for step in job.steps)
-            assert not is_poisoned, f"{job.id} is done, although a task always fails"
-            killers = sum(len(step.killers) for step in job.steps)
-            is_too_bad = killers > job.skip_bad_records
-            assert not is_too_bad, f"{job.id} is done, although too many records are bad"
-
-    def _may_fail(self, step_ids: set[str], max_attempts: int) -> bool:
-        failed = [len(ids) for key, ids in self.failures.items() if key[0] in step_ids]
-        lost = [len(ids) for key, ids in self.lost_inputs.items() if key[0] in step_ids]
-        return max_attempts in failed or max(lost, default=0) >= 20
-
-    def _skips_too_many(self, job: JobDraw) -> bool:
-        step_ids = {step.id for step in job.steps}
-        found = sum(len(skips) for key, skips in self.skips.items() if key[0] in step_ids)
-        return found > job.skip_bad_records
-
-    def _may_give_up(self, ended: JobEnded) -> bool:
-        is_alone = all(peer.state in ("lost", "left") for peer in self.peers.values())
-        limited = self._world.scenario.settings.worker_timeout_s is not None
-        return ended.outcome.out_of_workers and limited and is_alone
-
     def _answer(self, task: TaskKey) -> Answer:
-        return self._world.answers[task[0]]
+        return self._site.answers[task[0]]
+
+
+def _is_of_client(frame: m.Frame) -> bool:
+    """Whether a client says this, and no worker."""
+    return all(isinstance(message, _FROM_CLIENT) for message in frame.messages)
+
+
+_FROM_CLIENT = (m.Submit, m.CancelJob, m.GetSnapshot)

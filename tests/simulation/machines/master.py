@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from zmr import messages as m
 from zmr.core.actions import (
@@ -22,13 +22,10 @@ from zmr.core.master import Master
 from zmr.wire import codec
 
 from .invariants import validate
-from .journal import Journal
-from .machine import Machine
 from .network import MASTER
+from .process import Process
+from .site import Site
 from .trace import shown
-
-if TYPE_CHECKING:
-    from .world import World
 
 # So many tasks and workers are looked at in every step; of more, in every second, third, ... one.
 _LOOKED_AT = 40
@@ -38,12 +35,13 @@ class MasterDied(Exception):
     """Between two instructions of a turn."""
 
 
-class MasterMachine(Machine):
-    def __init__(self, world: World) -> None:
-        super().__init__(world, MASTER)
+class MasterMachine(Process):
+    """A master of the site. `epoch`, if given, is that of its first start."""
+
+    def __init__(self, site: Site, epoch: int = 1) -> None:
+        super().__init__(site, MASTER)
         self.quit: Quit | None = None
-        self.epoch = 0
-        self.journal = Journal() if world.scenario.has_journal else None
+        self.epoch = epoch - 1
         self._decided: list[tuple[Any, list[MasterAction]]] = []  # in this turn: event, actions
         self._outbox: dict[bytes, list[m.Message]] = {}
         self._dies_after: int | None = None  # so many instructions
@@ -54,15 +52,16 @@ class MasterMachine(Machine):
         self._started()
         self.quit = None
         self.epoch += 1
-        self.core = Master(self.epoch, self.world.scenario.settings)
+        self.core = Master(self.epoch, self.site.settings)
         self.say(f"starts, epoch {self.epoch}")
-        if self.journal is not None:
-            records = self.journal.read()
+        journal = self.site.journal
+        if journal is not None:
+            records = journal.read()
             actions = self.core.restore(records, self.now)
             if records:
-                self.world.ledger.master_restarted(self.core)
+                self.site.master_restarted(self.core)
             self._decided.append((None, actions))
-            self.post_given(self.world.given)
+            self.post_given(self.site.given)
 
     def post_given(self, submits: list[m.Submit]) -> None:
         """The jobs of its own command line. There is always a first turn."""
@@ -82,24 +81,21 @@ class MasterMachine(Machine):
         """As kill -9 does: what is sent is under way, the rest is gone."""
         self.say("killed")
         self.is_up = self.is_stopped = False
+        lost = [action for _, actions in self._decided for action in actions]
         self.inbox.clear()
         self._decided.clear()
         self._outbox.clear()
         self._dies_after = None
-        self.world.faults.master_is_down()
+        self.site.master_is_down(lost)
 
     def interrupt(self) -> None:
         """A signal that asks it to end."""
         self.say("gets a signal")
-        self.post(StopRequested("SIGTERM", 143))
+        self.post(StopRequested("SIGINT", 130))
 
-    def give(self, submit: m.Submit) -> None:
-        """A job from its own process."""
-        self.post(JobGiven(submit))
-
-    def receive(self, peer: bytes, data: bytes) -> None:
-        """A frame has arrived."""
-        self.post((peer, data))
+    def receive(self, process: str, data: bytes) -> None:
+        """A frame has arrived from this peer."""
+        self.post((process.encode(), data))
 
     # --- its shell ---
 
@@ -116,7 +112,7 @@ class MasterMachine(Machine):
             return
         if self.quit is not None:
             self.is_up = False
-            self.world.faults.master_is_down()
+            self.site.master_is_down(())
 
     def _instruction(self) -> None:
         """Something is about to be done. It may not come to that."""
@@ -131,8 +127,8 @@ class MasterMachine(Machine):
             if isinstance(event, tuple):
                 peer, data = event
                 event = FrameReceived(peer, codec.decode(data))
-                self.world.trace.frame(
-                    self.world.clock.now, MASTER, f"hears {peer.decode()}:", event.frame
+                self.site.trace.frame(
+                    self.site.clock.now, MASTER, f"hears {name_of(peer)}:", event.frame
                 )
             self._instruction()
             self._decided.append((event, self.core.handle(event, self.now)))
@@ -160,15 +156,18 @@ class MasterMachine(Machine):
                     assert action is actions[0], "something comes before its record"
                     records += action.records
         if records:
-            assert self.journal is not None, "records without a journal"
-            self.journal.write(tuple(records))
-            self.world.recorded(records)
+            assert self.site.journal is not None, "records without a journal"
+            self.site.journal.write(tuple(records))
+            self.site.recorded(records)
 
     def _flush(self) -> None:
         """Have the effects of what this turn decided, then send."""
-        decided, self._decided = self._decided, []
+        decided = self._decided
         for event, actions in decided:
-            self.world.ledger.master_did(event, actions)
+            self.site.master_did(event, actions)
+        if self.site.dies_after_writing():
+            raise MasterDied
+        self._decided = []
         for _, actions in decided:
             for action in actions:
                 if not isinstance(action, Send | Publish | Log):
@@ -179,29 +178,27 @@ class MasterMachine(Machine):
             for data in codec.encode_all(self.core.epoch, messages):
                 self._instruction()
                 self._send(peer, data)
-            if self.world.trace.is_on:
+            if self.site.trace.is_on:
                 frame = m.Frame(self.core.epoch, tuple(messages))
-                self.world.trace.frame(
-                    self.world.clock.now, MASTER, f"tells {peer.decode()}:", frame
-                )
+                self.site.trace.frame(self.site.clock.now, MASTER, f"tells {name_of(peer)}:", frame)
 
     def _act(self, action: MasterAction) -> None:
-        world = self.world
         match action:
             case Send(peer, message):
                 self._outbox.setdefault(peer, []).append(message)
             case Publish(event):
-                world.trace.say(world.clock.now, MASTER, f"publishes {shown(event)}")
+                if self.site.trace.is_on:
+                    self.site.trace.say(self.site.clock.now, MASTER, f"publishes {shown(event)}")
             case Log(_, text):
                 self.say(text)
             case SendSnapshot(peer, _, jobs, workers):
                 self._outbox.setdefault(peer, []).append(m.Snapshot(0, "", jobs, workers))
             case CompleteOutput(outcome):
-                world.complete_output(outcome)
-                completed = OutputCompleted(outcome.spec.job_id)
-                world.clock.later(0.0, self._completed, self._starts, completed)
+                takes_s, error = self.site.manifest(outcome)
+                completed = OutputCompleted(outcome.spec.job_id, error)
+                self.site.clock.later(takes_s, self._completed, self._starts, completed)
             case JobEnded(outcome):
-                world.job_ended(outcome)
+                self.site.job_ended(outcome)
             case Quit():
                 assert self.quit is None
                 self.quit = action
@@ -212,11 +209,19 @@ class MasterMachine(Machine):
             self.post(completed)
 
     def _send(self, peer: bytes, data: bytes) -> None:
-        world, process = self.world, peer.decode()
+        process = name_of(peer)
         receiver = process.split(".")[0]
-        machine = world.receivers[receiver]
-        fate = world.network.send(
+        machine = self.site.receivers.get(receiver)
+        if machine is None:
+            self.say(f"  ... what follows is for nothing that is there: {process}")
+            return
+        fate = self.site.network.send(
             MASTER, receiver, lambda data: machine.receive(process, data), data
         )
         if fate:
             self.say(f"  ... what follows, to {process}, is {fate}")
+
+
+def name_of(peer: bytes) -> str:
+    """The name of a peer, whatever it is."""
+    return peer.decode(errors="replace")

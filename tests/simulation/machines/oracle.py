@@ -9,12 +9,13 @@ depend on what stands in the file that the map reads, which the step before has 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from zlib import crc32
 
-from zmr.messages import Split
+from zmr.core.plan import plan, splits_of
+from zmr.messages import InputFile, Split
 
-from .draw import JobDraw, StepDraw, pieces
+from .jobs import SPLIT_BYTES, JobPlan, StepPlan, pieces
 
 Pair = tuple[int, int]  # a key, and the number of the map
 Pairs = tuple[Pair, ...]
@@ -25,25 +26,26 @@ _KEYS = 23
 class Answer:
     """Of one job, or of one step, which is fed by the one before."""
 
-    def __init__(self, job: JobDraw, step: StepDraw, before: Answer | None) -> None:
+    def __init__(self, job: JobPlan, step: StepPlan, before: Answer | None) -> None:
         self.job = job
         self.step = step
         self.before = before
         self.n_reduce = len(step.reduces_s)
         self.n_map = len(step.maps_s)
-        self.folder = (
-            output(job.id) if step is job.steps[-1] else f"{temporary(job.id)}/{_folder(step)}"
-        )
+        self.folder = job.output if step is job.steps[-1] else f"{job.temporary}/{_folder(step)}"
         self._outputs: dict[int, tuple[Pairs, ...]] = {}
         self._texts: dict[int, str] = {}
-        self.splits = self._splits()  # of each map, which has one
+        self.splits = self._splits()  # of each map
 
-    def _splits(self) -> list[Split]:
+    def _splits(self) -> list[tuple[Split, ...]]:
         before = self.before
         if before is None:
-            return [Split(f"/in/{self.job.id}/{index}") for index in range(self.n_map)]
+            planned = [splits_of(pieces) for pieces in plan(self.job.input_files, SPLIT_BYTES)]
+            check_cover(planned, self.job.input_files)
+            assert len(planned) == self.n_map, f"{len(planned)} tasks, not {self.n_map}"
+            return planned
         return [
-            Split(before.path(index), *piece)
+            (Split(before.path(index), *piece),)
             for index in range(before.n_files)
             for piece in pieces(before.size_bytes(index))
         ]
@@ -54,29 +56,30 @@ class Answer:
         if before is None:
             return ""
         files = {before.path(number): number for number in range(before.n_files)}
-        return before.text(files[self.splits[index].path])
+        return before.text(files[self.splits[index][0].path])
 
     def map_output(self, index: int) -> tuple[Pairs, ...]:
         """What the map puts out for each partition."""
         output = self._outputs.get(index)
         if output is None:
-            output = self._outputs[index] = self.mapped(index, self.input_text(index))
+            left_out = self.step.killers_of(index)
+            output = self.mapped(index, self.input_text(index), left_out)
+            self._outputs[index] = output
         return output
 
-    def mapped(self, index: int, text: str) -> tuple[Pairs, ...]:
-        """What the map makes of a file with this text."""
+    def mapped(self, index: int, text: str, left_out: tuple[int, ...]) -> tuple[Pairs, ...]:
+        """What the map makes of a file with this text, without these records."""
         first = index * 7919 + crc32(text.encode())
-        killers = self.step.killers_of(index)
-        numbers = (n for n in range(self.step.records[index]) if n not in killers)
+        numbers = (n for n in range(self.step.records[index]) if n not in left_out)
         keys = [(first + number * 104729) % _KEYS for number in numbers]
         return tuple(
             tuple((key, index) for key in keys if key % self.n_reduce == partition)
             for partition in range(self.n_reduce)
         )
 
-    def map_text(self, index: int, text: str) -> str:
+    def map_text(self, index: int, text: str, left_out: tuple[int, ...]) -> str:
         """The output file of a map-only job's map, which has read this text."""
-        records = self.step.n_good(index)
+        records = self.step.records[index] - len(left_out)
         return f"{self.step.id} map {index}: {records}, {crc32(text.encode())}"
 
     def name(self, index: int) -> str:
@@ -102,8 +105,12 @@ class Answer:
         text = self._texts.get(index)
         if text is None:
             is_map_only = not self.n_reduce
-            text = self.map_text(index, self.input_text(index)) if is_map_only else ""
-            text = self._texts[index] = text or self.reduce_text(index)
+            if is_map_only:
+                left_out = self.step.killers_of(index)
+                text = self.map_text(index, self.input_text(index), left_out)
+            else:
+                text = self.reduce_text(index)
+            self._texts[index] = text
         return text
 
     @property
@@ -114,16 +121,21 @@ class Answer:
         """What the tasks count, each once."""
         counts = Counter[str]()
         for index in range(self.n_map):
-            counts.update(dict(map_counters(self.step, index)))
+            n_left_out = len(self.step.killers_of(index))
+            counts.update(dict(self.map_counters(index, n_left_out)))
         counts.update({"reduces": self.n_reduce} if self.n_reduce else {})
         return tuple(sorted(counts.items()))
+
+    def map_counters(self, index: int, n_left_out: int) -> tuple[tuple[str, int], ...]:
+        """What the map counts, without so many of its records."""
+        return (("maps", 1), ("records", self.step.records[index] - n_left_out))
 
     @property
     def records_in(self) -> int:
         return sum(self.step.records)
 
 
-def answers(job: JobDraw) -> dict[str, Answer]:
+def answers(job: JobPlan) -> dict[str, Answer]:
     """Those of a job, by the ids that workers know: one of each step."""
     found: dict[str, Answer] = {}
     answer = None
@@ -132,17 +144,21 @@ def answers(job: JobDraw) -> dict[str, Answer]:
     return found
 
 
-def output(job_id: str) -> str:
-    """The output folder of a job."""
-    return f"/out/{job_id}"
+def check_cover(planned: Sequence[tuple[Split, ...]], inputs: Sequence[InputFile]) -> None:
+    """Fail unless the tasks read each byte of the inputs once, in their order."""
+    at = 0, 0  # the number of an input, and a place in it
+    for split in (split for splits in planned for split in splits):
+        number, offset = at
+        file = inputs[number]
+        assert (split.path, split.offset) == (file.path, offset), f"{split} is out of turn"
+        end = file.size_bytes if split.length < 0 else split.offset + split.length
+        assert end > offset or not file.size_bytes, f"{split} reads nothing"
+        assert file.splittable or (split.offset, split.length) == (0, -1), f"{file} is cut"
+        at = (number + 1, 0) if end == file.size_bytes else (number, end)
+    assert at == (len(inputs), 0), "not all of the inputs is read"
 
 
-def temporary(job_id: str) -> str:
-    """The folder for what is not to stay."""
-    return f"{output(job_id)}/.zmr-{job_id}"
-
-
-def _folder(step: StepDraw) -> str:
+def _folder(step: StepPlan) -> str:
     return f"step-{step.id.rpartition('.')[2]}"
 
 
@@ -153,8 +169,3 @@ def reduced(job_id: str, partition: int, inputs: Iterable[Pairs]) -> str:
         for key, number in pairs:
             groups.setdefault(key, []).append(number)
     return f"{job_id} reduce {partition}: {sorted(groups.items())}"
-
-
-def map_counters(step: StepDraw, index: int) -> tuple[tuple[str, int], ...]:
-    """What the map counts."""
-    return (("maps", 1), ("records", step.n_good(index)))

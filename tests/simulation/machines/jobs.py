@@ -1,0 +1,102 @@
+"""What a simulated job is: its steps, how long its tasks take, what is wrong with its records."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from zmr import messages as m
+
+# Larger files are cut in two. (There are none of more than twice the size.)
+SPLIT_BYTES = 100
+
+
+@dataclass(frozen=True, slots=True)
+class StepPlan:
+    """A job as workers know it: the whole, or a step of a pipeline."""
+
+    id: str
+    maps_s: tuple[float, ...]  # how long each task takes on a good worker
+    reduces_s: tuple[float, ...]
+    records: tuple[int, ...]  # of each map
+    poisoned: tuple[str, int] | None = None  # a task that always fails: its kind and number
+    sizes_bytes: tuple[int, ...] = ()  # of a pipeline: of the files that it puts out
+    killers: frozenset[tuple[int, int]] = frozenset()  # maps and numbers of records that kill
+
+    @property
+    def work_s(self) -> float:
+        dying_s = 2 * sum(self.maps_s[index] for index, _ in self.killers)
+        return sum(self.maps_s) + sum(self.reduces_s) + dying_s
+
+    def killers_of(self, index: int) -> tuple[int, ...]:
+        """The numbers of the records of a map of which its slot dies."""
+        return tuple(sorted(number for of, number in self.killers if of == index))
+
+
+@dataclass(frozen=True, slots=True)
+class JobPlan:
+    id: str
+    steps: tuple[StepPlan, ...]  # of a pipeline; of another job, its only one
+    submitted_at_s: float = 0.0
+    by_client: bool = False  # over the network, not by the master's own process
+    cancelled_after_s: float | None = None
+    max_attempts: int = 4
+    task_timeout_s: float = 30.0
+    backup_after_s: float = 2.0
+    skip_bad_records: int = 0
+    shares_output_of: str = ""  # the id of another job, which has the same output folder
+    inputs: tuple[m.InputFile, ...] = ()  # none: a small file for each map of the first step
+
+    @property
+    def output(self) -> str:
+        """The output folder."""
+        return f"/out/{self.shares_output_of or self.id}"
+
+    @property
+    def temporary(self) -> str:
+        """The folder for what is not to stay."""
+        return f"{self.output}/.zmr-{self.id}"
+
+    @property
+    def input_files(self) -> tuple[m.InputFile, ...]:
+        """What its first step reads."""
+        n_map = len(self.steps[0].maps_s)
+        return self.inputs or tuple(
+            m.InputFile(f"/in/{self.id}/{n}", 10, splittable=True) for n in range(n_map)
+        )
+
+    @property
+    def is_pipeline(self) -> bool:
+        return len(self.steps) > 1
+
+    @property
+    def work_s(self) -> float:
+        return sum(step.work_s for step in self.steps)
+
+    @property
+    def submit(self) -> m.Submit:
+        """What the master is given of it."""
+        steps = tuple(m.Step(step.id, (), len(step.reduces_s)) for step in self.steps)
+        spec = m.JobSpec(
+            job_id=self.id,
+            name=self.id,
+            reference="job",
+            source=b"",
+            search_path="",
+            params=(),
+            n_reduce=steps[-1].n_reduce,
+            output=self.output,
+            max_attempts=self.max_attempts,
+            task_timeout_s=self.task_timeout_s,
+            backup_after_s=self.backup_after_s,
+            steps=steps if self.is_pipeline else (),
+            skip_bad_records=self.skip_bad_records,
+        )
+        return m.Submit(spec, self.input_files)
+
+
+def pieces(size_bytes: int, split_bytes: int = SPLIT_BYTES) -> tuple[tuple[int, int], ...]:
+    """How a file is cut for the next step: offset and length of each piece; -1: all of it."""
+    if size_bytes <= split_bytes:
+        return ((0, -1),)
+    half = size_bytes // 2
+    return ((0, half), (half, size_bytes - half))
