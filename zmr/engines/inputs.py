@@ -12,7 +12,7 @@ import stat
 from collections.abc import Iterable, Iterator
 
 from zmr.errors import InputError
-from zmr.formats import InputFormat
+from zmr.formats import BadRecord, InputFormat
 from zmr.messages import InputFile
 from zmr.output.folder import NOT_OUTPUT
 
@@ -29,7 +29,7 @@ def list_inputs(
     by patterns that don't begin with `.` too, and so are the `_SUCCESS` markers of earlier jobs. A
     file named twice is read twice; a pattern gives each file once. Without `input_format`, which
     decides what files may be split, none may. Raises `InputError`, which names everything that is
-    missing, unreadable or not a regular file.
+    missing, unreadable, not a regular file, or not text where there should be text.
     """
     files: list[InputFile] = []
     problems: list[str] = []
@@ -41,8 +41,7 @@ def list_inputs(
         for name in sorted(_files_behind(path, ignored, problems), key=os.fsencode):
             size_bytes = _size(name, problems)
             if size_bytes is not None:
-                splittable = input_format is not None and input_format.can_split(name)
-                files.append(InputFile(name, size_bytes, splittable))
+                files.append(InputFile(name, size_bytes, _can_split(name, input_format, problems)))
     if problems:
         raise InputError(_in_one_message(problems))
     return tuple(files)
@@ -118,6 +117,16 @@ def _size(path: str, problems: list[str]) -> int | None:
     else:
         return status.st_size
     return None
+
+
+def _can_split(path: str, input_format: InputFormat | None, problems: list[str]) -> bool:
+    try:
+        return input_format is not None and input_format.can_split(path)
+    except BadRecord as error:
+        problems.append(str(error))
+    except OSError as error:
+        problems.append(f"{path}: {error.strerror}")
+    return False
 
 
 def _in_one_message(problems: list[str]) -> str:

@@ -6,9 +6,10 @@ fit a bounded piece of the file; both ways give the same records. A record can b
 `locate` turns its number within a split into words for an error message. And what can't be read
 raises: OSError for the file, `BadRecord` for what stands in it.
 
-Text is UTF-8. What is not becomes U+FFFD, the replacement character, and is counted. A byte order
-mark is part of the text in `Lines`, `TextBlocks` and `WholeFiles`; `JsonLines` and `Csv` skip it.
-Every format but `Parquet` reads files that are compressed as well.
+Text is UTF-8, or what `encoding` says or a byte order mark, which is no part of it. What is not
+valid becomes U+FFFD, the replacement character, and is counted. Every format but `Parquet` reads
+files that are compressed as well; those of text know them by their first bytes, and refuse what is
+no text.
 
 Exported here is what every job loads: the contract of a format, and `Lines`, the default. The other
 formats are imported from their modules. None of these modules loads pyarrow before a file is read

@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from zmr.columns.arrays import Index
 from zmr.formats.base import BadRecord
-from zmr.formats.line_blocks import line_number
+from zmr.formats.line_blocks import Place
 
 _WHERE_IN_BLOCK = re.compile(
     r"^(JSON|CSV) (parse|conversion) error: |^In CSV column #\d+: CSV conversion error "
@@ -23,8 +23,7 @@ _WHERE_IN_BLOCK = re.compile(
 
 
 def find_bad_row(
-    path: str,
-    position: int,
+    place: Place,
     block: memoryview,
     starts: Index,
     parse: Callable[[memoryview], object],
@@ -48,17 +47,16 @@ def find_bad_row(
             parse(block)
         except pa.ArrowInvalid as error:
             reason = str(error)
-    place = line_place(path, position, block, int(starts[good]))
-    return BadRecord(path, place, _without_location(reason))
+    line = line_place(place, block, int(starts[good]))
+    return BadRecord(place.path, line, _without_location(reason))
 
 
-def line_place(path: str, position: int, block: memoryview, start: int) -> str:
-    """The line of a record, "line 17": it begins at `start` in the block at `position`.
+def line_place(place: Place, block: memoryview, start: int) -> str:
+    """The line of a record, "line 17": it begins at `start` in the block at `place`.
 
     Counted in lines, so that it holds for a block whose invalid UTF-8 has been replaced.
     """
-    n_before = bytes(block[:start]).count(b"\n")
-    return f"line {line_number(path, position) + n_before}"
+    return place.line(bytes(block[:start]).count(b"\n"))
 
 
 def _without_location(reason: str) -> str:

@@ -56,7 +56,7 @@ class InputFormat(ABC):
         self.batch_bytes = min(self.batch_bytes, max(1 << 20, memory_bytes // self.batch_share))
 
     def can_split(self, path: str) -> bool:
-        """Whether this file may be read in several pieces."""
+        """Whether this file may be read in several pieces. Raises OSError and `BadRecord`."""
         return self.splittable and not is_compressed(path)
 
     @abstractmethod

@@ -11,13 +11,16 @@ from __future__ import annotations
 
 import io
 import os
+import re
 from collections.abc import Callable
-from errno import EIO
+from errno import EINVAL, EIO
 from functools import cache
 from sys import maxsize
 from typing import Any, BinaryIO
 
 _PIECE_BYTES = 1 << 18
+
+_MOST_ZSTD_WINDOW = 128 << 20  # of the library, where nothing else is said
 
 # The header of a gzip member (RFC 1952): its first bytes, its fixed part, and flags of the others.
 _GZIP_MAGIC = b"\x1f\x8b"
@@ -36,9 +39,12 @@ def open_input(path: str) -> BinaryIO:
     Raises OSError, now or while it is read, with `path` as its `filename`.
     """
     stream = _stream_class(path)
-    if stream is None:
-        return open(path, "rb")
-    return io.BufferedReader(stream(io.FileIO(path)), _PIECE_BYTES)
+    return open(path, "rb") if stream is None else stream.open(path)
+
+
+def stream_by_magic(head: bytes) -> type[DecompressedStream] | None:
+    """What opens a compressed file that begins like this; None if it is none."""
+    return next((found for magic, found in _MAGIC if magic.match(head)), None)
 
 
 def expected_size(file: BinaryIO) -> int:
@@ -49,17 +55,22 @@ def expected_size(file: BinaryIO) -> int:
         return maxsize
 
 
-def _stream_class(path: str) -> type[_DecompressedStream] | None:
+def _stream_class(path: str) -> type[DecompressedStream] | None:
     return _STREAMS.get(os.path.splitext(path)[1].lower())
 
 
-class _DecompressedStream(io.RawIOBase):
+class DecompressedStream(io.RawIOBase):
     """The decompressed content of a file, which it closes. Subclasses define `readinto`."""
 
     kind = ""
 
     def __init__(self, file: io.FileIO) -> None:
         self._file = file
+
+    @classmethod
+    def open(cls, path: str) -> BinaryIO:
+        """The content of the file. Raises OSError."""
+        return io.BufferedReader(cls(io.FileIO(path)), _PIECE_BYTES)
 
     def close(self) -> None:
         self._file.close()
@@ -73,7 +84,7 @@ class _DecompressedStream(io.RawIOBase):
         return OSError(EIO, text, self._file.name)
 
 
-class _MemberStream(_DecompressedStream):
+class _MemberStream(DecompressedStream):
     """Members one after the other, each with a decompressor object of its own."""
 
     def __init__(self, file: io.FileIO) -> None:
@@ -205,7 +216,7 @@ class _Xz(_MemberStream):
         return lzma.LZMADecompressor(lzma.FORMAT_XZ)
 
 
-class _ArrowStream(_DecompressedStream):
+class _ArrowStream(DecompressedStream):
     """What Arrow has a streaming codec for."""
 
     codec = ""
@@ -234,15 +245,42 @@ class _ArrowStream(_DecompressedStream):
 class _Zstandard(_ArrowStream):
     kind, codec = "zstd", "zstd"
 
+    def _damaged(self, reason: object) -> OSError:
+        if "too much memory" not in str(reason):
+            return super()._damaged(reason)
+        text = (
+            f"its zstd data needs a window of more than {_MOST_ZSTD_WINDOW >> 20} MiB"
+            f"{self._window()}, which is not read: compress it without --long, or with --long=27"
+        )
+        return OSError(EINVAL, text, self._file.name)
+
+    def _window(self) -> str:
+        """The window of the first frame, if it is too large; by RFC 8878, 3.1.1.1."""
+        head = os.pread(self._file.fileno(), 6, 0)
+        if len(head) < 6 or head[4] & 0x20:  # a frame of a single segment names no window
+            return ""
+        base = 1 << (10 + (head[5] >> 3))
+        size_bytes = base + (base >> 3) * (head[5] & 7)
+        return f" ({size_bytes >> 20} MiB)" if size_bytes > _MOST_ZSTD_WINDOW else ""
+
 
 class _Lz4(_ArrowStream):
     kind, codec = "lz4", "lz4"  # the frame format, which the lz4 command writes
 
 
-_STREAMS: dict[str, type[_DecompressedStream]] = {
+_STREAMS: dict[str, type[DecompressedStream]] = {
     ".gz": _Gzip,
     ".bz2": _Bzip2,
     ".xz": _Xz,
     ".zst": _Zstandard,
     ".lz4": _Lz4,
 }
+
+# How the files begin.
+_MAGIC: list[tuple[re.Pattern[bytes], type[DecompressedStream]]] = [
+    (re.compile(rb"\x1f\x8b\x08"), _Gzip),
+    (re.compile(rb"BZh[1-9](1AY&SY|\x17rE8P\x90)"), _Bzip2),
+    (re.compile(rb"\xfd7zXZ\0"), _Xz),
+    (re.compile(rb"\x28\xb5\x2f\xfd"), _Zstandard),
+    (re.compile(rb"\x04\x22\x4d\x18"), _Lz4),
+]

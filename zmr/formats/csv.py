@@ -6,9 +6,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from zmr.columns.types import arrow_types
-from zmr.formats.base import Batch, Chunk, CountUp, InputFormat
-from zmr.formats.line_blocks import line_blocks
-from zmr.formats.locate import LocateByLine
+from zmr.formats.base import Batch, Chunk, CountUp
+from zmr.formats.line_blocks import Place, line_blocks
+from zmr.formats.text_format import TextFormat
+from zmr.formats.text_input import UTF8
 from zmr.messages import Split
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from zmr.formats.csv_rows import CsvRows
 
 
-class Csv(LocateByLine, InputFormat):
+class Csv(TextFormat):
     """Each row of a CSV file is a record: a dict of str, by the names that the header gives.
 
     Empty rows are skipped. A row with more or fewer fields than the header is an error
@@ -36,6 +37,7 @@ class Csv(LocateByLine, InputFormat):
             an error.
         types: the types of columns, by name: str, bytes, int, float, bool, date, datetime, or a
             type of Arrow's. Empty fields of these columns are None, but for str and bytes.
+        encoding: that of the text, as for `Lines`.
 
     Raises ValueError or TypeError for parameters that make no sense.
 
@@ -61,7 +63,9 @@ class Csv(LocateByLine, InputFormat):
         quote: str = '"',
         quoted_newlines: bool = True,
         types: Mapping[str, Any] | None = None,
+        encoding: str = UTF8,
     ) -> None:
+        super().__init__(encoding)
         for name, char in (("delimiter", delimiter), ("quote", quote)):
             if not (len(char) == 1 or (name == "quote" and not char)) or not char.isascii():
                 raise ValueError(f"Csv({name}) takes one ASCII character, not {char!r}")
@@ -107,7 +111,8 @@ class Csv(LocateByLine, InputFormat):
         if parser is None:
             return
         for position, block in self._blocks(split, parser, block_bytes):
-            batch = parser.parse(split.path, position, valid_utf8(block, count), self.splittable)
+            place = Place(split.path, position, self.encoding)
+            batch = parser.parse(place, valid_utf8(block, count), self.splittable)
             if batch.num_rows:
                 yield batch, len(block)
 
@@ -118,14 +123,14 @@ class Csv(LocateByLine, InputFormat):
         from zmr.formats.csv_parser import row_blocks
 
         if self.splittable:
-            yield from line_blocks(split, block_bytes, parser.begin, allocate)
+            yield from line_blocks(split, block_bytes, self.encoding, parser.begin, allocate)
         elif split.offset == 0:
-            yield from row_blocks(split.path, parser.rows, block_bytes, parser.begin)
+            yield from row_blocks(split.path, self.encoding, parser.rows, block_bytes, parser.begin)
 
     def _parser(self, path: str) -> CsvParser | None:
         from zmr.formats.csv_parser import open_csv
 
-        return open_csv(path, self._rows(), self._header, self._types)
+        return open_csv(path, self.encoding, self._rows(), self._header, self._types)
 
     def _rows(self) -> CsvRows:
         from zmr.formats.csv_rows import CsvRows

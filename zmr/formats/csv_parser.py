@@ -12,12 +12,8 @@ from zmr.formats.arrow_text import allocate, one_batch, valid_utf8
 from zmr.formats.bad_row import find_bad_row, line_place
 from zmr.formats.base import BadRecord
 from zmr.formats.csv_rows import CsvRows
-from zmr.formats.line_blocks import (
-    BYTE_ORDER_MARK,
-    line_blocks,
-    line_number,
-    past_byte_order_mark,
-)
+from zmr.formats.line_blocks import Place, line_blocks, past_byte_order_mark
+from zmr.formats.text_input import BYTE_ORDER_MARK
 from zmr.messages import Split
 
 _HEADER_BYTES = 1 << 16
@@ -35,20 +31,16 @@ class CsvParser:
         self._names = list(names)
         self._types = dict.fromkeys(names, pa.string()) | types
 
-    def parse(
-        self, path: str, position: int, block: memoryview, one_line_rows: bool
-    ) -> pa.RecordBatch:
+    def parse(self, place: Place, block: memoryview, one_line_rows: bool) -> pa.RecordBatch:
         """The rows of a block of valid UTF-8. Raises `BadRecord`."""
-        self._check_quotes(path, position, block, one_line_rows)
+        self._check_quotes(place, block, one_line_rows)
         try:
             return self._read(block)
         except pa.ArrowInvalid:
             starts = self.rows.starts(block)
-            raise find_bad_row(path, position, block, starts, self._read) from None
+            raise find_bad_row(place, block, starts, self._read) from None
 
-    def _check_quotes(
-        self, path: str, position: int, block: memoryview, one_line_rows: bool
-    ) -> None:
+    def _check_quotes(self, place: Place, block: memoryview, one_line_rows: bool) -> None:
         quoted = self.rows.quoted(block)
         if one_line_rows:
             line_ends = np.flatnonzero(np.frombuffer(block, np.uint8) == ord("\n"))
@@ -56,12 +48,12 @@ class CsvParser:
                 line_ends, quoted.ends
             )
             if across.any():
-                line = line_place(path, position, block, int(quoted.starts[across.argmax()]))
+                line = line_place(place, block, int(quoted.starts[across.argmax()]))
                 reason = "a line end within quotes, which needs Csv(quoted_newlines=True)"
-                raise BadRecord(path, line, reason)
+                raise BadRecord(place.path, line, reason)
         if quoted.is_open:
-            line = line_place(path, position, block, int(quoted.starts[-1]))
-            raise BadRecord(path, line, "a quote that is never closed")
+            line = line_place(place, block, int(quoted.starts[-1]))
+            raise BadRecord(place.path, line, "a quote that is never closed")
 
     def _read(self, block: memoryview) -> pa.RecordBatch:
         if block[:3] == BYTE_ORDER_MARK:  # of which Arrow would take away one
@@ -76,16 +68,20 @@ class CsvParser:
 
 
 def open_csv(
-    path: str, rows: CsvRows, header: bool | Sequence[str], types: dict[str, pa.DataType]
+    path: str,
+    encoding: str | None,
+    rows: CsvRows,
+    header: bool | Sequence[str],
+    types: dict[str, pa.DataType],
 ) -> CsvParser | None:
     """The parser of a file by its first row; None if there is no row. Raises `BadRecord`."""
-    begin = past_byte_order_mark(path)
-    position, row = _first_row(path, rows, begin)
+    begin = past_byte_order_mark(path, encoding)
+    position, row = _first_row(path, encoding, rows, begin)
     if not row:
         return None
     if rows.quoted(memoryview(row)).is_open:
-        place = f"line {line_number(path, position)}"
-        raise BadRecord(path, place, "a quote that is never closed")
+        line = Place(path, position, encoding).line(0)
+        raise BadRecord(path, line, "a quote that is never closed")
     if header is True:
         begin = position + len(row)
     names = list(header) if not isinstance(header, bool) else _names(rows, row)
@@ -98,7 +94,7 @@ def open_csv(
 
 
 def row_blocks(
-    path: str, rows: CsvRows, block_bytes: int, begin: int
+    path: str, encoding: str | None, rows: CsvRows, block_bytes: int, begin: int
 ) -> Iterator[tuple[int, memoryview]]:
     """All rows of a file from `begin` on, as (position, block). Raises OSError and `BadRecord`."""
     end = begin
@@ -106,18 +102,20 @@ def row_blocks(
     def end_of_last(block: memoryview) -> int:
         size = rows.end_of_last_row(block)
         if not size and len(block) > _MOST_ROW_BYTES:
-            place = f"line {line_number(path, end)}"
-            raise BadRecord(path, place, "a row without end; is a quote never closed?")
+            line = Place(path, end, encoding).line(0)
+            raise BadRecord(path, line, "a row without end; is a quote never closed?")
         return size
 
-    for position, block in line_blocks(Split(path), block_bytes, begin, allocate, end_of_last):
+    for position, block in line_blocks(
+        Split(path), block_bytes, encoding, begin, allocate, end_of_last
+    ):
         yield position, block
         end = position + len(block)
 
 
-def _first_row(path: str, rows: CsvRows, begin: int) -> tuple[int, bytes]:
+def _first_row(path: str, encoding: str | None, rows: CsvRows, begin: int) -> tuple[int, bytes]:
     """The first row that isn't empty, and where it begins."""
-    for position, block in row_blocks(path, rows, _HEADER_BYTES, begin):
+    for position, block in row_blocks(path, encoding, rows, _HEADER_BYTES, begin):
         starts = rows.starts(block)
         if len(starts):
             start = int(starts[0])

@@ -7,7 +7,7 @@ from sys import maxsize
 from typing import Any
 
 from zmr.formats.base import BadRecord, Batch, Chunk, CountUp, InputFormat
-from zmr.formats.compression import expected_size, open_input
+from zmr.formats.compression import expected_size, is_compressed, open_input
 from zmr.formats.line_blocks import byte_range, truncated_file_error
 from zmr.messages import Split
 
@@ -56,14 +56,14 @@ class FixedRecords(InputFormat):
             yield pa.Array.from_buffers(kind, n, [None, pa.py_buffer(block)]), len(block)
 
     def locate(self, split: Split, index: int) -> str:
-        return f"record {-(-byte_range(split)[0] // self.size_bytes) + index + 1}"
+        return f"record {-(-_byte_range(split)[0] // self.size_bytes) + index + 1}"
 
     def _blocks(
         self, split: Split, block_bytes: int, allocate: Callable[[int], Any]
     ) -> Iterator[memoryview]:
         """Blocks of whole records: those whose first byte lies within the split."""
         size = self.size_bytes
-        start, end = byte_range(split)
+        start, end = _byte_range(split)
         position = -(-start // size) * size
         last = end if end == maxsize else -(-end // size) * size
         block_bytes = max(1, block_bytes // size) * size
@@ -88,3 +88,7 @@ class FixedRecords(InputFormat):
                         raise truncated_file_error(split.path)
                     return
                 yield block[:n]
+
+
+def _byte_range(split: Split) -> tuple[int, int]:
+    return byte_range(split, is_compressed(split.path))

@@ -7,9 +7,10 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from zmr.columns.types import arrow_types
-from zmr.formats.base import BadRecord, Batch, Chunk, CountUp, InputFormat
-from zmr.formats.line_blocks import decode, line_blocks, line_number, past_byte_order_mark
-from zmr.formats.locate import LocateByLine
+from zmr.formats.base import BadRecord, Batch, Chunk, CountUp
+from zmr.formats.line_blocks import Place, decode, line_blocks
+from zmr.formats.text_format import TextFormat
+from zmr.formats.text_input import UTF8
 from zmr.messages import Split
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ _decoder = json.JSONDecoder(parse_constant=_no_number)
 _raw_decode = _decoder.raw_decode  # without the checks that `decode` makes first
 
 
-class JsonLines(LocateByLine, InputFormat):
+class JsonLines(TextFormat):
     """Each line of a text file is a JSON object, and as a record a dict.
 
     Blank lines are skipped. Any other line that is not one object is an error (`BadRecord`). Of a
@@ -39,6 +40,7 @@ class JsonLines(LocateByLine, InputFormat):
         types: the types of columns in batches, by name: str, bytes, int, float, bool, date,
             datetime, or a type of Arrow's. Columns with a type are in every batch. Raises
             TypeError for any other type.
+        encoding: that of the text, as for `Lines`.
 
     A record is a dict such as {"id": 7, "tags": ["a"]}, whatever `types` says. For `map_batch`, a
     batch is an Arrow RecordBatch with a column for each name in it. A column without a type in
@@ -59,32 +61,33 @@ class JsonLines(LocateByLine, InputFormat):
 
     splittable = True
 
-    def __init__(self, types: Mapping[str, Any] | None = None) -> None:
+    def __init__(self, types: Mapping[str, Any] | None = None, *, encoding: str = UTF8) -> None:
+        super().__init__(encoding)
         self._types = arrow_types(types)
 
     def read(self, split: Split, count: CountUp) -> Iterator[Chunk]:
         for position, block in self.blocks(split):
-            text = decode(block, count)
-            yield _parse_lines(split.path, position, text, self.keeps_bad), len(block)
+            place = Place(split.path, position, self.encoding)
+            yield _parse_lines(place, decode(block, count), self.keeps_bad), len(block)
 
     def read_batches(self, split: Split, count: CountUp) -> Iterator[Batch]:
         from zmr.formats.arrow_text import allocate, valid_utf8
         from zmr.formats.json_parser import JsonParser
 
         parser = JsonParser(self._types)
-        begin = past_byte_order_mark(split.path)
-        for position, block in line_blocks(split, self.batch_bytes, begin, allocate):
+        for position, block in line_blocks(
+            split, self.batch_bytes, self.encoding, allocate=allocate
+        ):
             text = valid_utf8(block, count)
             starts = self.starts(text)
             if not len(starts):
                 continue
             batch = parser.parse(text, starts)
             if batch is None:
-                batch = _parse_in_python(parser, split.path, position, text, starts)
+                batch = _parse_in_python(
+                    parser, Place(split.path, position, self.encoding), text, starts
+                )
             yield batch, len(block)
-
-    def blocks(self, split: Split) -> Iterator[tuple[int, memoryview]]:
-        return line_blocks(split, self.chunk_bytes, past_byte_order_mark(split.path))
 
     def starts(self, block: memoryview) -> Index:
         from zmr.formats.arrow_text import line_starts, without_blank_lines
@@ -93,24 +96,24 @@ class JsonLines(LocateByLine, InputFormat):
 
 
 def _parse_in_python(
-    parser: JsonParser, path: str, position: int, block: memoryview, starts: Index
+    parser: JsonParser, place: Place, block: memoryview, starts: Index
 ) -> pa.RecordBatch:
     """The batch of a block that Arrow does not read. Raises `BadRecord`."""
     from zmr.formats.bad_row import line_place
     from zmr.formats.json_columns import ColumnError
 
     text = str(block, "utf-8")
-    records = _parse_lines(path, position, text)
+    records = _parse_lines(place, text)
     try:
         return parser.from_records(
             records, [each for each in text.split("\n") if each.strip(_SPACE)]
         )
     except ColumnError as error:
-        place = line_place(path, position, block, int(starts[error.index]))
-        raise BadRecord(path, place, str(error)) from None
+        line = line_place(place, block, int(starts[error.index]))
+        raise BadRecord(place.path, line, str(error)) from None
 
 
-def _parse_lines(path: str, position: int, text: str, keeps_bad: bool = False) -> list[Any]:
+def _parse_lines(place: Place, text: str, keeps_bad: bool = False) -> list[Any]:
     """The records of a block. A bad one raises `BadRecord`, or stands there as a `BadRecord`."""
     records: list[Any] = []
     for number, line in enumerate(text.split("\n")):
@@ -125,11 +128,11 @@ def _parse_lines(path: str, position: int, text: str, keeps_bad: bool = False) -
             try:
                 record = _decoder.decode(line)
             except (ValueError, RecursionError) as error:
-                record = _bad_line(path, position, number, f"no JSON: {_describe(error)}")
+                record = _bad_line(place, number, f"no JSON: {_describe(error)}")
         if type(record) is not dict:
             if not isinstance(record, BadRecord):
                 reason = f"a JSON {_json_type(record)} and not an object"
-                record = _bad_line(path, position, number, reason)
+                record = _bad_line(place, number, reason)
             if not keeps_bad:
                 raise record
             record.text = line
@@ -137,8 +140,8 @@ def _parse_lines(path: str, position: int, text: str, keeps_bad: bool = False) -
     return records
 
 
-def _bad_line(path: str, position: int, number: int, reason: str) -> BadRecord:
-    return BadRecord(path, f"line {line_number(path, position) + number}", reason)
+def _bad_line(place: Place, number: int, reason: str) -> BadRecord:
+    return BadRecord(place.path, place.line(number), reason)
 
 
 def _describe(error: Exception) -> str:

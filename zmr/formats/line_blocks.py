@@ -1,8 +1,8 @@
 r"""Blocks of whole lines: how every text format reads a split, in bounded memory.
 
 Only `\n` ends a line. A line belongs to the split that its first byte lies in, and is read to its
-end from there, beyond the end of the split if need be. Positions are those of the decompressed
-text. A compressed file belongs as a whole to the split at its beginning.
+end from there, beyond the end of the split if need be. Positions are those of the text as UTF-8. A
+file that is compressed or in another encoding belongs as a whole to the split at its beginning.
 """
 
 from __future__ import annotations
@@ -10,23 +10,26 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from errno import ESTALE
 from sys import maxsize
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NamedTuple
 
 from zmr.formats.base import CountUp
-from zmr.formats.compression import expected_size, is_compressed, open_input
+from zmr.formats.compression import expected_size
+from zmr.formats.text_input import BYTE_ORDER_MARK, UTF8, open_text
 from zmr.messages import Split
 
 INVALID_UTF8 = "invalid UTF-8 sequences"
-BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 _PIECE_BYTES = 1 << 20
 _WINDOW_BYTES = 1 << 16
 _MORE_BYTES = 1 << 8
 
 
-def byte_range(split: Split) -> tuple[int, int]:
-    """The offsets at which the split begins and ends; `maxsize` for the end of the file."""
-    if is_compressed(split.path):
+def byte_range(split: Split, is_whole: bool) -> tuple[int, int]:
+    """The offsets at which the split begins and ends; `maxsize` for the end of the file.
+
+    With `is_whole`, the file is read as a whole.
+    """
+    if is_whole:
         return (0, maxsize) if split.offset == 0 else (maxsize, maxsize)
     return split.offset, maxsize if split.length < 0 else split.offset + split.length
 
@@ -46,27 +49,29 @@ def end_of_last_line(block: memoryview) -> int:
 def line_blocks(
     split: Split,
     block_bytes: int,
-    begin: int = 0,
+    encoding: str | None = UTF8,
+    begin: int | None = None,
     allocate: Callable[[int], Any] = bytearray,
     end_of_last: Callable[[memoryview], int] = end_of_last_line,
 ) -> Iterator[tuple[int, memoryview]]:
     """The lines that begin within the split, as (position, block) of about `block_bytes` each.
 
-    `begin` is the offset of the file's first line; what stands before it is skipped. `allocate`
-    makes the buffers, which are not used again. `end_of_last` gives the offset at which a block may
-    be cut, 0 if there is none: then the block grows. Raises OSError.
+    `begin` is the offset of the file's first line; what stands before it is skipped: by default, a
+    byte order mark. With `encoding` None, lines are of bytes as they are. `allocate` makes the
+    buffers, which are not used again. `end_of_last` gives the offset at which a block may be cut, 0
+    if there is none: then the block grows. Raises OSError, and `BadRecord` for what is no text.
     """
-    start, end = byte_range(split)
-    if max(start, begin) >= end:
-        return
-    with open_input(split.path) as file:
-        position = _to_first_line(file, start, begin)
+    with open_text(split.path, encoding) as file:
+        start, end = byte_range(split, not file.seekable())
+        if start >= end:
+            return
+        position, rest = _first_line(file, start, begin, encoding)
         size_bytes = expected_size(file)
-        rest = b""
+        more_bytes = max(block_bytes - len(rest), 1)
         while (here := position + len(rest)) < end:
             # A little more than there should be, so that a short read means the end of the file.
             left = min(end - here, max(size_bytes - here, 0) + _MORE_BYTES)
-            wanted = min(max(block_bytes, len(rest)), left)
+            wanted = min(more_bytes, left)
             block = memoryview(allocate(len(rest) + wanted)).cast("B")
             block[: len(rest)] = rest
             n = file.readinto(block[len(rest) :])  # type: ignore[attr-defined]
@@ -76,6 +81,7 @@ def line_blocks(
             filled = len(rest) + n
             cut = filled if is_end else end_of_last(block[:filled])
             rest = bytes(block[cut:filled])
+            more_bytes = max(block_bytes, len(rest))
             if cut:
                 yield position, block[:cut]
                 position += cut
@@ -90,20 +96,32 @@ def truncated_file_error(path: str) -> OSError:
     return OSError(ESTALE, "the file has become shorter since the job began", path)
 
 
-def line_number(path: str, position: int) -> int:
+def line_number(path: str, position: int, encoding: str | None = UTF8) -> int:
     """The number, from 1, of the line that the byte at `position` lies in. Raises OSError."""
     number = 1
-    with open_input(path) as file:
+    with open_text(path, encoding) as file:
         while position > 0 and (piece := file.read(min(_PIECE_BYTES, position))):
             number += piece.count(b"\n")
             position -= len(piece)
     return number
 
 
-def past_byte_order_mark(path: str) -> int:
+def past_byte_order_mark(path: str, encoding: str | None) -> int:
     """The offset at which the text of the file begins: 0, or 3 after a byte order mark."""
-    with open_input(path) as file:
+    with open_text(path, encoding) as file:
         return len(BYTE_ORDER_MARK) if file.read(3) == BYTE_ORDER_MARK else 0
+
+
+class Place(NamedTuple):
+    """Where a block is in a file, by its position."""
+
+    path: str
+    position: int
+    encoding: str | None = UTF8
+
+    def line(self, n_before: int) -> str:
+        """The line that comes after so many of the block: "line 17". Raises OSError."""
+        return f"line {line_number(*self) + n_before}"
 
 
 def decode(block: bytes | memoryview, count: CountUp) -> str:
@@ -114,6 +132,20 @@ def decode(block: bytes | memoryview, count: CountUp) -> str:
         text = str(block, "utf-8", "replace")
         count(INVALID_UTF8, text.count("\ufffd") - bytes(block).count(b"\xef\xbf\xbd"))
         return text
+
+
+def _first_line(
+    file: BinaryIO, start: int, begin: int | None, encoding: str | None
+) -> tuple[int, bytes]:
+    """Move to where the first line begins; that position, and what has been read beyond it."""
+    if begin is None:
+        may_have_mark = start <= len(BYTE_ORDER_MARK) and encoding is not None
+        head = file.read(len(BYTE_ORDER_MARK)) if may_have_mark else b""
+        begin = len(head) if head == BYTE_ORDER_MARK else 0
+        if not file.seekable():
+            return begin, head[begin:]
+        file.seek(0)
+    return _to_first_line(file, start, begin), b""
 
 
 def _to_first_line(file: BinaryIO, start: int, begin: int) -> int:

@@ -105,6 +105,7 @@ def test_a_compressed_file_is_not_split_and_belongs_to_its_beginning(
     path.write_bytes(CODECS[suffix](b"abc\n" * 100))
     assert is_compressed(str(path))
     assert not any(each.can_split(str(path)) for each in (Lines(), FixedRecords(3)))
+    (tmp_path / "gz").touch()
     assert Lines().can_split(str(tmp_path / "gz"))
     assert Parquet().can_split("in.parquet")
     n = path.stat().st_size // 2
@@ -288,6 +289,22 @@ def test_no_flipped_bit_of_gzip_data_gives_another_answer(tmp_path: Path, librar
             except OSError:
                 n_noticed += 1
     assert n_noticed >= (len(packed) - 10) * 8  # all but some of the header
+
+
+@pytest.mark.parametrize(("window", "size"), [(0x88, ""), (0x90, "256 MiB"), (0x8A, "160 MiB")])
+def test_the_window_of_zstd_data_that_is_too_large_is_named(
+    tmp_path: Path, window: int, size: str
+) -> None:
+    path = tmp_path / "long.zst"
+    # A frame with this window descriptor (RFC 8878), of one raw block.
+    path.write_bytes(bytes([0x28, 0xB5, 0x2F, 0xFD, 0, window, 0x21, 0, 0]) + b"abc\n")
+    if not size:
+        assert content(path) == b"abc\n"
+        return
+    with pytest.raises(
+        OSError, match=rf"needs a window of more than 128 MiB \({size}\), .*--long=27"
+    ):
+        content(path)
 
 
 def test_a_bomb_is_read_in_bounded_memory(tmp_path: Path, suffix: str) -> None:

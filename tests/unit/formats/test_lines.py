@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from codecs import BOM_UTF8
 from pathlib import Path
 
 import pyarrow as pa
@@ -19,6 +20,7 @@ EVERYWHERE = range(1, 1000)
 
 def expected_lines(data: bytes) -> list[str]:
     """Return the lines as the format defines them, in the plainest way."""
+    data = data.removeprefix(BOM_UTF8)
     lines = [line.removesuffix(b"\r") for line in data.split(b"\n")[:-1]]
     rest = data.rpartition(b"\n")[2]
     return [line.decode("utf-8", "replace") for line in lines + [rest] * bool(rest)]
@@ -26,11 +28,16 @@ def expected_lines(data: bytes) -> list[str]:
 
 def test_lines_are_the_same_however_the_file_is_cut_and_read(path: Path) -> None:
     @given(TEXT_BYTES, CUTS, st.integers(1, 20))
+    @example(b"\xef\xbb\xbf", list(EVERYWHERE), 1)
+    @example(b"\xef\xbb\xbf\xef\xbb\xbfa\n\xef\xbb\xbfb", list(EVERYWHERE), 1)
     @example(b"a\r\n\nb\0\xff\n\xef\xbb\xbfc\r", list(EVERYWHERE), 1)
     def check(data: bytes, cuts: list[int], piece_bytes: int) -> None:
         path.write_bytes(data)
         whole = read(Lines(), Split(str(path)))
-        assert (whole.records, whole.size_bytes) == (expected_lines(data), len(data))
+        assert (whole.records, whole.size_bytes) == (
+            expected_lines(data),
+            len(data.removeprefix(BOM_UTF8)),
+        )
         for how in (read, read_batches):
             assert how(in_pieces(Lines(), piece_bytes), *cut(path, cuts)) == whole
         assert read_batches(Lines(), Split(str(path))) == whole
