@@ -38,7 +38,7 @@ _PICTURES = {"\t": "␉", "\n": "␊", "\r": "␍"}
 _ESCAPE = "␛"
 _ESCAPED = {_ESCAPE: _ESCAPE * 2} | {p: _ESCAPE + p for p in _PICTURES.values()} | _PICTURES
 _TABLE = str.maketrans(_ESCAPED)
-_BYTES_TABLE = [(char.encode(), text.encode()) for char, text in _ESCAPED.items()]
+ESCAPED_BYTES = [(char.encode(), text.encode()) for char, text in _ESCAPED.items()]
 _MEANING = {picture: char for char, picture in _PICTURES.items()}
 _SEQUENCE = re.compile("␛([␉␊␍␛])|([␉␊␍])")
 
@@ -65,7 +65,7 @@ def _encode_field(value: Any) -> bytes:
     """One key or value as it stands in the output."""
     if isinstance(value, (bytes, bytearray)):
         field = bytes(value)
-        for char, text in _BYTES_TABLE:
+        for char, text in ESCAPED_BYTES:
             field = field.replace(char, text)
         return field
     return to_text(value).translate(_TABLE).encode("utf-8", "surrogatepass")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any
 
 import pyarrow as pa
@@ -22,12 +23,36 @@ def arrays(values: st.SearchStrategy[Any], kind: pa.DataType) -> st.SearchStrate
     return parts.map(lambda array: array.slice(1))
 
 
+FLOATS = st.floats() | st.sampled_from(
+    [
+        0.0,
+        -0.0,
+        1e15,
+        1e16,
+        1e17,
+        1e10,
+        12345678901.5,
+        1e-4,
+        1e-5,
+        1.5e-7,
+        1e-10,
+        9999999999999999.0,
+    ]
+)
+
 COLUMNS = st.one_of(
+    arrays(st.none() | INTS, pa.int64()),
+    arrays(st.none() | FLOATS, pa.float64()),
+    arrays(st.none() | st.booleans(), pa.bool_()),
+    arrays(st.none() | st.dates(), pa.date32()),
+    arrays(st.none() | st.datetimes(), pa.timestamp("us")),
+    arrays(st.none() | st.lists(st.none() | TEXTS, max_size=3), pa.large_list(pa.large_string())),
+    arrays(st.none() | st.lists(FLOATS, max_size=3), pa.large_list(pa.float64())),
+    arrays(st.lists(st.dates(), max_size=3), pa.large_list(pa.date32())),
     arrays(TEXTS, pa.string()),
     arrays(TEXTS, pa.large_string()),
     arrays(INTS, pa.int64()),
     arrays(st.none() | TEXTS, pa.string()),
-    arrays(st.floats(), pa.float64()),
     arrays(st.binary(max_size=5), pa.large_binary()),
     arrays(st.none() | st.binary(max_size=5), pa.large_binary()),
     arrays(st.none(), pa.null()),
@@ -49,19 +74,35 @@ def test_text_of_columns_is_that_of_their_pairs(keys: pa.Array, values: pa.Array
     assert as_columns in (None, as_pairs)
 
 
+@given(st.lists(COLUMNS, min_size=1, max_size=3), COLUMNS)
+def test_text_of_columns_of_tuples_is_that_of_their_pairs(
+    columns: list[pa.Array], values: pa.Array
+) -> None:
+    n_rows = min(map(len, [*columns, values]))
+    columns, values = [column.slice(0, n_rows) for column in columns], values.slice(0, n_rows)
+    keys = pa.record_batch(columns, [f"key.{i}" for i in range(len(columns))])
+    data = Text().encode_columns(keys, values)
+    tuples = zip(*(column.to_pylist() for column in columns), strict=True)
+    pairs = list(zip(tuples, values.to_pylist(), strict=True))
+    assert data is None or bytes(data) == Text().encode_pairs(pairs)
+
+
 @pytest.mark.parametrize(
     ("keys", "is_written"),
     [
         ({"key": ["a", "ü 語", ""]}, True),
         ({"key": [1, -2, 3]}, True),
-        ({"key": ["a\tb", "", ""]}, False),
-        ({"key": ["␉", "", ""]}, False),
-        ({"key": [0.5, 1.5, 2.5]}, False),
-        ({"key": ["a", None, "c"]}, False),
-        ({"key.0": ["a", "b", "c"], "key.1": [1, 2, 3]}, False),
+        ({"key": ["a\tb", "", ""]}, True),
+        ({"key": ["␉", "", ""]}, True),
+        ({"key": [0.5, 1.5, 2.5]}, True),
+        ({"key": ["a", None, "c"]}, True),
+        ({"key.0": ["a", "b", "c"], "key.1": [1, 2, 3]}, True),
+        ({"key": [Decimal(1), Decimal(2), Decimal(3)]}, False),
     ],
 )
-def test_only_plain_columns_are_written_as_such(keys: dict[str, Any], is_written: bool) -> None:
+def test_columns_that_json_or_text_hold_are_written_as_such(
+    keys: dict[str, Any], is_written: bool
+) -> None:
     values = pa.array([1, 2, 3], pa.int64())
     assert (Text().encode_columns(pa.record_batch(keys), values) is not None) == is_written
 
