@@ -1,0 +1,146 @@
+"""Addresses: as the user writes them, and as sockets get them."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+
+import pytest
+import zmq
+
+from zmr.errors import AddressError
+from zmr.wire.address import Address, bind, connect, parse, reconnect, require_loopback
+
+_Context = zmq.Context[zmq.Socket[bytes]]
+
+
+@pytest.mark.parametrize(
+    ("text", "host", "port"),
+    [
+        ("tcp://127.0.0.1:5555", "127.0.0.1", 5555),
+        ("localhost:1", "localhost", 1),
+        ("127.0.0.1:65535", "127.0.0.1", 65535),
+        ("tcp://[::1]:5555", "::1", 5555),
+    ],
+)
+def test_an_address_is_a_host_and_a_port(text: str, host: str, port: int) -> None:
+    assert parse(text) == Address(host, port)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1", "localhost"])
+def test_an_address_is_written_as_it_is_read(host: str) -> None:
+    assert parse(str(Address(host, 5555))) == Address(host, 5555)
+    assert str(Address(host, 5555)).count("[") == (host == "::1")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", "5555", ":5555", "tcp://:5555", "localhost", "localhost:", "localhost:five"),
+        *("localhost:0", "localhost:65536", "localhost:-1", "tcp://localhost:5555/x", "[]:5555"),
+    ],
+)
+def test_what_is_no_address_is_named(text: str) -> None:
+    with pytest.raises(AddressError) as refused:
+        parse(text)
+    assert str(refused.value) == f"{text!r} is no address: write tcp://HOST:PORT"
+
+
+@pytest.mark.parametrize("host", ["10.0.0.1", "example.org", "::", "0.0.0.0"])
+def test_an_address_of_other_machines_needs_a_word(host: str) -> None:
+    text = str(Address(host, 5555))
+
+    with pytest.raises(AddressError, match="is beyond this machine"):
+        parse(text)
+    assert parse(text, insecure=True) == Address(host, 5555)
+
+
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "127.8.8.8", "::1"])
+def test_this_machine_needs_none(host: str) -> None:
+    require_loopback(Address(host, 5555), insecure=False)
+
+
+@pytest.fixture
+def sockets(zmq_context: _Context) -> Iterator[list[zmq.Socket[bytes]]]:
+    """A ROUTER and two DEALERs."""
+    kinds = (zmq.ROUTER, zmq.DEALER, zmq.DEALER)
+    opened = [zmq_context.socket(kind) for kind in kinds]
+    yield opened
+    for each in opened:
+        each.close(linger=0)
+
+
+def says(dealer: zmq.Socket[bytes], router: zmq.Socket[bytes], text: bytes) -> None:
+    """Fail if what the dealer sends does not arrive."""
+    dealer.send(text)
+    assert router.poll(10_000), f"{text!r} does not arrive"
+    assert router.recv_multipart()[1] == text
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "::1"])
+def test_port_0_is_a_free_one_that_is_told(host: str, sockets: list[zmq.Socket[bytes]]) -> None:
+    router, dealer, _ = sockets
+
+    bound = bind(router, Address(host, 0), "--port")
+
+    assert bound.host == host
+    assert 0 < bound.port < 65536
+    connect(dealer, bound)
+    says(dealer, router, b"hello")
+
+
+def test_a_port_that_is_asked_for_is_taken(sockets: list[zmq.Socket[bytes]]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        free = Address("127.0.0.1", other.getsockname()[1])
+
+    assert bind(sockets[0], free, "--port") == free
+    assert sockets[0].getsockopt_string(zmq.LAST_ENDPOINT) == str(free)
+
+
+def test_a_port_that_is_in_use_is_said_with_the_way_out(
+    sockets: list[zmq.Socket[bytes]],
+) -> None:
+    router, other, _ = sockets
+    taken = bind(router, Address("127.0.0.1", 0), "--port")
+
+    with pytest.raises(AddressError) as refused:
+        bind(other, taken, "--events-port")
+    assert str(refused.value) == (
+        f"{taken} is in use: choose another port with --events-port (0 picks a free one)"
+    )
+
+
+def test_an_address_of_no_interface_can_not_be_listened_at(
+    sockets: list[zmq.Socket[bytes]],
+) -> None:
+    with pytest.raises(AddressError, match=r"can't listen at tcp://192\.0\.2\.1:5555: "):
+        bind(sockets[0], Address("192.0.2.1", 5555), "--port")
+
+
+def test_a_host_that_is_none_can_not_be_connected_to(sockets: list[zmq.Socket[bytes]]) -> None:
+    with pytest.raises(AddressError, match="can't connect to tcp://a b:5555: "):
+        connect(sockets[1], Address("a b", 5555))
+
+
+def test_a_new_connection_takes_the_place_of_the_old_one(
+    sockets: list[zmq.Socket[bytes]],
+) -> None:
+    router, dealer, _ = sockets
+    connect(dealer, bind(router, Address("127.0.0.1", 0), "--port"))
+    dealer.send(b"one")
+    assert router.poll(10_000)
+    first = router.recv_multipart()[0]
+
+    reconnect(dealer)
+    dealer.send(b"two")
+    assert router.poll(10_000)
+    second, text = router.recv_multipart()
+
+    assert text == b"two"
+    assert second != first  # the router takes the new connection for another peer
+
+
+def test_a_socket_without_a_connection_has_none_to_renew(
+    sockets: list[zmq.Socket[bytes]],
+) -> None:
+    reconnect(sockets[1])
