@@ -28,7 +28,6 @@ _BLAMED = (
     m.FailureReason.WORKER_ERROR,
     m.FailureReason.DISK_FULL,
 )
-_NEVER = (b"", float("-inf"))
 
 
 class Quarantine:
@@ -36,14 +35,11 @@ class Quarantine:
         self._cluster = cluster
         self._outbox = outbox
         self._notices = notices
-        # The worker of the last success, and when it was; and the last one of any other worker.
-        self._last_success = self._success_before = _NEVER
+        self._last_success_at = float("-inf")  # of any worker
 
     def succeeded(self, worker: Worker, now: float) -> None:
         """An attempt is complete there."""
-        if worker.peer != self._last_success[0]:
-            self._success_before = self._last_success
-        self._last_success = worker.peer, now
+        self._last_success_at = now
         if not worker.health.is_flawless and self._cluster.succeeded(worker):
             self._outbox.log(Level.INFO, f"worker {worker.name} works again")
 
@@ -82,10 +78,8 @@ class Quarantine:
 
     def _is_worse(self, worker: Worker) -> bool:
         """Whether tasks fail there in a row, while others have successes."""
-        is_last = self._last_success[0] == worker.peer
-        _, others_at = self._success_before if is_last else self._last_success
-        bad_since = worker.health.bad_since
-        return bad_since is not None and others_at >= bad_since
+        bad_since = worker.health.bad_since  # there was no success of its own since then
+        return bad_since is not None and self._last_success_at > bad_since
 
     def _begin(self, worker: Worker, why: str, now: float) -> None:
         duration_s = self._cluster.quarantine(worker, now)
