@@ -7,11 +7,14 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
+import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 from support.reading import TEXT_BYTES, cut, in_pieces, read, read_batches
 
 from zmr import Lines
+from zmr.formats import arrow_text
+from zmr.formats.arrow_text import split_lines, valid_utf8
 from zmr.messages import Split
 
 CUTS = st.lists(st.integers(1, 60))
@@ -77,3 +80,17 @@ def test_a_line_of_100_mb_is_a_line(tmp_path: Path) -> None:
     ]  # fmt: skip
     for how in (read, read_batches):
         assert how(Lines(), tail).records == ["last"]
+
+
+@given(st.lists(st.sampled_from([b"a", b"\r", b"\n", b"\r\n", "é".encode(), b"\xff", b"\xe2\x82"])))
+def test_what_is_odd_in_one_piece_of_a_block_is_mended_there(parts: list[bytes]) -> None:
+    data = b"".join(parts)
+    counts: list[int] = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(arrow_text, "_PIECE_BYTES", 4)
+        found = valid_utf8(memoryview(data), lambda _, n: counts.append(n))
+        lines = split_lines(found)
+    assert bytes(found) == data.decode("utf-8", "replace").encode()
+    assert sum(counts) == data.decode("utf-8", "replace").count("\ufffd")
+    lines.validate(full=True)
+    assert lines.to_pylist() == expected_lines(data)
