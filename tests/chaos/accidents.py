@@ -10,6 +10,8 @@ from contextlib import suppress
 from random import Random
 from time import monotonic
 
+from support.process import Command
+
 from .machines import Machines, WorkerSeat, children
 
 _LONGEST_STOP_S = 4.0
@@ -22,6 +24,8 @@ class Accidents:
         self._tell = tell
         self._undo: list[tuple[float, Callable[[], None]]] = []
         self.happened: Counter[str] = Counter()
+        self.submits: list[Command] = []  # of the jobs that run
+        self.cancels: dict[str, Command] = {}  # by the job's id
 
     def happen(self) -> None:
         """One accident, to whom it may concern."""
@@ -123,6 +127,17 @@ class Accidents:
     def _slots(self, seat: WorkerSeat) -> list[int]:
         return [slot for server in self._fork_servers(seat) for slot in children(server)]
 
+    # --- jobs ---
+
+    def _cancel_job(self, _: WorkerSeat) -> bool:
+        """End a job, as its user may. A job has an id once its client has handed it over."""
+        running = [submit.stdout.strip() for submit in self.submits if submit.running]
+        ids = [job_id for job_id in running if job_id and job_id not in self.cancels]
+        if ids:
+            job_id = self._rng.choice(ids)
+            self.cancels[job_id] = self._machines.cancel(job_id)
+        return bool(ids)
+
     # --- files ---
 
     def _fill_disk(self, _: WorkerSeat) -> bool:
@@ -174,6 +189,7 @@ _ACCIDENTS = (
     Accidents._stop_slot,
     Accidents._kill_master,
     Accidents._stop_master,
+    Accidents._cancel_job,
     Accidents._fill_disk,
     Accidents._delete_map_outputs,
     Accidents._damage_map_outputs,

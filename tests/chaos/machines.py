@@ -80,6 +80,10 @@ class Machines:
     def start_worker(self, seat: WorkerSeat) -> None:
         seat.process = self.cluster.start_worker("--local-dir", seat.folder, *seat.options, slots=2)
 
+    def cancel(self, job_id: str) -> Command:
+        """Start `zmr cancel`, which may have to wait for the master."""
+        return self.zmr.start("cancel", self.cluster.address, job_id, "--timeout", "60")
+
     @property
     def up(self) -> list[WorkerSeat]:
         return [seat for seat in self.seats if seat.is_up]

@@ -27,23 +27,31 @@ class Chaos:
     """Runs jobs in `folder`, which has to be there, under accidents. Every one is told of.
 
     `n_lines` is how long each of the input files is: files of the output are as large, by default,
-    that their first chunk goes past the page cache (`zmr.output.durable_file`).
+    that their first chunk goes past the page cache (`zmr.output.durable_file`). `processes`
+    makes what starts the processes.
     """
 
     def __init__(
-        self, seed: int, folder: Path, tell: Callable[[str], None], n_lines: int = 8000
+        self,
+        seed: int,
+        folder: Path,
+        tell: Callable[[str], None],
+        n_lines: int = 8000,
+        processes: Callable[[Path], Zmr] = Zmr,
     ) -> None:
         self._folder = folder
         self._rng = Random(seed)
         self._tell = tell
         self._began = monotonic()
         self._n_lines = n_lines
+        self._processes = processes
+        self._cancelled: list[Path] = []  # the output folders of cancelled jobs
         self.rounds = 0
         self._accidents: Accidents | None = None
 
     def run(self, duration_s: float) -> None:
         """Raises AssertionError if anything is wrong; then what was written is in `logs`."""
-        zmr = Zmr(self._folder)
+        zmr = self._processes(self._folder)
         with reserved_port() as port:
             machines = Machines(zmr, port)
             accidents = self._accidents = Accidents(machines, self._rng, self._say)
@@ -52,6 +60,8 @@ class Chaos:
                 self._run(machines, accidents, duration_s)
                 machines.stop()
                 machines.check_nothing_is_left()
+                complete = [str(out) for out in self._cancelled if (out / "_SUCCESS").exists()]
+                assert not complete, f"complete, although cancelled: {complete}"
             except BaseException:
                 self._keep(zmr.commands)
                 raise
@@ -104,17 +114,35 @@ class Chaos:
             out = self._folder / f"out-{self.rounds}-{job.name}"
             command = machines.cluster.submit(job.name, job.input, "-o", out, *_OPTIONS)
             running.append((job, out, command))
+        accidents.submits = [command for _, _, command in running]
         for _ in range(most):
             pause(self._rng.random() ** 2 * _LONGEST_PEACE_S)
             if not any(command.running for _, _, command in running):
                 break
             accidents.happen()
         accidents.end()
+        cancelled = []
         for job, out, command in running:
-            status = command.wait(_LONGEST_CALM_S)
-            assert status == 0, f"{command}\nmaster: {machines.master}"
-            job.check(out)
-        self._say(f"round {self.rounds}: {', '.join(job.name for job, _, _ in running)} right")
+            if self._is_cancelled(command, accidents, machines):
+                self._cancelled.append(out)
+                cancelled.append(job.name)
+            else:
+                job.check(out)
+        done = [job.name for job, _, _ in running if job.name not in cancelled]
+        self._say(f"round {self.rounds}: right: {done}, cancelled: {cancelled}")
+
+    def _is_cancelled(self, submit: Command, accidents: Accidents, machines: Machines) -> bool:
+        """Wait for the end of a job. Whether it was cancelled; otherwise it is done."""
+        status = submit.wait(_LONGEST_CALM_S)
+        cancel = accidents.cancels.get(submit.stdout.strip())
+        if cancel is not None:
+            answer = cancel.wait(_LONGEST_CALM_S)
+            is_too_late = answer == 1 and "already" in cancel.stderr
+            assert answer == 0 or is_too_late, str(cancel)
+            if status == 1 and " cancelled: " in submit.stderr:
+                return True
+        assert status == 0, f"{submit}\nmaster: {machines.master}"
+        return False
 
     def _say(self, text: str) -> None:
         self._tell(f"{monotonic() - self._began:8.2f} {text}")
