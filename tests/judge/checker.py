@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 _SOURCE = Path(__file__).parent / "porcupine"
-_BUILD_LIMIT_S = 120.0
+_GO_LIMIT_S = 60.0
 _JUDGE_LIMIT_S = 600.0
 
 
@@ -54,29 +54,34 @@ class Judgement:
 @cache
 def built() -> Path:
     """The program. Raises `NoJudgeError` where there is no Go, or its modules can't be had."""
-    go = shutil.which("go")
-    if go is None:
+    if shutil.which("go") is None:
         raise NoJudgeError("there is no Go here (https://go.dev), with which the judge is built")
+    error = _go("mod", "download")
+    if error:
+        raise NoJudgeError(f"Go can't get the modules of the judge: {error}")
     folder = Path(__file__).parent / "build"  # not under version control
     folder.mkdir(exist_ok=True)
     program, fresh = folder / "judge", folder / f"judge-{os.getpid()}"
-    command = [go, "build", "-buildvcs=false", "-o", str(fresh), "."]
+    error = _go("build", "-buildvcs=false", "-o", str(fresh), ".")
+    assert not error, error
+    fresh.replace(program)  # another process may run it
+    return program
+
+
+def _go(*arguments: str) -> str:
+    """Run Go on the sources. What went wrong, or an empty string."""
     try:
         done = subprocess.run(
-            command,
+            ["go", *arguments],
             cwd=_SOURCE,
             capture_output=True,
             text=True,
-            timeout=_BUILD_LIMIT_S,
+            timeout=_GO_LIMIT_S,
             check=False,
         )
     except subprocess.TimeoutExpired:
-        raise NoJudgeError(f"Go does not build the judge within {_BUILD_LIMIT_S:g} s") from None
-    if done.returncode and "porcupine@" in done.stderr:
-        raise NoJudgeError(f"Go can't get the modules of the judge: {done.stderr.strip()}")
-    assert not done.returncode, done.stderr
-    fresh.replace(program)  # another process may run it
-    return program
+        return f"no answer within {_GO_LIMIT_S:g} s"
+    return done.stderr.strip() or "no reason given" if done.returncode else ""
 
 
 def judge(files: Sequence[Path], timeout_s: float = 30.0) -> Judgement:
