@@ -10,7 +10,7 @@ named tuples, which are made in less time.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, NamedTuple
 
 from zmr import fields as f
@@ -27,6 +27,7 @@ class Split:
     path: str
     offset: int = 0
     length: int = -1
+    file_bytes: int = field(default=-1, compare=False)  # of the whole file, when it was planned
 
 
 @dataclass(frozen=True, slots=True)

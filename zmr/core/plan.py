@@ -13,9 +13,9 @@ from itertools import pairwise
 
 from zmr.messages import InputFile, Split
 
-# What a task reads. Of a whole file, which is most tasks' input, the path is enough: there may be a
-# million of them.
-Pieces = str | tuple[Split, ...]
+# What a task reads. Of a whole file, which is most tasks' input, no split is made before it is
+# handed out: there may be a million of them.
+Pieces = InputFile | tuple[Split, ...]
 
 SPLIT_BYTES = 64 * 1024 * 1024
 
@@ -39,7 +39,7 @@ def plan(inputs: Sequence[InputFile], split_bytes: int = SPLIT_BYTES) -> list[Pi
     may_share = len(inputs) > FILES_AS_TASKS
     files_a_task = -(-len(inputs) // SHARED_TASKS)
     tasks: list[Pieces] = []
-    shared: list[str] = []
+    shared: list[InputFile] = []
     shared_bytes = 0
     for file in inputs:
         is_cut = file.splittable and file.size_bytes > split_bytes
@@ -49,23 +49,27 @@ def plan(inputs: Sequence[InputFile], split_bytes: int = SPLIT_BYTES) -> list[Pi
             or len(shared) == files_a_task
             or shared_bytes + file.size_bytes > SHARED_TASK_BYTES
         ):
-            tasks.append(tuple(map(Split, shared)))
+            tasks.append(tuple(map(_whole, shared)))
             shared, shared_bytes = [], 0
         if is_cut:
             tasks += ((piece,) for piece in _cut(file, split_bytes))
         elif alone:
-            tasks.append(file.path)
+            tasks.append(file)
         else:
-            shared.append(file.path)
+            shared.append(file)
             shared_bytes += file.size_bytes
     if shared:
-        tasks.append(tuple(map(Split, shared)))
+        tasks.append(tuple(map(_whole, shared)))
     return tasks
 
 
 def splits_of(pieces: Pieces) -> tuple[Split, ...]:
     """The splits of a task of the plan."""
-    return (Split(pieces),) if isinstance(pieces, str) else pieces
+    return (_whole(pieces),) if isinstance(pieces, InputFile) else pieces
+
+
+def _whole(file: InputFile) -> Split:
+    return Split(file.path, file_bytes=file.size_bytes)
 
 
 def _cut(file: InputFile, split_bytes: int) -> Iterator[Split]:
@@ -73,4 +77,4 @@ def _cut(file: InputFile, split_bytes: int) -> Iterator[Split]:
     n = -(-file.size_bytes // split_bytes)
     edges = [file.size_bytes * i // n for i in range(n + 1)]
     for start, end in pairwise(edges):
-        yield Split(file.path, start, end - start)
+        yield Split(file.path, start, end - start, file.size_bytes)

@@ -13,7 +13,7 @@ from copy import copy
 from typing import TYPE_CHECKING, Any, Protocol
 
 from zmr.core.plan import plan, splits_of
-from zmr.formats import InputFormat
+from zmr.formats import InputFormat, unchanged
 from zmr.job import Job
 from zmr.messages import InputFile, Split
 from zmr.output.folder import SKIPPED
@@ -73,13 +73,13 @@ class FileTask:
                 yield record, _place(records, split, index)
 
     def _read(self, job: Job, input_format: InputFormat, split: Split) -> Iterator[Any]:
-        for records, size_bytes in input_format.read(split, job.count):
+        for records, size_bytes in unchanged(split, input_format.read(split, job.count)):
             yield from records
             self.n_records += len(records)
             self.size_bytes += size_bytes
 
     def _read_batches(self, job: Job, input_format: InputFormat, split: Split) -> Iterator[Any]:
-        for batch, size_bytes in input_format.read_batches(split, job.count):
+        for batch, size_bytes in unchanged(split, input_format.read_batches(split, job.count)):
             yield batch
             self.n_records += len(batch)
             self.size_bytes += size_bytes

@@ -19,8 +19,17 @@ formats are imported from their modules. None of these modules loads pyarrow bef
 
 from __future__ import annotations
 
-from zmr.formats.base import BadRecord, Batch, Chunk, CountUp, InputFormat
+from zmr.formats.base import BadRecord, Batch, Chunk, CountUp, InputFormat, unchanged
 from zmr.formats.line_blocks import INVALID_UTF8
 from zmr.formats.lines import Lines
 
-__all__ = ["INVALID_UTF8", "BadRecord", "Batch", "Chunk", "CountUp", "InputFormat", "Lines"]
+__all__ = [
+    "INVALID_UTF8",
+    "BadRecord",
+    "Batch",
+    "Chunk",
+    "CountUp",
+    "InputFormat",
+    "Lines",
+    "unchanged",
+]

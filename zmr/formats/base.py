@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
-from typing import Any
+from errno import ESTALE
+from typing import Any, TypeVar
 
 from zmr.errors import ZmrError
 from zmr.formats.compression import is_compressed
@@ -13,6 +15,7 @@ from zmr.messages import Split
 CountUp = Callable[[str, int], None]  # counter's name, by how much
 Chunk = tuple[list[Any], int]  # records, and the size in bytes of what they were read from
 Batch = tuple[Any, int]  # the same as Arrow data: an Array or a RecordBatch
+Piece = TypeVar("Piece", Chunk, Batch)
 
 
 class BadRecord(ZmrError):
@@ -27,6 +30,29 @@ class BadRecord(ZmrError):
         self.place = place
         self.reason = reason
         self.text = ""
+
+
+def unchanged(split: Split, pieces: Iterator[Piece]) -> Iterator[Piece]:
+    """What is read of the split. Raises OSError if the file's size is not what it was when planned.
+
+    A file that has grown or shrunk would give records that no single state of it had.
+    """
+    _check_size(split)
+    yield from pieces
+    _check_size(split)
+
+
+def _check_size(split: Split) -> None:
+    if split.file_bytes < 0:
+        return
+    try:
+        size_bytes = os.stat(split.path).st_size
+    except (OSError, ValueError):  # the format's own error says more, if this is one
+        return
+    if size_bytes != split.file_bytes:
+        change = "grown" if size_bytes > split.file_bytes else "shrunk"
+        sizes = f"from {split.file_bytes:,} to {size_bytes:,} bytes"
+        raise OSError(ESTALE, f"the file has {change} since the job began, {sizes}", split.path)
 
 
 class InputFormat(ABC):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from errno import EIO
@@ -85,6 +86,9 @@ class Parquet(InputFormat):
                     share = size_bytes * done // metadata.num_rows
                     yield batch.select(columns), share - reported
                     reported = share
+                if done != metadata.num_rows:
+                    reason = f"row group {group + 1} has {done} rows and not {metadata.num_rows}"
+                    raise OSError(reason)  # which becomes one with a path
 
     def _names(self, path: str, file: Any) -> list[str]:
         known: list[str] = file.schema_arrow.names
@@ -105,13 +109,40 @@ def _open_parquet(path: str) -> Iterator[Any]:
         pass
     try:
         # Pages are read as they are needed: a row group may be larger than the memory.
-        with ParquetFile(path, buffer_size=1 << 20, pre_buffer=False) as file:
+        with ParquetFile(
+            path, buffer_size=1 << 20, pre_buffer=False, page_checksum_verification=True
+        ) as file:
+            _check_footer(path, file.metadata)
             yield file
     except MemoryError:  # Arrow's own is both
         raise
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         reason = f"this is no Parquet file, or a damaged one ({' '.join(str(error).split())})"
         raise OSError(EIO, reason, path) from error
+
+
+def _check_footer(path: str, metadata: Any) -> None:
+    """Raise OSError unless the footer counts the rows the same wherever it does.
+
+    A reader takes as many rows of a row group as it says, though the columns may have more, and no
+    row group that begins outside of the file.
+    """
+    groups = [metadata.row_group(i) for i in range(metadata.num_row_groups)]
+    n_rows = sum(group.num_rows for group in groups)
+    if n_rows != metadata.num_rows:
+        raise OSError(f"{metadata.num_rows} rows in all, but {n_rows} in its row groups")
+    columns = [metadata.schema.column(i) for i in range(metadata.num_columns)]
+    flat = [i for i, column in enumerate(columns) if not column.max_repetition_level]
+    size_bytes = os.path.getsize(path)
+    for number, group in enumerate(groups, 1):
+        if not 0 <= _start(group) < size_bytes:
+            raise OSError(f"row group {number} is not within the file")
+        for i in flat:
+            n_values = group.column(i).num_values
+            if n_values != group.num_rows:
+                raise OSError(
+                    f"row group {number} has {group.num_rows} rows, and {n_values} values"
+                )
 
 
 def _row_groups(file: Any, split: Split) -> Iterator[int]:

@@ -9,7 +9,7 @@ from functools import partial
 from operator import length_hint
 from typing import Any
 
-from zmr.formats import BadRecord, CountUp, InputFormat
+from zmr.formats import BadRecord, CountUp, InputFormat, unchanged
 from zmr.formats.compression import is_compressed
 from zmr.messages import FailureReason, Split
 from zmr.tasks.errors import TaskError, worker_error
@@ -49,7 +49,7 @@ class MapInput:
         """The records. Raises `TaskError` if a file (worker error) or a record can't be read."""
         for split in self._splits:
             with self._reading(split):
-                for records, size_bytes in self._format.read(split, self._count):
+                for records, size_bytes in unchanged(split, self._format.read(split, self._count)):
                     self._enter(len(records), iter(records), len(records), size_bytes)
                     yield self._piece
                     self.size_bytes += size_bytes
@@ -58,7 +58,8 @@ class MapInput:
         """The records as Arrow arrays or record batches. Raises what iterating raises."""
         for split in self._splits:
             with self._reading(split):
-                for batch, size_bytes in self._format.read_batches(split, self._count):
+                read = self._format.read_batches(split, self._count)
+                for batch, size_bytes in unchanged(split, read):
                     self._batch_records = len(batch)
                     self._enter(len(batch), iter(()))
                     yield batch

@@ -71,10 +71,17 @@ def write_split(p: Any, v: m.Split) -> None:
     if v.offset:
         p.offset = v.offset
     p.length = v.length
+    if v.file_bytes != -1:
+        p.file_bytes = v.file_bytes
 
 
 def read_split(p: Any) -> m.Split:
-    return m.Split(c.read_path(p.path), p.offset, p.length)
+    return m.Split(
+        c.read_path(p.path),
+        p.offset,
+        p.length,
+        p.file_bytes if p.HasField("file_bytes") else -1,
+    )
 
 
 def write_map_output(p: Any, v: m.MapOutput) -> None:

@@ -44,6 +44,14 @@ def test_a_large_file_is_cut_into_even_pieces() -> None:
     ]
 
 
+def test_a_split_knows_what_size_its_file_had() -> None:
+    large, small = splittable("cut", 2 * SPLIT_BYTES), splittable("whole", 17)
+    for files in ([large, small], [*[splittable("", 17)] * 500, large, small]):
+        *_, first, second, last = planned(files)
+        assert [split.file_bytes for split in first + second] == [2 * SPLIT_BYTES] * 2
+        assert {split.file_bytes for split in last} == {17}
+
+
 def test_very_many_small_files_share_tasks_in_their_order() -> None:
     files = [splittable(f"{n}", 1000) for n in range(1000)]
     tasks = planned(files)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -71,3 +72,35 @@ def test_an_empty_parquet_file_has_no_rows_and_a_damaged_one_is_an_error(
         assert error.value.filename == str(path)
     with pytest.raises(FileNotFoundError):
         how(Parquet(), Split("/nowhere"))
+
+
+def flipped(data: bytes, value: int) -> Iterator[bytes]:
+    """Yield the file with a bit flipped wherever its footer has this number."""
+    number, stored = value << 1, b""  # a zigzag varint, as in Thrift's compact protocol
+    while number > 127:
+        stored, number = stored + bytes([number & 127 | 128]), number >> 7
+    stored += bytes([number])
+    at = len(data) - 8 - int.from_bytes(data[-8:-4], "little")
+    while (at := data.find(stored, at + 1)) >= 0:
+        for bit in (0, 3, 6):
+            changed = bytearray(data)
+            changed[at] ^= 1 << bit
+            yield bytes(changed)
+
+
+@BOTH
+def test_a_flipped_bit_in_what_a_footer_counts_gives_no_other_rows(path: Path, how: Any) -> None:
+    table = pa.table({"id": range(500), "name": [f"row {i}" for i in range(500)]})
+    parquet.write_table(table, path, row_group_size=100, use_dictionary=False)
+    data = path.read_bytes()
+    first = parquet.ParquetFile(path).metadata.row_group(1).column(0)
+    n_errors = 0
+    for value in (500, 100, first.data_page_offset):
+        for changed in flipped(data, value):
+            path.write_bytes(changed)
+            try:
+                assert how(Parquet(), Split(str(path))).records == table.to_pylist()
+            except OSError as error:
+                assert "or a damaged one (" in str(error)  # noqa: PT017 -- or the same rows
+                n_errors += 1
+    assert n_errors > 30

@@ -44,6 +44,30 @@ def test_where_and_how_far_the_task_is_can_be_told_at_every_record(tmp_path: Pat
     assert (source.records, source.size_bytes) == (6, 11)
 
 
+@pytest.mark.parametrize("suffix", ["", ".gz"])
+@pytest.mark.parametrize("in_batches", [False, True])
+def test_a_file_that_has_grown_or_shrunk_since_it_was_planned_is_an_error(
+    tmp_path: Path, suffix: str, in_batches: bool
+) -> None:
+    path = tmp_path / f"in{suffix}"
+    data = b"1\n2\n" if not suffix else gzip.compress(b"1\n2\n")
+
+    def records(changed: bytes, *, while_read: bool) -> int:
+        path.write_bytes(data if while_read else changed)
+        source, _ = map_input(in_pieces(Lines(), 2), Split(str(path), 0, -1, len(data)))
+        n = 0
+        for piece in source.batches() if in_batches else source:
+            n += len(list(piece))
+            path.write_bytes(changed)
+        return n
+
+    assert records(data, while_read=True) == 2
+    for changed, change in ((data + data, "grown"), (data[:-2], "shrunk"), (b"", "shrunk")):
+        for while_read in (False, True):
+            with pytest.raises(TaskError, match=rf"in(\.gz)?: the file has .*({change}|shorter)"):
+                records(changed, while_read=while_read)
+
+
 def test_a_batch_is_told_by_where_it_begins(tmp_path: Path) -> None:
     first, second = file(tmp_path, "a", "1\n2\n3\n4\n"), file(tmp_path, "b", "5\n6")
     source, progress = map_input(in_pieces(Lines(), 4), first, second)
