@@ -90,8 +90,7 @@ class FetchFailures:
         again = {a: i for a, i in outputs.items() if a in verified and reader.id > verified[a]}
         self._lose(job, again, f"{reader.task} can't read it, although it is whole", now)
         if len(check.readers) > 1:
-            held = worker.outputs.get(job.id, {})
-            outputs = {a: i for a, i in held.items() if job.maps.tasks[i].is_result(a)} | outputs
+            outputs = worker.outputs.get(job.id, {}) | outputs
         new = {a: i for a, i in outputs.items() if a not in check.unanswered and a not in verified}
         if new:
             self._cluster.ask_for_outputs(job, worker, new, self._answer_by(now))

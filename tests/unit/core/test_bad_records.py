@@ -117,6 +117,21 @@ def test_who_hangs_before_the_first_record_hangs_at_none() -> None:
     assert failed.circumstances == Circumstances()
 
 
+def test_the_record_at_which_it_hangs_is_the_one_that_it_is_at() -> None:
+    # Given a map that says how far it is until its second record, and then nothing any more
+    cluster = Cluster(workers=1)
+    cluster.plan(Work(takes_s=60.0, pulses=60), TaskKind.MAP, index=0, times=1)
+    job = cluster.submit(maps=1, reduces=1, skip_bad_records=1, task_timeout_s=25.0)
+
+    cluster.run_until_over()
+
+    cluster.check(job)
+    (failed,) = cluster.attempts("failed")
+    assert failed.reason is FailureReason.NO_PROGRESS
+    assert failed.circumstances.record >= 0
+    assert failed.text.endswith(f", at record {failed.circumstances.record + 1} of its input")
+
+
 def test_events_tell_how_a_slot_ended() -> None:
     cluster = Cluster(workers=1)
     cluster.plan(Work(exits=3, record=5), TaskKind.MAP, index=0, times=1)

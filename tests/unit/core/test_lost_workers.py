@@ -96,9 +96,10 @@ def test_outputs_that_come_back_after_they_were_made_again_are_discarded() -> No
 
     worker = cluster.workers["w1"]
     worker.resume()
-    cluster.run_for(0.1)
+    cluster.run_for(0.01)
     assert not worker.disk.files
     assert not worker.core.held
+    assert not cluster.outcomes  # with which all would go
     cluster.run_until_over()
 
     cluster.check(job)

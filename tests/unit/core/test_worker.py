@@ -386,6 +386,14 @@ def test_exit_is_obeyed_at_once() -> None:
     assert worker.core.next_deadline() is None
 
 
+def test_what_comes_behind_an_exit_changes_nothing() -> None:
+    """A registration that arrived twice is answered twice, the second time by one that ends."""
+    worker = Worker()
+    worker.hears(m.Exit("the job has ended"), m.Registered(1.0, 5.0), m.Exit("the master ends"))
+    assert worker.did(Quit) == [Quit("the job has ended", 0)]
+    assert not worker.said(m.Heartbeat)
+
+
 def test_who_is_refused_before_it_has_registered_gives_up() -> None:
     worker = Worker(register=False)
     worker.hears(m.Refused("protocol version 2"), epoch=9)
