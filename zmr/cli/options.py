@@ -155,6 +155,7 @@ def job_settings(function: Callable[..., int]) -> Callable[..., int]:
         backup_after: float,
         skip_bad_records: int,
         no_backups: bool,
+        hidden_files: bool,
         **others: Any,
     ) -> int:
         backup_after = math.inf if no_backups else backup_after
@@ -165,6 +166,7 @@ def job_settings(function: Callable[..., int]) -> Callable[..., int]:
             task_timeout_s=task_timeout,
             backup_after_s=backup_after,
             skip_bad_records=skip_bad_records,
+            hidden_files=hidden_files,
         )
         return function(job_settings=settings, **others)
 
@@ -247,6 +249,11 @@ _JOB_SETTINGS = (
         metavar="N",
         help="Skip up to N records that make map raise, or crash its process twice; save them "
         "beside the output (exit status 5). Not for pipelines.",
+    ),
+    _job_option(
+        "--hidden-files",
+        is_flag=True,
+        help="In folders, read also files and folders whose names begin with . or _.",
     ),
 )
 

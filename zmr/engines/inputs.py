@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterable, Iterator
+from typing import NamedTuple
 
 from zmr.errors import InputError
 from zmr.formats import BadRecord, InputFormat
@@ -20,25 +21,27 @@ _MOST_NAMED = 10
 
 
 def list_inputs(
-    paths: Iterable[str], input_format: InputFormat | None = None
+    paths: Iterable[str], input_format: InputFormat | None = None, hidden_files: bool = False
 ) -> tuple[InputFile, ...]:
     """The files behind the paths, folders searched to the bottom, with absolute paths.
 
     A path that does not exist may be a pattern: `data/*.txt`, or `data/**/*.txt` for all folders
-    below `data`. In folders, hidden files and folders (names that begin with `.`) are passed over,
-    by patterns that don't begin with `.` too, and so are the `_SUCCESS` markers of earlier jobs. A
-    file named twice is read twice; a pattern gives each file once. Without `input_format`, which
-    decides what files may be split, none may. Raises `InputError`, which names everything that is
+    below `data`. In folders, files and folders whose names begin with `.` or `_` are no data, as in
+    Hadoop and Spark: they are passed over, by patterns that don't begin so too. `hidden_files` has
+    them read, but for the markers of earlier jobs (`_SUCCESS`). A file named twice is read twice; a
+    pattern gives each file once. Without `input_format`, which decides what files may be split,
+    none may. Raises `InputError`, which names everything that is
     missing, unreadable, not a regular file, or not text where there should be text.
     """
     files: list[InputFile] = []
     problems: list[str] = []
     ignored = NOT_OUTPUT | (input_format.ignored_names if input_format else frozenset())
+    passes = _Passes(ignored, "" if hidden_files else "._")
     for path in paths:
         if not path:  # of a variable that isn't set, in all likelihood: not the current folder
             problems.append("'': an empty name")
             continue
-        for name in sorted(_files_behind(path, ignored, problems), key=os.fsencode):
+        for name in sorted(_files_behind(path, passes, problems), key=os.fsencode):
             size_bytes = _size(name, problems)
             if size_bytes is not None:
                 files.append(InputFile(name, size_bytes, _can_split(name, input_format, problems)))
@@ -47,35 +50,50 @@ def list_inputs(
     return tuple(files)
 
 
-def _files_behind(path: str, ignored: frozenset[str], problems: list[str]) -> Iterable[str]:
+class _Passes(NamedTuple):
+    """Whether a file or folder of this name is read, where only a folder above it is named."""
+
+    ignored: frozenset[str]
+    hidden: str  # the first characters of names that are no data
+
+    def __call__(self, name: str) -> bool:
+        return name not in self.ignored and not name.startswith(tuple(self.hidden))
+
+
+def _files_behind(path: str, passes: _Passes, problems: list[str]) -> Iterable[str]:
     absolute = os.path.abspath(path)
     if os.path.isdir(absolute):
-        return _files_below(absolute, ignored, (), problems)
+        return _files_below(absolute, passes, (), problems)
     if os.path.lexists(absolute) or not any(char in path for char in "*?["):
         return [absolute]
-    found = _matches(path, ignored, problems)
+    found = _matches(path, passes, problems)
     if not found:
         problems.append(f"{path}: no file matches the pattern")
     return found
 
 
-def _matches(pattern: str, ignored: frozenset[str], problems: list[str]) -> set[str]:
+def _matches(pattern: str, passes: _Passes, problems: list[str]) -> set[str]:
     """The files that match the pattern, and those below the folders that match."""
     from glob import iglob
 
     found: set[str] = set()
-    for match in iglob(pattern, recursive=True):
+    said = pattern.split(os.sep)
+    hidden = "".join(char for char in passes.hidden if not any(part[:1] == char for part in said))
+    of_pattern = _Passes(passes.ignored, hidden)
+    for match in iglob(pattern, recursive=True, include_hidden=not passes.hidden):
         absolute = os.path.abspath(match)
+        if not all(of_pattern(part) or part in said for part in match.split(os.sep)):
+            continue
         if os.path.isdir(absolute):
-            found.update(_files_below(absolute, ignored, (), problems))
-        elif os.path.basename(absolute) not in ignored:
+            found.update(_files_below(absolute, passes, (), problems))
+        else:
             found.add(absolute)
     return found
 
 
 def _files_below(
     folder: str,
-    ignored: frozenset[str],
+    passes: _Passes,
     above: tuple[tuple[int, int], ...],
     problems: list[str],
 ) -> Iterator[str]:
@@ -87,10 +105,10 @@ def _files_below(
             return
         with os.scandir(folder) as entries:
             for entry in entries:
-                if entry.name.startswith(".") or entry.name in ignored:
+                if not passes(entry.name):
                     continue
                 if entry.is_dir():
-                    yield from _files_below(entry.path, ignored, (*above, identity), problems)
+                    yield from _files_below(entry.path, passes, (*above, identity), problems)
                 else:
                     yield entry.path
     except OSError as error:

@@ -53,7 +53,7 @@ def prepare(options: JobOptions, claims_output: bool = True) -> Prepared:
     refuse_skipping(job, settings.skip_bad_records)
     for number, later in enumerate(jobs[1:], 2):
         _refuse_sampling(number, later, options.n_reduce)
-    inputs = list_inputs(options.inputs, first.input)
+    inputs = list_inputs(options.inputs, first.input, settings.hidden_files)
     output = os.path.abspath(options.output)
     bounds = b""
     if type(first.partition) is Range and n_reduce_of(first, options.n_reduce) > 1:

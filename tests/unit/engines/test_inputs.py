@@ -29,9 +29,23 @@ def test_arguments_keep_their_order_and_folders_are_sorted_by_the_bytes_of_paths
 
 
 def test_hidden_files_and_markers_are_no_input_unless_they_are_named(tmp_path: Path) -> None:
-    fill(tmp_path, "in/data", "in/.hidden", "in/_SUCCESS", "in/.git/config", "in/__init__.py")
-    assert names(tmp_path, tmp_path / "in") == ["in/__init__.py", "in/data"]
+    fill(tmp_path, "in/data", "in/.hidden", "in/_SUCCESS", "in/.git/config", "in/_log/0", "in/b/_x")
+    assert names(tmp_path, tmp_path / "in") == ["in/data"]
     assert names(tmp_path, tmp_path / "in/_SUCCESS") == ["in/_SUCCESS"]
+    assert names(tmp_path, tmp_path / "in/_log") == ["in/_log/0"]
+    for pattern, expected in (
+        ("in/*", ["in/data"]),
+        ("in/**", ["in/data"]),
+        ("in/_*", ["in/_log/0"]),
+        ("in/**/_*", ["in/_log/0", "in/b/_x"]),
+        ("in/_log/*", ["in/_log/0"]),
+        ("in/.h*", ["in/.hidden"]),
+    ):
+        assert names(tmp_path, tmp_path / pattern) == expected
+    everything = ["in/.git/config", "in/.hidden", "in/_log/0", "in/b/_x", "in/data"]
+    for path in ("in", "in/**"):
+        found = list_inputs([str(tmp_path / path)], Lines(), hidden_files=True)
+        assert [os.path.relpath(row.path, tmp_path) for row in found] == everything
 
 
 def test_rows_have_what_planning_needs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -144,5 +158,5 @@ def test_the_format_says_which_files_may_be_split_and_which_hold_nothing(tmp_pat
         (Parquet(), {"a.csv", "b.csv.gz", "c.parquet"}),
         (None, set()),
     ]:
-        rows = list_inputs([str(tmp_path)], input_format)
+        rows = list_inputs([str(tmp_path)], input_format, hidden_files=True)
         assert {os.path.basename(row.path) for row in rows if row.splittable} == expected
