@@ -149,7 +149,7 @@ def note_master(notes: Notes) -> None:
     def noted_publish(self: Publisher, event: m.Event) -> None:
         publish(self, event)
         if isinstance(event, m.TaskEvent | m.JobEvent):
-            number = f"{os.getpid()}.{self.seq}"
+            number = f"{os.getpid()}.{self.log.seq}"
             notes.event(number, begun(), event)
             publishing.append(number)
 

@@ -1,9 +1,7 @@
 """A client of a master: asks, waits for the answer, asks again; and follows the events.
 
-Following is the Clone pattern of the ZeroMQ guide: subscribe, take a snapshot with the events up to
-now, then apply what the subscription brings; whenever a number is missing, ask for the events after
-the last one seen. So a late, slow or interrupted subscriber loses nothing that the
-master still keeps.
+Following is the Clone pattern of the ZeroMQ guide (`zmr.net.follower`): a late, slow or interrupted
+subscriber loses nothing that the master still keeps.
 """
 
 from __future__ import annotations
@@ -18,6 +16,7 @@ import zmq
 from zmr import messages as m
 from zmr.core.states import JobState
 from zmr.errors import MasterLost, ZmrError
+from zmr.net.follower import Follower
 from zmr.wire import address as addresses
 from zmr.wire import codec
 from zmr.wire.address import Address
@@ -147,36 +146,29 @@ class Client:
             on_wait()
 
         epoch, snapshot = self.snapshot(on_wait=wait_for_master)
-        seq = 0 if from_start or waited else snapshot.seq
+        follower = Follower(epoch, 0 if from_start or waited else snapshot.seq)
         events = self._subscribe(snapshot.events_address)
         unread: list[m.Published] = []
 
         def wait() -> None:
             on_wait()
-            self._collect(events, epoch, unread)
+            self._collect(events, follower.epoch, unread)
 
         while True:
             try:
-                epoch_now, snapshot = self.snapshot(seq, wait)
+                epoch, snapshot = self.snapshot(follower.seq, wait)
             except _MasterEndedError:
-                yield from (published for published in unread if published.seq > seq)
+                yield from (published for published in unread if published.seq > follower.seq)
                 return
             unread.clear()
-            if epoch_now != epoch:
-                epoch, seq = epoch_now, 0
+            if epoch != follower.epoch:
                 events = self._subscribe(snapshot.events_address)
-                continue
-            for published in snapshot.events:
+            for published in follower.answered(epoch, snapshot):
                 yield published
-                seq = published.seq
                 if isinstance(published.event, m.MasterEvent):
                     return
-            if seq < snapshot.seq and snapshot.events:
-                continue  # there are more than go into one answer
-            seq = snapshot.seq
-            for published in self._while_gapless(events, epoch, seq):
+            for published in self._while_gapless(events, follower):
                 yield published
-                seq = published.seq
                 if isinstance(published.event, m.MasterEvent):
                     return
 
@@ -213,15 +205,17 @@ class Client:
                 yield status
                 if has_ended(status):
                     return
-                self._wait_for_news(job_id, epoch, snapshot.seq)
+                self._wait_for_news(job_id, epoch, snapshot)
         except _EndedError as ended:
             yield ended.status
 
-    def _wait_for_news(self, job_id: str, epoch: int, seq: int) -> None:
+    def _wait_for_news(self, job_id: str, epoch: int, snapshot: m.Snapshot) -> None:
         """Wait until it is time to look at the job again. Raises `_EndedError`, `MasterLost`."""
         assert self._events is not None
         look_at = time.monotonic() + _LOOK_EVERY_S
-        for published in self._while_gapless(self._events, epoch, seq):
+        follower = Follower(epoch, snapshot.seq)
+        follower.answered(epoch, snapshot)
+        for published in self._while_gapless(self._events, follower):
             if self._is_news(job_id, published.event) or time.monotonic() >= look_at:
                 return
 
@@ -242,19 +236,11 @@ class Client:
         return True
 
     def _while_gapless(
-        self, events: zmq.Socket[bytes], epoch: int, seq: int
+        self, events: zmq.Socket[bytes], follower: Follower
     ) -> Iterator[m.Published]:
         """What the subscription brings, until something is missing or nothing comes for a while."""
-        while events.poll(int(_QUIET_S * 1000)):
-            epoch_now, published = self._published(events)
-            if epoch_now != epoch:
-                return
-            for event in published:
-                if event.seq > seq + 1:
-                    return
-                if event.seq == seq + 1:
-                    seq += 1
-                    yield event
+        while not follower.is_behind and events.poll(int(_QUIET_S * 1000)):
+            yield from follower.heard(*self._published(events))
 
     def _published(self, events: zmq.Socket[bytes]) -> tuple[int, tuple[m.Published, ...]]:
         try:

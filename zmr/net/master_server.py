@@ -207,13 +207,13 @@ class MasterServer:
 
     def _snapshot(self, action: SendSnapshot) -> None:
         """Of several questions in one turn, the last is answered."""
-        publisher = self.publisher
+        events = self.publisher.log
         self._snapshots[action.peer] = m.Snapshot(
-            publisher.seq,
+            events.seq,
             self._events_address,
             action.jobs,
             action.workers,
-            publisher.after(action.after_seq),
+            events.after(action.after_seq),
         )
 
     def _complete_output(self, outcome: Outcome) -> None:
