@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, nullcontext, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from simulation import world as world_module
+from simulation.client_draws import ClientsDraw
 from simulation.draw import Scenario, draw
 from simulation.drawn_network import DrawnNetwork
 from simulation.machines import master as master_machine
@@ -82,7 +84,8 @@ class RecordedWorld(World):
     """A world whose history is written down."""
 
     def __init__(self, scenario: Scenario, is_blind: bool) -> None:
-        super().__init__(scenario, Trace(is_on=False))
+        # Clients that only ask or ask for the impossible are nothing to the judge.
+        super().__init__(replace(scenario, clients=ClientsDraw()), Trace(is_on=False))
         self._is_blind = is_blind
         self.history = History(self._partitions)
         self.network = RecordingNetwork(self._network, self.history)

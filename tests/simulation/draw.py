@@ -10,6 +10,7 @@ from random import Random
 
 from zmr.core.settings import MasterSettings
 
+from .client_draws import ClientsDraw, draw_clients
 from .machines.jobs import SPLIT_BYTES, JobPlan, StepPlan, pieces
 
 # So many of the jobs are pipelines.
@@ -58,6 +59,7 @@ class Scenario:
     interrupted_at_s: float | None  # a signal to the master
     has_journal: bool
     is_calm: bool  # nothing goes wrong at all
+    clients: ClientsDraw  # beside those that submit its jobs
 
 
 def draw(seed: int) -> Scenario:
@@ -85,19 +87,21 @@ def draw(seed: int) -> Scenario:
         for _ in range(n_workers)
     )
     interrupted = not is_calm and rng.random() < 0.04
+    network, faults = _network(rng, beat_s, is_calm), _faults(rng, beat_s, n_workers, is_calm)
     return Scenario(
         seed,
         settings,
         workers,
         jobs,
-        _network(rng, beat_s, is_calm),
-        _faults(rng, beat_s, n_workers, is_calm),
+        network,
+        faults,
         death_timeout_s=beat_s * rng.choice([15.0, 60.0]),
         shared_disk=rng.random() < 0.5,
         has_links=rng.random() < 0.8,
         interrupted_at_s=rng.uniform(0.0, 10.0) if interrupted else None,
         has_journal=has_journal,
         is_calm=is_calm,
+        clients=draw_clients(seed, n_jobs, faults.last_s, faults.longest_s),
     )
 
 

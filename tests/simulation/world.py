@@ -15,6 +15,7 @@ from zmr.core.master import Master
 from zmr.core.states import JobState
 
 from .draw import Scenario, WorkerDraw
+from .drawn_clients import DrawnClients
 from .drawn_network import DrawnNetwork
 from .faults import PUBLISH_S, Faults
 from .machines.client import Client
@@ -71,6 +72,7 @@ class World(Site):
         self.master = MasterMachine(self)
         self.clients = [Client(self, f"c{n}") for n in range(1, 2 * len(scenario.jobs) + 1)]
         self.receivers = {MASTER: self.master, **{c.name: c for c in self.clients}}
+        self.others = DrawnClients(self, scenario.clients, scenario.jobs, self.faults)
 
     # --- from the beginning to the end ---
 
@@ -81,6 +83,7 @@ class World(Site):
             self.clock.at(job.submitted_at_s, self._submit, job)
         if scenario.interrupted_at_s is not None:
             self.clock.at(scenario.interrupted_at_s, self._interrupt)
+        self.others.begin()
         self.master.start()
         # A master's own job is there before its workers.
         for number, worker_draw in enumerate(scenario.workers, 1):
@@ -90,6 +93,7 @@ class World(Site):
         self._check_pace()
         self.faults.quiet()
         self._run_until(self._is_settled, "the cluster does not come to rest")
+        self.others.check(self.witness.answers, self.has_ended)
 
     def _add_worker(self, number: int, draw: WorkerDraw) -> None:
         worker = WorkerMachine(self, f"w{number}", draw.slots, draw.disk_records)
@@ -124,7 +128,8 @@ class World(Site):
         return self.has_ended or len(self.closed) == len(self.jobs) - self._refused()
 
     def _refused(self) -> int:
-        return sum(bool(client.refused) for client in self.clients[::2])
+        pairs = zip(self.scenario.jobs, self.clients[::2], strict=True)
+        return sum(bool(c.refused) and job.id not in self.witness.answers.jobs for job, c in pairs)
 
     @property
     def has_ended(self) -> bool:
@@ -137,11 +142,19 @@ class World(Site):
         return self.scenario.settings.keeps_jobs and len(self.closed) < len(self.jobs)
 
     def _is_settled(self) -> bool:
-        return not leftovers(self.master, self.workers, self.has_ended)
+        return not leftovers(self.master, self.workers, self.has_ended) and not self._asking()
+
+    def _asking(self) -> list[str]:
+        """What clients still have to get to know."""
+        if self.has_ended:
+            return []
+        found = [client.pending for client in self.clients if client.pending]
+        return found + self.others.pending(self.witness.answers)
 
     def _pending(self) -> str:
         unfinished = [job_id for job_id in self.jobs if job_id not in self.outcomes]
-        return pending(self.master, self.workers, self.has_ended, unfinished, self.begun)
+        cluster = pending(self.master, self.workers, self.has_ended, unfinished, self.begun)
+        return "\n".join([cluster, *self._asking()])
 
     def _check_pace(self) -> None:
         """Without faults, each task is begun once, and slots do not wait."""
@@ -312,6 +325,12 @@ class World(Site):
 
     def master_did(self, event: Any, actions: list[MasterAction]) -> None:
         self.witness.master_did(event, actions, self.master.now, self.master.epoch)
+
+    def answered(self, question: m.Message, epoch: int, answer: m.Message) -> None:
+        self.witness.answers.answered(question, epoch, answer)
+
+    def heard(self, epoch: int, events: tuple[m.Published, ...]) -> None:
+        self.witness.answers.heard(epoch, events)
 
     def master_restarted(self, core: Master) -> None:
         self.witness.master_restarted(core, self.master.now)

@@ -19,6 +19,7 @@ from zmr.core.actions import (
 from zmr.core.events import FrameReceived, JobGiven, OutputCompleted, StopRequested
 from zmr.core.journal import Record
 from zmr.core.master import Master
+from zmr.net.event_log import EventLog
 from zmr.wire import codec
 
 from .invariants import validate
@@ -29,6 +30,9 @@ from .trace import shown
 
 # So many tasks and workers are looked at in every step; of more, in every second, third, ... one.
 _LOOKED_AT = 40
+
+# Until subscribers are connected to a master that was started again.
+_RECONNECT_S = 0.02
 
 
 class MasterDied(Exception):
@@ -44,6 +48,7 @@ class MasterMachine(Process):
         self.epoch = epoch - 1
         self._decided: list[tuple[Any, list[MasterAction]]] = []  # in this turn: event, actions
         self._outbox: dict[bytes, list[m.Message]] = {}
+        self._snapshots: dict[bytes, m.Snapshot] = {}
         self._dies_after: int | None = None  # so many instructions
         self._since_validated = 0
 
@@ -53,6 +58,9 @@ class MasterMachine(Process):
         self.quit = None
         self.epoch += 1
         self.core = Master(self.epoch, self.site.settings)
+        self.events = EventLog(self.site.kept_events, self.site.events_at_once)
+        self._turns_events: list[m.Published] = []  # published in this turn
+        self._broadcasts_from = self.site.clock.now + _RECONNECT_S
         self.say(f"starts, epoch {self.epoch}")
         journal = self.site.journal
         if journal is not None:
@@ -85,6 +93,7 @@ class MasterMachine(Process):
         self.inbox.clear()
         self._decided.clear()
         self._outbox.clear()
+        self._snapshots.clear()
         self._dies_after = None
         self.site.master_is_down(lost)
 
@@ -173,6 +182,9 @@ class MasterMachine(Process):
                 if not isinstance(action, Send | Publish | Log):
                     self._instruction()
                 self._act(action)
+        for peer, snapshot in self._snapshots.items():
+            self._outbox.setdefault(peer, []).append(snapshot)
+        self._snapshots.clear()
         outbox, self._outbox = self._outbox, {}
         for peer, messages in outbox.items():
             for data in codec.encode_all(self.core.epoch, messages):
@@ -181,18 +193,37 @@ class MasterMachine(Process):
             if self.site.trace.is_on:
                 frame = m.Frame(self.core.epoch, tuple(messages))
                 self.site.trace.frame(self.site.clock.now, MASTER, f"tells {name_of(peer)}:", frame)
+        self._broadcast()
+
+    def _broadcast(self) -> None:
+        """To all subscribers what this turn has published, as a PUB socket does: or not."""
+        events, self._turns_events = self._turns_events, []
+        site = self.site
+        if not events or not site.subscribers or site.clock.now < self._broadcasts_from:
+            return
+        data = codec.encode_events(self.epoch, events)
+        for name, deliver in site.subscribers.items():
+            self._instruction()
+            fate = site.network.send(MASTER, name, deliver, data)
+            if fate:
+                self.say(f"  ... the events for {name} are {fate}")
 
     def _act(self, action: MasterAction) -> None:
         match action:
             case Send(peer, message):
                 self._outbox.setdefault(peer, []).append(message)
             case Publish(event):
+                published = self.events.append(event, self.site.clock.now)
+                if self.site.subscribers:
+                    self._turns_events.append(published)
                 if self.site.trace.is_on:
                     self.site.trace.say(self.site.clock.now, MASTER, f"publishes {shown(event)}")
             case Log(_, text):
                 self.say(text)
-            case SendSnapshot(peer, _, jobs, workers):
-                self._outbox.setdefault(peer, []).append(m.Snapshot(0, "", jobs, workers))
+            case SendSnapshot(peer, after_seq, jobs, workers):
+                # Of several questions in one turn, the last is answered.
+                events = self.events.after(after_seq)
+                self._snapshots[peer] = m.Snapshot(self.events.seq, "", jobs, workers, events)
             case CompleteOutput(outcome):
                 takes_s, error = self.site.manifest(outcome)
                 completed = OutputCompleted(outcome.spec.job_id, error)

@@ -7,7 +7,7 @@ latter; a test that tells a story (`support.story`) plans them, and looks at wha
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from zmr import messages as m
@@ -64,6 +64,9 @@ class Site:
         self.answers: dict[str, Answer] = {}  # by the ids that workers know
         self.cancelled: set[str] = set()  # jobs that a client wants to end
         self.is_interrupted = False  # the master got a signal
+        # By their names: what takes an encoded broadcast to them.
+        self.subscribers: dict[str, Callable[[bytes], None]] = {}
+        self.kept_events, self.events_at_once = 100_000, 5_000  # see `zmr.net.event_log`
 
     def add(self, job: JobPlan) -> None:
         """Have a job of which the machines are going to hear."""
@@ -154,3 +157,9 @@ class Site:
 
     def job_ended(self, outcome: Outcome) -> None:
         """The master says that the job has ended."""
+
+    def answered(self, question: m.Message, epoch: int, answer: m.Message) -> None:
+        """A client got the answer to its question, from the master with that epoch."""
+
+    def heard(self, epoch: int, events: tuple[m.Published, ...]) -> None:
+        """A subscriber got what was broadcast."""
