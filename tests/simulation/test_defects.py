@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from simulation import defects_of_clients  # noqa: F401 - they register themselves
 from simulation.campaign import first_failure
 from simulation.defects import DEFECTS
 from simulation.planting import Defect

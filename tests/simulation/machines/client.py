@@ -168,11 +168,13 @@ class Tail(Subscriber):
     def __init__(self, site: Site, name: str, from_start: bool) -> None:
         super().__init__(site, name)
         self.states: dict[str, str] = {}  # of jobs, as it knows them
+        self._seen = 0, 0  # the epoch and number of the last event that it can know of
         self._from_start = from_start
         self._unread: list[tuple[int, tuple[m.Published, ...]]] = []
 
     def _begin(self, epoch: int, snapshot: m.Snapshot) -> Follower:
-        return Follower(epoch, 0 if self._from_start else snapshot.seq)
+        self._seen = epoch, 0 if self._from_start else snapshot.seq
+        return Follower(*self._seen)
 
     def _after(self) -> int:
         assert self.follower is not None
@@ -181,7 +183,14 @@ class Tail(Subscriber):
     def _stands(self, epoch: int, snapshot: m.Snapshot) -> None:
         follower = self.follower
         assert follower is not None
-        self._take(follower.answered(epoch, snapshot))
+        events = follower.answered(epoch, snapshot)
+        if epoch != self._seen[0]:
+            assert not events, f"{self.name} takes events that it has not asked for"
+            self._seen = epoch, 0
+        elif events:
+            self._seen = epoch, events[-1].seq
+        assert (follower.epoch, follower.seq) == self._seen, f"{self.name} missed an event"
+        self._take(events)
         if not follower.is_behind:
             self.states = {job.job_id: job.state for job in snapshot.jobs}
         unread, self._unread = self._unread, []
@@ -197,10 +206,13 @@ class Tail(Subscriber):
 
     def _broadcast(self, epoch: int, events: tuple[m.Published, ...]) -> None:
         assert self.follower is not None
-        seq = self.follower.seq
         new = self.follower.heard(epoch, events)
         seqs = [published.seq for published in new]
-        assert seqs == list(range(seq + 1, seq + 1 + len(new))), f"{self.name} missed an event"
+        epoch_seen, seq = self._seen
+        assert not new or epoch == epoch_seen, f"{self.name} takes events of another start"
+        expected = list(range(seq + 1, seq + 1 + len(new)))
+        assert seqs == expected, f"{self.name} takes {seqs}, not {expected}"
+        self._seen = epoch_seen, seq + len(new)
         self._take(new)
 
     def _take(self, events: tuple[m.Published, ...]) -> None:

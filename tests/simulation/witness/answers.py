@@ -154,7 +154,8 @@ class Answers:
             is_kept = any(isinstance(r, JobSubmitted) and r.submit == question for r in recorded)
             assert is_kept or self._site.journal is None, f"{job_id} is taken, and not recorded"
             assert published[0] == "queued", f"{job_id} is taken, and begins as {published}"
-        elif due == "cancelled":
+        elif isinstance(question, m.CancelJob) and due == "cancelled":
+            assert job.reason == question.reason, f"{job_id} ended by {job.reason!r}"
             assert job.state == "cancelled", f"{job_id} was to be cancelled, and is {job.state}"
         elif due == "known":
             assert "queued" not in published, f"{job_id} was submitted twice"
@@ -295,7 +296,8 @@ class Answers:
         expected = self._events[epoch][first - 1 : last][: self._site.events_at_once]
         if question.after_seq < 0:
             expected = []
-        assert [published.event for published in answer.events] == expected
+        events = [published.event for published in answer.events]
+        assert events == expected, f"after {first - 1} come {events}, not {expected}"
         seqs = [published.seq for published in answer.events]
         assert seqs == list(range(first, first + len(seqs))), f"after {first - 1} come {seqs}"
 
