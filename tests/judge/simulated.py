@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import replace
@@ -17,7 +18,7 @@ from simulation.machines import worker as worker_machine
 from simulation.machines.network import MASTER
 from simulation.machines.trace import Trace
 from simulation.planting import Defect
-from simulation.run import Failure, check
+from simulation.run import Failure
 from simulation.witness.witness import Witness
 from simulation.world import World
 
@@ -134,9 +135,10 @@ def write_histories(seeds: Iterable[int], path: Path, is_blind: bool = False) ->
             world = RecordedWorld(draw(seed), is_blind)
             try:
                 world.run()
-            except Exception:
+            except Exception as error:
                 if not is_blind:
-                    return check(seed)
+                    what = f"{type(error).__name__}: {error}"
+                    return Failure(seed, what, traceback.format_exc())
             world.history.write(history_name(seed), out)
     return None
 
