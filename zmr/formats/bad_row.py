@@ -8,7 +8,7 @@ can't be converted: fields are converted when all rows have been parsed.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import pyarrow as pa
 
@@ -16,9 +16,9 @@ from zmr.columns.arrays import Index
 from zmr.formats.base import BadRecord
 from zmr.formats.line_blocks import Place
 
-_WHERE_IN_BLOCK = re.compile(
-    r"^(JSON|CSV) (parse|conversion) error: |^In CSV column #\d+: CSV conversion error "
-    r"|^Row #\d+: | in row \d+$"
+_ROW_IN_BLOCK = re.compile(r"^CSV parse error: |Row #\d+: | in row \d+$")
+_CONVERSION = re.compile(
+    r"^In CSV column #(\d+): (?:Row #\d+: )?CSV conversion error to (.+?): (.*)"
 )
 
 
@@ -26,11 +26,13 @@ def find_bad_row(
     place: Place,
     block: memoryview,
     starts: Index,
+    names: Sequence[str],
     parse: Callable[[memoryview], object],
 ) -> BadRecord:
     """The error of the first record with which `parse` fails, and before which it does not.
 
-    `starts` says where in the block the records begin. Found by binary search: about 17 parses.
+    `starts` says where in the block the records begin, `names` how the columns are called. Found
+    by binary search: about 17 parses.
     """
     good, bad = 0, len(starts)  # so many records parse, and so many do not
     reason = ""
@@ -48,7 +50,7 @@ def find_bad_row(
         except pa.ArrowInvalid as error:
             reason = str(error)
     line = line_place(place, block, int(starts[good]))
-    return BadRecord(place.path, line, _without_location(reason))
+    return BadRecord(place.path, line, _without_location(reason, names))
 
 
 def line_place(place: Place, block: memoryview, start: int) -> str:
@@ -59,9 +61,9 @@ def line_place(place: Place, block: memoryview, start: int) -> str:
     return place.line(bytes(block[:start]).count(b"\n"))
 
 
-def _without_location(reason: str) -> str:
-    """Arrow's message without the row that it names, which it counts within the block."""
-    before = None
-    while before != reason:
-        before, reason = reason, _WHERE_IN_BLOCK.sub("", reason)
-    return reason
+def _without_location(reason: str, names: Sequence[str]) -> str:
+    """Arrow's message with the name of a column and without the row, which it counts by block."""
+    if found := _CONVERSION.match(reason):
+        number, kind, what = found.groups()
+        return f"column {names[int(number)]!r}: {what}, for {kind}"
+    return _ROW_IN_BLOCK.sub("", reason)

@@ -13,8 +13,6 @@ from zmr.formats.text_input import UTF8
 from zmr.messages import Split
 
 if TYPE_CHECKING:
-    import pyarrow as pa
-
     from zmr.columns.arrays import Index
     from zmr.formats.csv_parser import CsvParser
     from zmr.formats.csv_rows import CsvRows
@@ -80,19 +78,16 @@ class Csv(TextFormat):
         self.splittable = not (quote and quoted_newlines)
 
     def read(self, split: Split, count: CountUp) -> Iterator[Chunk]:
-        for batch, size_bytes in self._batches(split, count, self.chunk_bytes):
-            names = batch.schema.names
-            columns = (
-                column.to_numpy(zero_copy_only=False).tolist()
-                if column.type == "string"
-                else column.to_pylist()
-                for column in batch.columns
-            )
-            rows = zip(*columns, strict=True)
-            yield [dict(zip(names, row, strict=True)) for row in rows], size_bytes
+        for parser, place, block in self._parts(split, count, self.chunk_bytes):
+            records = parser.records(place, block, self.splittable)
+            if records:
+                yield records, len(block)
 
     def read_batches(self, split: Split, count: CountUp) -> Iterator[Batch]:
-        return self._batches(split, count, self.batch_bytes)
+        for parser, place, block in self._parts(split, count, self.batch_bytes):
+            batch = parser.parse(place, block, self.splittable)
+            if batch.num_rows:
+                yield batch, len(block)
 
     def blocks(self, split: Split) -> Iterator[tuple[int, memoryview]]:
         parser = self._parser(split.path)
@@ -102,19 +97,17 @@ class Csv(TextFormat):
     def starts(self, block: memoryview) -> Index:
         return self._rows().starts(block)
 
-    def _batches(
+    def _parts(
         self, split: Split, count: CountUp, block_bytes: int
-    ) -> Iterator[tuple[pa.RecordBatch, int]]:
+    ) -> Iterator[tuple[CsvParser, Place, memoryview]]:
+        """Blocks of valid UTF-8, with what parses them."""
         from zmr.formats.arrow_text import valid_utf8
 
         parser = self._parser(split.path)
         if parser is None:
             return
         for position, block in self._blocks(split, parser, block_bytes):
-            place = Place(split.path, position, self.encoding)
-            batch = parser.parse(place, valid_utf8(block, count), self.splittable)
-            if batch.num_rows:
-                yield batch, len(block)
+            yield parser, Place(split.path, position, self.encoding), valid_utf8(block, count)
 
     def _blocks(
         self, split: Split, parser: CsvParser, block_bytes: int

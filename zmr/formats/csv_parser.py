@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -12,9 +13,12 @@ from zmr.formats.arrow_text import allocate, one_batch, valid_utf8
 from zmr.formats.bad_row import find_bad_row, line_place
 from zmr.formats.base import BadRecord
 from zmr.formats.csv_rows import CsvRows
+from zmr.formats.csv_wide import WIDE_COLUMNS, as_text, columns_of, parse_rows
 from zmr.formats.line_blocks import Place, line_blocks, past_byte_order_mark
 from zmr.formats.text_input import BYTE_ORDER_MARK
 from zmr.messages import Split
+
+Made = TypeVar("Made")
 
 _HEADER_BYTES = 1 << 16
 _MOST_ROW_BYTES = 256 << 20
@@ -30,15 +34,48 @@ class CsvParser:
         self.begin = begin
         self._names = list(names)
         self._types = dict.fromkeys(names, pa.string()) | types
+        self._typed = [i for i, name in enumerate(names) if name in types]
+        self._is_wide = len(self._names) >= WIDE_COLUMNS
 
     def parse(self, place: Place, block: memoryview, one_line_rows: bool) -> pa.RecordBatch:
         """The rows of a block of valid UTF-8. Raises `BadRecord`."""
+        make = self._wide_batch if self._is_wide else self._read
+        return self._checked(make, place, block, one_line_rows)
+
+    def records(self, place: Place, block: memoryview, one_line_rows: bool) -> list[dict[str, Any]]:
+        """The same as dicts."""
+        if not self._is_wide or self._typed:
+            return _dicts(self.parse(place, block, one_line_rows))
+        rows = self._checked(self._wide_rows, place, block, one_line_rows)
+        return [dict(zip(self._names, row, strict=True)) for row in rows]
+
+    def _checked(
+        self,
+        make: Callable[[memoryview], Made],
+        place: Place,
+        block: memoryview,
+        one_line_rows: bool,
+    ) -> Made:
         self._check_quotes(place, block, one_line_rows)
         try:
-            return self._read(block)
+            return make(block)
         except pa.ArrowInvalid:
             starts = self.rows.starts(block)
-            raise find_bad_row(place, block, starts, self._read) from None
+            raise find_bad_row(place, block, starts, self._names, self._read) from None
+
+    def _wide_rows(self, block: memoryview) -> list[list[str]]:
+        return parse_rows(block, self.rows, len(self._names))
+
+    def _wide_batch(self, block: memoryview) -> pa.RecordBatch:
+        rows = self._wide_rows(block)
+        columns = columns_of(rows) if rows else [pa.array([], pa.string())] * len(self._names)
+        if self._typed:
+            text = memoryview(as_text(rows, self._typed))
+            names = [self._names[i] for i in self._typed]
+            typed = self._read(text, names, csv.ParseOptions(newlines_in_values=True))
+            for i, column in zip(self._typed, typed.columns, strict=True):
+                columns[i] = column
+        return pa.record_batch(columns, self._names)
 
     def _check_quotes(self, place: Place, block: memoryview, one_line_rows: bool) -> None:
         quoted = self.rows.quoted(block)
@@ -55,14 +92,25 @@ class CsvParser:
             line = line_place(place, block, int(quoted.starts[-1]))
             raise BadRecord(place.path, line, "a quote that is never closed")
 
-    def _read(self, block: memoryview) -> pa.RecordBatch:
+    def _read(
+        self,
+        block: memoryview,
+        names: Sequence[str] | None = None,
+        options: csv.ParseOptions | None = None,
+    ) -> pa.RecordBatch:
+        """The rows of a block, of all columns; or of CSV in other words, of these columns."""
+        names = self._names if names is None else names
         if block[:3] == BYTE_ORDER_MARK:  # of which Arrow would take away one
             block = memoryview(BYTE_ORDER_MARK + bytes(block))
         table = csv.read_csv(
             pa.BufferReader(pa.py_buffer(block)),
-            csv.ReadOptions(use_threads=False, block_size=len(block) + 1, column_names=self._names),
-            _parse_options(self.rows),
-            csv.ConvertOptions(column_types=self._types, check_utf8=False, null_values=[""]),
+            csv.ReadOptions(use_threads=False, block_size=len(block) + 1, column_names=names),
+            options or _parse_options(self.rows),
+            csv.ConvertOptions(
+                column_types={name: self._types[name] for name in names},
+                check_utf8=False,
+                null_values=[""],
+            ),
         )
         return one_batch(table)
 
@@ -136,13 +184,27 @@ def _names(rows: CsvRows, row: bytes) -> list[str]:
         csv.ReadOptions(use_threads=False, block_size=len(text) + 1),
         _parse_options(rows),
     )
-    names: list[str] = []
+    names: dict[str, None] = {}
+    last: dict[str, int] = {}
     for name in table.column_names:
-        unique, number = name, 2
+        unique, number = name, last.get(name, 1)
         while unique in names:
-            unique, number = f"{name}_{number}", number + 1
-        names.append(unique)
-    return names
+            number += 1
+            unique = f"{name}_{number}"
+        last[name] = number
+        names[unique] = None
+    return list(names)
+
+
+def _dicts(batch: pa.RecordBatch) -> list[dict[str, Any]]:
+    names = batch.schema.names
+    columns = (
+        column.to_numpy(zero_copy_only=False).tolist()
+        if column.type == "string"
+        else column.to_pylist()
+        for column in batch.columns
+    )
+    return [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
 
 
 def _parse_options(rows: CsvRows) -> csv.ParseOptions:

@@ -57,14 +57,16 @@ class CsvRows:
         return Quoted(opening, ends, is_open)
 
     def end_of_last_row(self, block: memoryview) -> int:
-        """Where the last whole row of the block ends that ends in LF; 0 if none does."""
+        """Where the last whole row of the block ends; 0 if none does."""
         data = np.frombuffer(block, np.uint8)
         quoted = self.quoted(block)
+        data = data[:-1] if len(data) and data[-1] == _CR else data  # an LF may follow
         # The last row is short as a rule, so the line ends before it need no look.
         reach = 1 << 16
         while True:
             first = max(0, len(data) - reach)
-            ends = quoted.outside(np.flatnonzero(data[first:] == _LF) + first)
+            near = data[first:]
+            ends = quoted.outside(np.flatnonzero((near == _LF) | (near == _CR)) + first)
             if len(ends) or not first:
                 return int(ends[-1]) + 1 if len(ends) else 0
             reach *= 8

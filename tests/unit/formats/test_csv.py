@@ -14,7 +14,16 @@ from hypothesis import strategies as st
 from support.reading import Read, cut, in_pieces, read, read_batches, write_input
 
 from zmr import BadRecord, Csv
-from zmr.formats import INVALID_UTF8
+from zmr.formats import INVALID_UTF8, csv_parser
+
+
+@pytest.fixture(params=["narrow", "wide"], autouse=True)
+def width(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Have all rows read as those of few columns are, and as those of very many."""
+    if request.param == "wide":
+        monkeypatch.setattr(csv_parser, "WIDE_COLUMNS", 1)
+    return str(request.param)
+
 
 BOTH = pytest.mark.parametrize("how", [read, read_batches])
 MARK = "\N{BYTE ORDER MARK}"
@@ -98,10 +107,10 @@ def test_quotes_mean_what_they_mean_to_pythons_csv_module_wherever_blocks_end(pa
         (Csv(), "a,b\n1,2\n\n\"3\n\",4\n5\n", "line 6", "Expected 2 columns, got 1: 5"),
         (Csv(), "a,b\n1,2\n3,\"4\n5,6\n", "line 3", "a quote that is never closed"),
         (Csv(), "\na,\"b\n1,2\n", "line 2", "a quote that is never closed"),
-        (Csv(types={"b": int}), "a,b\n1,2\n3,x\n", "line 3", ".* to int64: invalid value 'x'"),
+        (Csv(types={"b": int}), "a,b\n1,2\n3,x\n", "line 3", "column 'b': invalid .*'x', for int"),
         (Csv(quoted_newlines=False), "a,b\n1,2\n3,\"4\n5\"\n", "line 3", "a line end within"),
         (Csv(quoted_newlines=False), "a,b\n1,2\n3,4\n5\n", "line 4", "Expected 2 columns, got 1"),
-        (Csv(types={"b": int}), "a,b\n1,x\n3\n", "line 2", ".* to int64: invalid value 'x'"),
+        (Csv(types={"b": int}), "a,b\n1,x\n3\n", "line 2", "column 'b': invalid .*'x', for int"),
         (Csv(types={"c": int}), "a,b\n1,2\n", "", "there is no column 'c'; there are a, b"),
     ],
 )  # fmt: skip
@@ -176,3 +185,21 @@ def test_what_is_not_utf_8_is_counted_once(path: Path, how: Any) -> None:
         [{"a": "1", "�": "�"}, {"a": "�", "�": "2"}],
         {INVALID_UTF8: 2},
     )
+
+
+@BOTH
+def test_rows_that_end_in_cr_are_read_in_pieces(path: Path, how: Any) -> None:
+    for end in ("\r", "\r\n"):
+        text = "a,b" + end + "".join(f'{i},"x{end}y"{end}' for i in range(1000))
+        split = write_input(path, text)
+        sizes = [size for _, size in in_pieces(Csv(), 100).read(split, print)]
+        assert max(sizes) < 250
+        found = how(in_pieces(Csv(), 100), split)
+        assert found.records == [{"a": str(i), "b": f"x{end}y"} for i in range(1000)]
+
+
+def test_names_that_come_very_often_are_numbered_at_once(path: Path) -> None:
+    split = write_input(path, ",".join(["a", "a_3"] * 10_000) + "\n" + ",".join("12" * 10_000))
+    (record,) = read(Csv(), split).records
+    assert list(record)[:5] == ["a", "a_3", "a_2", "a_3_2", "a_4"]
+    assert list(record.values()) == ["1", "2"] * 10_000
