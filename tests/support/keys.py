@@ -22,6 +22,14 @@ KEYS: dict[str, st.SearchStrategy[Any]] = {
     "bool": st.booleans(),
     "date": st.dates(),
     "datetime": st.datetimes().map(lambda moment: moment.replace(fold=0)),
+    "int beyond 64 bits": st.integers()
+    | st.sampled_from([2**63, 2**63 - 1, -(2**63), -(2**63) - 1]),
+    "str with surrogates": _TEXTS | st.text(alphabet="a\ud800\udfff\ue000\U00010000", max_size=20),
+    "datetime with fold": st.datetimes()
+    | st.datetimes().map(lambda moment: moment.replace(fold=1)),
+    "tuple with odd ones": st.tuples(
+        st.text(alphabet="a\ud800", max_size=2), st.integers(2**63 - 1, 2**63 + 1), _TEXTS
+    ),
     "tuple": st.tuples(_TEXTS, st.integers(-2, 2), _TEXTS),
     "tuple of one": st.tuples(_TEXTS),
 }
@@ -30,4 +38,4 @@ KEYS: dict[str, st.SearchStrategy[Any]] = {
 def columns_of(keys: list[Any]) -> list[pa.Array]:
     """Return a column for each element of tuples, else one."""
     rows = zip(*keys, strict=True) if keys and type(keys[0]) is tuple else [keys]
-    return [encode("key", list(column))[1] for column in rows]
+    return [encode("key", list(column), is_key=True)[1] for column in rows]

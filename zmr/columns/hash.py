@@ -16,6 +16,7 @@ import pyarrow as pa
 
 from zmr.columns.arrays import Words
 from zmr.columns.bytes_view import BYTE_TYPES, BytesView, plain_words
+from zmr.columns.mixed import comparable, has_value, is_mixed, odd_keys
 
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 _ONES = np.uint64(0xFFFFFFFFFFFFFFFF)
@@ -32,6 +33,8 @@ def hash_rows(columns: Sequence[pa.Array], are_tuples: bool) -> Words:
 
 
 def _hash_column(column: pa.Array) -> Words:
+    if is_mixed(column.type):
+        return _hash_mixed(column)
     if column.type not in BYTE_TYPES:
         return _mix(np.uint64(8) + _mix(plain_words(column) + _step(0)))
     view = BytesView(column)
@@ -46,6 +49,26 @@ def _hash_column(column: pa.Array) -> Words:
         sums = np.add.reduceat(_mix(laid_flat.words + steps), laid_flat.starts)
         total[laid_flat.rows] += sums
     return _mix(total)
+
+
+def _hash_mixed(column: pa.Array) -> Words:
+    plain, odd, keys = odd_keys(column)
+    hashes = np.zeros(len(column), np.uint64)
+    if plain is not None:
+        rows = has_value(plain)
+        hashes[rows] = _hash_column(plain.take(pa.array(rows)))
+    if keys:
+        others = comparable(keys)
+        if others is None:
+            others = pa.array(list(map(_bytes_of_int, keys)), pa.large_binary())
+        hashes[odd] = _hash_column(others)
+    return hashes
+
+
+def _bytes_of_int(key: int) -> bytes:
+    """The words of an int beyond 64 bits."""
+    n_words = (key if key >= 0 else ~key).bit_length() // 64 + 1
+    return key.to_bytes(8 * n_words, "little", signed=True)
 
 
 def _step(position: int) -> np.uint64:

@@ -4,8 +4,9 @@ Key columns come first: one, named "key", or for tuples one for each element, "k
 Then the column "value", if there is one. The schema's metadata names the Python type of the keys
 ("str", "(str, int)"), which must be the same in all of a job.
 
-Where Arrow can't hold keys or values exactly, their column is pickled (`zmr.columns.values`). Keys
-that are pickled can't be sorted as columns; such rows are *opaque*, and are handled one by one.
+Where Arrow can't hold some keys or values exactly, their column is mixed (`zmr.columns.mixed`), and
+where it can hold none of them it is pickled (`zmr.columns.values`). Keys that are pickled can't be
+sorted as columns; such rows are *opaque*, and are handled one by one.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from typing import Any
 import pyarrow as pa
 
 from zmr.columns.arrays import Index
+from zmr.columns.mixed import is_mixed, to_pylist
 from zmr.columns.values import (
     PickleError,
     decode,
@@ -54,7 +56,7 @@ def encode_columns(
     """
     encoded = _encode_tuples(keys) if are_tuples else []
     if not encoded or any(is_pickled(field) for field, _ in encoded):
-        encoded = [encode(KEY, keys, kind)]
+        encoded = [encode(KEY, keys, kind, is_key=True)]
     if values is not None:
         try:
             encoded.append(encode(VALUE, values))
@@ -66,7 +68,7 @@ def encode_columns(
 
 def _encode_tuples(keys: Sequence[tuple[Any, ...]]) -> list[tuple[pa.Field, pa.Array]]:
     return [
-        encode(f"{KEY}.{position}", elements)
+        encode(f"{KEY}.{position}", elements, is_key=True)
         for position, elements in enumerate(zip(*keys, strict=True))
     ]
 
@@ -146,7 +148,7 @@ def keys_of(batch: pa.RecordBatch) -> list[Any]:
     found = key_columns(batch)
     if not are_tuples(batch.schema):
         return decode(batch.schema.field(0), found[0])
-    return list(zip(*(column.to_pylist() for column in found), strict=True))
+    return list(zip(*map(to_pylist, found), strict=True))
 
 
 class Keys:
@@ -156,6 +158,7 @@ class Keys:
         self._keys = batch.select(key_names(batch.schema))
         # A column alone is quicker to look into.
         is_column = not (are_tuples(batch.schema) or is_opaque(batch.schema))
+        is_column = is_column and not is_mixed(batch.schema.field(0).type)
         self._column = batch.column(0) if is_column else None
 
     def __len__(self) -> int:

@@ -1,9 +1,9 @@
 """One schema for rows that were typed differently.
 
 Columns are typed batch by batch, by what is in them, so those of a job may differ: whole numbers
-here, fractions there. What is merged together must be alike. Where only the values differ, these
-are pickled, and keys stay columns; where the keys differ, because some of them are beyond what
-Arrow holds, the rows become opaque, with their values pickled as well.
+here, fractions there. What is merged together must be alike: where types differ, the column becomes
+a mixed one. Only where some keys can't be columns at all do the rows become opaque, with their
+values pickled as well.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 import pyarrow as pa
 
-from zmr.columns import rows
+from zmr.columns import mixed, rows
 from zmr.columns.values import encode_pickled, is_pickled, pickled_field
 from zmr.errors import YieldError
 
@@ -31,8 +31,7 @@ def unified_schema(schemas: Sequence[pa.Schema]) -> pa.Schema:
     if is_opaque:
         names = [rows.KEY, rows.VALUE] if rows.has_values(first) else [rows.KEY]
         return pa.schema(map(pickled_field, names), first.metadata)
-    keys = [first.field(name) for name in rows.key_names(first)]
-    return pa.schema([*keys, _common_value(schemas)], first.metadata)
+    return pa.schema([_common(name, schemas) for name in first.names], first.metadata)
 
 
 def unify(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
@@ -42,12 +41,16 @@ def unify(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
     if rows.is_opaque(schema):
         values = pickled_values(batch) if rows.has_values(schema) else None
         return rows.opaque(rows.keys_of(batch), values, rows.key_type(schema))
-    value = schema.field(rows.VALUE)
-    if is_pickled(value):
-        array = pickled_values(batch)
-    else:
-        array = batch.column(rows.VALUE).cast(value.type)
-    return pa.record_batch([*rows.key_columns(batch), array], schema=schema)
+    columns = [
+        batch.column(field.name) if is_pickled(field) else _widened(batch, field)
+        for field in schema
+    ]
+    return pa.record_batch(columns, schema=schema)
+
+
+def can_unify(schema: pa.Schema, target: pa.Schema) -> bool:
+    """Whether rows of the schema can be had in the target, without other types for all."""
+    return bool(unified_schema([target, schema]).equals(target, check_metadata=True))
 
 
 def concat_unified(batches: Sequence[pa.RecordBatch]) -> pa.RecordBatch:
@@ -68,9 +71,19 @@ def pickled_values(batch: pa.RecordBatch) -> pa.Array:
     return encode_pickled(rows.VALUE, rows.values_of(batch))[1]
 
 
-def _common_value(schemas: Sequence[pa.Schema]) -> pa.Field:
-    fields = [schema.field(rows.VALUE) for schema in schemas]
-    types = {field.type for field in fields if not is_pickled(field)} - {pa.null()}
-    if len(types) == 1 and not any(map(is_pickled, fields)):
-        return pa.field(rows.VALUE, types.pop())
-    return pickled_field(rows.VALUE)
+def _common(name: str, schemas: Sequence[pa.Schema]) -> pa.Field:
+    fields = [schema.field(name) for schema in schemas]
+    if all(map(is_pickled, fields)):
+        return pickled_field(name)
+    types = [_ONLY_PICKLES if is_pickled(field) else field.type for field in fields]
+    return pa.field(name, mixed.common_type(types))
+
+
+def _widened(batch: pa.RecordBatch, field: pa.Field) -> pa.Array:
+    column = batch.column(field.name)
+    if is_pickled(batch.schema.field(field.name)):
+        column = mixed.of_pickles(column)
+    return mixed.widened(column, field.type)
+
+
+_ONLY_PICKLES = pa.struct([(mixed.PICKLES, pa.large_binary())])

@@ -26,6 +26,7 @@ import pyarrow.compute as pc
 
 from zmr.columns.arrays import Flags, Index, Words
 from zmr.columns.bytes_view import BYTE_TYPES, BytesView, plain_words
+from zmr.columns.mixed import comparable, is_mixed, odd_keys
 from zmr.columns.stable_order import stable_order, stable_order_within
 
 _SIGN = np.uint64(1 << 63)
@@ -53,12 +54,49 @@ def _order_column(
     column: pa.Array, order: Index | None, is_start: Flags | None
 ) -> tuple[Index, Flags]:
     """Order rows by this column, within the groups of the order that there is already."""
+    if is_mixed(column.type):
+        return _order_mixed(column, order, is_start)
     if column.type in BYTE_TYPES:
         view = BytesView(column)
         depth, words = _differing(view)
         order, is_start = _refine(words, order, is_start)
         return _order_longer(column, view, order, is_start, depth + 8)
     return _refine(normalized_words(column), order, is_start)
+
+
+def _order_mixed(
+    column: pa.Array, order: Index | None, is_start: Flags | None
+) -> tuple[Index, Flags]:
+    """Order rows by a mixed column: as if the odd ones were plain, and then the odd ones."""
+    plain, odd, keys = odd_keys(column)
+    others = comparable(keys) if keys else None
+    if plain is not None and pa.types.is_large_string(plain.type):
+        plain = plain.cast(pa.large_binary())
+    if others is not None:
+        plain = pa.nulls(len(column), others.type) if plain is None else plain
+        return _order_column(_filled(plain, odd, others), order, is_start)
+    plain = pa.nulls(len(column), pa.int64()) if plain is None else plain
+    if not keys:
+        return _order_column(plain, order, is_start)
+    nearest = pa.array([2**63 - 1 if key > 0 else -(2**63) for key in keys], pa.int64())
+    order, is_start = _order_column(_filled(plain, odd, nearest), order, is_start)
+    numbers = {key: n for n, key in enumerate(sorted({0, *keys}))}
+    ranks = np.full(len(column), numbers[0])
+    ranks[odd] = [numbers[key] for key in keys]
+    is_odd = np.zeros(len(column), np.bool_)
+    is_odd[odd] = True
+    group = np.cumsum(is_start, dtype=np.int64)
+    tied = np.flatnonzero(_any_in_group(is_odd[order], group))
+    if tied.size:
+        _order_within(ranks[order[tied]], group[tied], order, is_start, tied)
+    return order, is_start
+
+
+def _filled(column: pa.Array, rows: Index, values: pa.Array) -> pa.Array:
+    """The column with the values in place of what it has in these rows."""
+    places = np.arange(len(column))
+    places[rows] = np.arange(len(column), len(column) + len(rows))
+    return pa.concat_arrays([column, values]).take(pa.array(places))
 
 
 def _differing(view: BytesView) -> tuple[int, Words]:

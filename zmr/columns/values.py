@@ -2,7 +2,9 @@
 
 The round trip is exact: a value comes back with its type and its value. No int becomes a float, no
 tuple a list. So a column is typed only where Arrow can promise that: for values of one plain type,
-some of them perhaps None, and for lists of such values. All others are pickled, value by value.
+some of them perhaps None, and for lists of such values. Values of several such types are in a mixed
+column (`zmr.columns.mixed`). All others are pickled, value by value, within a mixed column if there
+are typed ones too.
 Pickles are read by the slot processes of the job that wrote them, and by nothing else.
 """
 
@@ -18,10 +20,13 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from zmr.columns import mixed
 from zmr.columns.types import arrow_type
 
 _ALWAYS_EXACT = (str, bytes, int, float, bool, date)
 _PICKLED = {b"zmr": b"pickled"}
+_MOST_AT_ONCE = 4096
+_MOST_KINDS = 8  # in a mixed column
 
 
 class PickleError(Exception):
@@ -32,11 +37,16 @@ class PickleError(Exception):
         self.index = index
 
 
-def encode(name: str, values: Sequence[Any], kind: type | None = None) -> tuple[pa.Field, pa.Array]:
+def encode(
+    name: str, values: Sequence[Any], kind: type | None = None, is_key: bool = False
+) -> tuple[pa.Field, pa.Array]:
     """The values as a column with its field. Raises `PickleError`.
 
     `kind` is their type, if all of them are known to have one: then they are not looked at again.
+    A column of keys is pickled as a whole if they are of several types.
     """
+    if len(values) > _MOST_AT_ONCE:
+        return _encode_pieces(name, values, kind, is_key)
     kinds: set[type] = {kind} if kind in _ALWAYS_EXACT else set(map(type, values))
     column_type = _type_of(values, kinds)
     if column_type is not None:
@@ -44,12 +54,40 @@ def encode(name: str, values: Sequence[Any], kind: type | None = None) -> tuple[
             return pa.field(name, column_type), _array(values, kinds, column_type)
         except (OverflowError, UnicodeEncodeError, pa.ArrowException):
             pass  # an int beyond 64 bits, a lone surrogate
+    if not is_key or _may_be_mixed_keys(values, kinds):
+        column = _encode_mixed(values, kinds - {NoneType}, is_key)
+        if column is not None:
+            return pa.field(name, column.type), column
     return encode_pickled(name, values)
+
+
+def _encode_pieces(
+    name: str, values: Sequence[Any], kind: type | None, is_key: bool
+) -> tuple[pa.Field, pa.Array]:
+    """The same for many values: what is odd about one is looked for only in its piece."""
+    columns: list[pa.Array] = []
+    for start in range(0, len(values), _MOST_AT_ONCE):
+        try:
+            field, column = encode(name, values[start : start + _MOST_AT_ONCE], kind, is_key)
+        except PickleError as error:
+            raise PickleError(start + error.index, str(error)) from error
+        if is_key and is_pickled(field):
+            return encode_pickled(name, values)
+        columns.append(mixed.of_pickles(column) if is_pickled(field) else column)
+    column_type = mixed.common_type([column.type for column in columns])
+    column = pa.concat_arrays([mixed.widened(column, column_type) for column in columns])
+    return pa.field(name, column_type), column
 
 
 def encode_pickled(name: str, values: Sequence[Any]) -> tuple[pa.Field, pa.Array]:
     """The values as a column of pickles with its field. Raises `PickleError`."""
     return pickled_field(name), pa.array(_pickle_all(values), pa.large_binary())
+
+
+def as_column(values: Sequence[Any]) -> pa.Array:
+    """The values as a column, which is a mixed one if any is pickled. Raises `PickleError`."""
+    field, column = encode("", values)
+    return mixed.of_pickles(column) if is_pickled(field) else column
 
 
 def pickled_field(name: str) -> pa.Field:
@@ -59,13 +97,63 @@ def pickled_field(name: str) -> pa.Field:
 
 def decode(field: pa.Field, column: pa.Array | pa.ChunkedArray) -> list[Any]:
     """The values of a column. Raises what the unpickling of a user's own class may raise."""
-    values: list[Any] = column.to_pylist()
-    return list(map(pickle.loads, values)) if is_pickled(field) else values
+    if is_pickled(field):
+        return list(map(pickle.loads, column.to_pylist()))
+    return mixed.to_pylist(column)
 
 
 def is_pickled(field: pa.Field) -> bool:
     """Whether the column holds pickles."""
     return bool(field.metadata == _PICKLED)
+
+
+def _may_be_mixed_keys(keys: Sequence[Any], kinds: set[type]) -> bool:
+    """Whether keys of which some are beyond Arrow's types can still be sorted as columns."""
+    if kinds == {datetime}:  # in one time zone, they don't compare as moments do
+        return all(key.tzinfo is None for key in keys)
+    return bool(kinds in ({int}, {str}))
+
+
+def _encode_mixed(values: Sequence[Any], kinds: set[type], is_key: bool) -> pa.Array | None:
+    """The values as a mixed column; None for values of which none has an Arrow type."""
+    if len(kinds) > _MOST_KINDS:
+        return None
+    types = list(map(type, values))
+    parts: list[mixed.Part] = []
+    odd: list[int] = []
+    for kind in kinds:
+        rows = [row for row, its_type in enumerate(types) if its_type is kind]
+        others = {row for row in rows if not _fits(values[row], kind)}
+        odd += others
+        rows = [row for row in rows if row not in others] if others else rows
+        some = [values[row] for row in rows]
+        column_type = _type_of(some, {kind}) if some else None
+        if column_type is None:
+            odd += rows
+            continue
+        try:
+            parts.append((np.array(rows), _array(some, {kind}, column_type)))
+        except (OverflowError, UnicodeEncodeError, pa.ArrowException):  # in lists
+            odd += rows
+    if not parts and not (is_key and odd):
+        return None
+    if odd:
+        odd.sort()
+        try:
+            pickles = pa.array(_pickle_all([values[row] for row in odd]), pa.large_binary())
+        except PickleError as error:
+            raise PickleError(odd[error.index], str(error)) from error
+        parts.append((np.array(odd), mixed.of_pickles(pickles)))
+    return mixed.put_together(len(values), parts)
+
+
+def _fits(value: Any, kind: type) -> bool:
+    """Whether a column of the kind's Arrow type can hold the value as it is."""
+    if kind is int:
+        return bool(-(2**63) <= value < 2**63)
+    if kind is str:
+        return bool(value.isascii()) or not any("\ud800" <= char <= "\udfff" for char in value)
+    return kind is not datetime or (value.tzinfo is None and not value.fold)
 
 
 def _array(values: Sequence[Any], kinds: set[type], column_type: pa.DataType) -> pa.Array:

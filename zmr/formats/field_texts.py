@@ -9,8 +9,9 @@ column of a type that has to be written value by value.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -18,7 +19,16 @@ import pyarrow.compute as pc
 
 from zmr.columns.arrays import Bytes, Floats, Index
 from zmr.columns.bytes_view import BytesView
-from zmr.formats.text import ESCAPED_BYTES
+from zmr.columns.mixed import (
+    PICKLES,
+    Part,
+    children_of,
+    has_value,
+    is_mixed,
+    put_together,
+    to_pylist,
+)
+from zmr.formats.text import ESCAPED_BYTES, encode_field, encode_json
 
 BINARY = pa.large_binary()
 
@@ -36,6 +46,8 @@ _SLICE_COST = 64  # how many rows are taken one by one in the time for one slice
 def field_texts(column: pa.Array) -> pa.Array | None:
     """Each value as it stands in a line, escaped."""
     kind = column.type
+    if is_mixed(kind):
+        return _mixed_texts(column, field_texts, encode_field)
     if kind in _STRINGS or kind in _BINARIES:
         return _with_nulls(column, escaped(column.cast(BINARY)))
     if pa.types.is_large_list(kind):
@@ -124,6 +136,28 @@ def _with_nulls(column: pa.Array, texts: pa.Array | None) -> pa.Array | None:
         return texts
     nulls = np.flatnonzero(column.is_null().to_numpy(zero_copy_only=False))
     return replaced(texts, nulls, pa.repeat(_scalar(b"null"), len(nulls)))
+
+
+def _mixed_texts(
+    column: pa.Array,
+    of_column: Callable[[pa.Array], pa.Array | None],
+    of_value: Callable[[Any], bytes],
+) -> pa.Array:
+    """The texts of a mixed column: those of each child, and of each value that has no column."""
+    parts: list[Part] = []
+    left = np.ones(len(column), np.bool_)
+    for name, child in children_of(column).items():
+        places = has_value(child)
+        if name == PICKLES or not len(places):
+            continue
+        texts = of_column(child.take(pa.array(places)))
+        if texts is not None:
+            parts.append((places, texts))
+            left[places] = False
+    others = np.flatnonzero(left)
+    values = to_pylist(column.take(pa.array(others)))
+    parts.append((others, pa.array(list(map(of_value, values)), BINARY)))
+    return put_together(len(column), parts).cast(BINARY)
 
 
 def _plain_texts(column: pa.Array) -> pa.Array | None:
@@ -219,6 +253,8 @@ def _list_texts(column: pa.Array) -> pa.Array | None:
 def _json_texts(column: pa.Array) -> pa.Array | None:
     """Each value as JSON, not yet escaped."""
     kind = column.type
+    if is_mixed(kind):
+        return _mixed_texts(column, _json_texts, encode_json)
     texts: pa.Array | None
     if kind in _STRINGS:
         texts = _quoted(_json_escaped(column.cast(BINARY)))

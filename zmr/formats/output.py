@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 class OutputFormat(ABC):
     """What the files of a job's output hold: how its pairs are written as bytes."""
 
+    takes_mixed = False
+    """Whether `encode_columns` takes columns of values of several types (`zmr.columns.mixed`)."""
+
     @abstractmethod
     def encode_pairs(self, pairs: Sequence[tuple[Any, Any]]) -> bytes:
         """The bytes of the pairs. Raises `YieldError` for what can't be written."""
@@ -50,6 +53,8 @@ class Text(OutputFormat):
                 for word in line.split():
                     yield word, len(word)
     """
+
+    takes_mixed = True
 
     def encode_pairs(self, pairs: Sequence[tuple[Any, Any]]) -> bytes:
         """The lines of the pairs."""

@@ -28,6 +28,7 @@ import pyarrow as pa
 from zmr.checksum import crc32
 from zmr.columns import rows
 from zmr.columns.blocks import blocks_of
+from zmr.columns.mixed import is_mixed
 from zmr.columns.values import is_pickled
 from zmr.display import short_repr
 from zmr.formats.base import BadRecord, Batch, Chunk, CountUp, InputFormat
@@ -41,6 +42,8 @@ _READING = pa.ipc.IpcReadOptions(use_threads=False)
 
 class PairsOutput(OutputFormat):
     """The output of a step: blocks of pairs."""
+
+    takes_mixed = True
 
     def encode_pairs(self, pairs: Sequence[tuple[Any, Any]]) -> bytes:
         """The blocks of the pairs. Raises `PickleError`, naming the key."""
@@ -94,7 +97,7 @@ class Pairs(InputFormat):
 
 def refuse_pickled(batch: pa.RecordBatch, path: str = "") -> None:
     """Raise `BadRecord` if a column is pickled, which `map_batch` could do nothing with."""
-    names = [field.name for field in batch.schema if is_pickled(field)]
+    names = [field.name for field in batch.schema if is_pickled(field) or is_mixed(field.type)]
     if names:
         raise BadRecord(
             path,

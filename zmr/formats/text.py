@@ -58,10 +58,10 @@ def encode_pairs(pairs: Sequence[tuple[Any, Any]]) -> bytes:
         fields = _texts(keys), _texts(values)
         return ("\n".join(map("\t".join, zip(*fields, strict=True))) + "\n").encode()
     except (_NotPlainError, UnicodeEncodeError):
-        return b"".join(b"%b\t%b\n" % (_encode_field(k), _encode_field(v)) for k, v in pairs)
+        return b"".join(b"%b\t%b\n" % (encode_field(k), encode_field(v)) for k, v in pairs)
 
 
-def _encode_field(value: Any) -> bytes:
+def encode_field(value: Any) -> bytes:
     """One key or value as it stands in the output."""
     if isinstance(value, (bytes, bytearray)):
         field = bytes(value)
@@ -69,6 +69,11 @@ def _encode_field(value: Any) -> bytes:
             field = field.replace(char, text)
         return field
     return to_text(value).translate(_TABLE).encode("utf-8", "surrogatepass")
+
+
+def encode_json(element: Any) -> bytes:
+    """An element of a tuple or list as it stands in its JSON, not yet escaped."""
+    return _to_json([element])[1:-1].encode("utf-8", "surrogatepass")
 
 
 def to_text(value: Any) -> str:

@@ -31,6 +31,9 @@ class Reducer(ABC):
     """Whether a state stays small, however many values it stands for, and `sys.getsizeof` gives its
     size. Then values are folded as map yields them; otherwise they are sorted first."""
 
+    adds_numbers = False
+    """Whether whole numbers among floats may as well be those floats that are equal to them."""
+
     @abstractmethod
     def initial(self) -> Any:
         """The state of no values."""
@@ -65,7 +68,10 @@ class Reducer(ABC):
             states[key] = self.accumulate(state, value)
 
     def fold_column(self, grouped: GroupedColumn) -> pa.Array | None:
-        """The partial of each group of values; None if these values need Python."""
+        """The partial of each group of values; None if these values need Python.
+
+        The values of mixed columns come type by type, so this needs to care for none of those.
+        """
         return None
 
     def merge_column(self, grouped: GroupedColumn) -> pa.Array | None:

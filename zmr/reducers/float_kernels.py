@@ -88,11 +88,18 @@ def _floats(grouped: GroupedColumn) -> Floats:
 
 def _of_ints(grouped: GroupedColumn) -> list[Floats] | None:
     """The terms of the sum of each group of ints."""
-    sums = int_sums(grouped)
-    if sums is None or np.abs(sums).max(initial=0) >= 2**62:
+    found = int_sums(grouped)
+    if found is None:
         return None
+    sums, beyond = found
+    is_large = (sums >= 2**62) | (sums <= -(2**62))
+    large = {place: int(sums[place]) for place in np.flatnonzero(is_large).tolist()} | beyond
+    sums = np.where(is_large, 0, sums)
     high = sums.astype(np.float64)
     low = (sums - high.astype(np.int64)).astype(np.float64)
+    for place, total in large.items():
+        high[place] = float(total)
+        low[place] = float(total - int(high[place]))
     return [high, low] if low.any() else [high]
 
 

@@ -17,6 +17,7 @@ from zmr.columns.sort import normalized_words, sort_order
 from zmr.columns.stable_order import stable_order_within
 
 _LAST_WORD = np.uint64(0xFFFFFFFFFFFFFFFF)
+_LOW_HALF = 0xFFFFFFFF
 
 
 def is_list(column: pa.Array | None) -> bool:
@@ -26,21 +27,31 @@ def is_list(column: pa.Array | None) -> bool:
     return bool(pa.types.is_large_list(column.type))
 
 
-def int_sums(grouped: GroupedColumn) -> npt.NDArray[np.int64] | None:
-    """The sum of each group of ints or booleans, if all of them fit 64 bits."""
+def int_sums(
+    grouped: GroupedColumn,
+) -> tuple[npt.NDArray[np.int64], dict[int, int]] | None:
+    """The sum of each group of ints or booleans; and the sums beyond 64 bits, by group."""
     if not grouped.is_plain(pa.int64(), pa.bool_()):
         return None
     numbers = grouped.numbers()
     if not len(numbers):
-        return np.zeros(0, np.int64)
-    largest = max(int(numbers.max()), -int(numbers.min()))
-    if largest * int(grouped.sizes().max()) >= 2**63:
-        # Not all groups may be of large numbers. These sums are exact to 2**53 in 2**62.
-        bounds = np.add.reduceat(np.abs(numbers.astype(np.float64)), grouped.starts)
-        if bounds.max() >= 2.0**62:
-            return None
+        return np.zeros(0, np.int64), {}
     sums: npt.NDArray[np.int64] = np.add.reduceat(numbers, grouped.starts)
-    return sums
+    largest = max(int(numbers.max()), -int(numbers.min()))
+    if largest * int(grouped.sizes().max()) < 2**63:
+        return sums, {}
+    # Not all groups may be of large numbers. These sums are exact to 2**53 in 2**62.
+    bounds = np.add.reduceat(np.abs(numbers.astype(np.float64)), grouped.starts)
+    beyond: dict[int, int] = {}
+    large = np.flatnonzero(bounds >= 2.0**62)
+    if len(large):  # of halves, sums are exact
+        high = np.add.reduceat(numbers >> 32, grouped.starts)[large].tolist()
+        low = np.add.reduceat(numbers & _LOW_HALF, grouped.starts)[large].tolist()
+        for place, h, lo in zip(large.tolist(), high, low, strict=True):
+            exact = (h << 32) + lo
+            if not -(2**63) <= exact < 2**63:
+                beyond[place] = exact
+    return sums, beyond
 
 
 def first_values(grouped: GroupedColumn) -> pa.Array | None:

@@ -55,6 +55,7 @@ class Sum(Reducer):
 
     takes_columns = True
     has_small_states = True
+    adds_numbers = True
 
     def initial(self) -> int | ExactSum:
         return 0
@@ -118,6 +119,7 @@ class Mean(Reducer):
 
     takes_columns = True
     has_small_states = True
+    adds_numbers = True
 
     def initial(self) -> CountedSum:
         return CountedSum()
@@ -172,12 +174,24 @@ class CountedSum(ExactSum):
 
 
 def _column_of_ints(grouped: GroupedColumn) -> pa.Array | None:
+    import numpy as np
     import pyarrow as pa
 
+    from zmr.columns.mixed import put_together
+    from zmr.columns.values import as_column
     from zmr.reducers.kernels import int_sums
 
-    sums = int_sums(grouped)
-    return None if sums is None else pa.array(sums)
+    found = int_sums(grouped)
+    if found is None:
+        return None
+    sums, beyond = found
+    if not beyond:
+        return pa.array(sums)
+    is_plain = np.ones(len(sums), np.bool_)
+    is_plain[list(beyond)] = False
+    plain, others = np.flatnonzero(is_plain), np.array(list(beyond))
+    parts = [(plain, pa.array(sums[plain])), (others, as_column(list(beyond.values())))]
+    return put_together(len(sums), parts)
 
 
 def _correctly_rounded(numbers: list[int | float], divisor: int) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import TypeVar
 
@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from zmr.columns import rows
 from zmr.columns.blocks import BLOCK_BYTES
-from zmr.columns.schema import unified_schema, unify
+from zmr.columns.schema import can_unify, unified_schema, unify
 from zmr.reducers.combiner import Combiner
 from zmr.shuffle.map_output import StoredPartition
 from zmr.shuffle.map_output_sink import MapSink
@@ -118,8 +118,8 @@ def _merged(
         if combiner is not None and len(groups) < groups.n_rows:
             combined = combiner.combine(groups, are_partials=True)
             # A run has one schema. Sums that outgrow its column stay apart here.
-            if combined.batch.schema.equals(schema, check_metadata=True):
-                groups = combined
+            if can_unify(combined.batch.schema, schema):
+                groups = replace(combined, batch=unify(combined.batch, schema))
             del combined
         yield from groups.pieces()
         del groups  # they make room for the next

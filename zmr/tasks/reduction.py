@@ -17,6 +17,7 @@ import pyarrow as pa
 
 from zmr.columns import rows
 from zmr.columns.groups import Groups
+from zmr.columns.mixed import is_mixed, to_pylist
 from zmr.columns.schema import concat_unified
 from zmr.columns.values import is_pickled
 from zmr.display import short_repr
@@ -181,7 +182,7 @@ def lines_of_rows(batch: pa.RecordBatch, output: OutputFormat) -> Iterator[Piece
     """The bytes of keys and values in columns."""
     data = None
     if len(batch) and not is_pickled(batch.schema.field(rows.VALUE)):
-        data = output.encode_columns(_keys_alone(batch), batch.column(rows.VALUE))
+        data = _bytes_of_columns(_keys_alone(batch), batch.column(rows.VALUE), output)
     if data is not None:
         yield data, len(batch)
         return
@@ -193,11 +194,19 @@ def _bytes_of(partials: pa.RecordBatch, results: pa.Array | list[Any], output: O
     """The bytes of the keys of these partials, and of the results that belong to them."""
     keys = _keys_alone(partials)
     if not isinstance(results, list):
-        data = output.encode_columns(keys, results)
+        data = _bytes_of_columns(keys, results, output)
         if data is not None:
             return data
-        results = results.to_pylist()
+        results = to_pylist(results)
     return output.encode_pairs(list(zip(rows.keys_of(keys), results, strict=True)))
+
+
+def _bytes_of_columns(keys: pa.RecordBatch, values: pa.Array, output: OutputFormat) -> Any | None:
+    """The bytes of whole columns; None for what has to be written pair by pair."""
+    is_mixture = any(is_mixed(column.type) for column in (*keys.columns, values))
+    if is_mixture and not output.takes_mixed:
+        return None
+    return output.encode_columns(keys, values)
 
 
 def _keys_alone(batch: pa.RecordBatch) -> pa.RecordBatch:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -18,7 +19,9 @@ def test_a_value_that_can_not_be_pickled_is_named() -> None:
     [
         (["a", "b"], ["key"], False),
         ([("a", 1), ("b", 2)], ["key.0", "key.1"], False),
-        ([("a", 1), ("\ud800", 2)], ["key"], True),  # no UTF-8
+        ([("a", 1), ("\ud800", 2)], ["key.0", "key.1"], False),  # no UTF-8
+        ([2**64, 1], ["key"], False),
+        ([datetime(2026, 1, 1, tzinfo=UTC)], ["key"], True),
         ([()], ["key"], True),
     ],
 )

@@ -8,6 +8,7 @@ import pyarrow as pa
 import pytest
 
 from zmr.columns import rows
+from zmr.columns.mixed import is_mixed
 from zmr.columns.schema import concat_unified
 from zmr.columns.values import is_pickled
 from zmr.errors import YieldError
@@ -20,11 +21,15 @@ Rows = tuple[list[Any], list[Any] | None]
     [
         ([(["a"], [1]), (["b"], [2])], pa.int64(), False),
         ([(["a"], [1]), (["b"], [None])], pa.int64(), False),
-        ([(["a"], [1]), (["b"], [2.5])], "pickled", False),
-        ([(["a"], [1]), (["b"], [2**64])], "pickled", False),
-        ([(["a"], [1]), (["\ud800"], [2])], "pickled", True),
+        ([(["a"], [1]), (["b"], [2.5])], "mixed", False),
+        ([(["a"], [1]), (["b"], [2**64])], "mixed", False),
+        ([(["a"], [1]), (["b"], [{}])], "mixed", False),
+        ([(["a"], [set()]), (["b"], [{}])], "pickled", False),
+        ([(["a"], [1]), (["\ud800"], [2])], pa.int64(), False),
+        ([([1], [1]), ([2**64], [2])], pa.int64(), False),
+        ([([()], [1]), ([()], [2])], "pickled", True),
         ([(["a"], None), (["b"], None)], None, False),
-        ([(["a"], None), (["\ud800"], None)], None, True),
+        ([(["a"], None), (["\ud800"], None)], None, False),
     ],
 )
 def test_rows_stay_as_they_were(some: list[Rows], value: Any, is_opaque: bool) -> None:
@@ -38,6 +43,8 @@ def test_rows_stay_as_they_were(some: list[Rows], value: Any, is_opaque: bool) -
         assert not rows.has_values(batch.schema)
     elif value == "pickled":
         assert is_pickled(batch.schema.field(rows.VALUE))
+    elif value == "mixed":
+        assert is_mixed(batch.schema.field(rows.VALUE).type)
     else:
         assert batch.schema.field(rows.VALUE).type == value
 

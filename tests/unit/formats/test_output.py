@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from zmr import OutputFormat, Raw, Text
+from zmr.columns.values import as_column
 from zmr.errors import YieldError
 
 TEXTS = st.text(st.sampled_from("ab ü語\0\t\n\r␉␛") | st.characters(codec="utf-8"), max_size=5)
@@ -57,6 +58,31 @@ COLUMNS = st.one_of(
     arrays(st.none() | st.binary(max_size=5), pa.large_binary()),
     arrays(st.none(), pa.null()),
 )
+
+
+MIXED = st.lists(
+    st.one_of(
+        st.none(), st.integers(), FLOATS, st.booleans(), st.dates(), st.datetimes(),
+        TEXTS, st.text("a\ud800\t"), st.binary(max_size=3), st.just({"a": "\t"}),
+        st.just(("a", 1.5)),
+    ),
+    min_size=1,
+    max_size=7,
+)  # fmt: skip
+
+
+@given(MIXED, MIXED)
+def test_text_of_mixed_columns_is_that_of_their_pairs(keys: list[Any], values: list[Any]) -> None:
+    n_rows = min(len(keys), len(values))
+    keys, values = keys[:n_rows], values[:n_rows]
+    columns = [as_column(keys), as_column(values)]
+    assert Text().takes_mixed
+    for names in (["key"], ["key.0", "key.1"]):
+        batch = pa.record_batch(columns[: len(names)], names)
+        data = Text().encode_columns(batch, columns[1])
+        rows = keys if len(names) == 1 else list(zip(keys, values, strict=True))
+        pairs = list(zip(rows, values, strict=True))
+        assert data is None or bytes(data) == Text().encode_pairs(pairs)
 
 
 def written(output: OutputFormat, keys: pa.Array, values: pa.Array) -> tuple[bytes | None, bytes]:

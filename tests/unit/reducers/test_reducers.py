@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from zmr import Collect, Count, Distinct, First, Max, Mean, Min, Reducer, Sum, Top
 from zmr.columns import rows
 from zmr.columns.groups import group
+from zmr.columns.mixed import to_pylist
 from zmr.columns.schema import concat_unified
 from zmr.reducers.grouped import partials_of, results_of
 
@@ -75,7 +76,7 @@ def as_columns(reducer: Reducer, tasks: Tasks) -> dict[str, Any]:
     if not partials:
         return {}
     results = results_of(reducer, partials[0])
-    found = results if isinstance(results, list) else results.to_pylist()
+    found = results if isinstance(results, list) else to_pylist(results)
     return dict(zip(rows.keys_of(partials[0]), found, strict=True))
 
 
