@@ -52,7 +52,10 @@ def main() -> int:
         help="at a time (default: as many as cores)",
     )
     parser.add_argument(
-        "--report", type=Path, metavar="FILE", help="write what came out as JSON, too"
+        "--report",
+        type=Path,
+        metavar="FILE",
+        help="write what comes out as JSON, too; a run that is in there goes on",
     )
     given = parser.parse_args()
     seed = int.from_bytes(os.urandom(4), "big") if given.seed is None else given.seed
@@ -67,9 +70,10 @@ def main() -> int:
             print(f"\n{mutant.id} {mutant.function} ({mutant.edit.operator})")
             print(mutant.diff(source), end="")
         return 0
-    verdicts: list[Verdict] = []
-    entries = survivors.read()
-    for verdict in _verdicts(chosen, seed, given.seeds, given.jobs):
+    verdicts, entries = _earlier(given.report, chosen, seed), survivors.read()
+    done = {verdict.mutant.id for verdict in verdicts}
+    left = [mutant for mutant in chosen if mutant.id not in done]
+    for verdict in _verdicts(left, seed, given.seeds, given.jobs):
         print(f"{len(verdicts) + 1:>4} {report.line(verdict)}", flush=True)
         verdicts.append(verdict)
         if given.report is not None:
@@ -90,8 +94,18 @@ def _named(known: list[Mutant], name: str) -> list[Mutant]:
     ]
 
 
+def _earlier(file: Path | None, chosen: list[Mutant], seed: int) -> list[Verdict]:
+    """What the file has of a run that did not come to its end."""
+    verdicts = report.read_json(file, chosen, seed) if file is not None else []
+    if verdicts:
+        print(f"{len(verdicts)} of them are in {file} already", flush=True)
+    return verdicts
+
+
 def _verdicts(chosen: list[Mutant], seed: int, n_seeds: int, jobs: int) -> Iterator[Verdict]:
     """One after the other, as they come; in so many copies of the checkout."""
+    if not chosen:
+        return
     with tempfile.TemporaryDirectory(prefix="zmr-mutation-") as folder:
         free: queue.SimpleQueue[Workshop] = queue.SimpleQueue()
         for number in range(min(jobs, len(chosen))):

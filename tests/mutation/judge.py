@@ -8,14 +8,15 @@ from __future__ import annotations
 import random
 from dataclasses import asdict, dataclass
 from enum import Enum
+from typing import Any
 
 from .mutants import Mutant
 from .workshop import Seen, Workshop
 
-# First the tests of what is mutated, then those of the rooms that stand on it.
+# First the tests of what is mutated, then those of the rooms that use it first of all.
 STAGES = (
     ("tests/unit/core", "tests/unit/wire", "tests/unit/journal"),
-    ("tests/unit/net", "tests/unit/engines"),
+    ("tests/unit/net", "tests/unit/slots"),
 )
 
 
@@ -51,6 +52,18 @@ class Verdict:
             "seeds_tried": self.tried,
             "false_alarms": [asdict(each) for each in self.false_alarms],
         }
+
+    @classmethod
+    def from_json(cls, row: dict[str, Any], mutant: Mutant) -> Verdict:
+        """What `as_json` has said of this mutant."""
+        return cls(
+            mutant,
+            Finder(row["found_by"]),
+            Seen(**row["seen"]) if row["seen"] else None,
+            row["first_seed"],
+            row["seeds_tried"],
+            tuple(Seen(**each) for each in row["false_alarms"]),
+        )
 
 
 def first_seed(seed: int, mutant: Mutant) -> int:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from .judge import Finder, Verdict
+from .mutants import Mutant
 from .survivors import HARMLESS, Survivor, entry_of
 
 
@@ -58,6 +59,15 @@ def write_json(file: Path, verdicts: Sequence[Verdict], entries: list[Survivor],
         known = {"kind": entry.kind, "reason": entry.reason} if entry is not None else {}
         rows.append(verdict.as_json() | known)
     file.write_text(json.dumps({"seed": seed, "mutants": rows}, indent=1) + "\n")
+
+
+def read_json(file: Path, mutants: Sequence[Mutant], seed: int) -> list[Verdict]:
+    """What an earlier run with this seed has found out about some of these mutants."""
+    if not file.is_file():
+        return []
+    known = json.loads(file.read_text())
+    rows = {row["id"]: row for row in known["mutants"]} if known["seed"] == seed else {}
+    return [Verdict.from_json(rows[each.id], each) for each in mutants if each.id in rows]
 
 
 def _row(module: str, found: Counter[Finder]) -> str:

@@ -134,6 +134,18 @@ def test_the_report_counts_and_says_what_is_known(tmp_path: Path) -> None:
     assert rows[2]["kind"] == "equivalent"
 
 
+def test_a_run_that_was_cut_short_goes_on_from_its_report(tmp_path: Path) -> None:
+    file = tmp_path / "report.json"
+    verdict = tried({str(FIRST + 41)}, always={str(FIRST)})
+    assert report.read_json(file, [MUTANT], 7) == []
+
+    report.write_json(file, [verdict], [], 7)
+
+    assert report.read_json(file, [OTHER, MUTANT], 7) == [verdict]
+    assert report.read_json(file, [OTHER], 7) == []
+    assert report.read_json(file, [MUTANT], 8) == []
+
+
 def test_a_survivor_that_is_not_classified_is_named() -> None:
     verdict = tried(set())
 
