@@ -43,6 +43,8 @@ class FaultsDraw:
     slow_disk: float  # ... that a file takes long to be published
     busy: float  # ... that a machine is busy after a turn
     longest_s: float  # of a stop, a cut, ...
+    manifest_s: float  # to write a manifest, at most
+    manifest_failing: float  # the probability that one can't be written
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +82,7 @@ def draw(seed: int) -> Scenario:
     jobs = tuple(
         _pipeline(rng_of_steps, job) if rng_of_steps.random() < _PIPELINES else job for job in jobs
     )
+    jobs = _sharing_a_folder(Random(f"folders {seed}"), jobs)
     disk_records = 40 if rng.random() < 0.2 and not is_calm else 1_000_000
     slots = rng.randint(1, 4)
     workers = tuple(
@@ -163,6 +166,13 @@ def _job(rng: Random, number: int, settings: MasterSettings, room: int, is_calm:
     )
 
 
+def _sharing_a_folder(rng: Random, jobs: tuple[JobPlan, ...]) -> tuple[JobPlan, ...]:
+    """Sometimes the jobs with one output folder, by mistake or to replace what is in it."""
+    if len(jobs) < 2 or rng.random() > 0.3:
+        return jobs
+    return tuple(replace(job, shares_output_of=jobs[0].id) for job in jobs)
+
+
 def _pipeline(rng: Random, job: JobPlan) -> JobPlan:
     """The job as the first step of some more, unless it has bad records."""
     (step,) = job.steps
@@ -223,7 +233,7 @@ def _network(rng: Random, beat_s: float, is_calm: bool) -> NetworkDraw:
 
 def _faults(rng: Random, beat_s: float, n_workers: int, is_calm: bool) -> FaultsDraw:
     if is_calm:
-        return FaultsDraw(0.0, 0, 0.0, 0.0, 0.0, 0.0, 0.0)
+        return FaultsDraw(0.0, 0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
     accidents = rng.choice([0, 1, 1, 2, 3, 6, 12])
     return FaultsDraw(
         beat_s * rng.uniform(2.0, 15.0),
@@ -233,4 +243,6 @@ def _faults(rng: Random, beat_s: float, n_workers: int, is_calm: bool) -> Faults
         slow_disk=rng.choice([0.0, 0.2]),
         busy=rng.choice([0.0, 0.0, 0.2]),
         longest_s=beat_s * rng.choice([2.0, 6.0, 15.0]),
+        manifest_s=beat_s * rng.choice([0.0, 0.0, 0.5, 50.0]),
+        manifest_failing=rng.choice([0.0, 0.0, 0.0, 0.1]),
     )

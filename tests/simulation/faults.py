@@ -123,6 +123,7 @@ class Faults:
             # Where records may be left out, no slow one is to seem bad.
             "counts": not answer.job.skip_bad_records,
             "publishes_s": self._publish_s(),
+            "renames_s": self._publish_s(),
         }
         takes_s = durations_s[task.index]
         if step.poisoned == (task.kind.label, task.index):
@@ -165,6 +166,13 @@ class Faults:
     def kill_s(self) -> float:
         """Between the order to kill a slot and its end."""
         return _KILL_S * self.rng.random()
+
+    def manifest(self) -> tuple[float, str]:
+        """How long it takes to write a manifest, and why it can't be written."""
+        if self.is_quiet:
+            return 0.0, ""
+        error = "drawn" if self._fates.random() < self.draw.manifest_failing else ""
+        return self.draw.manifest_s * self._fates.random(), error
 
     def _publish_s(self) -> float:
         """How long it takes to publish a file; some disks are very slow."""

@@ -8,7 +8,7 @@ from random import Random
 from typing import Any
 
 from zmr import messages as m
-from zmr.core.actions import MasterAction, Outcome
+from zmr.core.actions import MasterAction, Outcome, Publish
 from zmr.core.events import JobGiven
 from zmr.core.journal import JobClosed, Record
 from zmr.core.master import Master
@@ -243,7 +243,7 @@ class World(Site):
         assert {index for index, _ in outcome.skipped} == killers, (
             "not all that is left out is told"
         )
-        return 0.0, ""
+        return self.faults.manifest()
 
     def job_ended(self, outcome: Outcome) -> None:
         job_id = outcome.spec.job_id
@@ -257,7 +257,7 @@ class World(Site):
             answer = self.answers[job.steps[-1].id]
             for index in range(answer.n_files):
                 assert answer.path(index) in self.output.files
-        self.output.remove_folder(self.jobs[job_id].temporary)
+        self.clean(job_id)
 
     def recorded(self, records: list[Record]) -> None:
         """This is in the journal now."""
@@ -307,13 +307,12 @@ class World(Site):
         assert text is not None or answer.job.id in self.closed, f"{task.splits} is not there"
         return text
 
-    def publishes(self, task: m.Task, content: str) -> bool:
+    def publishes(self, task: m.Task, content: str) -> None:
         """What has the name afterwards must be right."""
         answer = self.answers[task.job_id]
         expected = answer.text(task.index)
         assert content == expected, f"{task_text(task)} publishes {content}, not {expected}"
         assert task.output == answer.folder, f"{task_text(task)} publishes in {task.output}"
-        return super().publishes(task, content)
 
     # --- how things go, and what happens ---
 
@@ -325,6 +324,16 @@ class World(Site):
 
     def master_did(self, event: Any, actions: list[MasterAction]) -> None:
         self.witness.master_did(event, actions, self.master.now, self.master.epoch)
+        for action in actions:
+            if isinstance(action, Publish) and isinstance(action.event, m.JobEvent):
+                self._job_queued(action.event)
+
+    def _job_queued(self, event: m.JobEvent) -> None:
+        """A job is taken on; its client has removed what another one left in the same folder."""
+        job = self.jobs.get(event.job_id)
+        is_new = event.state == JobState.QUEUED.value and "started again" not in event.text
+        if job is not None and job.shares_output_of and is_new:
+            self.output.remove_files(job.output)
 
     def answered(self, question: m.Message, epoch: int, answer: m.Message) -> None:
         self.witness.answers.answered(question, epoch, answer)

@@ -42,16 +42,36 @@ def _size(content: tuple[Pairs, ...]) -> int:
 
 
 class OutputFolder:
-    """Where the jobs' outputs are published: the first to give a file its name wins."""
+    """Where the jobs' outputs are published, as `zmr.output.partition_file` does it.
+
+    With links, the first to give a file its name wins. Without, a process looks whether the name is
+    taken, and renames a little later, which replaces what has come between.
+    """
 
     def __init__(self, has_links: bool) -> None:
         self.has_links = has_links
         self.files: dict[str, str] = {}
 
-    def publish(self, path: str, content: str) -> bool:
-        """Whether this has the name now, and nothing had it before."""
+    def link(self, temporary: str, path: str) -> bool:
+        """Whether the file has this name now, which it did not have. Raises `FileNotFoundError`."""
+        content = self._take(temporary)
         return self.files.setdefault(path, content) is content
 
-    def remove_folder(self, folder: str) -> None:
-        for path in [path for path in self.files if path.startswith(folder + "/")]:
+    def rename(self, temporary: str, path: str) -> None:
+        """Give the file this name, whatever has it. Raises `FileNotFoundError`."""
+        self.files[path] = self._take(temporary)
+
+    def _take(self, temporary: str) -> str:
+        if temporary not in self.files:
+            raise FileNotFoundError(temporary)
+        return self.files.pop(temporary)
+
+    def remove_temporary(self, folder: str) -> None:
+        """Remove what is in this temporary folder, and in those of steps beside it."""
+        for path in [path for path in self.files if path.startswith((folder + "/", folder + "."))]:
+            del self.files[path]
+
+    def remove_files(self, folder: str) -> None:
+        """Remove what was published in this folder."""
+        for path in [path for path in self.files if path.rpartition("/")[0] == folder]:
             del self.files[path]

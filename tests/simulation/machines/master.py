@@ -68,6 +68,8 @@ class MasterMachine(Process):
             actions = self.core.restore(records, self.now)
             if records:
                 self.site.master_restarted(self.core)
+            for job_id in self.core.cluster.ended:  # perhaps just before the end of the last start
+                self.site.clean(job_id)
             self._decided.append((None, actions))
             self.post_given(self.site.given)
 

@@ -84,11 +84,15 @@ class Answer:
 
     def name(self, index: int) -> str:
         """Of an output file."""
-        return f"{self.step.id}-mr-out-{index}"
+        return f"mr-out-{index}"
 
     def path(self, index: int) -> str:
         """Of an output file."""
         return f"{self.folder}/{self.name(index)}"
+
+    def temporary_path(self, index: int, attempt: int) -> str:
+        """Of an output file until it is published."""
+        return f"{self.folder}/.zmr-{self.step.id}/{self.name(index)}.{attempt}"
 
     def size_bytes(self, index: int) -> int:
         """Of an output file, as the master is told."""

@@ -144,10 +144,8 @@ class Site:
     def begins(self, task: m.Task, slot: RunningSlot, machine: str, work: Work) -> None:
         """An attempt begins in a slot of this machine."""
 
-    def publishes(self, task: m.Task, content: str) -> bool:
-        """Give an output file its name. Whether nothing had it before."""
-        answer = self.answers[task.job_id]
-        return self.output.publish(answer.path(task.index), content)
+    def publishes(self, task: m.Task, content: str) -> None:
+        """An output file is about to get its name."""
 
     def read_input(self, task: m.Task) -> str | None:
         """What stands in a map's input file."""
@@ -163,3 +161,8 @@ class Site:
 
     def heard(self, epoch: int, events: tuple[m.Published, ...]) -> None:
         """A subscriber got what was broadcast."""
+
+    def clean(self, job_id: str) -> None:
+        """Remove the temporary files of a job that has ended, perhaps before the last restart."""
+        if job_id in self.jobs:
+            self.output.remove_temporary(self.jobs[job_id].temporary)

@@ -200,6 +200,8 @@ class SimulatedSlot:
 
     def _ask(self, task: m.Task, work: Work, content: str) -> None:
         self._asking = task, work, content
+        answer = self.site.answers[task.job_id]
+        self.site.output.files[answer.temporary_path(task.index, task.attempt)] = content
         self._say(m.CommitRequest(task.job_id, task.kind, task.index, task.attempt))
 
     def _answered(self, reply: m.CommitReply) -> None:
@@ -212,8 +214,34 @@ class SimulatedSlot:
             self._fail(task, m.FailureReason.WORKER_ERROR, "commit refused")
 
     def _publish(self, task: m.Task, work: Work, content: str) -> None:
+        answer, output = self.site.answers[task.job_id], self.site.output
+        path = answer.path(task.index)
+        if output.has_links:
+            self._name_file(task, work, content, output.link)
+        elif path in output.files:
+            self._published(task, work, is_first=False)
+        else:
+            self._later(work.renames_s, self._name_file, task, work, content, output.rename)
+
+    def _name_file(
+        self, task: m.Task, work: Work, content: str, name: Callable[[str, str], bool | None]
+    ) -> None:
+        """Link or rename the attempt's own file."""
         answer = self.site.answers[task.job_id]
-        is_first = self.site.publishes(task, content)
+        self.site.publishes(task, content)
+        try:
+            is_first = name(
+                answer.temporary_path(task.index, task.attempt), answer.path(task.index)
+            )
+        except FileNotFoundError:
+            # The job has ended, and its temporary files are removed.
+            self._fail(task, m.FailureReason.WORKER_ERROR, "No such file or directory")
+        else:
+            self._published(task, work, is_first=is_first is not False)
+
+    def _published(self, task: m.Task, work: Work, is_first: bool) -> None:
+        """The output file has its name."""
+        answer = self.site.answers[task.job_id]
         text = f"publishes {answer.name(task.index)}" + ("" if is_first else ", which was there")
         self.site.say(self.worker.name, text)
         if work.is_late:

@@ -11,6 +11,7 @@ from zmr.messages import FailureReason
 class Work:
     takes_s: float = 1.0
     publishes_s: float = 0.05  # between the leave to publish and the file's appearance
+    renames_s: float = 0.0  # without links: between a look whether the name is taken, and the name
     fails: str = ""  # it fails, with this message
     reason: FailureReason = FailureReason.USER_ERROR
     dies: int = 0  # its process ends by this signal
