@@ -11,7 +11,16 @@ from random import Random
 from zmr.core.settings import MasterSettings
 
 from .client_draws import ClientsDraw, draw_clients
-from .machines.jobs import SPLIT_BYTES, JobPlan, StepPlan, pieces
+from .machines.jobs import (
+    HANGS,
+    KILLS,
+    OUTGROWS,
+    RAISES,
+    SPLIT_BYTES,
+    JobPlan,
+    StepPlan,
+    pieces,
+)
 
 # So many of the jobs are pipelines.
 _PIPELINES = 0.25
@@ -76,7 +85,7 @@ def draw(seed: int) -> Scenario:
     room = 30 if n_workers > 10 else 8
     jobs = tuple(_job(rng, number, settings, room, is_calm) for number in range(1, n_jobs + 1))
     if not is_calm:
-        jobs = tuple(_with_killers(Random(f"killers {seed} {job.id}"), job) for job in jobs)
+        jobs = tuple(_with_bad_records(Random(f"bad records {seed} {job.id}"), job) for job in jobs)
     # Drawn apart, so that the others stay what they were.
     rng_of_steps = Random(f"pipelines {seed}")
     jobs = tuple(
@@ -176,7 +185,7 @@ def _sharing_a_folder(rng: Random, jobs: tuple[JobPlan, ...]) -> tuple[JobPlan, 
 def _pipeline(rng: Random, job: JobPlan) -> JobPlan:
     """The job as the first step of some more, unless it has bad records."""
     (step,) = job.steps
-    if step.killers:
+    if step.bad:
         return job
     n_steps = rng.choice([2, 2, 3])
     longest_s = max((*step.maps_s, *step.reduces_s), default=0.5)
@@ -204,15 +213,17 @@ def _pipeline(rng: Random, job: JobPlan) -> JobPlan:
     return replace(job, steps=tuple(steps))
 
 
-def _with_killers(rng: Random, job: JobPlan) -> JobPlan:
+def _with_bad_records(rng: Random, job: JobPlan) -> JobPlan:
     """Sometimes the job with bad records, and leave for as many of them, or for too few."""
     (step,) = job.steps
     records = [(index, n) for index, count in enumerate(step.records) for n in range(count)]
     if rng.random() > 0.15 or not records or step.poisoned or job.max_attempts < 2:
         return job
-    killers = frozenset(rng.sample(records, min(len(records), rng.randint(1, 5))))
-    limit = max(1, len(killers) + rng.choice([-1, 0, 0, 5]))
-    return replace(job, steps=(replace(step, killers=killers),), skip_bad_records=limit)
+    drawn = rng.sample(records, min(len(records), rng.randint(1, 5)))
+    does = rng.choice([(KILLS,), (RAISES,), (KILLS, RAISES, OUTGROWS), (HANGS, KILLS, RAISES)])
+    bad = tuple((index, number, rng.choice(does)) for index, number in sorted(drawn))
+    limit = max(1, len(bad) + rng.choice([-1, 0, 0, 5]))
+    return replace(job, steps=(replace(step, bad=bad),), skip_bad_records=limit)
 
 
 def _network(rng: Random, beat_s: float, is_calm: bool) -> NetworkDraw:

@@ -10,6 +10,7 @@ from zmr import messages as m
 
 from .draw import Scenario
 from .drawn_network import DrawnNetwork
+from .machines.jobs import HANGS, KILLS, OUTGROWS, RAISES
 from .machines.master import MasterMachine
 from .machines.network import MASTER
 from .machines.oracle import Answer
@@ -36,8 +37,16 @@ _ENDS: tuple[dict[str, Any], ...] = (
     {"fails": "ValueError: drawn"},
     {"dies": 11},
     {"exits": 1, "is_late": True},
+    {"dies": 9, "outgrows": True},
     {"hangs": True},
 )
+
+# What a bad record does to its slot.
+_DEADLY: dict[str, dict[str, Any]] = {
+    KILLS: {"dies": 11},
+    OUTGROWS: {"dies": 9, "outgrows": True},
+    HANGS: {"hangs": True},
+}
 
 
 class Faults:
@@ -146,9 +155,14 @@ class Faults:
         """What the first bad record does that is not left out."""
         if task.kind is m.TaskKind.REDUCE:
             return {}
-        for number in answer.step.killers_of(task.index):
-            if number not in task.skips:
-                return {"dies": 11, "record": number}
+        limit, left_out = answer.job.skip_bad_records, 0
+        for number, does in answer.step.bad_of(task.index).items():
+            if does == RAISES or number in task.skips:
+                left_out += 1
+            else:
+                return {"record": number, **_DEADLY[does]}
+            if left_out > limit:
+                return {"fails": "too many bad records", "reason": m.FailureReason.BAD_RECORDS}
         return {}
 
     def _machine(self, name: str) -> WorkerMachine:

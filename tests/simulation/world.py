@@ -118,6 +118,7 @@ class World(Site):
         settings = scenario.settings
         timeout_s = max(job.task_timeout_s for job in scenario.jobs)
         work_s = sum(job.work_s for job in scenario.jobs)
+        work_s += sum(2 * job.task_timeout_s * job.steps[0].n_hanging for job in scenario.jobs)
         work_s += max(job.submitted_at_s for job in scenario.jobs)
         waits_s = scenario.death_timeout_s + 10 * settings.lost_after_s + 60.0
         return 4 * work_s + 4 * timeout_s + waits_s
@@ -239,8 +240,8 @@ class World(Site):
         if len(steps) > 1:
             counted = [{name: n for name, n in step.counters if n} for step in outcome.steps]
             assert counted == [{name: n for name, n in s.counters() if n} for s in steps]
-        killers = {index for index, _ in answer.step.killers}
-        assert {index for index, _ in outcome.skipped} == killers, (
+        with_bad = {index for index, _, _ in answer.step.bad}
+        assert {index for index, _ in outcome.skipped} == with_bad, (
             "not all that is left out is told"
         )
         return self.faults.manifest()

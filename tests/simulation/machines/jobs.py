@@ -6,6 +6,9 @@ from dataclasses import dataclass
 
 from zmr import messages as m
 
+# What a bad record does: map raises; its slot dies, hangs, or outgrows its memory.
+RAISES, KILLS, HANGS, OUTGROWS = "raises", "kills", "hangs", "outgrows"
+
 # Larger files are cut in two. (There are none of more than twice the size.)
 SPLIT_BYTES = 100
 
@@ -20,16 +23,21 @@ class StepPlan:
     records: tuple[int, ...]  # of each map
     poisoned: tuple[str, int] | None = None  # a task that always fails: its kind and number
     sizes_bytes: tuple[int, ...] = ()  # of a pipeline: of the files that it puts out
-    killers: frozenset[tuple[int, int]] = frozenset()  # maps and numbers of records that kill
+    bad: tuple[tuple[int, int, str], ...] = ()  # records: map, number, and what it does
 
     @property
     def work_s(self) -> float:
-        dying_s = 2 * sum(self.maps_s[index] for index, _ in self.killers)
+        dying_s = 2 * sum(self.maps_s[index] for index, _, does in self.bad if does != RAISES)
         return sum(self.maps_s) + sum(self.reduces_s) + dying_s
 
-    def killers_of(self, index: int) -> tuple[int, ...]:
-        """The numbers of the records of a map of which its slot dies."""
-        return tuple(sorted(number for of, number in self.killers if of == index))
+    def bad_of(self, index: int) -> dict[int, str]:
+        """The bad records of a map, in their order: number, and what it does."""
+        return {number: does for of, number, does in sorted(self.bad) if of == index}
+
+    @property
+    def n_hanging(self) -> int:
+        """How many records hang, each of which costs two task timeouts."""
+        return sum(does == HANGS for _, _, does in self.bad)
 
 
 @dataclass(frozen=True, slots=True)

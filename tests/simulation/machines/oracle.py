@@ -9,7 +9,7 @@ depend on what stands in the file that the map reads, which the step before has 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from zlib import crc32
 
 from zmr.core.plan import plan, splits_of
@@ -62,12 +62,12 @@ class Answer:
         """What the map puts out for each partition."""
         output = self._outputs.get(index)
         if output is None:
-            left_out = self.step.killers_of(index)
+            left_out = tuple(self.step.bad_of(index))
             output = self.mapped(index, self.input_text(index), left_out)
             self._outputs[index] = output
         return output
 
-    def mapped(self, index: int, text: str, left_out: tuple[int, ...]) -> tuple[Pairs, ...]:
+    def mapped(self, index: int, text: str, left_out: Collection[int]) -> tuple[Pairs, ...]:
         """What the map makes of a file with this text, without these records."""
         first = index * 7919 + crc32(text.encode())
         numbers = (n for n in range(self.step.records[index]) if n not in left_out)
@@ -77,7 +77,7 @@ class Answer:
             for partition in range(self.n_reduce)
         )
 
-    def map_text(self, index: int, text: str, left_out: tuple[int, ...]) -> str:
+    def map_text(self, index: int, text: str, left_out: Collection[int]) -> str:
         """The output file of a map-only job's map, which has read this text."""
         records = self.step.records[index] - len(left_out)
         return f"{self.step.id} map {index}: {records}, {crc32(text.encode())}"
@@ -110,7 +110,7 @@ class Answer:
         if text is None:
             is_map_only = not self.n_reduce
             if is_map_only:
-                left_out = self.step.killers_of(index)
+                left_out = tuple(self.step.bad_of(index))
                 text = self.map_text(index, self.input_text(index), left_out)
             else:
                 text = self.reduce_text(index)
@@ -125,7 +125,7 @@ class Answer:
         """What the tasks count, each once."""
         counts = Counter[str]()
         for index in range(self.n_map):
-            n_left_out = len(self.step.killers_of(index))
+            n_left_out = len(tuple(self.step.bad_of(index)))
             counts.update(dict(self.map_counters(index, n_left_out)))
         counts.update({"reduces": self.n_reduce} if self.n_reduce else {})
         return tuple(sorted(counts.items()))

@@ -14,6 +14,7 @@ from zmr import messages as m
 from zmr.messages import SlotEnded, SlotSaid
 
 from .disk import Disk, DiskFull
+from .jobs import RAISES
 from .oracle import Pairs, reduced
 from .site import Site
 from .work import Work
@@ -65,11 +66,13 @@ class SimulatedSlot:
         self.was_killed = True
         self.site.clock.later(self.site.kill_s(), self.end, None, 9)
 
-    def end(self, status: int | None, signal: int | None, record: int = -1) -> None:
-        """Its process ends, perhaps of a record."""
+    def end(
+        self, status: int | None, signal: int | None, record: int = -1, outgrown: bool = False
+    ) -> None:
+        """Its process ends, perhaps of a record, perhaps for having outgrown its memory."""
         if not self.is_dead:
             self.is_dead = True
-            ended = SlotEnded(self.number, status, signal, 50_000_000, False, record)
+            ended = SlotEnded(self.number, status, signal, 50_000_000, outgrown, record)
             self.worker.slot_gone(self, ended)
 
     # --- one task ---
@@ -82,6 +85,9 @@ class SimulatedSlot:
         work = self.site.work(task, self.worker.name)
         self.site.begins(task, self, self.worker.name, work)
         if work.hangs:
+            if work.record >= 0:
+                progress = m.Progress(task.attempt, work.record + 1, 1)
+                self._later(self.start.progress_interval_s, self._say, progress)
             return
         self._pulse(task, 1, work)
         if task.kind is m.TaskKind.REDUCE:
@@ -118,6 +124,13 @@ class SimulatedSlot:
             return len(task.sources)
         return self.site.answers[task.job_id].step.records[task.index]
 
+    def _left_out(self, task: m.Task) -> set[int]:
+        """The records that the map leaves out: those of which it is told, and those that raise."""
+        if not self.start.spec.skip_bad_records:
+            return set()
+        bad = self.site.answers[task.job_id].step.bad_of(task.index)
+        return {*task.skips, *(number for number, does in bad.items() if does == RAISES)}
+
     def _open_sources(self, task: m.Task, work: Work) -> None:
         if self._read_all(task) is not None:
             self._later(work.takes_s * 0.9, self._worked, task, work)
@@ -141,7 +154,7 @@ class SimulatedSlot:
     def _worked(self, task: m.Task, work: Work) -> None:
         is_left_out = work.record >= 0 and work.record in task.skips
         if work.ends_slot and not work.is_late and not is_left_out:
-            self.end(work.exits, work.dies or None, work.record)
+            self.end(work.exits, work.dies or None, work.record, work.outgrows)
         elif work.fails:
             self._fail(task, work.reason, work.fails, "Traceback: " + work.fails)
         elif task.kind is m.TaskKind.REDUCE:
@@ -154,7 +167,7 @@ class SimulatedSlot:
             text = self._read_split(task)
             if text is not None:
                 answer = self.site.answers[task.job_id]
-                self._ask(task, work, answer.map_text(task.index, text, task.skips))
+                self._ask(task, work, answer.map_text(task.index, text, self._left_out(task)))
 
     def _read_split(self, task: m.Task) -> str | None:
         """What stands in the map's input file; None: it can't be read, which has been told."""
@@ -167,10 +180,13 @@ class SimulatedSlot:
         text = self._read_split(task)
         if text is None:
             return
-        output = self.site.answers[task.job_id].mapped(task.index, text, task.skips)
+        output = self.site.answers[task.job_id].mapped(task.index, text, self._left_out(task))
         path = f"{self.start.folder}/{task.index}.{task.attempt}"
+        if not any(output):
+            path = ""  # a map that put out nothing has no output
         try:
-            self.worker.disk.write(path, output)
+            if path:
+                self.worker.disk.write(path, output)
         except DiskFull:
             self._fail(task, m.FailureReason.DISK_FULL, "No space left on device")
             return
@@ -183,7 +199,7 @@ class SimulatedSlot:
         self, task: m.Task, path: str, n_out: int, file: m.OutputFile | None = None
     ) -> m.MapDone:
         answer = self.site.answers[task.job_id]
-        skips, records = len(task.skips), answer.step.records[task.index]
+        skips, records = len(self._left_out(task)), answer.step.records[task.index]
         return m.MapDone(
             task.job_id,
             task.index,

@@ -16,9 +16,10 @@ class Work:
     reason: FailureReason = FailureReason.USER_ERROR
     dies: int = 0  # its process ends by this signal
     exits: int | None = None  # its process ends with this status
+    outgrows: bool = False  # it is killed for using too much memory
     is_late: bool = False  # ... when its work is done, before that is said
-    record: int = -1  # of which it dies, unless that is left out; -1: of something else
-    hangs: bool = False  # it makes no progress from the start, for ever
+    record: int = -1  # of which it dies or hangs, unless that is left out; -1: of something else
+    hangs: bool = False  # it makes no progress from there on, for ever
     pulses: int = 1000  # so often at most it says how far it is
     tells: float = 1.0  # what of its input it says is done, of what is
     counts: bool = True  # whether it says at which record it is
@@ -28,7 +29,7 @@ class Work:
         """For the trace."""
         end = self.fails
         if self.hangs:
-            end = "hang"
+            end = f"hang at record {self.record}"
         elif self.dies or self.exits is not None:
             end = "die late" if self.is_late else "die"
             end += f" of record {self.record}" if self.record >= 0 else ""

@@ -45,14 +45,16 @@ class Endings:
                 or self._folder_is_taken(job)
             )
             assert allowed, f"{job.id} failed without reason: {outcome.reason}"
+            is_too_bad = sum(len(step.bad) for step in job.steps) > job.skip_bad_records
+            blames_records = "bad record" in outcome.reason.split("(--skip-bad-records)")[0]
+            assert is_too_bad or not blames_records, f"{job.id}: {outcome.reason}"
         elif state == "cancelled":
             asked = job.id in site.cancelled or site.is_interrupted
             assert asked, f"{job.id} was cancelled by nobody: {outcome.reason}"
         else:
             is_poisoned = any(step.poisoned for step in job.steps)
             assert not is_poisoned, f"{job.id} is done, although a task always fails"
-            killers = sum(len(step.killers) for step in job.steps)
-            is_too_bad = killers > job.skip_bad_records
+            is_too_bad = sum(len(step.bad) for step in job.steps) > job.skip_bad_records
             assert not is_too_bad, f"{job.id} is done, although too many records are bad"
 
     def _folder_is_taken(self, job: JobPlan) -> bool:
@@ -68,8 +70,8 @@ class Endings:
 
     def _skips_too_many(self, job: JobPlan) -> bool:
         step_ids = {step.id for step in job.steps}
-        found = sum(len(skips) for key, skips in self._ledger.skips.items() if key[0] in step_ids)
-        return found > job.skip_bad_records
+        found = self._ledger.n_skipped(step_ids) > job.skip_bad_records
+        return found or not self._ledger.too_bad.isdisjoint(step_ids)
 
     def _may_give_up(self, ended: JobEnded) -> bool:
         is_alone = all(peer.state in ("lost", "left") for peer in self._ledger.peers.values())

@@ -6,6 +6,7 @@ It shares no state with the master. It reads the frames that arrive and the acti
 from __future__ import annotations
 
 import re
+from collections.abc import Container
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -79,6 +80,10 @@ class Ledger:
         self._of_task: dict[TaskKey, list[int]] = {}
         self._failing: dict[int, m.TaskFailed] = {}  # what this frame says, by attempt
         self._cancelled: list[int] = []  # in this turn
+        self.too_bad: set[str] = set()  # jobs of which an attempt found too many bad records
+        self._at_record: dict[int, int] = {}  # attempts, and how many records they have begun
+        self._skipped: dict[int, int] = {}  # attempts, and how many records they have left out
+        self._left_out: dict[TaskKey, int] = {}  # ... of tasks that have been complete
         self._empty: set[int] = set()  # attempts at maps that have put out nothing
         self._full: list[str] = []  # workers whose disks are full, as this turn has shown
 
@@ -109,7 +114,10 @@ class Ledger:
         """Whether the master may listen to the frame."""
         peer, now = self.peers.get(process), self._now
         is_present = peer is not None and peer.state in _PRESENT
-        is_registering = any(isinstance(message, m.Register) for message in frame.messages)
+        registers = [message for message in frame.messages if isinstance(message, m.Register)]
+        for done in (done for register in registers for done in register.held):
+            self._map_done(done)
+        is_registering = bool(registers)
         if is_registering and not is_present:
             self.peers[process] = Peer("alive", now)
         elif peer is None or not is_present or frame.epoch != self._epoch:
@@ -121,13 +129,21 @@ class Ledger:
         for message in frame.messages:
             if isinstance(message, m.GetTask | m.Heartbeat):
                 peer.credit = message.credit
+                if isinstance(message, m.Heartbeat):
+                    self._at_record |= {row.attempt: row.records for row in message.progress}
             elif isinstance(message, m.TaskFailed):
                 self._failing[message.attempt] = message
-            elif isinstance(message, m.MapDone) and not (message.path or message.file):
-                self._empty.add(message.attempt)
+            elif isinstance(message, m.MapDone):
+                self._map_done(message)
             elif isinstance(message, m.OutputsChecked):
                 self._unreadable.answered(message, max(self.attempts, default=0))
         return True
+
+    def _map_done(self, done: m.MapDone) -> None:
+        """A worker says what became of a map."""
+        self._skipped[done.attempt] = done.skipped
+        if not (done.path or done.file):
+            self._empty.add(done.attempt)
 
     def _check_fenced(self, actions: list[MasterAction]) -> None:
         """What an old epoch, or nobody, says, changes nothing."""
@@ -288,6 +304,8 @@ class Ledger:
         if event.state == "succeeded":
             assert task not in self.winners, f"{task} counted twice"
             self.winners[task] = id
+            if id in self._skipped:
+                self._left_out[task] = self._skipped[id]
             seen.has_succeeded = True
             self._does_well(self.peers[seen.worker])
         elif event.state == "lost" and before == "succeeded":
@@ -322,14 +340,21 @@ class Ledger:
                 self._full.append(worker)
             if failing.reason is not m.FailureReason.USER_ERROR:
                 self.peers[worker].blamed[task] = self._now
-        if failing is not None and self._is_of_bad_record(task, id, failing):
+            if failing.reason is m.FailureReason.BAD_RECORDS:
+                self.too_bad.add(task[0])
+        if self._is_of_bad_record(task, id, failing):
             return
         books = self.lost_inputs if lost_input else self.failures
         books.setdefault(task, set()).add(id)
 
-    def _is_of_bad_record(self, task: TaskKey, id: int, failing: m.TaskFailed) -> bool:
+    def _hung_at(self, id: int) -> int:
+        """The number of the record that an attempt without progress was at; -1: not known."""
+        is_map = self.attempts[id].task[1] is m.TaskKind.MAP
+        return self._at_record.get(id, 0) - 1 if is_map else -1
+
+    def _is_of_bad_record(self, task: TaskKey, id: int, failing: m.TaskFailed | None) -> bool:
         """Whether a record has killed before, so that this is its fault."""
-        record = failing.circumstances.record
+        record = failing.circumstances.record if failing is not None else self._hung_at(id)
         if record < 0 or not self._answer(task).job.skip_bad_records:
             return False
         skips, suspects = self.skips.setdefault(task, set()), self.suspects.setdefault(task, {})
@@ -340,6 +365,11 @@ class Ledger:
             suspects[record] = id
             return False
         return True
+
+    def n_skipped(self, step_ids: Container[str]) -> int:
+        """How many records are left out of the maps of these steps, or will be."""
+        known = {key: len(skips) for key, skips in self.skips.items()} | self._left_out
+        return sum(n for key, n in known.items() if key[0] in step_ids)
 
     def _does_well(self, peer: Peer) -> None:
         peer.blamed.clear()
@@ -354,7 +384,7 @@ class Ledger:
         step = self._answer(seen.task).step
         is_map = event.kind is m.TaskKind.MAP
         is_bad = step.poisoned == (event.kind.label, event.index) or (
-            is_map and step.killers_of(event.index)
+            is_map and step.bad_of(event.index)
         )
         by_user = is_bad and event.state == "failed"
         by_input = "can't read" in event.text

@@ -17,7 +17,7 @@ from typing import Any
 
 from simulation.machines.clock import Clock
 from simulation.machines.disk import Disk
-from simulation.machines.jobs import JobPlan, StepPlan
+from simulation.machines.jobs import KILLS, JobPlan, StepPlan
 from simulation.machines.journal import Journal
 from simulation.machines.master import MasterMachine
 from simulation.machines.network import MASTER
@@ -329,8 +329,8 @@ class Cluster(Site):
         job = self.jobs[job_id]
         if job.is_pipeline:
             return job
-        skipped = {(task.index, record) for task in self.begun for record in task.skips}
-        return replace(job, steps=(replace(job.steps[0], killers=frozenset(skipped)),))
+        skipped = {(task.index, record, KILLS) for task in self.begun for record in task.skips}
+        return replace(job, steps=(replace(job.steps[0], bad=tuple(skipped)),))
 
     def times_begun(self, job_id: str) -> Counter[tuple[m.TaskKind, int]]:
         """How often each task was begun in a slot."""
