@@ -8,7 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from random import Random
 
+from zmr.core.plan import FILES_AS_TASKS, plan
 from zmr.core.settings import MasterSettings
+from zmr.messages import InputFile
 
 from .client_draws import ClientsDraw, draw_clients
 from .machines.jobs import (
@@ -143,6 +145,8 @@ def _settings(rng: Random, has_journal: bool) -> MasterSettings:
 
 def _job(rng: Random, number: int, settings: MasterSettings, room: int, is_calm: bool) -> JobPlan:
     n_map = 0 if rng.random() < 0.02 else _size(rng, room, 2 * room, 4 * room)
+    inputs = _inputs(Random(f"inputs {rng.random()}"), f"job-{number}", n_map)
+    n_map = len(plan(inputs, SPLIT_BYTES))
     n_reduce = 0 if rng.random() < 0.2 else _size(rng, 4, 8, 20)
     shortest_s, longest_s = rng.choice(
         [(0.001, 0.01), (0.05, 0.5), (0.05, 0.5), (0.5, 2.0), (0.5, 2.0), (0.1, 12.0)]
@@ -172,6 +176,21 @@ def _job(rng: Random, number: int, settings: MasterSettings, room: int, is_calm:
         max_attempts=rng.choice([1, 2, 4] if poisoned else [1, 2, 4, 4, 4, 50, 50]),
         task_timeout_s=settings.heartbeat_interval_s * rng.choice([4.0, 10.0, 30.0]),
         backup_after_s=rng.choice([0.0, 1.0, 1.0, 10.0]),
+        inputs=inputs,
+    )
+
+
+def _inputs(rng: Random, job_id: str, n_map: int) -> tuple[InputFile, ...]:
+    """Files that make about so many maps: one each, or some cut, or very many that share maps."""
+    kind = rng.random()
+    sizes = [10] * n_map
+    if kind < 0.3 and n_map:
+        sizes = [rng.choice([0, 10, 100, 101, 250, 420]) for _ in range(rng.randint(1, n_map))]
+    elif kind < 0.32 and n_map:
+        sizes = [rng.choice([0, 10, 60]) for _ in range(FILES_AS_TASKS + rng.randint(1, 60))]
+    return tuple(
+        InputFile(f"/in/{job_id}/{n}", size, splittable=rng.random() < 0.8)
+        for n, size in enumerate(sizes)
     )
 
 
