@@ -73,6 +73,7 @@ class Scenario:
     has_journal: bool
     is_calm: bool  # nothing goes wrong at all
     clients: ClientsDraw  # beside those that submit its jobs
+    strange_at_s: tuple[float, ...]  # when a stranger speaks to the master
 
 
 def draw(seed: int) -> Scenario:
@@ -116,7 +117,13 @@ def draw(seed: int) -> Scenario:
         has_journal=has_journal,
         is_calm=is_calm,
         clients=draw_clients(seed, n_jobs, faults.last_s, faults.longest_s),
+        strange_at_s=_strange_at_s(Random(f"strangers {seed}"), faults),
     )
+
+
+def _strange_at_s(rng: Random, faults: FaultsDraw) -> tuple[float, ...]:
+    n = rng.choice([0, 0, 0, 3, 20])
+    return tuple(sorted(rng.uniform(0.0, faults.last_s) for _ in range(n))) if faults.last_s else ()
 
 
 def _size(rng: Random, small: int, medium: int, large: int) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from random import Random
 
 from .draw import NetworkDraw
@@ -13,10 +14,12 @@ class DrawnNetwork(Network):
     def __init__(self, clock: Clock, draw: NetworkDraw, rng: Random) -> None:
         super().__init__(clock, draw.latency_s, draw.in_order)
         self.is_quiet = False  # from now on nothing goes wrong
+        self.overhear: Callable[[bytes], None] = lambda data: None
         self._draw, self._rng = draw, rng
 
     def passage(self, sender: str, receiver: str, data: bytes) -> Passage:
         draw, rng = self._draw, self._rng
+        self.overhear(data)
         delay_s = draw.latency_s + draw.jitter_s * rng.random()
         if self.is_quiet:
             return Passage((delay_s,))

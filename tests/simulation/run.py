@@ -6,6 +6,7 @@ import traceback
 from dataclasses import dataclass
 
 from .draw import draw
+from .limits import draw_limits, limited
 from .machines.trace import Trace
 from .world import World
 
@@ -54,7 +55,8 @@ def traced(seed: int) -> tuple[Failure | None, list[str]]:
 
 def _run(seed: int, trace: Trace) -> Failure | None:
     try:
-        World(draw(seed), trace).run()
+        with limited(draw_limits(seed)):
+            World(draw(seed), trace).run()
     except Exception as error:  # also what the cores raise: it would end the process
         text = str(error) or "an assertion failed"
         return Failure(seed, f"{type(error).__name__}: {text}", traceback.format_exc())

@@ -8,7 +8,7 @@ from random import Random
 from typing import Any
 
 from zmr import messages as m
-from zmr.core.actions import MasterAction, Outcome, Publish
+from zmr.core.actions import MasterAction, Outcome
 from zmr.core.events import JobGiven
 from zmr.core.journal import JobClosed, Record
 from zmr.core.master import Master
@@ -31,6 +31,7 @@ from .machines.work import Work
 from .machines.worker import WorkerMachine
 from .pending import leftovers, pending
 from .restored import check_restored
+from .strangers import Stranger
 from .witness.witness import Witness
 
 # A simulation of more steps than this runs in circles.
@@ -41,6 +42,9 @@ _RESTORES = 0.02
 
 # Until the workers are registered; what quick tasks wait in a worker's queue.
 _START_S, _RESERVE_S = 1.0, 0.3
+
+
+STRANGER = "x1"
 
 
 class Stuck(AssertionError):
@@ -73,6 +77,12 @@ class World(Site):
         self.clients = [Client(self, f"c{n}") for n in range(1, 2 * len(scenario.jobs) + 1)]
         self.receivers = {MASTER: self.master, **{c.name: c for c in self.clients}}
         self.others = DrawnClients(self, scenario.clients, scenario.jobs, self.faults)
+        self.stranger = Stranger(
+            STRANGER, self._network, self.master, Random(f"stranger {scenario.seed}")
+        )
+        self.receivers[STRANGER] = self.stranger
+        if scenario.strange_at_s:
+            self._network.overhear = self.stranger.overhear
 
     # --- from the beginning to the end ---
 
@@ -89,6 +99,8 @@ class World(Site):
         for number, worker_draw in enumerate(scenario.workers, 1):
             self.clock.at(0.0, self._add_worker, number, worker_draw)
         self.faults.begin(self.master, lambda: self.is_over)
+        for at_s in scenario.strange_at_s:
+            self.clock.at(at_s, self._be_spoken_to)
         self._run_until(lambda: self.is_over, "jobs do not end")
         self._check_pace()
         self.faults.quiet()
@@ -100,6 +112,11 @@ class World(Site):
         self.receivers[worker.name] = worker
         self.workers.append(worker)
         worker.start(keep_disk=False)
+
+    def _be_spoken_to(self) -> None:
+        """By a stranger, unless it is quiet."""
+        if not self.faults.is_quiet:
+            self.stranger.speak()
 
     def _run_until(self, is_so: Callable[[], bool], what: str) -> None:
         clock = self.clock
@@ -198,6 +215,8 @@ class World(Site):
 
     def is_running(self, process: str) -> bool:
         """Whether this process of a worker is up."""
+        if process == STRANGER:
+            return False
         worker = self._worker(process)
         return worker.is_up and worker.process == process
 
@@ -251,6 +270,8 @@ class World(Site):
         before = self.outcomes.get(job_id)
         assert before is None, f"{job_id} ended twice"
         self.outcomes[job_id] = outcome
+        # One that was refused is in no journal, and not given once more to the next master.
+        self.given = [submit for submit in self.given if submit.spec.job_id != job_id]
         self.closed.add(job_id)
         self.say("job", f"{job_id} {outcome.state.value} {outcome.reason}")
         job = self.jobs[job_id]
@@ -325,16 +346,7 @@ class World(Site):
 
     def master_did(self, event: Any, actions: list[MasterAction]) -> None:
         self.witness.master_did(event, actions, self.master.now, self.master.epoch)
-        for action in actions:
-            if isinstance(action, Publish) and isinstance(action.event, m.JobEvent):
-                self._job_queued(action.event)
-
-    def _job_queued(self, event: m.JobEvent) -> None:
-        """A job is taken on; its client has removed what another one left in the same folder."""
-        job = self.jobs.get(event.job_id)
-        is_new = event.state == JobState.QUEUED.value and "started again" not in event.text
-        if job is not None and job.shares_output_of and is_new:
-            self.output.remove_files(job.output)
+        super().master_did(event, actions)
 
     def answered(self, question: m.Message, epoch: int, answer: m.Message) -> None:
         self.witness.answers.answered(question, epoch, answer)

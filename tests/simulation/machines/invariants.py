@@ -19,7 +19,8 @@ def validate(master: Master) -> None:
     cluster.validate()
     if not master.life.is_over:
         _validate_takers(cluster)
-    if master.life.state is MasterState.RUNNING:
+    has_handed_out = master._hand_outs.next_deadline() is None
+    if master.life.state is MasterState.RUNNING and has_handed_out:
         _validate_hand_outs(cluster)
 
 

@@ -24,7 +24,7 @@ from zmr.wire import codec
 
 from .invariants import validate
 from .network import MASTER
-from .process import Process
+from .process import Process, frames_of
 from .site import Site
 from .trace import shown
 
@@ -137,7 +137,11 @@ class MasterMachine(Process):
             event: Any = self.inbox.popleft()
             if isinstance(event, tuple):
                 peer, data = event
-                event = FrameReceived(peer, codec.decode(data))
+                try:
+                    event = FrameReceived(peer, codec.decode(data))
+                except codec.BadFrame as error:
+                    self._bad_frame(peer, error)
+                    continue
                 self.site.trace.frame(
                     self.site.clock.now, MASTER, f"hears {name_of(peer)}:", event.frame
                 )
@@ -147,6 +151,13 @@ class MasterMachine(Process):
         while self._is_due():
             self._decided.append((None, self.core.tick(self.now)))
             self._validate()
+
+    def _bad_frame(self, peer: bytes, error: codec.BadFrame) -> None:
+        """As the shell does: one answer is enough."""
+        self.say(f"hears of {name_of(peer)} a bad frame: {error}")
+        answers = self._outbox.setdefault(peer, [])
+        if not answers or not isinstance(answers[-1], m.Refused):
+            answers.append(m.Refused(str(error)))
 
     def _validate(self) -> None:
         core = self.core
@@ -189,7 +200,7 @@ class MasterMachine(Process):
         self._snapshots.clear()
         outbox, self._outbox = self._outbox, {}
         for peer, messages in outbox.items():
-            for data in codec.encode_all(self.core.epoch, messages):
+            for data in frames_of(self.core.epoch, messages):
                 self._instruction()
                 self._send(peer, data)
             if self.site.trace.is_on:

@@ -7,12 +7,19 @@ come meanwhile is handled in one turn, before any deadline.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 from typing import Any
+
+from zmr import messages as m
+from zmr.wire import codec
 
 from .site import Site
 
 # So much of a pause counts, as in `zmr.net.reactor`.
 _LATE_S = 0.25
+
+# A tick may leave something for the next one, which is due at once: hand-outs, if there are many.
+_MOST_TICKS = 500
 
 # Two clocks are never nearer to each other than the rounding of their difference.
 _ROUNDING_S = 1e-9
@@ -32,6 +39,7 @@ class Process:
         self._stopped_at = 0.0
         self._busy_until = 0.0
         self._ticked_for: float | None = None
+        self._ticks = 0  # in a row, for the same deadline
         self._wakes_at: float | None = None  # when it is going to look at its deadlines
         self._starts = 0  # of its process
 
@@ -124,7 +132,8 @@ class Process:
         if deadline is not None and self.now < deadline <= self.now + _ROUNDING_S:
             self._read = deadline
         is_due = deadline is not None and deadline <= self.now
-        assert not is_due or deadline != self._ticked_for, "the tick does not clear its deadline"
+        self._ticks = self._ticks + 1 if is_due and deadline == self._ticked_for else 0
+        assert self._ticks < _MOST_TICKS, "the tick does not clear its deadline"
         self._ticked_for = deadline if is_due else None
         return is_due
 
@@ -133,3 +142,13 @@ class Process:
 
     def _take_turn(self) -> None:
         raise NotImplementedError
+
+
+def frames_of(epoch: int, messages: Sequence[m.Message]) -> list[bytes]:
+    """The frames with these messages: in their order, and no more frames than it takes."""
+    frames = list(codec.encode_all(epoch, messages))
+    sent = [message for data in frames for message in codec.decode(data).messages]
+    most = 2 * -(-len(messages) // codec.FRAME_LIMIT_MESSAGES) - 1
+    assert len(frames) <= most, f"{len(messages)} messages in {len(frames)} frames"
+    assert len(sent) == len(messages), "messages are lost between frames"
+    return frames

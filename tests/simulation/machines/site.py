@@ -11,10 +11,11 @@ from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from zmr import messages as m
-from zmr.core.actions import MasterAction, Outcome
+from zmr.core.actions import MasterAction, Outcome, Publish
 from zmr.core.journal import Record
 from zmr.core.master import Master
 from zmr.core.settings import MasterSettings
+from zmr.core.states import JobState
 
 from .clock import Clock
 from .disk import Disk, OutputFolder
@@ -131,6 +132,16 @@ class Site:
 
     def master_did(self, event: Any, actions: list[MasterAction]) -> None:
         """What the master is about to do about an input; None: about the time."""
+        for action in actions:
+            if isinstance(action, Publish) and isinstance(action.event, m.JobEvent):
+                self._job_queued(action.event)
+
+    def _job_queued(self, event: m.JobEvent) -> None:
+        """A job is taken on; its client has removed what another one left in the same folder."""
+        job = self.jobs.get(event.job_id)
+        is_new = event.state == JobState.QUEUED.value and "started again" not in event.text
+        if job is not None and job.shares_output_of and is_new:
+            self.output.remove_files(job.output)
 
     def master_restarted(self, core: Master) -> None:
         """A new master has read its journal, which was not empty."""

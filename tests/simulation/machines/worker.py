@@ -26,7 +26,7 @@ from zmr.wire import codec
 from .disk import Disk
 from .invariants import validate_heard, validate_worker
 from .network import MASTER
-from .process import Process
+from .process import Process, frames_of
 from .site import Site
 from .slot import SimulatedSlot
 
@@ -142,11 +142,12 @@ class WorkerMachine(Process):
         site, frame = self.site, m.Frame(self.core.epoch, tuple(outbox))
         site.trace.frame(site.clock.now, self.name, "says", frame)
         peer, master = self.process, site.receivers[MASTER]
-        fate = site.network.send(
-            self.name, MASTER, lambda data: master.receive(peer, data), codec.encode(frame)
-        )
-        if fate:
-            self.say(f"  ... which is {fate}")
+        for data in frames_of(self.core.epoch, outbox):
+            fate = site.network.send(
+                self.name, MASTER, lambda data: master.receive(peer, data), data
+            )
+            if fate:
+                self.say(f"  ... which is {fate}")
 
     def receive(self, process: str, data: bytes) -> None:
         """A frame for one of its processes."""

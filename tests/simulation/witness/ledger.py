@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Container
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
+from itertools import takewhile
+from typing import Any, get_args
 
 from zmr import messages as m
 from zmr.core.actions import MasterAction, Publish, Send
@@ -114,33 +115,48 @@ class Ledger:
         """Whether the master may listen to the frame."""
         peer, now = self.peers.get(process), self._now
         is_present = peer is not None and peer.state in _PRESENT
-        registers = [message for message in frame.messages if isinstance(message, m.Register)]
+        # What is no peer's to say ends a frame.
+        said = list(takewhile(lambda message: isinstance(message, _FROM_PEERS), frame.messages))
+        registers = [message for message in said if isinstance(message, m.Register)]
         for done in (done for register in registers for done in register.held):
-            self._map_done(done)
+            self._map_done(process, done)
         is_registering = bool(registers)
         if is_registering and not is_present:
             self.peers[process] = Peer("alive", now)
-        elif peer is None or not is_present or frame.epoch != self._epoch:
+        elif peer is None or not is_present or frame.epoch != self._epoch or not said:
             return is_registering
         peer = self.peers[process]
         peer.heard_at = now
         peer.state = "alive"
         self._failing.clear()
-        for message in frame.messages:
+        for message in said:
             if isinstance(message, m.GetTask | m.Heartbeat):
                 peer.credit = message.credit
                 if isinstance(message, m.Heartbeat):
                     self._at_record |= {row.attempt: row.records for row in message.progress}
             elif isinstance(message, m.TaskFailed):
-                self._failing[message.attempt] = message
+                if self._is_of(process, message.attempt):
+                    self._failing[message.attempt] = message
             elif isinstance(message, m.MapDone):
-                self._map_done(message)
+                self._map_done(process, message)
             elif isinstance(message, m.OutputsChecked):
-                self._unreadable.answered(message, max(self.attempts, default=0))
+                own = replace(
+                    message,
+                    whole=tuple(id for id in message.whole if self._is_of(process, id)),
+                    damaged=tuple(id for id in message.damaged if self._is_of(process, id)),
+                )
+                self._unreadable.answered(own, max(self.attempts, default=0))
         return True
 
-    def _map_done(self, done: m.MapDone) -> None:
+    def _is_of(self, process: str, attempt: int) -> bool:
+        """Whether the attempt was handed to this worker, which may speak of it."""
+        seen = self.attempts.get(attempt)
+        return seen is not None and seen.worker == process
+
+    def _map_done(self, process: str, done: m.MapDone) -> None:
         """A worker says what became of a map."""
+        if not self._is_of(process, done.attempt):
+            return
         self._skipped[done.attempt] = done.skipped
         if not (done.path or done.file):
             self._empty.add(done.attempt)
@@ -449,7 +465,12 @@ class Ledger:
     def _check_answered(self, event: FrameReceived, actions: list[MasterAction]) -> None:
         """Whoever speaks gets the answer that it waits for."""
         sent = [a.message for a in actions if isinstance(a, Send) and a.peer == event.peer]
+        if not all(isinstance(message, _FROM_PEERS) for message in event.frame.messages):
+            assert any(isinstance(message, m.Refused) for message in sent), "not refused"
+            return
         acks = {id for message in sent if isinstance(message, m.Ack) for id in message.attempts}
+        if any(isinstance(message, m.Leave) for message in event.frame.messages):
+            return  # it hears nothing more
         # Who is not registered repeats everything when it is.
         again = any(isinstance(message, m.RegisterAgain | m.Registered) for message in sent)
         kinds = {type(message) for message in sent}
@@ -494,3 +515,4 @@ def _is_of_client(frame: m.Frame) -> bool:
 
 
 _FROM_CLIENT = (m.Submit, m.CancelJob, m.GetSnapshot)
+_FROM_PEERS = (*_FROM_CLIENT, *get_args(m.FromWorker))

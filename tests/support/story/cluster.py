@@ -281,6 +281,7 @@ class Cluster(Site):
     def master_did(self, event: Any, actions: list[MasterAction]) -> None:
         if self._witness is not None:
             self._witness.master_did(event, actions, self.master.now, self.master.epoch)
+        super().master_did(event, actions)
         for action in actions:
             if isinstance(action, Publish):
                 self.published.append(action.event)

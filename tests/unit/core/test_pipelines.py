@@ -33,10 +33,10 @@ def of_step(cluster: Cluster, job: str, number: int) -> list[m.Task]:
 def check_files(cluster: Cluster, job: str) -> None:
     """Each step has read what the one before put out, and the last has put out what it should."""
     files = cluster.outcomes[job].files
-    assert [file.name for file in files] == [f"{job}.3-mr-out-{i}" for i in range(2)]
+    assert [file.name for file in files] == [f"mr-out-{i}" for i in range(2)]
     between = f"{OUT}/{job}/.zmr-{job}/step"
     for number in (2, 3):
-        wanted = {f"{between}-{number - 1}/{job}.{number - 1}-mr-out-{i}" for i in range(3)}
+        wanted = {f"{between}-{number - 1}/mr-out-{i}" for i in range(3)}
         maps_of_step = [t for t in of_step(cluster, job, number) if t.kind is TaskKind.MAP]
         assert {split.path for task in maps_of_step for split in task.splits} == wanted
     assert {task.output for task in of_step(cluster, job, 3)} == {f"{OUT}/{job}"}
