@@ -54,6 +54,7 @@ class Answers:
     def __init__(self, site: Site) -> None:
         self._site = site
         self.jobs: dict[str, JobRow] = {}
+        self.endings: dict[str, str] = {}  # of all jobs, also of forgotten ones: the last state
         self._ended: deque[str] = deque()  # jobs that are still known, in the order of their ends
         self._workers: dict[str, WorkerRow] = {}
         self._done: dict[tuple[str, m.TaskKind], set[int]] = defaultdict(set)  # tasks
@@ -251,6 +252,7 @@ class Answers:
         row.state = event.state
         if event.state in ENDED:
             row.reason = event.text
+            self.endings[job_id] = event.state
             self._ended.append(job_id)
             if len(self._ended) > phases._ENDED_JOBS_KEPT:
                 del self.jobs[self._ended.popleft()]

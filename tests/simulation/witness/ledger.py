@@ -129,6 +129,8 @@ class Ledger:
         peer.heard_at = now
         peer.state = "alive"
         self._failing.clear()
+        if frame.epoch != self._epoch:
+            return True  # it registers, and all else in the frame is of another time
         for message in said:
             if isinstance(message, m.GetTask | m.Heartbeat):
                 peer.credit = message.credit
