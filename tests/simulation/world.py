@@ -275,6 +275,9 @@ class World(Site):
         self.closed.add(job_id)
         self.say("job", f"{job_id} {outcome.state.value} {outcome.reason}")
         job = self.jobs[job_id]
+        is_too_bad = sum(len(step.bad) for step in job.steps) > job.skip_bad_records
+        blames_records = "bad record" in outcome.reason.split("(--skip-bad-records)")[0]
+        assert is_too_bad or not blames_records, f"{job_id}: {outcome.reason}"
         if outcome.state is JobState.DONE:
             answer = self.answers[job.steps[-1].id]
             for index in range(answer.n_files):

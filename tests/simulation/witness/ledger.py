@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Container
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from itertools import takewhile
 from typing import Any, get_args
 
@@ -21,9 +21,8 @@ from zmr.core.states import TaskState
 
 from ..machines.oracle import Answer
 from ..machines.site import Site
+from .books import Peer, Seen, TaskKey
 from .unreadable import Unreadable
-
-TaskKey = tuple[str, m.TaskKind, int]
 
 _NUMBER = 0xFFFFFFFF  # of an attempt, in its id
 _LIVE = ("running", "committing")
@@ -34,31 +33,6 @@ _PRESENT = ("alive", "suspect")
 _PHASES = ("queued", "map", "reduce", "done", "failed", "cancelled")
 _AGAIN = "one task at a time"  # a pause is over
 _RESULTS = (m.MapDone, m.ReduceDone, m.TaskFailed)
-
-
-@dataclass(slots=True)
-class Seen:
-    """An attempt, as it was published."""
-
-    task: TaskKey
-    worker: str
-    state: str
-    since_s: float  # the hand-out
-    is_granted: bool = False
-    has_succeeded: bool = False  # once, at least
-
-
-@dataclass(slots=True)
-class Peer:
-    """A worker, as it spoke and as it was published."""
-
-    state: str
-    heard_at: float
-    credit: int = 0
-    live: set[int] = field(default_factory=set)  # attempts that are with it
-    quarantined_at: float | None = None
-    is_on_trial: bool = False
-    blamed: dict[TaskKey, float] = field(default_factory=dict)  # failures since its last success
 
 
 class Ledger:

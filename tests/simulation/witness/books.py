@@ -1,0 +1,34 @@
+"""What the ledger writes down: of an attempt, and of a worker."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from zmr import messages as m
+
+TaskKey = tuple[str, m.TaskKind, int]
+
+
+@dataclass(slots=True)
+class Seen:
+    """An attempt, as it was published."""
+
+    task: TaskKey
+    worker: str
+    state: str
+    since_s: float  # the hand-out
+    is_granted: bool = False
+    has_succeeded: bool = False  # once, at least
+
+
+@dataclass(slots=True)
+class Peer:
+    """A worker, as it spoke and as it was published."""
+
+    state: str
+    heard_at: float
+    credit: int = 0
+    live: set[int] = field(default_factory=set)  # attempts that are with it
+    quarantined_at: float | None = None
+    is_on_trial: bool = False
+    blamed: dict[TaskKey, float] = field(default_factory=dict)  # failures since its last success
