@@ -9,7 +9,7 @@ from zmr.columns.types import arrow_types
 from zmr.formats.base import Batch, Chunk, CountUp
 from zmr.formats.line_blocks import Place, line_blocks
 from zmr.formats.text_format import TextFormat
-from zmr.formats.text_input import UTF8
+from zmr.formats.text_input import UTF8, is_plain_text
 from zmr.messages import Split
 
 if TYPE_CHECKING:
@@ -30,9 +30,9 @@ class Csv(TextFormat):
         delimiter: the ASCII character between fields.
         quote: the ASCII character around fields that hold delimiters, quotes (doubled) or line
             ends; "" takes quotes as ordinary characters.
-        quoted_newlines: True if a quoted field may hold line ends; then a file is read by one task,
-            however large it is. False lets large files be split; then a line end within quotes is
-            an error.
+        quoted_newlines: True if a quoted field may hold line ends. Where a row begins in a split
+            is a guess then, which is verified. False makes a line end within quotes an error.
+        split: False has a file read by one task, however large it is.
         types: the types of columns, by name: str, bytes, int, float, bool, date, datetime, or a
             type of Arrow's. Empty fields of these columns are None, but for str and bytes.
         encoding: that of the text, as for `Lines`.
@@ -60,6 +60,7 @@ class Csv(TextFormat):
         *,
         quote: str = '"',
         quoted_newlines: bool = True,
+        split: bool = True,
         types: Mapping[str, Any] | None = None,
         encoding: str = UTF8,
     ) -> None:
@@ -75,17 +76,18 @@ class Csv(TextFormat):
         self._delimiter = delimiter
         self._quote = quote
         self._types = arrow_types(types)
-        self.splittable = not (quote and quoted_newlines)
+        self.splittable = split
+        self._has_one_line_rows = not (quote and quoted_newlines)
 
     def read(self, split: Split, count: CountUp) -> Iterator[Chunk]:
         for parser, place, block in self._parts(split, count, self.chunk_bytes):
-            records = parser.records(place, block, self.splittable)
+            records = parser.records(place, block, self._has_one_line_rows)
             if records:
                 yield records, len(block)
 
     def read_batches(self, split: Split, count: CountUp) -> Iterator[Batch]:
         for parser, place, block in self._parts(split, count, self.batch_bytes):
-            batch = parser.parse(place, block, self.splittable)
+            batch = parser.parse(place, block, self._has_one_line_rows)
             if batch.num_rows:
                 yield batch, len(block)
 
@@ -114,9 +116,13 @@ class Csv(TextFormat):
     ) -> Iterator[tuple[int, memoryview]]:
         from zmr.formats.arrow_text import allocate
         from zmr.formats.csv_parser import row_blocks
+        from zmr.formats.csv_split import CsvFile
 
-        if self.splittable:
+        if self._has_one_line_rows:
             yield from line_blocks(split, block_bytes, self.encoding, parser.begin, allocate)
+        elif split.length >= 0 and is_plain_text(split.path, self.encoding):
+            file = CsvFile(split.path, parser.rows, parser.begin, parser.n_columns)
+            yield from file.blocks(split.offset, split.offset + split.length, block_bytes)
         elif split.offset == 0:
             yield from row_blocks(split.path, self.encoding, parser.rows, block_bytes, parser.begin)
 

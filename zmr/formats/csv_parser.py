@@ -13,6 +13,7 @@ from zmr.formats.arrow_text import allocate, one_batch, valid_utf8
 from zmr.formats.bad_row import find_bad_row, line_place
 from zmr.formats.base import BadRecord
 from zmr.formats.csv_rows import CsvRows
+from zmr.formats.csv_split import MOST_ROW_BYTES, OPEN_QUOTE
 from zmr.formats.csv_wide import WIDE_COLUMNS, as_text, columns_of, parse_rows
 from zmr.formats.line_blocks import Place, line_blocks, past_byte_order_mark
 from zmr.formats.text_input import BYTE_ORDER_MARK
@@ -21,7 +22,6 @@ from zmr.messages import Split
 Made = TypeVar("Made")
 
 _HEADER_BYTES = 1 << 16
-_MOST_ROW_BYTES = 256 << 20
 
 
 class CsvParser:
@@ -32,6 +32,7 @@ class CsvParser:
     ) -> None:
         self.rows = rows
         self.begin = begin
+        self.n_columns = len(names)
         self._names = list(names)
         self._types = dict.fromkeys(names, pa.string()) | types
         self._typed = [i for i, name in enumerate(names) if name in types]
@@ -90,7 +91,7 @@ class CsvParser:
                 raise BadRecord(place.path, line, reason)
         if quoted.is_open:
             line = line_place(place, block, int(quoted.starts[-1]))
-            raise BadRecord(place.path, line, "a quote that is never closed")
+            raise BadRecord(place.path, line, OPEN_QUOTE)
 
     def _read(
         self,
@@ -129,7 +130,7 @@ def open_csv(
         return None
     if rows.quoted(memoryview(row)).is_open:
         line = Place(path, position, encoding).line(0)
-        raise BadRecord(path, line, "a quote that is never closed")
+        raise BadRecord(path, line, OPEN_QUOTE)
     if header is True:
         begin = position + len(row)
     names = list(header) if not isinstance(header, bool) else _names(rows, row)
@@ -149,7 +150,7 @@ def row_blocks(
 
     def end_of_last(block: memoryview) -> int:
         size = rows.end_of_last_row(block)
-        if not size and len(block) > _MOST_ROW_BYTES:
+        if not size and len(block) > MOST_ROW_BYTES:
             line = Place(path, end, encoding).line(0)
             raise BadRecord(path, line, "a row without end; is a quote never closed?")
         return size

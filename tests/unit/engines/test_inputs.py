@@ -154,7 +154,7 @@ def test_the_format_says_which_files_may_be_split_and_which_hold_nothing(tmp_pat
     fill(tmp_path, "a.csv", "b.csv.gz", "_metadata", "c.parquet")
     for input_format, expected in [
         (Lines(), {"a.csv", "c.parquet", "_metadata"}),
-        (Csv(), set()),
+        (Csv(split=False), set()),
         (Parquet(), {"a.csv", "b.csv.gz", "c.parquet"}),
         (None, set()),
     ]:

