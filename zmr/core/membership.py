@@ -196,9 +196,9 @@ class Membership:
         self, job: JobRun, own: dict[int, int], why: str, may_return: bool, now: float
     ) -> int:
         lost = 0
-        for attempt_id, index in own.items():
+        for index in own.values():
             task = job.maps.tasks[index]
-            if task.is_result(attempt_id) and job.needs_output_of(task):
+            if job.needs_output_of(task):
                 self._notices.lose_output(job, task, why, may_return, now)
                 lost += 1
         return lost
