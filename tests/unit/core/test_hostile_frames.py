@@ -117,6 +117,35 @@ def test_what_is_not_for_a_master_is_refused_once(kind: type) -> None:
     assert cluster.core.ignored["not for a master"] == 1
 
 
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        m.MapDone("job-1", 1, EPOCH << 32 | 1, "", m.Stats()),
+        m.ReduceDone(
+            "job-1", 0, EPOCH << 32 | 1, m.OutputFile("job-1-mr-out-0", 1, "1"), m.Stats()
+        ),
+        m.TaskFailed(
+            "job-1", m.TaskKind.MAP, 1, EPOCH << 32 | 1, m.FailureReason.USER_ERROR, "wrong"
+        ),
+        m.CommitRequest("job-1", m.TaskKind.REDUCE, 0, EPOCH << 32 | 1),
+    ],
+    ids=lambda message: type(message).__name__,
+)
+def test_a_message_that_fits_its_attempt_in_part_changes_nothing(wrong: m.Message) -> None:
+    """Its attempt is the sender's, its task is another one."""
+    cluster = Cluster(workers=1, is_judged=False)
+    job = cluster.submit(maps=2, reduces=1, max_attempts=1)
+    cluster.run(lambda: bool(cluster.attempts("running")))
+    (running,) = cluster.attempts("running")
+    assert (running.index, running.attempt) == (0, 1)
+
+    cluster.hear("w1", m.Frame(EPOCH, (wrong,)))
+    cluster.run(lambda: cluster.core.ignored["attempt is not the sender's"] == 1)
+
+    assert cluster.core.cluster.active[job].attempts[EPOCH << 32 | 1].is_live
+    assert not cluster.attempts("succeeded")
+
+
 @pytest.mark.parametrize("epoch", [0, 2**32])
 def test_an_epoch_that_does_not_fit_into_attempts_is_our_own_mistake(epoch: int) -> None:
     with pytest.raises(ValueError, match="can't be an epoch"):
