@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from errno import ESTALE
 from typing import Any, TypeVar
 
@@ -53,6 +53,20 @@ def _check_size(split: Split) -> None:
         change = "grown" if size_bytes > split.file_bytes else "shrunk"
         sizes = f"from {split.file_bytes:,} to {size_bytes:,} bytes"
         raise OSError(ESTALE, f"the file has {change} since the job began, {sizes}", split.path)
+
+
+def unique_names(names: Iterable[str]) -> list[str]:
+    """The names of columns; one that was there before gets a number: id, id_2."""
+    found: dict[str, None] = {}
+    last: dict[str, int] = {}
+    for name in names:
+        unique, number = name, last.get(name, 1)
+        while unique in found:
+            number += 1
+            unique = f"{name}_{number}"
+        last[name] = number
+        found[unique] = None
+    return list(found)
 
 
 class InputFormat(ABC):

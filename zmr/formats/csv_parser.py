@@ -11,7 +11,7 @@ from pyarrow import csv
 
 from zmr.formats.arrow_text import allocate, one_batch, valid_utf8
 from zmr.formats.bad_row import find_bad_row, line_place
-from zmr.formats.base import BadRecord
+from zmr.formats.base import BadRecord, unique_names
 from zmr.formats.csv_rows import CsvRows
 from zmr.formats.csv_split import MOST_ROW_BYTES, OPEN_QUOTE
 from zmr.formats.csv_wide import WIDE_COLUMNS, as_text, columns_of, parse_rows
@@ -185,16 +185,7 @@ def _names(rows: CsvRows, row: bytes) -> list[str]:
         csv.ReadOptions(use_threads=False, block_size=len(text) + 1),
         _parse_options(rows),
     )
-    names: dict[str, None] = {}
-    last: dict[str, int] = {}
-    for name in table.column_names:
-        unique, number = name, last.get(name, 1)
-        while unique in names:
-            number += 1
-            unique = f"{name}_{number}"
-        last[name] = number
-        names[unique] = None
-    return list(names)
+    return unique_names(table.column_names)
 
 
 def _dicts(batch: pa.RecordBatch) -> list[dict[str, Any]]:

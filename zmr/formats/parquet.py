@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from errno import EIO
 from typing import Any
 
-from zmr.formats.base import BadRecord, Batch, Chunk, CountUp, InputFormat
+from zmr.formats.base import BadRecord, Batch, Chunk, CountUp, InputFormat, unique_names
 from zmr.messages import Split
 
 _MOST_ROWS = 1 << 16
@@ -23,8 +23,11 @@ class Parquet(InputFormat):
     Parameters:
         columns: the names of the columns to read, in this order; the others are not read from the
             disk. None reads all. A column that a file does not have is an error (`BadRecord`).
+        truncate_ns: True leaves out the nanoseconds of times, which Python's times do not have.
+            Otherwise a record with some is an error (`BadRecord`).
 
-    A record is a dict such as {"id": 7, "name": "Ada"}, of Python values. For `map_batch`, a batch
+    A record is a dict such as {"id": 7, "name": "Ada"}, of Python values. A name that comes twice
+    gets a number: id, id_2. For `map_batch`, a batch
     is an Arrow RecordBatch with the types of the file.
 
     Example:
@@ -40,10 +43,11 @@ class Parquet(InputFormat):
     splittable = True
     ignored_names = frozenset({"_metadata", "_common_metadata"})
 
-    def __init__(self, columns: Sequence[str] | None = None) -> None:
+    def __init__(self, columns: Sequence[str] | None = None, *, truncate_ns: bool = False) -> None:
         if isinstance(columns, str):
             raise ValueError("Parquet(columns) takes a list of names")
         self._columns = None if columns is None else list(columns)
+        self._truncate_ns = truncate_ns
 
     def can_split(self, path: str) -> bool:
         return True
@@ -51,7 +55,11 @@ class Parquet(InputFormat):
     def read(self, split: Split, count: CountUp) -> Iterator[Chunk]:
         for batch, size_bytes in self._batches(split, self.chunk_bytes):
             names = batch.schema.names
-            rows = zip(*(column.to_pylist() for column in batch.columns), strict=True)
+            columns = [
+                self._python_values(split.path, name, column)
+                for name, column in zip(names, batch.columns, strict=True)
+            ]
+            rows = zip(*columns, strict=True)
             records: list[Any] = [dict(zip(names, row, strict=True)) for row in rows]
             yield records or [{} for _ in range(batch.num_rows)], size_bytes
 
@@ -69,14 +77,20 @@ class Parquet(InputFormat):
 
     def _batches(self, split: Split, batch_bytes: int) -> Iterator[Batch]:
         with _open_parquet(split.path) as file:
-            columns = self._names(split.path, file)
+            stored = file.schema_arrow.names
+            names = unique_names(stored)
+            positions = self._positions(split.path, names)
+            # Those of a name come together, and the names in the order in which they are asked for.
+            wanted = list(dict.fromkeys(stored[at] for at in positions))
+            there = [at for name in wanted for at, other in enumerate(stored) if other == name]
+            order = [there.index(at) for at in positions]
             for group in _row_groups(file, split):
                 metadata = file.metadata.row_group(group)
                 row_bytes = max(1, metadata.total_byte_size // max(1, metadata.num_rows))
                 batches = file.iter_batches(
                     max(1, min(_MOST_ROWS, batch_bytes // row_bytes)),
                     row_groups=[group],
-                    columns=columns,
+                    columns=wanted,
                     use_threads=False,
                 )
                 size_bytes = _size(metadata)
@@ -84,19 +98,57 @@ class Parquet(InputFormat):
                 for batch in batches:
                     done += batch.num_rows
                     share = size_bytes * done // metadata.num_rows
-                    yield batch.select(columns), share - reported
+                    columns = batch.select(order).rename_columns([names[at] for at in positions])
+                    yield columns, share - reported
                     reported = share
                 if done != metadata.num_rows:
                     reason = f"row group {group + 1} has {done} rows and not {metadata.num_rows}"
                     raise OSError(reason)  # which becomes one with a path
 
-    def _names(self, path: str, file: Any) -> list[str]:
-        known: list[str] = file.schema_arrow.names
-        for name in self._columns or ():
-            if name not in known:
-                reason = f"there is no column {name!r}; there are {', '.join(known)}"
+    def _positions(self, path: str, names: list[str]) -> list[int]:
+        """Where in the file the columns are that are to be read."""
+        if self._columns is None:
+            return list(range(len(names)))
+        for name in self._columns:
+            if name not in names:
+                reason = f"there is no column {name!r}; there are {', '.join(names)}"
                 raise BadRecord(path, "", reason)
-        return known if self._columns is None else self._columns
+        return [names.index(name) for name in self._columns]
+
+    def _python_values(self, path: str, name: str, column: Any) -> list[Any]:
+        """The values of a column, whose times have microseconds as Python's do."""
+        import pyarrow as pa
+
+        kind = _in_microseconds(column.type)
+        if kind != column.type:
+            try:
+                column = column.cast(kind, safe=not self._truncate_ns)
+            except pa.ArrowInvalid:
+                reason = (
+                    f"column {name!r} has times with nanoseconds, which Python's have not: "
+                    "Parquet(truncate_ns=True) leaves them out, and map_batch has them"
+                )
+                raise BadRecord(path, "", reason) from None
+        values: list[Any] = column.to_pylist()
+        return values
+
+
+def _in_microseconds(kind: Any) -> Any:
+    """The type with microseconds in place of nanoseconds."""
+    import pyarrow as pa
+
+    types = pa.types
+    if types.is_timestamp(kind) and kind.unit == "ns":
+        return pa.timestamp("us", kind.tz)
+    if types.is_time64(kind) and kind.unit == "ns":
+        return pa.time64("us")
+    if types.is_duration(kind) and kind.unit == "ns":
+        return pa.duration("us")
+    if types.is_list(kind):
+        return pa.list_(kind.value_field.with_type(_in_microseconds(kind.value_type)))
+    if types.is_struct(kind):
+        return pa.struct([field.with_type(_in_microseconds(field.type)) for field in kind])
+    return kind
 
 
 @contextmanager

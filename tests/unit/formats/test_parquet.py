@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import datetime, time, timedelta
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pyarrow as pa
 import pytest
@@ -104,3 +106,43 @@ def test_a_flipped_bit_in_what_a_footer_counts_gives_no_other_rows(path: Path, h
                 assert "or a damaged one (" in str(error)  # noqa: PT017 -- or the same rows
                 n_errors += 1
     assert n_errors > 30
+
+
+TIMES = [
+    (pa.timestamp("ns"), datetime(2026, 1, 31, 12, 0, 0, 5)),
+    (pa.timestamp("ns", "Asia/Tokyo"), datetime(2026, 1, 31, tzinfo=ZoneInfo("Asia/Tokyo"))),
+    (pa.time64("ns"), time(12, 30)),
+    (pa.duration("ns"), timedelta(microseconds=5)),
+    (pa.list_(pa.timestamp("ns")), [datetime(2026, 1, 31)]),
+    (pa.struct({"t": pa.timestamp("ns")}), {"t": datetime(2026, 1, 31)}),
+]
+
+
+@pytest.mark.parametrize(("kind", "value"), TIMES)
+def test_times_in_nanoseconds_are_pythons_own(path: Path, kind: pa.DataType, value: Any) -> None:
+    parquet.write_table(pa.table({"t": pa.array([value, None], kind)}), path)
+    found = read(Parquet(), Split(str(path))).records
+    assert found == [{"t": value}, {"t": None}]
+    assert type(found[0]["t"]) is type(value)  # and not one of pandas'
+    ((batch, _),) = Parquet().read_batches(Split(str(path)), print)
+    assert batch.schema.field("t").type == kind
+
+
+def test_nanoseconds_are_lost_only_where_it_is_said(path: Path) -> None:
+    nanoseconds = pa.array([1_700_000_000_123_456_789], pa.int64()).cast(pa.timestamp("ns"))
+    parquet.write_table(pa.table({"t": nanoseconds}), path)
+    with pytest.raises(BadRecord, match=r"column 't' has times with nanoseconds, .*truncate_ns"):
+        read(Parquet(), Split(str(path)))
+    (record,) = read(Parquet(truncate_ns=True), Split(str(path))).records
+    assert record == {"t": datetime(2023, 11, 14, 22, 13, 20, 123456)}
+
+
+@BOTH
+def test_columns_of_the_same_name_are_numbered(path: Path, how: Any) -> None:
+    columns = [pa.array([i]) for i in range(4)]
+    parquet.write_table(pa.Table.from_arrays(columns, ["a", "b", "a", "a"]), path)
+    whole = Split(str(path))
+    assert how(Parquet(), whole).records == [{"a": 0, "b": 1, "a_2": 2, "a_3": 3}]
+    assert how(Parquet(columns=["a_3", "b"]), whole).records == [{"a_3": 3, "b": 1}]
+    assert how(Parquet(columns=["a"]), whole).records == [{"a": 0}]
+    assert read(Parquet(columns=[]), whole).records == [{}]
