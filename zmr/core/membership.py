@@ -71,6 +71,8 @@ class Membership:
     def sign_of_life(self, worker: Worker, now: float) -> None:
         """Something came from the worker."""
         if self._cluster.seen(worker, now):
+            for attempt in worker.attempts.values():  # they may have stood still with it
+                self._cluster.waits(attempt, now)
             self._outbox.log(Level.INFO, f"worker {worker.name} is heard again")
             self._outbox.publish(m.WorkerEvent(worker.name, worker.condition))
 

@@ -6,6 +6,7 @@ import pytest
 from support.story import Cluster, Work
 
 from zmr import messages as m
+from zmr.core.settings import MasterSettings
 from zmr.core.states import JobState
 from zmr.messages import TaskKind
 
@@ -148,6 +149,22 @@ def test_a_task_that_makes_progress_may_take_as_long_as_it_likes() -> None:
     job = cluster.submit(maps=1, reduces=1, task_timeout_s=5.0)
     cluster.run_until_over()
     cluster.check(job)
+    assert not cluster.attempts("failed")
+
+
+@pytest.mark.parametrize("lost_after_s", [5.0, 20.0])
+def test_a_task_that_stood_still_with_its_machine_has_not_failed(lost_after_s: float) -> None:
+    """Whether its worker was given up meanwhile or not."""
+    cluster = Cluster(workers=1, settings=MasterSettings(lost_after_s=lost_after_s))
+    cluster.plan(Work(takes_s=7.0, pulses=0), TaskKind.MAP)
+    job = cluster.submit(maps=1, reduces=1, max_attempts=1, task_timeout_s=8.0)
+    cluster.run_for(3.0)
+    cluster.workers["w1"].freeze()
+    cluster.run_for(15.0)
+    cluster.workers["w1"].resume()
+    cluster.run_until_over()
+    cluster.check(job)
+    assert bool(cluster.attempts("lost")) == (lost_after_s < 15.0)
     assert not cluster.attempts("failed")
 
 
