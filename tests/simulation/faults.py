@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from random import Random
 from typing import Any
 
@@ -23,6 +24,9 @@ _LONGEST_BEATS = 15.0
 # Between the leave to publish and the file, at most; between the order to kill a slot and its end.
 PUBLISH_S = 0.005
 _KILL_S = 0.02
+
+# Within so long the leave to publish comes, in all likelihood.
+_GRANTED_S = 0.05
 
 # What of its input a task says is done, of what is: some can't tell, and some are wrong, so that a
 # backup task begins while they are about to be complete.
@@ -65,6 +69,7 @@ class Faults:
         self.is_quiet = False
         self.rng = Random(f"faults {scenario.seed}")
         self._fates = Random(f"fates {scenario.seed}")
+        self._partings = Random(f"partings {scenario.seed}")
         self._longest_s = _LONGEST_BEATS * scenario.settings.heartbeat_interval_s
         self._leaving: set[str] = set()  # processes that were asked to end
         self._kinds: list[Callable[[WorkerMachine], None]] = [
@@ -149,7 +154,26 @@ class Faults:
                 drawn = rng.choice(_ENDS)
                 # Of a bad record it dies before it comes to an end of its work.
                 end = end if end and drawn.get("is_late") else drawn
-        return Work(takes_s, **end, **told)
+        return self._parted(task, name, Work(takes_s, **end, **told))
+
+    def _parted(self, task: m.Task, name: str, work: Work) -> Work:
+        """Sometimes a worker is given up while it publishes, and is back before it is done."""
+        publishes = task.kind is m.TaskKind.REDUCE or not task.n_reduce
+        if self.is_quiet or not publishes or self._partings.random() >= self.draw.slow_disk / 4:
+            return work
+        settings = self._scenario.settings
+        away_s = settings.lost_after_s + 0.3 * settings.heartbeat_interval_s
+        self.clock.later(work.takes_s + _GRANTED_S, self._part, name, away_s)
+        left_s = 2 * settings.heartbeat_interval_s + min(work.takes_s, self._longest_s / 3)
+        return replace(work, publishes_s=away_s + left_s)
+
+    def _part(self, name: str, away_s: float) -> None:
+        """Cut a worker off the master for so long."""
+        links = [(name, MASTER), (MASTER, name)]
+        if not self.is_quiet and self.network.cut.isdisjoint(links):
+            self.network.cut.update(links)
+            self._say("network", f"cut: {name} from the master, for {away_s:.1f} s")
+            self.clock.later(away_s, self.network.cut.difference_update, links)
 
     def _of_record(self, task: m.Task, answer: Answer) -> dict[str, Any]:
         """What the first bad record does that is not left out."""
@@ -212,6 +236,11 @@ class Faults:
     def _for_a_while(self, undo: Callable[[], None]) -> None:
         self.clock.later(self.draw.longest_s * self.rng.random(), undo)
 
+    def _for_long(self, undo: Callable[[], None]) -> None:
+        """For a while, or until all faults are over."""
+        if self.rng.random() < 0.5:
+            self._for_a_while(undo)
+
     def master_is_down(self) -> None:
         """It is started again."""
         delay_s = 0.1 if self.is_quiet else self.draw.longest_s * self.rng.random() ** 2
@@ -272,7 +301,7 @@ class Faults:
     def _fill_disk(self, worker: WorkerMachine) -> None:
         worker.say("its disk is full")
         worker.disk.is_full = True
-        self._for_a_while(lambda: setattr(worker.disk, "is_full", False))
+        self._for_long(lambda: setattr(worker.disk, "is_full", False))
 
     def _spoil_files(self, worker: WorkerMachine) -> None:
         """Some of its map outputs can't be read any more."""
@@ -298,4 +327,4 @@ class Faults:
     def _go_bad(self, worker: WorkerMachine) -> None:
         worker.say("kills its slots")
         worker.is_bad = True
-        self._for_a_while(lambda: setattr(worker, "is_bad", False))
+        self._for_long(lambda: setattr(worker, "is_bad", False))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import traceback
+from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass
 
 from .draw import draw
@@ -45,6 +47,14 @@ def replay(seed: int) -> str:
 def check(seed: int) -> Failure | None:
     """Simulate the seed; None if nothing is wrong."""
     return _run(seed, Trace(is_on=False))
+
+
+def demanded(seed: int) -> Counter[str]:
+    """How often each demand of the witness has something to demand in the seed."""
+    world = World(draw(seed), Trace(is_on=False))
+    with suppress(Exception):  # `check` tells of it
+        world.run()
+    return world.witness.applied
 
 
 def traced(seed: int) -> tuple[Failure | None, list[str]]:

@@ -8,7 +8,7 @@ from random import Random
 from typing import Any
 
 from zmr import messages as m
-from zmr.core.actions import MasterAction, Outcome
+from zmr.core.actions import MasterAction, Outcome, WorkerAction
 from zmr.core.events import JobGiven
 from zmr.core.journal import JobClosed, Record
 from zmr.core.master import Master
@@ -25,7 +25,7 @@ from .machines.jobs import JobPlan
 from .machines.journal import Journal
 from .machines.master import MasterMachine
 from .machines.network import MASTER
-from .machines.site import RunningSlot, Site
+from .machines.site import RunningSlot, Site, Starts
 from .machines.trace import Trace, task_text
 from .machines.work import Work
 from .machines.worker import WorkerMachine
@@ -106,6 +106,7 @@ class World(Site):
         self.faults.quiet()
         self._run_until(self._is_settled, "the cluster does not come to rest")
         self.others.check(self.witness.answers, self.has_ended)
+        self._check_journal()
 
     def _add_worker(self, number: int, draw: WorkerDraw) -> None:
         worker = WorkerMachine(self, f"w{number}", draw.slots, draw.disk_records)
@@ -290,9 +291,14 @@ class World(Site):
         assert self.journal is not None
         if self._restores.random() < _RESTORES:
             check_restored(self.master.core, self.settings, self.journal, self.master.now)
+            self.clock.later(0.0, self._check_journal)
         for record in records:
             if isinstance(record, JobClosed):
                 self.closed.add(record.spec.job_id)
+
+    def _check_journal(self) -> None:
+        if self.journal is not None:
+            self.witness.between_turns(self.journal.read(), self.master.epoch)
 
     # --- tasks ---
 
@@ -356,6 +362,16 @@ class World(Site):
 
     def heard(self, epoch: int, events: tuple[m.Published, ...]) -> None:
         self.witness.answers.heard(epoch, events)
+
+    def worker_did(
+        self,
+        worker: Starts,
+        event: Any,
+        actions: list[WorkerAction],
+        epoch: int,
+        is_registered: bool,
+    ) -> None:
+        self.witness.worker_did(worker, event, actions, epoch, is_registered)
 
     def master_restarted(self, core: Master) -> None:
         self.witness.master_restarted(core, self.master.now)

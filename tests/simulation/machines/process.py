@@ -44,6 +44,11 @@ class Process:
         self._starts = 0  # of its process
 
     @property
+    def starts(self) -> int:
+        """How often its process has been started."""
+        return self._starts
+
+    @property
     def now(self) -> float:
         """Its own clock, which only goes forward."""
         self._read = max(self._read, self.site.clock.now - self._behind_s)

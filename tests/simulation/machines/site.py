@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from zmr import messages as m
-from zmr.core.actions import MasterAction, Outcome, Publish
+from zmr.core.actions import MasterAction, Outcome, Publish, WorkerAction
 from zmr.core.journal import Record
 from zmr.core.master import Master
 from zmr.core.settings import MasterSettings
@@ -32,6 +32,16 @@ class Receiver(Protocol):
 
     def receive(self, process: str, data: bytes) -> None:
         """A frame for one of its processes has arrived."""
+
+
+class Starts(Protocol):
+    """A machine with a process that is started, now and again."""
+
+    name: str
+
+    @property
+    def starts(self) -> int:
+        """How often it has been."""
 
 
 class RunningSlot(Protocol):
@@ -142,6 +152,19 @@ class Site:
         is_new = event.state == JobState.QUEUED.value and "started again" not in event.text
         if job is not None and job.shares_output_of and is_new:
             self.output.remove_files(job.output)
+
+    def worker_did(
+        self,
+        worker: Starts,
+        event: Any,
+        actions: list[WorkerAction],
+        epoch: int,
+        is_registered: bool,
+    ) -> None:
+        """What a worker is about to do about an input; None: about the time.
+
+        `epoch` and `is_registered` are what they were before.
+        """
 
     def master_restarted(self, core: Master) -> None:
         """A new master has read its journal, which was not empty."""

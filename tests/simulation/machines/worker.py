@@ -126,12 +126,16 @@ class WorkerMachine(Process):
                 frame = codec.decode(event)
                 self.site.trace.frame(self.site.clock.now, self.name, "gets", frame)
                 event = FrameReceived(b"", frame)
-            epoch = self.core.epoch
-            self._perform(self.core.handle(event, self.now), outbox)
+            epoch, is_registered = self.core.epoch, self.core.is_registered
+            actions = self.core.handle(event, self.now)
+            self.site.worker_did(self, event, actions, epoch, is_registered)
+            self._perform(actions, outbox)
             if isinstance(event, FrameReceived):
                 validate_heard(self.core, event.frame, epoch)
         while self.quit is None and self._is_due():
-            self._perform(self.core.tick(self.now), outbox)
+            actions = self.core.tick(self.now)
+            self.site.worker_did(self, None, actions, self.core.epoch, self.core.is_registered)
+            self._perform(actions, outbox)
         if outbox:
             self._send(outbox)
         if self.quit is not None:

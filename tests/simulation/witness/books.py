@@ -18,6 +18,8 @@ class Seen:
     state: str
     since_s: float  # the hand-out
     is_granted: bool = False
+    was_granted: bool = False  # once, at least
+    returned_at: float = -1.0  # by the master's clock, the last time
     has_succeeded: bool = False  # once, at least
 
 

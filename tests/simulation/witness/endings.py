@@ -73,4 +73,10 @@ class Endings:
     def _may_give_up(self, ended: JobEnded) -> bool:
         is_alone = all(peer.state in ("lost", "left") for peer in self._ledger.peers.values())
         limited = self._site.settings.worker_timeout_s is not None
-        return ended.outcome.out_of_workers and limited and is_alone
+        # To write the manifest takes no worker.
+        is_complete = self._was_complete(ended.outcome.spec.job_id)
+        return ended.outcome.out_of_workers and limited and is_alone and not is_complete
+
+    def _was_complete(self, job_id: str) -> bool:
+        answer = self._site.answers[self._site.jobs[job_id].steps[-1].id]
+        return self._ledger.has_all_files(answer)

@@ -6,6 +6,7 @@ It shares no state with the master. It reads the frames that arrive and the acti
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Container
 from dataclasses import replace
 from itertools import takewhile
@@ -24,20 +25,20 @@ from ..machines.site import Site
 from .books import Peer, Seen, TaskKey
 from .unreadable import Unreadable
 
-_NUMBER = 0xFFFFFFFF  # of an attempt, in its id
-_LIVE = ("running", "committing")
-_ACTIVE = ("map", "reduce")
+NUMBER = 0xFFFFFFFF  # of an attempt, in its id
+LIVE = ("running", "committing")
+ACTIVE = ("map", "reduce")
 ENDED = ("done", "failed", "cancelled")
 _STEP = re.compile(r"step (\d+) of \d+: ")
-_PRESENT = ("alive", "suspect")
+PRESENT = ("alive", "suspect")
 _PHASES = ("queued", "map", "reduce", "done", "failed", "cancelled")
-_AGAIN = "one task at a time"  # a pause is over
-_RESULTS = (m.MapDone, m.ReduceDone, m.TaskFailed)
+AGAIN = "one task at a time"  # a pause is over
 
 
 class Ledger:
-    def __init__(self, site: Site, is_in_order: bool) -> None:
+    def __init__(self, site: Site, is_in_order: bool, applied: Counter[str]) -> None:
         self._site = site
+        self._applied = applied  # how often each demand had something to demand
         self._is_in_order = is_in_order  # frames arrive in the order in which they were sent
         self._now, self._epoch = 0.0, 0  # the master's
         self.attempts: dict[int, Seen] = {}
@@ -53,7 +54,8 @@ class Ledger:
         self._unreadable = Unreadable()
         self._sent: set[int] = set()  # attempts that were handed out
         self._of_task: dict[TaskKey, list[int]] = {}
-        self._failing: dict[int, m.TaskFailed] = {}  # what this frame says, by attempt
+        self.failing: dict[int, m.TaskFailed] = {}  # what this frame says, by attempt
+        self.is_fresh = True  # the frame: the master may listen to it
         self._cancelled: list[int] = []  # in this turn
         self.too_bad: set[str] = set()  # jobs of which an attempt found too many bad records
         self._at_record: dict[int, int] = {}  # attempts, and how many records they have begun
@@ -67,10 +69,10 @@ class Ledger:
     def master_did(self, event: Any, actions: list[MasterAction], now: float, epoch: int) -> None:
         """What followed from an event; None: from the time. `now` is the master's."""
         self._now, self._epoch = now, epoch
-        is_fresh = True
+        self.is_fresh = True
         if isinstance(event, FrameReceived) and not _is_of_client(event.frame):
-            is_fresh = self._heard(event.peer.decode(), event.frame)
-        if not is_fresh:
+            self.is_fresh = self._heard(event.peer.decode(), event.frame)
+        if not self.is_fresh:
             self._check_fenced(actions)
             return
         self._cancelled.clear()
@@ -80,17 +82,15 @@ class Ledger:
                 self._published(action.event)
             elif isinstance(action, Send):
                 self._check_sent(action.peer.decode(), action.message)
-        if isinstance(event, FrameReceived):
-            self._check_answered(event, actions)
         self._check_cancelled(actions)
         self._check_full_disks()
 
     def _heard(self, process: str, frame: m.Frame) -> bool:
         """Whether the master may listen to the frame."""
         peer, now = self.peers.get(process), self._now
-        is_present = peer is not None and peer.state in _PRESENT
+        is_present = peer is not None and peer.state in PRESENT
         # What is no peer's to say ends a frame.
-        said = list(takewhile(lambda message: isinstance(message, _FROM_PEERS), frame.messages))
+        said = list(takewhile(lambda message: isinstance(message, FROM_PEERS), frame.messages))
         registers = [message for message in said if isinstance(message, m.Register)]
         for done in (done for register in registers for done in register.held):
             self._map_done(process, done)
@@ -102,7 +102,7 @@ class Ledger:
         peer = self.peers[process]
         peer.heard_at = now
         peer.state = "alive"
-        self._failing.clear()
+        self.failing.clear()
         if frame.epoch != self._epoch:
             return True  # it registers, and all else in the frame is of another time
         for message in said:
@@ -112,7 +112,7 @@ class Ledger:
                     self._at_record |= {row.attempt: row.records for row in message.progress}
             elif isinstance(message, m.TaskFailed):
                 if self._is_of(process, message.attempt):
-                    self._failing[message.attempt] = message
+                    self.failing[message.attempt] = message
             elif isinstance(message, m.MapDone):
                 self._map_done(process, message)
             elif isinstance(message, m.OutputsChecked):
@@ -189,7 +189,8 @@ class Ledger:
                 is_committer = task.committer is not None and task.committer.id == id
                 assert not seen.is_granted or is_committer, f"{task}: a grant is forgotten"
                 known = any(a.id == id for a in (*task.attempts, *task.lost))
-                assert known or seen.state not in _LIVE, f"attempt {id & _NUMBER} is forgotten"
+                assert known or seen.state not in LIVE, f"attempt {id & NUMBER} is forgotten"
+                seen.is_granted = is_committer
             for attempt in task.attempts:  # also some that had been given up
                 self.attempts[attempt.id].state = "running"
                 self.peers[attempt.peer.decode()].live.add(attempt.id)
@@ -208,7 +209,7 @@ class Ledger:
     def _job_event(self, job_id: str, state: str, text: str) -> None:
         before_step, before = self.phases.get(job_id, (1, ""))
         told = _STEP.match(text)
-        is_told = told is not None and state in _ACTIVE
+        is_told = told is not None and state in ACTIVE
         step = int(told[1]) if told is not None and is_told else before_step
         # It is in the journal from its first attempt on, and may have been further then.
         again = "started again" in text
@@ -216,12 +217,34 @@ class Ledger:
         assert not before or again or is_next, f"{before} in step {before_step}: {state} in {step}"
         assert before not in ENDED, f"{job_id} went on after its end"
         self.phases[job_id] = step, state
-        if state in _ACTIVE:
+        if state in ACTIVE:
             steps = self._site.jobs[job_id].steps
             assert is_told == (len(steps) > 1), f"not told of which step: {text!r}"
             if state == "reduce" and not again:
                 answer = self._site.answers[steps[step - 1].id]
                 assert self._are_done(answer, m.TaskKind.MAP), "the maps are not complete"
+
+    def attempts_of(self, task: TaskKey) -> list[int]:
+        """All attempts at the task, whatever has become of them."""
+        return self._of_task[task]
+
+    @property
+    def has_open_questions(self) -> bool:
+        """Whether a worker has yet to say which of its map outputs are whole."""
+        return self._unreadable.has_open_questions
+
+    def is_output_complete(self, job_id: str) -> bool:
+        """Whether the job runs, and all files of its output are there."""
+        step, state = self.phases[job_id]
+        steps = self._site.jobs[job_id].steps
+        if state not in ACTIVE or step < len(steps):
+            return False
+        return self.has_all_files(self._site.answers[steps[-1].id])
+
+    def has_all_files(self, answer: Answer) -> bool:
+        """Whether all files that the job, or step, puts out are there."""
+        last = m.TaskKind.REDUCE if answer.n_reduce else m.TaskKind.MAP
+        return self._are_done(answer, last)
 
     def _is_step_done(self, job_id: str, step: int) -> bool:
         answer = self._site.answers[self._site.jobs[job_id].steps[step - 1].id]
@@ -237,11 +260,7 @@ class Ledger:
         if state == "quarantined":
             self._quarantined(worker, peer)
             state = "alive"
-        elif text == _AGAIN:
-            for_s = self._now - (peer.quarantined_at or 0.0)
-            assert for_s > 9.999 or not self._takers(), (
-                f"{worker} is quarantined for {for_s} s only"
-            )
+        elif text == AGAIN:
             peer.quarantined_at, peer.is_on_trial = None, True
         peer.state = state
         if state in ("suspect", "lost"):
@@ -255,15 +274,15 @@ class Ledger:
     def _quarantined(self, worker: str, peer: Peer) -> None:
         """A worker gets no more tasks: not without need, nor the last one."""
         if peer.quarantined_at is None:
-            is_full = any(f.reason is m.FailureReason.DISK_FULL for f in self._failing.values())
+            is_full = any(f.reason is m.FailureReason.DISK_FULL for f in self.failing.values())
             now = self._now
             recent = [at for at in peer.blamed.values() if at > now - 60.0]
             is_bad = is_full or peer.is_on_trial or len(recent) >= 3
             assert is_bad, f"{worker} is quarantined for nothing"
-            assert self._takers() - {worker}, f"{worker} is quarantined, although it is the last"
+            assert self.takers() - {worker}, f"{worker} is quarantined, although it is the last"
             peer.quarantined_at, peer.is_on_trial = now, False
 
-    def _takers(self) -> set[str]:
+    def takers(self) -> set[str]:
         """Who takes tasks, now or later."""
         return {
             name
@@ -274,14 +293,12 @@ class Ledger:
     def _check_full_disks(self) -> None:
         """A worker whose disk is full is quarantined at once."""
         for worker in self._full:
-            is_last, at = not self._takers() - {worker}, self.peers[worker].quarantined_at
+            is_last, at = not self.takers() - {worker}, self.peers[worker].quarantined_at
             assert at is not None or is_last, f"{worker} is not quarantined"
 
     def _task_event(self, event: m.TaskEvent) -> None:
         task = event.job_id, event.kind, event.index
-        # Numbers are of a job: masters that are started again count on from what it had.
-        new_id = self._epoch << 32 | event.attempt
-        id = self._ids.setdefault((event.job_id, event.attempt), new_id)
+        id = self.id_of(event)
         seen = self.attempts.get(id)
         if seen is None:
             assert event.state == "running", f"an attempt that began as {event.state}"
@@ -291,8 +308,10 @@ class Ledger:
             self._of_task.setdefault(task, []).append(id)
         assert seen.task == task
         before, seen.state = seen.state, event.state
+        if before == "lost" and event.state in LIVE:
+            self._returns(id, seen)
         live = self.peers[seen.worker].live
-        live.add(id) if event.state in _LIVE else live.discard(id)
+        live.add(id) if event.state in LIVE else live.discard(id)
         if event.state == "succeeded":
             assert task not in self.winners, f"{task} counted twice"
             self.winners[task] = id
@@ -310,15 +329,29 @@ class Ledger:
             self._failed(id, event.text)
         elif event.state == "cancelled":
             self._cancelled.append(id)
-        if event.state in ("failed", "lost") and before in _LIVE:
+        if event.state in ("failed", "lost") and before in LIVE:
             self._check_calm(seen, event)
-        if event.state not in _LIVE:
+        if event.state not in LIVE:
             seen.is_granted = False
 
+    def id_of(self, event: m.TaskEvent) -> int:
+        """The id of the attempt of which people know the number."""
+        # Numbers are of a job: masters that are started again count on from what it had.
+        new_id = self._epoch << 32 | event.attempt
+        return self._ids.setdefault((event.job_id, event.attempt), new_id)
+
+    def _returns(self, id: int, seen: Seen) -> None:
+        """An attempt is back with its worker. What it was allowed to do it may be doing still."""
+        seen.returned_at = self._now
+        others = (self.attempts[n] for n in self._of_task[seen.task] if n != id)
+        if seen.was_granted and not any(other.is_granted for other in others):
+            seen.is_granted = True
+            self._applied["a grant survives a return"] += 1
+
     def _failed(self, id: int, text: str) -> None:
-        failing, task = self._failing.get(id), self.attempts[id].task
+        failing, task = self.failing.get(id), self.attempts[id].task
         by_itself = failing is not None
-        assert by_itself or text.startswith("no progress"), f"attempt {id & _NUMBER} has not failed"
+        assert by_itself or text.startswith("no progress"), f"attempt {id & NUMBER} has not failed"
         assert "commit refused" not in text, "an attempt was blamed for being second"
         lost_input = failing is not None and failing.reason is m.FailureReason.LOST_INPUT
         if failing is not None:
@@ -426,46 +459,17 @@ class Ledger:
             assert given == winners, "a reduce was given other inputs than there are"
             for owner in {self.attempts[id].worker for id in given}:
                 state = self.peers[owner].state
-                assert state in _PRESENT, f"a reduce needs the outputs of {owner}, which is {state}"
+                assert state in PRESENT, f"a reduce needs the outputs of {owner}, which is {state}"
 
     def _check_grant(self, process: str, id: int) -> None:
         seen = self.attempts[id]
         assert seen.worker == process, "somebody else may publish"
-        assert seen.state in _LIVE, f"an attempt that is {seen.state} may publish"
+        assert seen.state in LIVE, f"an attempt that is {seen.state} may publish"
         assert seen.task not in self.winners, "published once more"
         others = self._of_task[seen.task]
         granted = [n for n in others if n != id and self.attempts[n].is_granted]
         assert not granted, "two may publish at a time"
-        seen.is_granted = True
-
-    def _check_answered(self, event: FrameReceived, actions: list[MasterAction]) -> None:
-        """Whoever speaks gets the answer that it waits for."""
-        sent = [a.message for a in actions if isinstance(a, Send) and a.peer == event.peer]
-        if not all(isinstance(message, _FROM_PEERS) for message in event.frame.messages):
-            assert any(isinstance(message, m.Refused) for message in sent), "not refused"
-            return
-        acks = {id for message in sent if isinstance(message, m.Ack) for id in message.attempts}
-        if any(isinstance(message, m.Leave) for message in event.frame.messages):
-            return  # it hears nothing more
-        # Who is not registered repeats everything when it is.
-        again = any(isinstance(message, m.RegisterAgain | m.Registered) for message in sent)
-        kinds = {type(message) for message in sent}
-        cancelled = {n for msg in sent if isinstance(msg, m.Cancel) for n in msg.attempts}
-        for message in event.frame.messages:
-            if isinstance(message, m.Heartbeat):
-                assert again or m.HeartbeatReply in kinds, "a heartbeat without an answer"
-                for row in message.progress:
-                    useful = again or self._is_useful(row.attempt) or row.attempt in cancelled
-                    assert useful, f"attempt {row.attempt & _NUMBER} goes on in vain"
-            elif isinstance(message, m.Register):
-                assert m.Registered in kinds, "a registration without an answer"
-            elif isinstance(message, _RESULTS):
-                assert again or message.attempt in acks, "a result without an answer"
-
-    def _is_useful(self, attempt: int) -> bool:
-        seen = self.attempts.get(attempt)
-        has_ended_now = attempt in self._failing
-        return seen is not None and (seen.has_succeeded or has_ended_now or seen.state in _LIVE)
+        seen.is_granted = seen.was_granted = True
 
     def _check_cancelled(self, actions: list[MasterAction]) -> None:
         """Who works for nothing is told."""
@@ -478,8 +482,8 @@ class Ledger:
                 if a.peer.decode() == worker
                 for id in a.message.attempts
             }
-            is_present = self.peers[worker].state in _PRESENT
-            assert id in told or not is_present, f"attempt {id & _NUMBER} was cancelled in silence"
+            is_present = self.peers[worker].state in PRESENT
+            assert id in told or not is_present, f"attempt {id & NUMBER} was cancelled in silence"
 
     def _answer(self, task: TaskKey) -> Answer:
         return self._site.answers[task[0]]
@@ -491,4 +495,4 @@ def _is_of_client(frame: m.Frame) -> bool:
 
 
 _FROM_CLIENT = (m.Submit, m.CancelJob, m.GetSnapshot)
-_FROM_PEERS = (*_FROM_CLIENT, *get_args(m.FromWorker))
+FROM_PEERS = (*_FROM_CLIENT, *get_args(m.FromWorker))

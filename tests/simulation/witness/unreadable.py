@@ -43,6 +43,10 @@ class Unreadable:
         self._doubted.discard(output)
         self._vouched.pop(output, None)
 
+    @property
+    def has_open_questions(self) -> bool:
+        return not self._asked_at.keys() <= self._vouched.keys()
+
     def isdisjoint(self, outputs: list[int]) -> bool:
         """Whether all of these may be read."""
         return self._doubted.isdisjoint(outputs) and self._condemned.isdisjoint(outputs)

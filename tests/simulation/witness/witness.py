@@ -2,35 +2,82 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
-from zmr.core.actions import MasterAction
+from zmr.core.actions import MasterAction, WorkerAction
+from zmr.core.events import FrameReceived
 from zmr.core.journal import Record
 from zmr.core.master import Master
 
-from ..machines.site import Site
+from ..machines.site import Site, Starts
 from .answers import Answers
+from .duties import Duties
+from .effects import Effects
 from .endings import Endings
+from .kept import Kept
 from .ledger import Ledger
+from .movement import Movement
+from .quarantines import Quarantines
+from .replies import Replies
+from .stragglers import Stragglers
 
 
 class Witness:
     def __init__(self, site: Site, is_in_order: bool) -> None:
-        self.ledger = Ledger(site, is_in_order)
+        self.applied: Counter[str] = Counter()  # how often each demand had something to demand
+        self.ledger = Ledger(site, is_in_order, self.applied)
         self._endings = Endings(site, self.ledger)
         self.answers = Answers(site)
+        self._movement = Movement(site, self.ledger, self.applied)
+        self._stragglers = Stragglers(site, self.ledger, self._movement, self.applied)
+        self._replies = Replies(site, self.ledger, self.applied)
+        self._quarantines = Quarantines(self.ledger, self.applied)
+        self._kept = Kept(self.ledger, self.applied)
+        self._duties: dict[str, tuple[int, Duties]] = {}  # by machine: of which start
+        self._effects = Effects(site, self.ledger, self.applied)
 
     def master_did(self, event: Any, actions: list[MasterAction], now: float, epoch: int) -> None:
         """What followed from an event; None: from the time. `now` is the master's."""
+        self._movement.before(event)
         self.ledger.master_did(event, actions, now, epoch)
         self._endings.master_did(event, actions)
         self.answers.master_did(event, actions, epoch)
+        if isinstance(event, FrameReceived):
+            self._replies.master_heard(event, actions)
+        self._effects.master_did(actions, epoch)
+        self._quarantines.master_did(actions, now)
+        self._movement.master_did(event, actions, now, epoch)
+        self._stragglers.master_did(event, actions, now, epoch)
 
     def master_restarted(self, core: Master, now: float) -> None:
         """A new master has read the journal."""
         self.ledger.master_restarted(core, now)
         self.answers.master_restarted(core)
+        self._movement.master_restarted(now)
+        self._stragglers.master_restarted()
+        self._quarantines.master_restarted()
 
     def recorded(self, records: list[Record]) -> None:
         """This is in the journal now."""
         self.ledger.recorded(records)
+        self._kept.recorded(records)
+
+    def between_turns(self, journal: list[Record], epoch: int) -> None:
+        """The master has had all effects of a turn; this is in the journal."""
+        self._kept.check(journal, epoch)
+
+    def worker_did(
+        self,
+        worker: Starts,
+        event: Any,
+        actions: list[WorkerAction],
+        epoch: int,
+        is_registered: bool,
+    ) -> None:
+        """What followed from an event of a worker; None: from the time."""
+        start, duties = self._duties.get(worker.name, (0, None))
+        if duties is None or start != worker.starts:
+            duties = Duties(self.applied)
+            self._duties[worker.name] = worker.starts, duties
+        duties.worker_did(event, actions, epoch, is_registered)

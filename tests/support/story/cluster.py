@@ -22,7 +22,7 @@ from simulation.machines.journal import Journal
 from simulation.machines.master import MasterMachine
 from simulation.machines.network import MASTER
 from simulation.machines.oracle import answers
-from simulation.machines.site import RunningSlot, Site
+from simulation.machines.site import RunningSlot, Site, Starts
 from simulation.machines.trace import Trace
 from simulation.machines.work import Work
 from simulation.machines.worker import WorkerMachine
@@ -37,6 +37,7 @@ from zmr.core.actions import (
     Publish,
     Quit,
     SendSnapshot,
+    WorkerAction,
 )
 from zmr.core.events import JobGiven, MasterInput
 from zmr.core.journal import Record, about
@@ -288,6 +289,17 @@ class Cluster(Site):
             elif isinstance(action, SendSnapshot):
                 self.snapshots.append(action)
 
+    def worker_did(
+        self,
+        worker: Starts,
+        event: Any,
+        actions: list[WorkerAction],
+        epoch: int,
+        is_registered: bool,
+    ) -> None:
+        if self._witness is not None:
+            self._witness.worker_did(worker, event, actions, epoch, is_registered)
+
     def master_restarted(self, core: Master) -> None:
         if self._witness is not None:
             self._witness.master_restarted(core, self.master.now)
@@ -296,6 +308,11 @@ class Cluster(Site):
         self.records += records
         if self._witness is not None:
             self._witness.recorded(records)
+            self.later(0.0, self._check_journal)
+
+    def _check_journal(self) -> None:
+        if self._witness is not None and self.journal is not None:
+            self._witness.between_turns(self.journal.read(), self.master.epoch)
 
     def master_is_down(self, lost: Sequence[MasterAction]) -> None:
         for action in lost:

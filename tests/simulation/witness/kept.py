@@ -1,0 +1,72 @@
+"""What is in the journal: all that a restart needs, and nothing else.
+
+That is the epoch, the workers that may come back, all about jobs that go on, and one record of each
+job that has ended and is remembered. It is compared with what was published, between two turns.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from zmr.core.journal import (
+    Completed,
+    EpochBegun,
+    JobClosed,
+    JobForgotten,
+    JobSubmitted,
+    Record,
+    WorkerGone,
+    WorkerJoined,
+)
+
+from .ledger import ENDED, PRESENT, Ledger
+
+
+class Kept:
+    def __init__(self, ledger: Ledger, applied: Counter[str]) -> None:
+        self._ledger = ledger
+        self._applied = applied
+        self._open: dict[str, list[Record]] = {}  # all about jobs that go on
+        self._joined: dict[str, list[Record]] = {}  # by worker
+
+    def recorded(self, records: list[Record]) -> None:
+        """This is in the journal now."""
+        for record in records:
+            match record:
+                case EpochBegun():
+                    pass
+                case WorkerJoined(peer):
+                    self._joined.setdefault(peer.decode(), []).append(record)
+                case WorkerGone(peer):
+                    self._joined.pop(peer.decode(), None)
+                case JobClosed(spec):
+                    self._open.pop(spec.job_id, None)
+                case JobSubmitted(submit):
+                    self._open[submit.spec.job_id] = [record]
+                case JobForgotten():
+                    pass
+                case Completed(done):
+                    self._open[done.job_id].append(record)
+                case _:
+                    self._open[record.job_id].append(record)
+
+    def check(self, journal: list[Record], epoch: int) -> None:
+        """The journal is as it should be, now that all of a turn has been seen."""
+        epochs = [record.epoch for record in journal if isinstance(record, EpochBegun)]
+        assert epochs == [epoch], f"the journal has the epochs {epochs}"
+        joined = [record for record in journal if isinstance(record, WorkerJoined)]
+        peers = self._ledger.peers.items()
+        present = {name for name, peer in peers if peer.state in PRESENT}
+        lost = {name for name, peer in peers if peer.state == "lost"}  # the latest of them
+        waited_for = {record.peer.decode() for record in joined}
+        assert present <= waited_for <= present | lost, "others are waited for"
+        expected: list[Record] = [each for records in self._joined.values() for each in records]
+        assert Counter(joined) == Counter(expected), "the journal has other workers"
+        closed = [record.spec.job_id for record in journal if isinstance(record, JobClosed)]
+        ended = [job_id for job_id, (_, state) in self._ledger.phases.items() if state in ENDED]
+        assert sorted(closed) == sorted(ended), f"the journal has the ends of {closed}, not {ended}"
+        rest = [r for r in journal if not isinstance(r, EpochBegun | WorkerJoined | JobClosed)]
+        assert rest == [record for records in self._open.values() for record in records], (
+            f"the journal keeps {len(rest)} records of jobs that go on"
+        )
+        self._applied["the journal is as small as it can be"] += bool(ended)
