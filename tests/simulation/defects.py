@@ -39,9 +39,10 @@ from zmr.core.journal import (
 )
 from zmr.core.states import HealthState, JobState, WorkerState
 
+from . import omissions
 from .planting import DEFECTS, defect
 
-__all__ = ["DEFECTS"]
+__all__ = ["DEFECTS", "omissions"]
 
 # --- who is there ------------------------------------------------------------------------------
 
