@@ -2,7 +2,7 @@
 
 A mutant is one mistake (`operators`) in one statement. Left out is what no test should look at:
 text for people and what logs it, annotations, assertions, the functions `validate`, which are
-checks themselves, and constants of a module from 10 on, of which one more is as good.
+checks themselves, and constants of a module or a class from 10 on, of which one more is as good.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from .operators import Edit, Source, edits
 ROOMS = ("core", "wire")
 _NOT_MUTATED = re.compile(r".*(_pb2|converters)\.py|core/invariants\.py")
 
-_NOT_MUTATED_FUNCTIONS = {"validate", "__str__", "__repr__", "log", "_log"}
+_NOT_MUTATED_FUNCTIONS = {"validate", "__str__", "__repr__", "log", "_log", "mermaid"}
 _LOGGING = {"log", "_log"}
 _COUNTED_ONLY = "ignored"  # messages that had no effect, for people who look for a mistake
 _TYPES_ONLY = (ast.Import, ast.ImportFrom, ast.Assert, ast.JoinedStr, ast.Global, ast.Nonlocal)
@@ -108,6 +108,7 @@ class _Walk:
     def __init__(self, source: Source) -> None:
         self._source = source
         self._names: list[str] = []
+        self._is_in_function = False
 
     def found(self, tree: ast.Module) -> Iterator[_Found]:
         yield from self._body(tree.body)
@@ -121,9 +122,12 @@ class _Walk:
             return
         if isinstance(node, ast.FunctionDef | ast.ClassDef):
             if node.name not in _NOT_MUTATED_FUNCTIONS:
+                outside = self._is_in_function
+                self._is_in_function |= isinstance(node, ast.FunctionDef)
                 self._names.append(node.name)
                 yield from self._head_and_bodies(node)
                 self._names.pop()
+                self._is_in_function = outside
         elif not _is_of_slots(node):
             yield from self._head_and_bodies(node)
 
@@ -158,7 +162,7 @@ class _Walk:
     def _expression(self, node: ast.AST, span: tuple[int, int]) -> Iterator[_Found]:
         if isinstance(node, _TYPES_ONLY):
             return
-        if self._names or not _is_amount(node):
+        if self._is_in_function or not _is_amount(node):
             for edit in edits(node, self._source):
                 yield edit, ".".join(self._names), span
         for child in ast.iter_child_nodes(node):

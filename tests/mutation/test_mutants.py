@@ -93,12 +93,13 @@ def test_text_types_and_checks_are_as_they_were(source: str) -> None:
     assert not changes(source)
 
 
-def test_an_amount_of_a_module_is_as_it_was_but_no_small_number_and_no_name() -> None:
-    source = b"LIMIT = 1000\nWAIT_S = 0.5\nTIMES = 2\nIS_ON = True\n"
+def test_an_amount_is_as_it_was_but_not_a_small_number_or_one_of_a_function() -> None:
+    source = b"LIMIT = 1000\nWAIT_S = 0.5\nTIMES = 2\nIS_ON = True\nclass Level:\n    HIGH = 30\n"
 
     found = {each.after for each in mutants("core/x.py", source)}
 
     assert found == {"TIMES = 3", "TIMES = 1", "IS_ON = False"}
+    assert changes("n = 30") == {"n = 31", "n = 29"}
 
 
 CLASS = b'''"""A module."""

@@ -23,7 +23,7 @@ _NOT_COPIED = (".*", "__pycache__", "*.egg-info", "build", "dist")
 # Longer than all seeds of a mutant, or a stage of the tests, take on a busy machine.
 _LIMIT_S = 900.0
 
-_FAILED = re.compile(r"^(?:FAILED|ERROR) (\S+?)(?: - (.*))?$", re.MULTILINE)
+_FAILED = re.compile(r"^(?:FAILED|ERROR) (tests/.+?)(?: - (.*))?$", re.MULTILINE)
 
 
 @dataclass(frozen=True)
