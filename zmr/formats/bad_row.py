@@ -17,6 +17,7 @@ from zmr.formats.base import BadRecord
 from zmr.formats.line_blocks import Place
 
 _ROW_IN_BLOCK = re.compile(r"^CSV parse error: |Row #\d+: | in row \d+$")
+_ZONE = "expected no zone offset"
 _CONVERSION = re.compile(
     r"^In CSV column #(\d+): (?:Row #\d+: )?CSV conversion error to (.+?): (.*)"
 )
@@ -65,5 +66,7 @@ def _without_location(reason: str, names: Sequence[str]) -> str:
     """Arrow's message with the name of a column and without the row, which it counts by block."""
     if found := _CONVERSION.match(reason):
         number, kind, what = found.groups()
-        return f"column {names[int(number)]!r}: {what}, for {kind}"
+        unit = kind.removeprefix("timestamp[").removesuffix("]")
+        hint = f"; pyarrow.timestamp({unit!r}, 'UTC') has a zone" if _ZONE in what else ""
+        return f"column {names[int(number)]!r}: {what}, for {kind}{hint}"
     return _ROW_IN_BLOCK.sub("", reason)

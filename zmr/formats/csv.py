@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from zmr.columns.types import arrow_types
 from zmr.formats.base import Batch, Chunk, CountUp
+from zmr.formats.csv_fields import conversion
 from zmr.formats.line_blocks import Place, line_blocks
 from zmr.formats.text_format import TextFormat
 from zmr.formats.text_input import UTF8, is_plain_text
@@ -32,6 +32,11 @@ class Csv(TextFormat):
             ends; "" takes quotes as ordinary characters.
         quoted_newlines: True if a quoted field may hold line ends. Where a row begins in a split
             is a guess then, which is verified. False makes a line end within quotes an error.
+        escape: the ASCII character before one that is to be taken as it is: a quote, a delimiter, a
+            line end. Then a file is read by one task.
+        skip_initial_space: True if spaces before a field are no part of it.
+        skip_lines: so many lines at the beginning of a file are no rows.
+        nulls: words that are None, as empty fields are, in columns of `types`.
         split: False has a file read by one task, however large it is.
         types: the types of columns, by name: str, bytes, int, float, bool, date, datetime, or a
             type of Arrow's. Empty fields of these columns are None, but for str and bytes.
@@ -60,24 +65,41 @@ class Csv(TextFormat):
         *,
         quote: str = '"',
         quoted_newlines: bool = True,
+        escape: str = "",
+        skip_initial_space: bool = False,
+        skip_lines: int = 0,
+        nulls: Sequence[str] = (),
         split: bool = True,
         types: Mapping[str, Any] | None = None,
         encoding: str = UTF8,
     ) -> None:
         super().__init__(encoding)
-        for name, char in (("delimiter", delimiter), ("quote", quote)):
-            if not (len(char) == 1 or (name == "quote" and not char)) or not char.isascii():
+        for name, char in (("delimiter", delimiter), ("quote", quote), ("escape", escape)):
+            if not (len(char) == 1 or (name != "delimiter" and not char)) or not char.isascii():
                 raise ValueError(f"Csv({name}) takes one ASCII character, not {char!r}")
             if char in "\r\n" and char:
                 raise ValueError(f"Csv({name}) can't be a line end")
+        if len({delimiter, quote, escape}) < len([delimiter, *filter(None, (quote, escape))]):
+            raise ValueError("Csv(delimiter), quote and escape must be different characters")
+        if skip_initial_space and " " in (delimiter, quote, escape):
+            raise ValueError("Csv(skip_initial_space) is not for fields that spaces delimit")
+        if isinstance(nulls, str):
+            raise ValueError("Csv(nulls) takes a list of words")
+        if skip_lines < 0:
+            raise ValueError(f"Csv(skip_lines) takes 0 or more, not {skip_lines}")
         if isinstance(header, str):
             raise ValueError("Csv(header) takes True, False or a list of names")
         self._header = header if isinstance(header, bool) else tuple(header)
         self._delimiter = delimiter
         self._quote = quote
-        self._types = arrow_types(types)
-        self.splittable = split
-        self._has_one_line_rows = not (quote and quoted_newlines)
+        self._escape = escape
+        self._skips_space = skip_initial_space
+        self._skip_lines = skip_lines
+        self._conversion = conversion(types, tuple(nulls))
+        self._has_one_line_rows = not (quote and quoted_newlines) and not escape
+        self.splittable = (
+            split and not escape and (self._has_one_line_rows or not skip_initial_space)
+        )
 
     def read(self, split: Split, count: CountUp) -> Iterator[Chunk]:
         for parser, place, block in self._parts(split, count, self.chunk_bytes):
@@ -120,7 +142,7 @@ class Csv(TextFormat):
 
         if self._has_one_line_rows:
             yield from line_blocks(split, block_bytes, self.encoding, parser.begin, allocate)
-        elif split.length >= 0 and is_plain_text(split.path, self.encoding):
+        elif self.splittable and split.length >= 0 and is_plain_text(split.path, self.encoding):
             file = CsvFile(split.path, parser.rows, parser.begin, parser.n_columns)
             yield from file.blocks(split.offset, split.offset + split.length, block_bytes)
         elif split.offset == 0:
@@ -129,9 +151,11 @@ class Csv(TextFormat):
     def _parser(self, path: str) -> CsvParser | None:
         from zmr.formats.csv_parser import open_csv
 
-        return open_csv(path, self.encoding, self._rows(), self._header, self._types)
+        return open_csv(
+            path, self.encoding, self._rows(), self._header, self._skip_lines, self._conversion
+        )
 
     def _rows(self) -> CsvRows:
         from zmr.formats.csv_rows import CsvRows
 
-        return CsvRows(self._delimiter, self._quote)
+        return CsvRows(self._delimiter, self._quote, self._escape, self._skips_space)

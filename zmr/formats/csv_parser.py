@@ -12,11 +12,12 @@ from pyarrow import csv
 from zmr.formats.arrow_text import allocate, one_batch, valid_utf8
 from zmr.formats.bad_row import find_bad_row, line_place
 from zmr.formats.base import BadRecord, unique_names
+from zmr.formats.csv_fields import Conversion
 from zmr.formats.csv_rows import CsvRows
 from zmr.formats.csv_split import MOST_ROW_BYTES, OPEN_QUOTE
 from zmr.formats.csv_wide import WIDE_COLUMNS, as_text, columns_of, parse_rows
 from zmr.formats.line_blocks import Place, line_blocks, past_byte_order_mark
-from zmr.formats.text_input import BYTE_ORDER_MARK
+from zmr.formats.text_input import BYTE_ORDER_MARK, open_text
 from zmr.messages import Split
 
 Made = TypeVar("Made")
@@ -28,14 +29,18 @@ class CsvParser:
     """Parses the rows of one file, whose first one after the header begins at `begin`."""
 
     def __init__(
-        self, rows: CsvRows, begin: int, names: Sequence[str], types: dict[str, pa.DataType]
+        self, rows: CsvRows, begin: int, names: Sequence[str], conversion: Conversion
     ) -> None:
         self.rows = rows
         self.begin = begin
         self.n_columns = len(names)
         self._names = list(names)
-        self._types = dict.fromkeys(names, pa.string()) | types
-        self._typed = [i for i, name in enumerate(names) if name in types]
+        self._conversion = conversion
+        self._types = dict.fromkeys(names, pa.string()) | conversion.first_types
+        self._typed = [i for i, name in enumerate(names) if name in conversion.types]
+        self._cast = {
+            name: kind for name, kind in conversion.types.items() if self._types[name] != kind
+        }
         self._is_wide = len(self._names) >= WIDE_COLUMNS
 
     def parse(self, place: Place, block: memoryview, one_line_rows: bool) -> pa.RecordBatch:
@@ -101,6 +106,8 @@ class CsvParser:
     ) -> pa.RecordBatch:
         """The rows of a block, of all columns; or of CSV in other words, of these columns."""
         names = self._names if names is None else names
+        if options is None:
+            block = self.rows.without_initial_space(block)
         if block[:3] == BYTE_ORDER_MARK:  # of which Arrow would take away one
             block = memoryview(BYTE_ORDER_MARK + bytes(block))
         table = csv.read_csv(
@@ -110,9 +117,12 @@ class CsvParser:
             csv.ConvertOptions(
                 column_types={name: self._types[name] for name in names},
                 check_utf8=False,
-                null_values=[""],
+                null_values=["", *self._conversion.nulls],
             ),
         )
+        for name in self._cast.keys() & set(names):
+            at = names.index(name)
+            table = table.set_column(at, name, table.column(at).cast(self._cast[name]))
         return one_batch(table)
 
 
@@ -121,10 +131,11 @@ def open_csv(
     encoding: str | None,
     rows: CsvRows,
     header: bool | Sequence[str],
-    types: dict[str, pa.DataType],
+    skip_lines: int,
+    conversion: Conversion,
 ) -> CsvParser | None:
     """The parser of a file by its first row; None if there is no row. Raises `BadRecord`."""
-    begin = past_byte_order_mark(path, encoding)
+    begin = _past_lines(path, encoding, skip_lines)
     position, row = _first_row(path, encoding, rows, begin)
     if not row:
         return None
@@ -136,10 +147,23 @@ def open_csv(
     names = list(header) if not isinstance(header, bool) else _names(rows, row)
     if header is False:
         names = [f"f{i}" for i in range(len(names))]
-    unknown = ", ".join(map(repr, types.keys() - set(names)))
+    unknown = ", ".join(map(repr, conversion.types.keys() - set(names)))
     if unknown:
         raise BadRecord(path, "", f"there is no column {unknown}; there are {', '.join(names)}")
-    return CsvParser(rows, begin, names, types)
+    return CsvParser(rows, begin, names, conversion)
+
+
+def _past_lines(path: str, encoding: str | None, n: int) -> int:
+    """Where the text begins that comes after so many lines."""
+    begin = past_byte_order_mark(path, encoding)
+    if not n:
+        return begin
+    with open_text(path, encoding) as file:
+        file.read(begin)
+        while n and (piece := file.readline(_HEADER_BYTES)):
+            begin += len(piece)
+            n -= piece.endswith(b"\n")
+    return begin
 
 
 def row_blocks(
@@ -176,7 +200,7 @@ def _first_row(path: str, encoding: str | None, rows: CsvRows, begin: int) -> tu
 
 def _names(rows: CsvRows, row: bytes) -> list[str]:
     """The fields of the header; one that was there before gets a number."""
-    text = bytes(valid_utf8(memoryview(row), lambda name, n: None))
+    text = bytes(rows.without_initial_space(valid_utf8(memoryview(row), lambda name, n: None)))
     if text.startswith(BYTE_ORDER_MARK):
         text = BYTE_ORDER_MARK + text
     text += b"\n"
@@ -201,5 +225,8 @@ def _dicts(batch: pa.RecordBatch) -> list[dict[str, Any]]:
 
 def _parse_options(rows: CsvRows) -> csv.ParseOptions:
     return csv.ParseOptions(
-        delimiter=rows.delimiter, quote_char=rows.quote or False, newlines_in_values=True
+        delimiter=rows.delimiter,
+        quote_char=rows.quote or False,
+        escape_char=rows.escape or False,
+        newlines_in_values=True,
     )

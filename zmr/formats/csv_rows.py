@@ -33,15 +33,27 @@ class Quoted(NamedTuple):
 
 
 class CsvRows:
-    """Finds rows in blocks that begin with one. `quote` is empty where there are no quotes."""
+    """Finds rows in blocks that begin with one.
 
-    def __init__(self, delimiter: str, quote: str) -> None:
-        self.delimiter, self.quote = delimiter, quote
+    `quote` is empty where there are no quotes, and so is `escape`. With `skips_space`, spaces
+    before a field are no part of it.
+    """
+
+    def __init__(
+        self, delimiter: str, quote: str, escape: str = "", skips_space: bool = False
+    ) -> None:
+        self.delimiter, self.quote, self.escape = delimiter, quote, escape
+        self.skips_space = skips_space
         self._delimiter, self._quote = delimiter.encode(), quote.encode()
-        self._field = _quoted_field(self._delimiter, self._quote) if quote else None
+        self._escape = escape.encode()
+        self._is_plain = not escape and not skips_space
+        self._field = quoted_field(self._delimiter, self._quote, self._escape, skips_space)
+        self._space = re.compile(rb"([%b\r\n]) +" % re.escape(self._delimiter))
 
     def quoted(self, block: memoryview) -> Quoted:
         """The quoted fields of the block."""
+        if not self._is_plain and self._quote:
+            return self._quoted_one_by_one(block)
         data = np.frombuffer(block, np.uint8)
         quotes = np.flatnonzero(data == self._quote[0]) if self._quote else np.empty(0, np.int64)
         opening, closing = quotes[0::2], quotes[1::2]
@@ -67,6 +79,7 @@ class CsvRows:
             first = max(0, len(data) - reach)
             near = data[first:]
             ends = quoted.outside(np.flatnonzero((near == _LF) | (near == _CR)) + first)
+            ends = self._unescaped(data, ends)
             if len(ends) or not first:
                 return int(ends[-1]) + 1 if len(ends) else 0
             reach *= 8
@@ -83,21 +96,62 @@ class CsvRows:
     def ends(self, block: memoryview) -> Index:
         """Just past each character of the block that ends a row."""
         data = np.frombuffer(block, np.uint8)
-        return self.quoted(block).outside(np.flatnonzero((data == _LF) | (data == _CR))) + 1
+        ends = self.quoted(block).outside(np.flatnonzero((data == _LF) | (data == _CR)))
+        return self._unescaped(data, ends) + 1
 
     def _quoted_one_by_one(self, block: memoryview) -> Quoted:
-        assert self._field is not None
-        fields: list[Any] = list(self._field.finditer(block))
-        starts = np.array([field.start() for field in fields], np.int64)
+        fields: list[Any] = [each for each in self._field.finditer(block) if each[1] is not None]
+        starts = np.array([field.start(1) for field in fields], np.int64)
         ends = np.array([field.end() for field in fields], np.int64)
-        is_open = bool(fields) and not fields[-1][1]
+        is_open = bool(fields) and not fields[-1][2]
         return Quoted(starts, ends, is_open)
 
+    def _unescaped(self, data: Any, ends: Index) -> Index:
+        """Those of the line ends that no escape makes a part of a field."""
+        if not self._escape:
+            return ends
+        escape = self._escape[0]
 
-def _quoted_field(delimiter: bytes, quote: bytes) -> re.Pattern[bytes]:
-    """Matches a quoted field where a field begins; group 1 is the closing quote or empty."""
-    before = re.escape(delimiter + b"\r\n")
-    q = re.escape(quote)
+        def is_escaped(at: int) -> bool:
+            before = at
+            while before and data[before - 1] == escape:
+                before -= 1
+            return (at - before) % 2 == 1
+
+        found: Index = ends[[not is_escaped(int(at)) for at in ends]] if len(ends) else ends
+        return found
+
+    def without_initial_space(self, block: memoryview) -> memoryview:
+        """The block without the spaces that are no part of a field."""
+        if not self.skips_space:
+            return block
+        quoted = self.quoted(block)
+        parts, at = [], 0
+        for start, end in zip(quoted.starts, quoted.ends, strict=True):
+            parts += [self._space.sub(rb"\1", bytes(block[at:start])), bytes(block[start:end])]
+            at = end
+        parts.append(self._space.sub(rb"\1", bytes(block[at:])))
+        parts[0] = parts[0].lstrip(b" ")
+        return memoryview(b"".join(parts))
+
+
+def quoted_field(
+    delimiter: bytes, quote: bytes, escape: bytes, skips_space: bool
+) -> re.Pattern[bytes]:
+    """Matches a quoted field where a field begins; group 1 is the field, 2 what closes it, if any.
+
+    An escaped character is a match without groups.
+    """
+    before, q, e = re.escape(delimiter + b"\r\n"), re.escape(quote), re.escape(escape)
+    if not quote:
+        return re.compile(rb"(?!)()()")
+    if not escape and not skips_space:
+        return re.compile(
+            rb"(?:\A|(?<=[%b]))(%b[^%b]*+(?:%b%b[^%b]*+)*+(%b?))" % (before, q, q, q, q, q, q)
+        )
+    inner = rb"(?:[^%b%b]|%b%b" % (q, e, q, q) + (rb"|%b." % e if escape else b"") + rb")*+"
+    escaped = rb"%b.|" % e if escape else b""
+    space = b" *+" if skips_space else b""
     return re.compile(
-        rb"(?:\A|(?<=[%b]))%b[^%b]*+(?:%b%b[^%b]*+)*+(%b?)" % (before, q, q, q, q, q, q)
+        escaped + rb"(?:\A|[%b])%b(%b%b(%b?))" % (before, space, q, inner, q), re.DOTALL
     )

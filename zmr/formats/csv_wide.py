@@ -26,6 +26,8 @@ def parse_rows(block: memoryview, rows: CsvRows, n_columns: int) -> list[list[st
             io.StringIO(str(block, "utf-8"), newline=""),
             delimiter=rows.delimiter,
             quotechar=rows.quote or None,
+            escapechar=rows.escape or None,
+            skipinitialspace=rows.skips_space,
             quoting=csv.QUOTE_MINIMAL if rows.quote else csv.QUOTE_NONE,
         )
         found = [row for row in reader if row]

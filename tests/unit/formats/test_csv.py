@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import csv
-from datetime import date
+import re
+from datetime import UTC, date, datetime, time, timedelta
+from decimal import Decimal
 from io import StringIO
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from support.reading import Read, cut, in_pieces, read, read_batches, write_input
 
@@ -159,6 +162,11 @@ def test_csv_headers_types_and_quotes_are_as_the_user_says(path: Path, how: Any)
         {"quote": "“"},
         {"header": "a,b"},
         {"delimiter": "\n"},
+        {"escape": '"'},
+        {"escape": "ab"},
+        {"delimiter": " ", "skip_initial_space": True},
+        {"nulls": "NA"},
+        {"skip_lines": -1},
     ],
 )
 def test_csv_arguments_that_make_no_sense_are_refused(arguments: Any) -> None:
@@ -288,3 +296,110 @@ def test_any_text_gives_the_same_rows_when_it_is_cut_or_an_error(path: Path) -> 
         assert isinstance(pieces, str) or pieces == whole
 
     check()
+
+
+def test_escapes_and_initial_spaces_are_what_they_are_to_pythons_csv_module(path: Path) -> None:
+    @settings(max_examples=150)
+    @given(
+        st.text(st.sampled_from('a,""\\\\ \n\r'), max_size=25),
+        st.sampled_from([("\\", False), ("", True), ("\\", True)]),
+        st.integers(1, 9),
+    )
+    def check(text: str, dialect: tuple[str, bool], piece_bytes: int) -> None:
+        escape, skips = dialect
+        text = text.rstrip("\\") + "\n"  # nothing to escape is at the end
+        # After a closing quote, it is nothing special to Python.
+        assume(not escape or not re.search(r'"[^"\n\r]*\\', text))
+        split = write_input(path, text)
+        expected = list(
+            csv.reader(
+                StringIO(text, newline=""),
+                delimiter="|",
+                escapechar=escape or None,
+                skipinitialspace=skips,
+            )
+        )
+        input_format = Csv(["f"], "|", escape=escape, skip_initial_space=skips)
+        try:
+            found = read(in_pieces(input_format, piece_bytes), split).records
+        except BadRecord as error:
+            assert "never closed" in str(error)  # noqa: PT017 -- which Python lets pass
+            return
+        rows = [{"f": row[0]} for row in expected if row]
+        if skips:  # a row of spaces alone is none
+            rows, found = ([row for row in each if row["f"]] for each in (rows, found))
+        assert found == rows
+
+    check()
+
+
+@BOTH
+def test_csv_dialects_that_others_write(path: Path, how: Any) -> None:
+    def records(input_format: Csv, text: str) -> list[Any]:
+        found: Read = how(in_pieces(input_format, 7), write_input(path, text))
+        return found.records
+
+    mysql = Csv(["a", "b"], "\t", quote="", escape="\\")
+    assert records(mysql, "1\tx\\\ty\\\nz\n2\t\\\\\n") == [
+        {"a": "1", "b": "x\ty\nz"},
+        {"a": "2", "b": "\\"},
+    ]
+    escaped = Csv(["a", "b"], escape="\\")
+    assert records(escaped, '"x\\"y\\\\","\n\\""\n') == [{"a": 'x"y\\', "b": '\n"'}]
+    spaced = Csv(skip_initial_space=True)
+    assert records(spaced, 'a, "b"\n1,  "x, ""y""\n z"\n2, 3 \n') == [
+        {"a": "1", "b": 'x, "y"\n z'},
+        {"a": "2", "b": "3 "},
+    ]
+    nulls = Csv(types={"n": int, "s": str}, nulls=["NA", "-"])
+    assert records(nulls, "n,s\nNA,NA\n-,-\n,\n1,x\n") == [
+        {"n": None, "s": "NA"},
+        {"n": None, "s": "-"},
+        {"n": None, "s": ""},
+        {"n": 1, "s": "x"},
+    ]
+    text = f'{MARK}Report "of\n\n1;2;3\na,b\n1,2\n'
+    for splits in ([write_input(path, text)], cut(path, EVERYWHERE)):
+        found = how(Csv(skip_lines=3), *splits)
+        assert found.records == [{"a": "1", "b": "2"}]
+    assert Csv(skip_lines=3).locate(Split(str(path)), 0) == "line 5"
+    assert records(Csv(skip_lines=30), text) == []
+
+
+ANY_TYPE: list[tuple[Any, str, Any]] = [
+    (pa.uint64(), "18446744073709551615", 2**64 - 1),
+    (pa.float16(), "0.5", 0.5),
+    (bool, "true", True),
+    (pa.decimal32(5, 2), "1.50", Decimal("1.50")),
+    (pa.decimal256(50, 3), "12345678901234567890.125", Decimal("12345678901234567890.125")),
+    (pa.time64("us"), "12:30:00", time(12, 30)),
+    (pa.duration("s"), "90", timedelta(seconds=90)),
+    (pa.timestamp("ms", "UTC"), "2026-01-31T02:00:00+02:00", datetime(2026, 1, 31, tzinfo=UTC)),
+    (pa.string_view(), "ü", "ü"),
+    (pa.binary_view(), "ü", "ü".encode()),
+    (pa.binary(2), "ab", b"ab"),
+    (pa.dictionary(pa.int32(), pa.string()), "ab", "ab"),
+]
+
+
+@BOTH
+@pytest.mark.parametrize(("kind", "text", "value"), ANY_TYPE)
+def test_csv_columns_have_any_type_that_is_said(
+    path: Path, how: Any, kind: Any, text: str, value: Any
+) -> None:
+    split = write_input(path, f"a,v\n1,{text}\n2,\n")
+    found = how(Csv(types={"v": kind}), split).records
+    assert (found[0], found[1]["a"]) == ({"a": "1", "v": value}, "2")
+    if isinstance(kind, pa.DataType):
+        ((batch, _),) = Csv(types={"v": kind}).read_batches(split, print)
+        assert batch.schema.field("v").type == kind
+
+
+def test_types_that_no_field_stands_for_are_refused_and_zones_explained(path: Path) -> None:
+    for kind in (pa.list_(pa.int8()), pa.month_day_nano_interval()):
+        with pytest.raises(TypeError, match=r"types\['v'\]: no field of CSV stands for"):
+            Csv(types={"v": kind})
+    split = write_input(path, "v\n2026-01-31T12:00:00Z\n")
+    reason = r"column 'v': expected no zone.*; pyarrow.timestamp\('us', 'UTC'\) has a zone"
+    with pytest.raises(BadRecord, match=reason):
+        read(Csv(types={"v": datetime}), split)
