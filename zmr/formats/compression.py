@@ -2,7 +2,8 @@
 
 A compressed file can't be entered in the middle, so it is one task; its bytes are decompressed as
 they are read, in bounded memory. Members that were written one after the other (`cat a.gz b.gz`)
-are read one after the other. What is damaged or cut off is an error, never a shorter answer.
+are read one after the other; a zip archive is read if it holds one file. What is damaged or cut off
+is an error, never a shorter answer.
 
 There is a stream class for each kind of compression; they load their libraries when first used.
 """
@@ -29,7 +30,7 @@ _FHCRC, _FEXTRA, _FNAME, _FCOMMENT = 2, 4, 8, 16
 
 
 def is_compressed(path: str) -> bool:
-    """Whether the name says so: .gz, .bz2, .xz, .zst, .lz4."""
+    """Whether the name says so: .gz, .bz2, .xz, .zst, .lz4, .zip."""
     return _stream_class(path) is not None
 
 
@@ -70,7 +71,12 @@ class DecompressedStream(io.RawIOBase):
     @classmethod
     def open(cls, path: str) -> BinaryIO:
         """The content of the file. Raises OSError."""
-        return io.BufferedReader(cls(io.FileIO(path)), _PIECE_BYTES)
+        file = io.FileIO(path)
+        try:
+            return io.BufferedReader(cls(file), _PIECE_BYTES)
+        except BaseException:
+            file.close()
+            raise
 
     def close(self) -> None:
         self._file.close()
@@ -268,12 +274,52 @@ class _Lz4(_ArrowStream):
     kind, codec = "lz4", "lz4"  # the frame format, which the lz4 command writes
 
 
+class _Zip(DecompressedStream):
+    """The one file of an archive, beside folders and what systems put there for themselves."""
+
+    kind = "zip"
+
+    def __init__(self, file: io.FileIO) -> None:
+        super().__init__(file)
+        import zipfile
+        import zlib
+
+        self._broken = (zipfile.BadZipFile, zlib.error, EOFError, ValueError)
+        try:
+            archive = zipfile.ZipFile(file)
+            names = [name for name in archive.namelist() if not _is_no_data(name)]
+            if len(names) != 1:
+                raise self._refused(f"it holds {len(names)} files, of which only one can be read")
+            self._member: Any = archive.open(names[0])
+        except self._broken as error:
+            raise self._damaged(error) from error
+        except (RuntimeError, NotImplementedError) as error:  # encrypted, or of an unusual method
+            raise self._refused(str(error)) from error
+
+    def _refused(self, reason: str) -> OSError:
+        text = f"the zip archive can't be read: {reason}; unpack it"
+        return OSError(EINVAL, text, self._file.name)
+
+    def readinto(self, target: Any) -> int:
+        try:
+            n: int = self._member.readinto(target)
+        except self._broken as error:
+            raise self._damaged(error) from error
+        return n
+
+
+def _is_no_data(name: str) -> bool:
+    """Whether a file of an archive is passed over, as it is in a folder; and so are folders."""
+    return name.endswith("/") or any(part[:1] in ("_", ".") for part in name.split("/"))
+
+
 _STREAMS: dict[str, type[DecompressedStream]] = {
     ".gz": _Gzip,
     ".bz2": _Bzip2,
     ".xz": _Xz,
     ".zst": _Zstandard,
     ".lz4": _Lz4,
+    ".zip": _Zip,
 }
 
 # How the files begin.
@@ -283,4 +329,5 @@ _MAGIC: list[tuple[re.Pattern[bytes], type[DecompressedStream]]] = [
     (re.compile(rb"\xfd7zXZ\0"), _Xz),
     (re.compile(rb"\x28\xb5\x2f\xfd"), _Zstandard),
     (re.compile(rb"\x04\x22\x4d\x18"), _Lz4),
+    (re.compile(rb"PK\x03\x04"), _Zip),
 ]

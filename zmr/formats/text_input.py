@@ -30,7 +30,6 @@ _MARKS = (
 )
 _PARQUET = b"PAR1"
 _NO_TEXT = (
-    (b"PK\3\4", "a zip archive"),
     (b"ARROW1\0\0", "an Arrow file"),
     (b"SQLite format 3\0", "an SQLite database"),
     (b"\x89HDF\r\n", "an HDF5 file"),

@@ -6,6 +6,7 @@ import lzma
 import random
 import sys
 import tracemalloc
+import zipfile
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
@@ -318,3 +319,28 @@ def test_a_bomb_is_read_in_bounded_memory(tmp_path: Path, suffix: str) -> None:
         assert tracemalloc.get_traced_memory()[1] < 12_000_000  # of which xz needs 8 for itself
     finally:
         tracemalloc.stop()
+
+
+def test_a_zip_archive_is_read_if_it_holds_one_file(tmp_path: Path) -> None:
+    path = tmp_path / "in.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("a.csv", b"abc" * 1000)
+    assert is_compressed(str(path))
+    assert content(path) == b"abc" * 1000
+    data = path.read_bytes()
+    at = data.index(b"PK\1\2") + 16  # the checksum that the directory has
+    for damaged in (b"", b"PK", data[:-30], data[:at] + b"\0" + data[at + 1 :]):
+        path.write_bytes(damaged)
+        with pytest.raises(OSError, match="zip data is damaged or cut off"):
+            content(path)
+    encrypted = bytearray(data)
+    for magic, flags in ((b"PK\3\4", 6), (b"PK\1\2", 8)):
+        encrypted[data.index(magic) + flags] |= 1
+    path.write_bytes(encrypted)
+    with pytest.raises(OSError, match=r"can't be read: .*encrypted.*unpack it"):
+        content(path)
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("a", b"a")
+        archive.writestr("b", b"b")
+    with pytest.raises(OSError, match="it holds 2 files, of which only one can be read; unpack"):
+        content(path)

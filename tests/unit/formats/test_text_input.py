@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import bz2
 import gzip
+import io
 import lzma
 import sysconfig
 import zipfile
@@ -113,8 +114,18 @@ def test_a_line_is_located_in_text_of_another_encoding(path: Path, how: Any) -> 
         how(Csv(), Split(str(path)))
 
 
+def zipped(data: bytes) -> bytes:
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as file:
+        file.mkdir("folder")
+        file.writestr("folder/a.txt", data)
+        file.writestr("__MACOSX/folder/._a.txt", b"of a system")
+    return archive.getvalue()
+
+
 COMPRESSED: list[tuple[str, Callable[[bytes], bytes]]] = [
     ("gzip", gzip.compress),
+    ("zip", zipped),
     ("bzip2", bz2.compress),
     ("xz", lzma.compress),
     ("zstd", lambda data: pa.compress(data, codec="zstd", asbytes=True)),
@@ -139,11 +150,8 @@ def test_compressed_text_under_another_name_is_read(
 def other_files(folder: Path) -> dict[str, bytes]:
     """Return files that are no text, by a word for what they are."""
     parquet.write_table(pa.table({"a": [1]}), folder / "parquet")
-    with zipfile.ZipFile(folder / "zip", "w") as archive:
-        archive.writestr("a.txt", "text")
     return {
         "Parquet": (folder / "parquet").read_bytes(),
-        "zip": (folder / "zip").read_bytes(),
         "PNG": b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR",
         "SQLite": b"SQLite format 3\0\x10\0",
     }
