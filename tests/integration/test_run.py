@@ -54,6 +54,16 @@ def test_the_result_goes_to_stdout_and_everything_else_to_stderr(zmr: Zmr, texts
     assert summary["where"] == ""
 
 
+@pytest.mark.parametrize("engine", ["local", "inline"])
+def test_standard_input_is_an_input_among_others(zmr: Zmr, texts: Path, engine: str) -> None:
+    piped = in_shell('cat texts/2.txt | "$@"')
+    args = ("run", "wordcount", "-r", "1", "--engine", engine)
+    ended = zmr.run(*args, texts / "1.txt", "-", program=piped)
+    assert (ended.status, ended.stdout) == (0, COUNTS)
+    ended = zmr.run(*args, "-", "-", program=piped)
+    assert (ended.status, ended.stderr) == (2, "zmr: standard input (-) can be read only once\n")
+
+
 def test_with_a_folder_the_result_goes_there_and_verbose_tells_the_steps(
     zmr: Zmr, texts: Path
 ) -> None:

@@ -14,6 +14,7 @@ import click
 from zmr.cli.base import Command
 from zmr.cli.options import job_settings, n_reduce, option, slot_options, verbosity
 from zmr.cli.report import exit_status, report_failure, report_skipped, reporter, sum_up
+from zmr.cli.stdin import with_stdin
 from zmr.cli.streams import set_up_logging, to_stdout, write_stderr
 from zmr.core.actions import Outcome
 from zmr.core.states import JobState
@@ -62,7 +63,7 @@ def run(
     verbose: bool,
     quiet: bool,
 ) -> int:
-    """Run JOB over the files and folders INPUT..., on this machine.
+    """Run JOB over the files and folders INPUT..., on this machine. - is standard input.
 
     JOB is a built-in job (wordcount, grep, index, sort), path/to/file.py, path/to/file.py:Class
     or package.module:Class. A Pipeline is a job, too.
@@ -75,7 +76,7 @@ def run(
     with ExitStack() as stack:
         options = JobOptions(
             job,
-            inputs,
+            with_stdin(inputs, slot_options.local_dir, stack),
             _folder_to_print(slot_options, stack) if output is None else output,
             reducers or slot_options.slots,
             job_settings,

@@ -41,6 +41,9 @@ def list_inputs(
         if not path:  # of a variable that isn't set, in all likelihood: not the current folder
             problems.append("'': an empty name")
             continue
+        if path == "-":
+            problems.append("-: only `zmr run` reads standard input; a file of this name is ./-")
+            continue
         for name in sorted(_files_behind(path, passes, problems), key=os.fsencode):
             size_bytes = _size(name, problems)
             if size_bytes is not None:

@@ -85,6 +85,8 @@ def test_all_that_is_wrong_is_told_at_once(tmp_path: Path) -> None:
 
 
 def test_many_problems_are_told_in_few_words(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"-: only `zmr run` reads standard input; .* is \./-"):
+        list_inputs(["-"])
     with pytest.raises(InputError, match="and 90 more") as error:
         names(tmp_path, *(tmp_path / f"missing{i}" for i in range(100)))
     assert len(str(error.value)) < 2500
