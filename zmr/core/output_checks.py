@@ -37,11 +37,9 @@ class OutputChecks:
         """The check of this worker's outputs, if any was reported."""
         return self._by_worker.get(peer)
 
-    def failed_to_read(self, peer: bytes, reader: int) -> OutputCheck:
+    def failed_to_read(self, peer: bytes, reader: int) -> None:
         """A reduce could not read outputs of this worker."""
-        check = self._by_worker.setdefault(peer, OutputCheck())
-        check.readers.add(reader)
-        return check
+        self._by_worker.setdefault(peer, OutputCheck()).readers.add(reader)
 
     def ask(self, peer: bytes, outputs: dict[int, int], answer_by: float) -> None:
         """The worker is asked about these outputs: attempt to the map's number."""

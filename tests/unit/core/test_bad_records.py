@@ -31,6 +31,20 @@ def test_the_second_death_of_a_record_has_it_left_out_and_neither_counts() -> No
     assert outcome.skipped == ((1, tasks[-1].attempt),)
 
 
+def test_deaths_of_two_records_in_turn_have_each_left_out_at_its_second() -> None:
+    cluster = Cluster(workers=1)
+    for record in (5, 3, 5, 3):
+        cluster.plan(Work(dies=SEGFAULT, record=record), TaskKind.MAP, index=0, times=1)
+    job = cluster.submit(maps=1, reduces=1, skip_bad_records=2, max_attempts=3)
+
+    cluster.run_until_over()
+
+    cluster.check(job)
+    tasks = attempts_of(cluster, 0)
+    assert [task.skips for task in tasks] == [(), (), (), (5,), (5, 3)]
+    assert [task.failures for task in tasks] == [0, 1, 2, 1, 0]
+
+
 def test_deaths_of_different_records_are_failures_like_any_other() -> None:
     cluster = Cluster(workers=1)
     for record in (5, 3, 9, 7):

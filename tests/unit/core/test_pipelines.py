@@ -92,6 +92,18 @@ def test_phases_say_which_step_it_is() -> None:
     ]
 
 
+def test_phases_of_a_job_without_steps_name_none() -> None:
+    cluster = Cluster()
+    job = cluster.submit(maps=2, reduces=1)
+    cluster.run_until_over()
+    events = [e for e in cluster.published if isinstance(e, m.JobEvent)]
+    assert [(e.job_id, e.state, e.text) for e in events[1:]] == [
+        (job, "map", ""),
+        (job, "reduce", ""),
+        (job, "done", ""),
+    ]
+
+
 def test_a_step_without_any_input_still_feeds_the_next() -> None:
     cluster = Cluster()
     job = submit(cluster, maps=0)

@@ -10,6 +10,7 @@ from support.story import validate_worker
 
 from zmr import messages as m
 from zmr.core.actions import (
+    CheckFiles,
     DiscardFiles,
     DiscardJob,
     KillSlot,
@@ -376,6 +377,15 @@ def test_a_deadline_that_is_met_to_the_bit_is_met() -> None:
                 break
             core.tick(deadline)
         assert deadline is None, "it never gives up"
+
+
+def test_of_outputs_that_it_does_not_have_it_says_so_at_once() -> None:
+    worker = Worker()
+    worker.gets(1)
+    worker.slot_says(done(1))
+    worker.hears(m.CheckOutputs("job", (1, 5, 6)))
+    assert worker.said(m.OutputsChecked) == [m.OutputsChecked("job", damaged=(5, 6))]
+    assert worker.did(CheckFiles) == [CheckFiles("job", ((1, "/local/job/1"),))]
 
 
 def test_exit_is_obeyed_at_once() -> None:
