@@ -187,5 +187,7 @@ VARIANTS = (
             _word_int, Identity()),
     Variant("texts with tabs, as they are", lambda i: (_word(i), f"a\tb {i}"), _word_text,
             Identity()),
+    Variant("texts of 1 kB, as they are", lambda i: (_word(i), f"{i:01000}"), _word_text,
+            Identity()),
     Variant("lists of ints", lambda i: (_word(i), i % 1000), _word_int, _COLLECT),
 )  # fmt: skip

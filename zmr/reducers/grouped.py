@@ -129,8 +129,10 @@ def _of_runs(reducer: Reducer, grouped: GroupedColumn, are_partials: bool) -> pa
     sizes = np.diff(np.append(starts, grouped.n_rows))
     kind_of_run = kinds[starts]
     parts: list[Part] = []
-    for kind in np.unique(kind_of_run).tolist():
+    for kind in range(-1, len(children)):
         runs = np.flatnonzero(kind_of_run == kind)
+        if not len(runs):
+            continue
         name, child = children[kind] if kind >= 0 else (PICKLES, None)
         values = None if child is None else child.take(pa.array(np.flatnonzero(kinds == kind)))
         made = _of_kind(reducer, name, values, sizes[runs], are_partials)

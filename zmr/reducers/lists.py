@@ -65,6 +65,11 @@ class Top(Reducer):
 
         return self.fold_column(grouped.flattened()) if is_list(grouped.values) else None
 
+    def result_column(self, partials: pa.Array) -> pa.Array | None:
+        from zmr.reducers.kernels import is_list
+
+        return partials if is_list(partials) else None
+
     def _largest(self, values: list[Any]) -> list[Any]:
         nans = [value for value in values if is_nan(value)]
         others = [value for value in values if not is_nan(value)] if nans else values
@@ -126,6 +131,11 @@ class Distinct(Reducer):
 
         return self.fold_column(grouped.flattened()) if is_list(grouped.values) else None
 
+    def result_column(self, partials: pa.Array) -> pa.Array | None:
+        from zmr.reducers.kernels import is_list
+
+        return partials if is_list(partials) else None
+
 
 class Collect(Reducer):
     """A list of all the values, in the order of the input."""
@@ -162,6 +172,11 @@ class Collect(Reducer):
         from zmr.reducers.kernels import collected, is_list
 
         return collected(grouped.flattened()) if is_list(grouped.values) else None
+
+    def result_column(self, partials: pa.Array) -> pa.Array | None:
+        from zmr.reducers.kernels import is_list
+
+        return partials if is_list(partials) else None
 
 
 def _ascending(values: Iterable[Any]) -> list[Any]:
