@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 from pyarrow import csv
 
+from zmr.columns.row_dicts import dicts_of
 from zmr.formats.arrow_text import allocate, one_batch, valid_utf8
 from zmr.formats.bad_row import find_bad_row, line_place
 from zmr.formats.base import BadRecord, unique_names
@@ -220,7 +221,7 @@ def _dicts(batch: pa.RecordBatch) -> list[dict[str, Any]]:
         else column.to_pylist()
         for column in batch.columns
     )
-    return [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
+    return dicts_of(names, columns)
 
 
 def _parse_options(rows: CsvRows) -> csv.ParseOptions:

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from errno import EIO
 from typing import Any
 
+from zmr.columns.row_dicts import dicts_of
 from zmr.formats.base import BadRecord, Batch, Chunk, CountUp, InputFormat, unique_names
 from zmr.messages import Split
 
@@ -59,9 +60,8 @@ class Parquet(InputFormat):
                 self._python_values(split.path, name, column)
                 for name, column in zip(names, batch.columns, strict=True)
             ]
-            rows = zip(*columns, strict=True)
-            records: list[Any] = [dict(zip(names, row, strict=True)) for row in rows]
-            yield records or [{} for _ in range(batch.num_rows)], size_bytes
+            records = dicts_of(names, columns) if columns else [{} for _ in range(len(batch))]
+            yield records, size_bytes
 
     def read_batches(self, split: Split, count: CountUp) -> Iterator[Batch]:
         return self._batches(split, self.batch_bytes)
