@@ -92,9 +92,10 @@ def require_files(folder: str, files: Iterable[OutputFile]) -> None:
 
 
 def write_success(folder: str, manifest: Mapping[str, Any]) -> None:
-    """Declare the output complete. `_SUCCESS` is there whole or not at all."""
+    """Declare the output complete. `_SUCCESS` is there whole or not at all, and after all files."""
     path = os.path.join(folder, SUCCESS)
     try:
+        sync_folder(folder)  # the names of all files, which none of them has waited for
         with open(path + ".part", "w", encoding="utf-8", errors="backslashreplace") as file:
             json.dump(manifest, file, indent=1, ensure_ascii=False)
             file.write("\n")

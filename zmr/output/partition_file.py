@@ -2,7 +2,8 @@
 
 Lines go to a file of the attempt's own, beside the target. Publishing links it to its final name,
 and a link never replaces: a file that has that name already stays, and a late attempt returns the
-description of that file. Readers therefore see one whole file or none, and never two.
+description of that file. Readers therefore see one whole file or none, and never two. The names are
+on the disk when `_SUCCESS` is: that is one sync of the folder, and not one for each file.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from contextlib import suppress
 from zmr.checksum import crc32
 from zmr.messages import OutputFile
 from zmr.output.durable_file import DurableFile
-from zmr.output.folder import SUCCESS, sync_folder
+from zmr.output.folder import SUCCESS
 from zmr.pipeline_steps import temporary_folder, whole_output
 
 _NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EXDEV}
@@ -61,7 +62,6 @@ class PartitionFile:
             os.rename(self._temporary, final)
         finally:
             self.discard()
-        sync_folder(self.folder)
         return OutputFile(self.name, self.size_bytes, f"crc32:{self._checksum:08x}")
 
     def discard(self) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
+from stat import S_ISDIR
 
 import pytest
 
@@ -12,6 +13,7 @@ import zmr
 from zmr import OutputError
 from zmr.messages import OutputFile, Stats
 from zmr.output.manifest import require_files, success_manifest, write_success
+from zmr.output.partition_file import PartitionFile
 
 
 def test_only_finished_output_is_read_and_in_the_order_of_partitions(tmp_path: Path) -> None:
@@ -41,3 +43,22 @@ def test_what_can_not_be_declared_complete_leaves_no_rest(tmp_path: Path) -> Non
     with pytest.raises(OSError, match="directory"):
         write_success(str(tmp_path), {"files": []})
     assert os.listdir(tmp_path) == ["_SUCCESS"]
+
+
+def test_the_names_of_all_files_are_on_the_disk_before_the_output_is_declared_complete(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[list[str]] = []  # what the folder had each time
+
+    def sync(descriptor: int) -> None:
+        if S_ISDIR(os.fstat(descriptor).st_mode):
+            synced.append(sorted(name for name in os.listdir(tmp_path) if name[0] != "."))
+
+    monkeypatch.setattr(os, "fsync", sync)
+    for number in range(3):
+        file = PartitionFile(str(tmp_path), "j1", f"mr-out-{number}", 1)
+        file.finish()
+        file.publish()
+    write_success(str(tmp_path), {"files": []})
+    names = ["mr-out-0", "mr-out-1", "mr-out-2"]
+    assert synced == [names, ["_SUCCESS", *names]]
