@@ -27,6 +27,7 @@ if TYPE_CHECKING:  # for type checkers and editors
     from zmr.formats.output import Text as Text
     from zmr.formats.parquet import Parquet as Parquet
     from zmr.formats.text_blocks import TextBlocks as TextBlocks
+    from zmr.formats.warc import Warc as Warc
     from zmr.formats.whole_files import WholeFiles as WholeFiles
     from zmr.job import Job as Job
     from zmr.job import once as once
@@ -61,6 +62,7 @@ else:
         "zmr.formats.output": "OutputFormat Raw Text",
         "zmr.formats.parquet": "Parquet",
         "zmr.formats.text_blocks": "TextBlocks",
+        "zmr.formats.warc": "Warc",
         "zmr.formats.whole_files": "WholeFiles",
         "zmr.job": "Job once",
         "zmr.job_loader": "find_job",

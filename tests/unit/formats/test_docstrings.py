@@ -45,6 +45,11 @@ def mapped(job: zmr.Job, path: Path) -> list[Any]:
             b'{"host": "a", "ms": 1.5}\n\n{"host": "b", "ms": 2}',
             [("a", 1.5), ("b", 2)],
         ),
+        (
+            "Warc",
+            b"WARC/1.0\r\nWARC-Type: metadata\r\nContent-Length: 1\r\n\r\nx\r\n\r\n",
+            [("metadata", 1)],
+        ),
         ("Csv", b"name,price\nAda,1.50\n", [("Ada", 1.5)]),
     ],
 )
