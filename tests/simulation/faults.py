@@ -25,6 +25,9 @@ _LONGEST_BEATS = 15.0
 PUBLISH_S = 0.005
 _KILL_S = 0.02
 
+# An attempt may tell nothing of its progress for this part of the task timeout.
+_SILENT = 0.4
+
 # Within so long the leave to publish comes, in all likelihood.
 _GRANTED_S = 0.05
 
@@ -154,18 +157,24 @@ class Faults:
                 drawn = rng.choice(_ENDS)
                 # Of a bad record it dies before it comes to an end of its work.
                 end = end if end and drawn.get("is_late") else drawn
-        return self._parted(task, name, Work(takes_s, **end, **told))
+        return self._parted(task, name, Work(takes_s, **end, **told), answer)
 
-    def _parted(self, task: m.Task, name: str, work: Work) -> Work:
+    def _parted(self, task: m.Task, name: str, work: Work, answer: Answer) -> Work:
         """Sometimes a worker is given up while it publishes, and is back before it is done."""
         publishes = task.kind is m.TaskKind.REDUCE or not task.n_reduce
         if self.is_quiet or not publishes or self._partings.random() >= self.draw.slow_disk / 4:
-            return work
+            return self._silent(work, answer)
         settings = self._scenario.settings
         away_s = settings.lost_after_s + 0.3 * settings.heartbeat_interval_s
         self.clock.later(work.takes_s + _GRANTED_S, self._part, name, away_s)
         left_s = 2 * settings.heartbeat_interval_s + min(work.takes_s, self._longest_s / 3)
         return replace(work, publishes_s=away_s + left_s)
+
+    def _silent(self, work: Work, answer: Answer) -> Work:
+        """Some attempts are at one record for long, though not for too long."""
+        is_short = work.takes_s + work.publishes_s < _SILENT * answer.job.task_timeout_s
+        is_silent = is_short and not self.is_quiet and self._partings.random() < 0.2
+        return replace(work, pulses=0) if is_silent else work
 
     def _part(self, name: str, away_s: float) -> None:
         """Cut a worker off the master for so long."""
@@ -267,7 +276,11 @@ class Faults:
 
     def _freeze(self, worker: WorkerMachine) -> None:
         worker.freeze()
-        self._for_a_while(worker.resume)
+        if self._partings.random() < 0.5:
+            self._for_a_while(worker.resume)
+        else:  # longer than a worker is waited for, and perhaps than tasks may stand still
+            lost_after_s = self._scenario.settings.lost_after_s
+            self.clock.later(lost_after_s * (1.1 + 2 * self._partings.random()), worker.resume)
 
     def _cut(self, worker: WorkerMachine) -> None:
         """Between a worker and the master, in both directions or in one."""

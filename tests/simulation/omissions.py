@@ -102,18 +102,6 @@ def _(
         right(self, worker, request, now)
 
 
-@defect("an attempt is stopped for its worker's loss", tasks.TaskTable, "attempt_returned")
-def _(
-    self: tasks.TaskTable,
-    attempt: tasks.Attempt,
-    now: float,
-    right: Any = tasks.TaskTable.attempt_returned,
-) -> None:
-    moved_at = attempt.moved_at
-    right(self, attempt, now)
-    attempt.moved_at = moved_at
-
-
 @defect("an attempt is stopped for its worker's silence", membership.Membership, "sign_of_life")
 def _(self: membership.Membership, worker: workers.Worker, now: float) -> None:
     if self._cluster.seen(worker, now):

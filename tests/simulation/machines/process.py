@@ -36,7 +36,7 @@ class Process:
         self.inbox: deque[Any] = deque()
         self._read = 0.0  # its clock, when it was last looked at
         self._behind_s = 0.0  # how far its clock is behind the world's
-        self._stopped_at = 0.0
+        self.stopped_at = 0.0
         self._busy_until = 0.0
         self._ticked_for: float | None = None
         self._ticks = 0  # in a row, for the same deadline
@@ -66,14 +66,14 @@ class Process:
         """As SIGSTOP does."""
         if self.is_up and not self.is_stopped:
             self.is_stopped = True
-            self._stopped_at = self.site.clock.now
+            self.stopped_at = self.site.clock.now
             self.say("stopped")
 
     def resume(self) -> None:
         """As SIGCONT does: all that it missed comes at once."""
         if self.is_stopped:
             self.is_stopped = False
-            pause_s = self.site.clock.now - self._stopped_at
+            pause_s = self.site.clock.now - self.stopped_at
             self._behind_s += max(0.0, pause_s - _LATE_S)
             self.say("goes on")
             self._wakes_at = None

@@ -28,6 +28,7 @@ class Host(Protocol):
     process: str
     disk: Disk
     is_frozen: bool
+    stopped_at: float
     when_thawed: list[tuple[Callable[..., object], tuple[Any, ...]]]
 
     def post(self, event: Any) -> None:
@@ -307,7 +308,8 @@ class SimulatedSlot:
         if self.is_dead:
             return
         if self.worker.is_frozen:
-            # The whole machine stands still: this happens when it goes on.
-            self.worker.when_thawed.append((self._unless_dead, (action, *arguments)))
+            # The whole machine stands still: this was to happen so much later than that began.
+            left_s = self.site.clock.now - self.worker.stopped_at
+            self.worker.when_thawed.append((self._later, (left_s, action, *arguments)))
         else:
             action(*arguments)

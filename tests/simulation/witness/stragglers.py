@@ -31,7 +31,8 @@ _SLOW, _PACES = 0.9, 2.0
 # So many heartbeats a straggler may wait for a slot that is free.
 _BEATS = 2.0
 
-_ROUNDING_S = 1e-9
+# How far two ways to add the same times may differ.
+_ROUNDING_S = 1e-6
 
 Phase = tuple[str, m.TaskKind]
 
@@ -147,11 +148,14 @@ class Stragglers:
             return
         going, after_s = self._movement.going[id], self._job_of(id).backup_after_s
         then = took if before is None else took[: before.get(phase, 0)]
-        one = _reason(going, then, after_s, now)
-        other = one if len(then) == len(took) else _reason(going, took, after_s, now)
-        if one or other:
+        certain = _reason(going, took, after_s, now, -_ROUNDING_S)
+        possible = _reason(going, took, after_s, now, _ROUNDING_S)
+        if len(then) != len(took):
+            certain = certain and _reason(going, then, after_s, now, -_ROUNDING_S)
+            possible = possible or _reason(going, then, after_s, now, _ROUNDING_S)
+        if possible:
             since = last.free_since if last is not None else None
-            self._reasons[id] = Reasons(one and other, one or other, since)
+            self._reasons[id] = Reasons(certain, possible, since)
 
     def _joined(self, id: int, event: m.TaskEvent) -> None:
         """The attempt is beside others now, for a reason if it is a backup task."""
@@ -216,10 +220,12 @@ class Stragglers:
         return False
 
 
-def _reason(going: Going, took: list[Took], backup_after_s: float, now: float) -> str:
-    """Why it should have a backup task; empty: it should not."""
+def _reason(
+    going: Going, took: list[Took], backup_after_s: float, now: float, slack_s: float
+) -> str:
+    """Why it should have a backup task; empty: it should not. By `slack_s`, it may seem later."""
     known = [(each.ran_s, each.records) for each in took if each.ran_s is not None]
-    runs_s = now - going.began_at
+    runs_s = now - going.began_at + slack_s
     if not known or runs_s <= backup_after_s:
         return ""
     durations_s = sorted(ran_s for ran_s, _ in known)
@@ -229,9 +235,9 @@ def _reason(going: Going, took: list[Took], backup_after_s: float, now: float) -
         record_s = sum(durations_s) / n_records if n_records else 0.0
         fresh_s = _PACES * record_s * going.figures[0] / going.fraction
         fresh_s = max(fresh_s, durations_s[int(_SLOW * len(durations_s))])
-        if left_s > fresh_s + _ROUNDING_S:
+        if left_s + slack_s > fresh_s:
             return "it is slow"
-    still_s = now - going.moved_at if going.fraction else runs_s
+    still_s = now - going.moved_at + slack_s if going.fraction else runs_s
     median_s = durations_s[len(durations_s) // 2]
     is_still = still_s > max(_STILL_S, backup_after_s, _MEDIANS * median_s)
     return "it stands still" if is_still else ""
