@@ -48,7 +48,9 @@ class CsvRows:
         self._escape = escape.encode()
         self._is_plain = not escape and not skips_space
         self._field = quoted_field(self._delimiter, self._quote, self._escape, skips_space)
-        self._space = re.compile(rb"([%b\r\n]) +" % re.escape(self._delimiter))
+        escaped = rb"(%b.)|" % re.escape(self._escape) if escape else rb"()"
+        ends_field = rb"([%b\r\n]) +" % re.escape(self._delimiter)
+        self._space = re.compile(escaped + ends_field, re.DOTALL)
 
     def quoted(self, block: memoryview) -> Quoted:
         """The quoted fields of the block."""
@@ -128,9 +130,9 @@ class CsvRows:
         quoted = self.quoted(block)
         parts, at = [], 0
         for start, end in zip(quoted.starts, quoted.ends, strict=True):
-            parts += [self._space.sub(rb"\1", bytes(block[at:start])), bytes(block[start:end])]
+            parts += [self._space.sub(rb"\1\2", bytes(block[at:start])), bytes(block[start:end])]
             at = end
-        parts.append(self._space.sub(rb"\1", bytes(block[at:])))
+        parts.append(self._space.sub(rb"\1\2", bytes(block[at:])))
         parts[0] = parts[0].lstrip(b" ")
         return memoryview(b"".join(parts))
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 from support.reading import Read, cut, in_pieces, read, read_batches, write_input
 
@@ -305,6 +305,7 @@ def test_escapes_and_initial_spaces_are_what_they_are_to_pythons_csv_module(path
         st.sampled_from([("\\", False), ("", True), ("\\", True)]),
         st.integers(1, 9),
     )
+    @example("\\\r ", ("\\", True), 1)
     def check(text: str, dialect: tuple[str, bool], piece_bytes: int) -> None:
         escape, skips = dialect
         text = text.rstrip("\\") + "\n"  # nothing to escape is at the end
