@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache
 from typing import Any, TypeVar
 
 import numpy as np
@@ -114,7 +115,7 @@ class CsvParser:
         table = csv.read_csv(
             pa.BufferReader(pa.py_buffer(block)),
             csv.ReadOptions(use_threads=False, block_size=len(block) + 1, column_names=names),
-            options or _parse_options(self.rows),
+            options or _parse_options(self.rows.delimiter, self.rows.quote, self.rows.escape),
             csv.ConvertOptions(
                 column_types={name: self._types[name] for name in names},
                 check_utf8=False,
@@ -204,11 +205,16 @@ def _names(rows: CsvRows, row: bytes) -> list[str]:
     text = bytes(rows.without_initial_space(valid_utf8(memoryview(row), lambda name, n: None)))
     if text.startswith(BYTE_ORDER_MARK):
         text = BYTE_ORDER_MARK + text
-    text += b"\n"
+    return list(_fields_of(text + b"\n", rows.delimiter, rows.quote, rows.escape))
+
+
+@lru_cache(maxsize=16)
+def _fields_of(text: bytes, delimiter: str, quote: str, escape: str) -> list[str]:
+    """The fields of a row, each under another name. Kept: many small files have one header."""
     table = csv.read_csv(
         pa.BufferReader(text),
         csv.ReadOptions(use_threads=False, block_size=len(text) + 1),
-        _parse_options(rows),
+        _parse_options(delimiter, quote, escape),
     )
     return unique_names(table.column_names)
 
@@ -224,10 +230,10 @@ def _dicts(batch: pa.RecordBatch) -> list[dict[str, Any]]:
     return dicts_of(names, columns)
 
 
-def _parse_options(rows: CsvRows) -> csv.ParseOptions:
+def _parse_options(delimiter: str, quote: str, escape: str) -> csv.ParseOptions:
     return csv.ParseOptions(
-        delimiter=rows.delimiter,
-        quote_char=rows.quote or False,
-        escape_char=rows.escape or False,
+        delimiter=delimiter,
+        quote_char=quote or False,
+        escape_char=escape or False,
         newlines_in_values=True,
     )
