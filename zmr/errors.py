@@ -12,6 +12,18 @@ class YieldError(TypeError):
     line of that code was running when it was found.
     """
 
+    kind = "TypeError"  # what people are told that it is
+
+
+class PickleError(YieldError):
+    """A value that can't be kept from map to reduce. `index` is its place in the column."""
+
+    kind = "PickleError"
+
+    def __init__(self, index: int, text: str) -> None:
+        super().__init__(text)
+        self.index = index
+
 
 class Ended(BaseException):
     """A signal ends this process. No `Exception`, lest anything on the way survives it."""

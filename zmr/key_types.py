@@ -39,6 +39,20 @@ def type_of_keys(keys: Collection[Any]) -> str:
     return name
 
 
+def check_maps(types: Iterable[tuple[int, str]]) -> None:
+    """Raise `KeyTypeError` if the keys of maps (number, type's name; "": none) differ in type."""
+    examples: dict[str, int] = {}
+    for number, name in types:
+        if name:
+            examples.setdefault(name, number)
+    if len(examples) > 1:
+        (one, first), (other, second), *_ = examples.items()
+        raise KeyTypeError(
+            f"the keys of a job must be of one type, but map {first} put out {one} "
+            f"and map {second} {other}"
+        )
+
+
 def keys_to_bytes(keys: Sequence[Any]) -> bytes:
     """Keys as they travel in a job's spec."""
     return pickle.dumps(list(keys), _PICKLE_PROTOCOL)

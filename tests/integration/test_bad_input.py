@@ -303,8 +303,8 @@ def test_code_that_raises_inline(zmr: Zmr, texts: Path) -> None:
     ended = misbehave(zmr, texts, "raise", "--engine", "inline")
     assert (ended.status, ended.stdout) == (1, "")
     trace = r'Traceback .*\n  File "\S*misbehaving\.py", line \d+, in map\n(.*\n)*'
-    end = r"ValueError: no good\nzmr: Misbehaving failed: ValueError: no good\n"
-    assert re.fullmatch(trace + end, ended.stderr), ended.stderr
+    end = r"ValueError: no good\nzmr: Misbehaving failed: ValueError: no good"
+    assert re.fullmatch(trace + end + r" \(in map, \S+, line 2\)\n", ended.stderr), ended.stderr
 
 
 @pytest.mark.parametrize("engine", ["local", "inline"])
@@ -315,7 +315,7 @@ def test_what_is_no_pair_is_told_without_a_traceback(
     (zmr.folder / "returns.py").write_text(RETURNS)
     ended = zmr.run("run", f"returns.py:{job}", texts, "-o", "out", "--engine", engine)
     assert (ended.status, ended.stdout) == (1, "")
-    said = rf"zmr: {job} failed: .*not a \(key, value\) pair: .*; yield pairs, do not return"
+    said = rf"zmr: {job} failed: .*not a \(key, value\) pair: .*; a pair is a tuple or list"
     assert re.search(said, ended.stderr), ended.stderr
     assert "Traceback" not in ended.stderr
 
@@ -346,7 +346,10 @@ def test_what_happens_once_costs_one_attempt_and_no_more(zmr: Zmr, texts: Path) 
     ways = [f"!{way}\t1" for way in sorted(reasons)]
     assert ended.stdout.splitlines() == [*ways, f"good\t{len(ways) + 2}", *COUNTS[1:]]
     failures = re.findall(r"^.*attempt .* failed on .*$", ended.stderr, flags=re.MULTILINE)
-    assert len(failures) == len(reasons)
+    # Of pairs that are odd once, a task that looks at them again sees nothing.
+    odd = {reasons.pop("not-a-pair"), reasons.pop("int-key")}
+    n_odd = sum(re.search(reason, failure) is not None for reason in odd for failure in failures)
+    assert len(failures) == len(reasons) + n_odd <= len(reasons) + 2
     for reason in reasons.values():
         told = rf"failed on {HERE} \(1 of 4\): .*{reason}"
         assert any(re.search(told, failure) for failure in failures), ended.stderr

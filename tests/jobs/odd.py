@@ -6,7 +6,7 @@ import json
 import os
 import time
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, ClassVar
 
 from zmr import Job, Sum, WholeFiles
 
@@ -53,10 +53,10 @@ class Slow(Job):
 
     def map(self, line: str) -> Iterator[tuple[str, int]]:
         time.sleep(self.seconds)
-        if line == self.fails_at and not self._has_failed:
-            self._has_failed = True
+        if line == self.fails_at and not self._failed:
+            self._failed.append(line)
             raise ValueError("the first time")
         yield line, 1
 
-    _has_failed = False
+    _failed: ClassVar[list[str]] = []  # of all tasks of the process
     reduce = Sum()

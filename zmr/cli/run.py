@@ -144,7 +144,9 @@ def _run_inline(options: JobOptions) -> tuple[Prepared, Outcome]:
         if traceback := users_traceback(error):
             write_stderr(traceback.rstrip("\n"))
         step = "".join(f"{note}: " for note in getattr(error, "__notes__", ())[-1:] if spec.steps)
-        raise JobFailed(f"{spec.name} failed: {step}{in_one_line(error)}") from None
+        place = getattr(error, "zmr_place", "")
+        text = f"{in_one_line(error)} ({place})" if place else in_one_line(error)
+        raise JobFailed(f"{spec.name} failed: {step}{text}") from None
     stats = result.stats
     totals = Totals(
         stats.records_in,

@@ -21,14 +21,16 @@ _TYPE_NAMES = {arrow_type(kind): kind.__name__ for kind in KEY_TYPES}
 _ALLOWED = "strings, binaries, integers, floats, booleans, dates, timestamps without time zone"
 
 
-def from_map_batch(result: Any) -> pa.RecordBatch:
-    """The rows of (keys, values), of keys alone, or of a table with both.
+def from_map_batch(result: Any, needs_values: bool = False) -> pa.RecordBatch:
+    """The rows of (keys, values), of keys alone unless it `needs_values`, or of a table with both.
 
     Keys are an Arrow array, or a tuple of arrays for tuples; a table has columns "key" (or "key.0",
     "key.1", ...) and, if it likes, "value". Raises `YieldError` for anything else, and
     `KeyTypeError` for what no key may be.
     """
     keys, values = _parts(result)
+    if values is None and needs_values:
+        raise YieldError("map_batch gave keys alone, which is only enough for Count()")
     is_tuple = isinstance(keys, tuple)
     arrays = [_array(column) for column in (keys if is_tuple else (keys,))]
     if values is not None:
@@ -81,7 +83,12 @@ def _array(column: Any) -> pa.Array:
 def _key_column(array: pa.Array) -> pa.Array:
     if array.null_count:
         raise KeyTypeError("map_batch gave nulls as keys: drop them, or put a value in their place")
-    column = _canonical(array)
+    try:
+        column = _canonical(array)
+    except pa.ArrowInvalid as error:
+        raise KeyTypeError(
+            f"map_batch gave keys of type {array.type} that are beyond what keys can be: {error}"
+        ) from None
     if column.type not in _TYPE_NAMES:
         raise KeyTypeError(f"map_batch gave keys of type {array.type}: keys are {_ALLOWED}")
     if column.type == pa.float64() and np.isnan(column.to_numpy()).any():

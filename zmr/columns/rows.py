@@ -20,7 +20,6 @@ import pyarrow as pa
 from zmr.columns.arrays import Index
 from zmr.columns.mixed import is_mixed, to_pylist
 from zmr.columns.values import (
-    PickleError,
     decode,
     encode,
     encode_pickled,
@@ -28,6 +27,7 @@ from zmr.columns.values import (
     pickled_field,
 )
 from zmr.display import short_repr
+from zmr.errors import PickleError
 from zmr.key_types import type_of_keys
 
 KEY, VALUE = "key", "value"

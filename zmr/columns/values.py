@@ -13,7 +13,7 @@ from __future__ import annotations
 import pickle
 from collections.abc import Iterable, Sequence
 from datetime import date, datetime
-from itertools import chain
+from itertools import chain, repeat
 from types import NoneType
 from typing import Any
 
@@ -22,19 +22,12 @@ import pyarrow as pa
 
 from zmr.columns import mixed
 from zmr.columns.types import arrow_type
+from zmr.errors import PickleError
 
 _ALWAYS_EXACT = (str, bytes, int, float, bool, date)
 _PICKLED = {b"zmr": b"pickled"}
 _MOST_AT_ONCE = 4096
 _MOST_KINDS = 8  # in a mixed column
-
-
-class PickleError(Exception):
-    """A value that can't be kept from map to reduce. `index` is its place in the column."""
-
-    def __init__(self, index: int, text: str) -> None:
-        super().__init__(text)
-        self.index = index
 
 
 def encode(
@@ -195,8 +188,7 @@ def _beyond_arrow(moments: Iterable[datetime | None]) -> bool:
 def _pickle_all(values: Sequence[Any]) -> list[bytes]:
     pickled: list[bytes] = []
     try:
-        for value in values:
-            pickled.append(pickle.dumps(value, 5))  # noqa: PERF401 - its length names the culprit
+        pickled.extend(map(pickle.dumps, values, repeat(5)))  # its length names the culprit
     except Exception as error:
         index = len(pickled)
         kind = type(values[index]).__name__

@@ -4,16 +4,18 @@ It runs the tasks of the other engines, planned from the inputs as theirs are: m
 then all reduces. It defines what the answer is, in as few lines as possible, so that every other
 engine can be compared with it. That is why it does not run `zmr.tasks`: with a dict and a sort of
 its own, a mistake of the sort buffer, of the merge or of a kernel is none of the answer's. It calls
-combine once for each key of a map task, map_batch only where there is no map, and of a declarative
-reducer it uses only what that means for a list of values. Whatever the job's code raises comes
-through as it is.
+combine once for each key that has several values in a map task, map_batch only where there is no
+map, and of a declarative reducer it uses only what that means for a list of values. Values go from
+map to reduce by way of pickle, each on its own, as they were when they were yielded. Whatever the
+job's code raises comes through as it is, with the place as its attribute `zmr_place`.
 """
 
 from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import chain
 from time import perf_counter
@@ -29,10 +31,11 @@ from zmr.engines.inline_tasks import (
     file_tasks,
     pair_tasks,
 )
-from zmr.errors import YieldError
-from zmr.formats.text import not_a_pair
+from zmr.errors import PickleError, YieldError
+from zmr.formats.output import Text
+from zmr.formats.text import not_a_pair, to_text
 from zmr.job import Job, begin_task
-from zmr.key_types import of_one_type, type_of_keys
+from zmr.key_types import check_maps, type_of_keys
 from zmr.messages import Counters, InputFile, OutputFile, Stats
 from zmr.output.folder import output_name
 from zmr.output.manifest import success_manifest, write_success
@@ -40,7 +43,10 @@ from zmr.output.partition_file import describe
 from zmr.partitioners import checked_partition
 from zmr.pipeline import Pipeline, refuse_skipping
 from zmr.pipeline_steps import StepDone, Totals, counters_of_all, totals_of_all
-from zmr.reducers import Identity, Reducer
+from zmr.reducers import Count, Identity, Reducer
+from zmr.tasks.yielded import iterated, line_of, pickled, plain_copy, unpickled
+
+Keep = Callable[[Any, Any], Pair]
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +131,8 @@ def _run(
     if is_map_only:
         partitions = [pairs for found in maps for pairs in found]
     else:
+        with _noted(lambda: "in map"):
+            check_maps((i, type_of_keys(_keys(found))) for i, found in enumerate(maps))
         partitions = [
             _reduce_all(begin(), [found[index] for found in maps]) for index in range(n_partitions)
         ]
@@ -155,7 +163,8 @@ def _map_and_combine(
         pairs = _combine(job, pairs)
     partitions: list[list[Pair]] = [[] for _ in range(n_partitions)]
     for key, values in _grouped(pairs).items():
-        number = checked_partition(job.partition, key, n_partitions)
+        with _noted(lambda: f"in partition, key {short_repr(key)}"):  # noqa: B023
+            number = checked_partition(job.partition, key, n_partitions)
         partitions[number] += [(key, value) for value in values]
     return partitions
 
@@ -163,55 +172,103 @@ def _map_and_combine(
 def _map(job: Job, task: MapTask, bad_records: BadRecordsOfJob | None) -> list[Pair]:
     """The pairs that one map task makes of its records."""
     has_map = type(job).map is not Job.map
+    keep = _as_written(job) if job.reduce is None else _as_pickled
     if bad_records is not None and isinstance(task, FileTask):
 
         def mapped(record: Any) -> list[Pair]:
-            return list(_yielded(job.map(record))) if has_map else _pairs_of(job.map_batch(record))
+            if not has_map:
+                return _pairs_of(job, job.map_batch(record))
+            return list(_yielded("map", job.map(record), keep))
 
         return list(chain.from_iterable(bad_records.good(job, task, mapped)))
+    pairs: list[Pair] = []
     if has_map:
-        records = list(task.records(job))
-        return [pair for record in records for pair in _yielded(job.map(record))]
-    return [pair for batch in task.batches(job) for pair in _pairs_of(job.map_batch(batch))]
+        examples: list[Any] = []
+        with _noted(lambda: f"in map, {task.where()}"):
+            for record in task.records(job):
+                for key, value in _yielded("map", job.map(record), keep):
+                    if job.reduce is not None:
+                        type_of_keys([*examples, key])
+                        examples = [key]
+                    pairs.append((key, value))
+        return pairs
+    with _noted(lambda: f"in map_batch, {task.where()}"):
+        for batch in task.batches(job):
+            pairs += _pairs_of(job, job.map_batch(batch))
+    return pairs
 
 
-def _yielded(pairs: Iterable[Any] | None) -> Iterator[Pair]:
-    """What map, combine or reduce has yielded. Raises `YieldError` for what is no pair."""
-    for pair in pairs or ():
-        try:
-            key, value = pair
-        except (TypeError, ValueError):
-            raise not_a_pair(pair) from None
-        yield key, value
+@contextmanager
+def _noted(where: Callable[[], str]) -> Iterator[None]:
+    """Whatever is raised in the body has `where` it was by then as its `zmr_place`."""
+    try:
+        yield
+    except BaseException as error:
+        if not hasattr(error, "zmr_place"):
+            error.zmr_place = where()  # type: ignore[attr-defined]
+        raise
 
 
-def _pairs_of(result: Any) -> list[Pair]:
+def _yielded(method: str, pairs: Any, keep: Keep) -> Iterator[Pair]:
+    """What map, combine or reduce has yielded, as it was then. Raises `YieldError`."""
+    for pair in (pairs := iterated(pairs, method)):
+        if not isinstance(pair, (tuple, list)) or len(pair) != 2:
+            raise not_a_pair(pair, line_of(pairs))
+        yield keep(*pair)
+
+
+def _as_pickled(key: Any, value: Any) -> Pair:
+    """The pair as it comes from map to reduce, or from a step to the next one: by way of pickle."""
+    try:
+        return key, unpickled(value, pickled(value))
+    except PickleError as error:
+        raise PickleError(0, f"{error} (under the key {short_repr(key)})") from error
+
+
+def _as_written(job: Job) -> Keep:
+    """Keeps pairs as they are to be written: of what is no plain data, its text."""
+    if job._writes is not None:
+        return _as_pickled
+    is_text = type(job.output) is Text
+
+    def keep(key: Any, value: Any) -> Pair:
+        return _kept(key, is_text), _kept(value, is_text)
+
+    return keep
+
+
+def _kept(value: Any, is_text: bool) -> Any:
+    copy = plain_copy(value)
+    return value if copy is None and not is_text else to_text(value) if copy is None else copy[0]
+
+
+def _pairs_of(job: Job, result: Any) -> list[Pair]:
     """What map_batch gave: a table, (keys, values), keys alone, or nothing."""
     if result is None:
         return []
-    if hasattr(result, "to_pydict"):
-        columns = result.to_pydict()
-        values = columns.pop("value", None)
-        parts = [columns[name] for name in sorted(columns, key=lambda name: (len(name), name))]
-        is_tuple = "key" not in columns
-    else:
-        keys, of_values = result if isinstance(result, tuple) else (result, None)
-        values = None if of_values is None else of_values.to_pylist()
-        is_tuple = isinstance(keys, tuple)
-        parts = [part.to_pylist() for part in (keys if is_tuple else (keys,))]
-    of_keys = list(zip(*parts, strict=True)) if is_tuple else parts[0]
-    return list(zip(of_keys, values or [None] * len(of_keys), strict=True))
+    from zmr.columns.from_batch import from_map_batch
+
+    columns = from_map_batch(result, not isinstance(job.reduce, Count)).to_pydict()
+    values = columns.pop("value", None)
+    parts = list(columns.values())
+    keys = list(zip(*parts, strict=True)) if "key" not in columns else parts[0]
+    return list(zip(keys, [None] * len(keys) if values is None else values, strict=True))
 
 
 def _combine(job: Job, pairs: list[Pair]) -> list[Pair]:
-    """What combine makes of the pairs of one map task, called once for each key."""
+    """What combine makes of the pairs of one map task, called once for each key with several."""
     groups = _grouped(pairs)
     combined: list[Pair] = []
     for key in sorted(groups):
-        for new_key, value in _yielded(job.combine(key, iter(groups[key]))):
-            if new_key != key:
-                raise YieldError(f"combine gave another key, {short_repr(new_key)}")
-            combined.append((key, value))
+        if len(groups[key]) == 1:
+            combined.append((key, groups[key][0]))
+            continue
+        with _noted(lambda: f"in combine, key {short_repr(key)}"):  # noqa: B023
+            result = job.combine(key, iter(groups[key]))
+            for new_key, value in _yielded("combine", result, _as_pickled):
+                if new_key != key:
+                    raise YieldError(f"combine gave another key, {short_repr(new_key)}")
+                combined.append((key, value))
     return combined
 
 
@@ -221,15 +278,23 @@ def _combine(job: Job, pairs: list[Pair]) -> list[Pair]:
 def _reduce_all(job: Job, maps: list[list[Pair]]) -> list[Pair]:
     """What one reduce task puts out, of what the map tasks have for its partition."""
     groups = _grouped([pair for pairs in maps for pair in pairs])
-    return [pair for key in sorted(groups) for pair in _reduce(job, key, groups[key])]
+    reduced: list[Pair] = []
+    for key in sorted(groups):
+        with _noted(lambda: f"in reduce, key {short_repr(key)}"):  # noqa: B023
+            reduced += _reduce(job, key, groups[key])
+    return reduced
+
+
+def _keys(partitions: list[list[Pair]]) -> list[Any]:
+    return [key for pairs in partitions for key, _ in pairs]
 
 
 def _grouped(pairs: list[Pair]) -> dict[Any, list[Any]]:
     """The values of each key, in their order. Raises `KeyTypeError`."""
     groups: dict[Any, list[Any]] = {}
-    for key, value in of_one_type(pairs, pairs[0][0]) if pairs else ():
+    type_of_keys([key for key, _ in pairs])
+    for key, value in pairs:
         groups.setdefault(key, []).append(value)
-    type_of_keys(groups.keys())
     return groups
 
 
@@ -238,7 +303,7 @@ def _reduce(job: Job, key: Any, values: list[Any]) -> list[Pair]:
         return [(key, job.reduce.sequential(values))]
     if isinstance(job.reduce, Identity):
         return [(key, value) for value in values]
-    return list(_yielded(job.reduce(key, iter(values))))
+    return list(_yielded("reduce", job.reduce(key, iter(values)), _as_written(job)))
 
 
 def _write(job: Job, folder: str, index: int, pairs: list[Pair]) -> OutputFile:

@@ -39,6 +39,10 @@ class MapTask(Protocol):
         """The same as Arrow data."""
         ...
 
+    def where(self) -> str:
+        """The place of the record that was read last: "/data/a.txt, line 17"."""
+        ...
+
 
 class FileTask:
     """Records of pieces of files."""
@@ -47,14 +51,24 @@ class FileTask:
         self.n_records = 0
         self.size_bytes = 0
         self._splits = splits
+        self._place: Callable[[], str] = lambda: "before the first record"
+
+    def where(self) -> str:
+        return self._place()
 
     def records(self, job: Job) -> Iterator[Any]:
         for split in self._splits:
-            yield from self._read(job, job.input, split)
+            for index, record in enumerate(self._read(job, job.input, split)):
+                self._place = _place(job.input, split, index)
+                yield record
 
     def batches(self, job: Job) -> Iterator[Any]:
         for split in self._splits:
-            yield from self._read_batches(job, job.input, split)
+            index = 0
+            for batch in self._read_batches(job, job.input, split):
+                self._place = _from_place(job.input, split, index)
+                yield batch
+                index += len(batch)
 
     def with_places(self, job: Job) -> Iterator[tuple[Any, Callable[[], str]]]:
         """Each record, or of a job without map each batch of one; and where it is.
@@ -93,6 +107,9 @@ class PairTask:
     def __init__(self, pairs: Sequence[Pair]) -> None:
         self.n_records = len(pairs)
         self._pairs = pairs
+
+    def where(self) -> str:
+        return "a pair of the step before"
 
     def records(self, job: Job) -> Iterator[Pair]:
         return iter(self._pairs)
@@ -163,6 +180,10 @@ class BadRecordsOfJob:
                 place = where()
                 bad.add(place, record, error_of(place, record, error))
         bad.finish()
+
+
+def _from_place(records: InputFormat, split: Split, index: int) -> Callable[[], str]:
+    return lambda: f"{split.path}, the batch from {records.locate(split, index)} on"
 
 
 def _place(records: InputFormat, split: Split, index: int) -> Callable[[], str]:

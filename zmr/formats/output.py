@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from zmr.errors import YieldError
@@ -22,6 +23,11 @@ class OutputFormat(ABC):
     @abstractmethod
     def encode_pairs(self, pairs: Sequence[tuple[Any, Any]]) -> bytes:
         """The bytes of the pairs. Raises `YieldError` for what can't be written."""
+
+    def encode_seen(self, pairs: Sequence[tuple[Any, Any]], kinds: set[type]) -> bytes:
+        """The same. Of which types keys and values are is added to `kinds`."""
+        kinds.update(map(type, chain.from_iterable(pairs)))
+        return self.encode_pairs(pairs)
 
     def encode_columns(self, keys: pa.RecordBatch, values: pa.Array) -> Any | None:
         """The bytes of whole columns, as a buffer.
@@ -59,6 +65,10 @@ class Text(OutputFormat):
     def encode_pairs(self, pairs: Sequence[tuple[Any, Any]]) -> bytes:
         """The lines of the pairs."""
         return encode_pairs(pairs)
+
+    def encode_seen(self, pairs: Sequence[tuple[Any, Any]], kinds: set[type]) -> bytes:
+        """The same. Of which types keys and values are is added to `kinds`."""
+        return encode_pairs(pairs, kinds)
 
     def encode_columns(self, keys: pa.RecordBatch, values: pa.Array) -> Any | None:
         """The lines of plain columns."""

@@ -43,21 +43,24 @@ _MEANING = {picture: char for char, picture in _PICTURES.items()}
 _SEQUENCE = re.compile("␛([␉␊␍␛])|([␉␊␍])")
 
 
-def encode_pairs(pairs: Sequence[tuple[Any, Any]]) -> bytes:
-    """The lines of the pairs.
+def encode_pairs(pairs: Sequence[tuple[Any, Any]], kinds: set[type] | None = None) -> bytes:
+    """The lines of the pairs. Of which types keys and values are is added to `kinds`.
 
     Raises `YieldError` for what is no pair, and whatever an object's own `__str__` raises.
     """
     if not pairs:
         return b""
+    if kinds is None:
+        kinds = set()
     try:
         keys, values = zip(*pairs, strict=True)
     except (TypeError, ValueError):
         raise not_a_pair(_first_non_pair(pairs)) from None
     try:
-        fields = _texts(keys), _texts(values)
+        fields = _texts(keys, kinds), _texts(values, kinds)
         return ("\n".join(map("\t".join, zip(*fields, strict=True))) + "\n").encode()
     except (_NotPlainError, UnicodeEncodeError):
+        kinds.update(map(type, values))
         return b"".join(b"%b\t%b\n" % (encode_field(k), encode_field(v)) for k, v in pairs)
 
 
@@ -110,9 +113,10 @@ class _NotPlainError(Exception):
     """A column holds something that has to be looked at field by field."""
 
 
-def _texts(column: Sequence[Any]) -> Sequence[str]:
+def _texts(column: Sequence[Any], seen: set[type]) -> Sequence[str]:
     """The fields of a column where none needs escaping, checked all at once."""
     kinds = set(map(type, column))
+    seen |= kinds
     if kinds <= {int, float}:
         try:
             return list(map(repr, column))
@@ -196,10 +200,11 @@ def _decode(field: bytes) -> str:
         return field.decode("utf-8", "surrogateescape")
 
 
-def not_a_pair(value: Any) -> YieldError:
-    """The error for what a job has yielded."""
+def not_a_pair(value: Any, line: str = "") -> YieldError:
+    """The error for what a job has yielded, at this line of it if that is known."""
+    at = f", yielded at {line}" if line else ""
     return YieldError(
-        f"not a (key, value) pair: {short_repr(value)}; yield pairs, do not return them"
+        f"not a (key, value) pair: {short_repr(value)}{at}; a pair is a tuple or list of two"
     )
 
 

@@ -34,6 +34,9 @@ class Reducer(ABC):
     adds_numbers = False
     """Whether whole numbers among floats may as well be those floats that are equal to them."""
 
+    keeps_values = True
+    """Whether a state may be one of the values, or hold some of them."""
+
     @abstractmethod
     def initial(self) -> Any:
         """The state of no values."""

@@ -20,6 +20,7 @@ class Count(Reducer):
 
     takes_columns = True
     has_small_states = True
+    keeps_values = False
 
     def initial(self) -> int:
         return 0
@@ -56,6 +57,7 @@ class Sum(Reducer):
     takes_columns = True
     has_small_states = True
     adds_numbers = True
+    keeps_values = False
 
     def initial(self) -> int | ExactSum:
         return 0
@@ -120,6 +122,7 @@ class Mean(Reducer):
     takes_columns = True
     has_small_states = True
     adds_numbers = True
+    keeps_values = False
 
     def initial(self) -> CountedSum:
         return CountedSum()

@@ -35,25 +35,31 @@ class TaskError(Exception):
         self.lost = lost
 
 
+class LookAgain(Exception):
+    """There is something odd among the pairs of a map task, or may be: look at each of them."""
+
+
 @contextmanager
-def users_code(where: Callable[[], str]) -> Iterator[None]:
-    """Whatever is raised in the body is the fault of the job's code, `where` it was by then."""
+def users_code(where: Callable[[], str], looks: bool = True) -> Iterator[None]:
+    """Whatever is raised in the body is the fault of the job's code, `where` it was by then.
+
+    In a map task that does not look at each pair, what no line of that code raised is a reason to
+    do so: then `where` is known.
+    """
     try:
         yield
-    except (TaskError, Ended):
+    except (TaskError, LookAgain, Ended):
         raise
     except BaseException as error:
+        if not looks and isinstance(error, Exception) and not users_part(error):
+            raise LookAgain from error
         raise user_error(error, where()) from error
 
 
 def user_error(error: BaseException, where: str) -> TaskError:
     """What the job's own code raised, `where` it did: "in map, /data/a.txt, line 17"."""
-    text, traceback = in_one_line(error), users_traceback(error)
-    is_no_pair = any(phrase in text for phrase in ("unpack", "is not iterable"))
-    if is_no_pair and isinstance(error, (TypeError, ValueError)) and not _users_part(error):
-        text = f"TypeError: not a (key, value) pair: {text}; yield pairs, do not return them"
-        traceback = ""
-    return TaskError(FailureReason.USER_ERROR, f"{text} ({where})", traceback)
+    message = f"{in_one_line(error)} ({where})"
+    return TaskError(FailureReason.USER_ERROR, message, users_traceback(error))
 
 
 def worker_error(error: Exception, doing: str) -> TaskError:
@@ -73,7 +79,7 @@ def users_traceback(error: BaseException) -> str:
         return ""
     from traceback import format_exception
 
-    steps = _users_part(error) or error.__traceback__
+    steps = users_part(error) or error.__traceback__
     try:
         text = "".join(format_exception(type(error), error, steps))
     except Exception:  # the user's own __str__ or __repr__ can fail as well
@@ -86,12 +92,13 @@ def users_traceback(error: BaseException) -> str:
 
 def in_one_line(error: BaseException) -> str:
     """Type and text."""
-    kind = "TypeError" if isinstance(error, YieldError) else type(error).__name__
+    kind = error.kind if isinstance(error, YieldError) else type(error).__name__
     text = short_repr(error, str, _MESSAGE_CHARS)
     return f"{kind}: {text}" if text else kind
 
 
-def _users_part(error: BaseException) -> TracebackType | None:
+def users_part(error: BaseException) -> TracebackType | None:
+    """The error's traceback from the first frame of the job's own code on, if there is one."""
     step = error.__traceback__
     while step is not None and _is_ours(step):
         step = step.tb_next

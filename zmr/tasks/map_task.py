@@ -16,10 +16,9 @@ from itertools import chain
 from time import perf_counter
 from typing import Any
 
-from zmr.columns.values import PickleError
 from zmr.display import short_repr
 from zmr.job import Job, begin_task, counters_of, input_of, output_of
-from zmr.messages import FailureReason, MapDone, OutputFile, Stats, Task
+from zmr.messages import MapDone, OutputFile, Stats, Task
 from zmr.partitioners import Hash, Range
 from zmr.reducers import Reducer
 from zmr.shuffle.map_output import CorruptMapOutput
@@ -30,9 +29,9 @@ from zmr.shuffle.sort_buffer import SortBuffer
 from zmr.tasks.collect import batches, collected, mapped, takes_batches
 from zmr.tasks.commit import write_and_commit
 from zmr.tasks.context import TaskContext
-from zmr.tasks.errors import TaskError, user_error, users_code, worker_error
+from zmr.tasks.errors import LookAgain, TaskError, user_error, users_code, worker_error
 from zmr.tasks.map_input import MapInput
-from zmr.tasks.reduction import Piece, lines_of, lines_of_rows
+from zmr.tasks.reduction import Piece, first_lines, lines_of_rows, users_lines
 from zmr.tasks.skip_records import SkipRecords
 from zmr.tasks.user_combiner import combiner_of
 
@@ -47,15 +46,26 @@ def run_map(job: Job, task: Task, sink: MapSink, context: TaskContext) -> MapDon
     (`n_reduce` 0) it is not used: the output is a file in `task.output`, and None means that its
     commit was refused. Raises `TaskError`.
     """
+    try:
+        return _attempt(job, task, sink, context, looks=LookAgain in job._once)
+    except LookAgain:
+        job._once[LookAgain] = True  # other tasks need not find it out
+        return _attempt(job, task, sink, context, looks=True)
+
+
+def _attempt(
+    job: Job, task: Task, sink: MapSink, context: TaskContext, looks: bool
+) -> MapDone | None:
+    """Run the task. Raises `LookAgain` if it does not look at each pair, but must."""
     began = perf_counter()
     with users_code(lambda: "in setup"):
         job = begin_task(job)
     if not context.skip_bad_records:
-        return _run(job, task, sink, context, None, began)
+        return _run(job, task, sink, context, None, looks, began)
     skipping = SkipRecords(job, task, context)
     done = None
     try:
-        done = _run(job, task, sink, context, skipping, began)
+        done = _run(job, task, sink, context, skipping, looks, began)
     finally:
         if done is None:
             skipping.discard()
@@ -68,6 +78,7 @@ def _run(
     sink: MapSink,
     context: TaskContext,
     skipping: SkipRecords | None,
+    looks: bool,
     began: float,
 ) -> MapDone | None:
     records = input_of(job)
@@ -79,14 +90,14 @@ def _run(
     path = ""
     file: OutputFile | None = None
     if task.n_reduce == 0:
-        pieces = _lines(job, source, skipping)
+        pieces = _lines(job, source, skipping, looks)
         committed = write_and_commit(task, pieces, output_of(job), context)
         if committed is None:
             return None
         file, n_rows = committed
         size_bytes = file.size_bytes
     else:
-        n_rows, sizes_bytes = _sort_into(sink, job, task, source, context, skipping)
+        n_rows, sizes_bytes = _sort_into(sink, job, task, source, context, skipping, looks)
         size_bytes = sum(sizes_bytes)
         path = sink.path if sizes_bytes else ""
     if skipping is not None:
@@ -106,6 +117,7 @@ def _sort_into(
     source: MapInput,
     context: TaskContext,
     skipping: SkipRecords | None,
+    looks: bool,
 ) -> tuple[int, tuple[int, ...]]:
     """Run the task up to its sink: the number of rows and each partition's size in bytes."""
     name = map_output_name(task.job_id, task.index, task.attempt)
@@ -120,17 +132,15 @@ def _sort_into(
     # What the job's own combine gives is of the kind that it takes.
     all_partials = not isinstance(job.reduce, Reducer)
     try:
-        made = collected(job, source, context.memory_bytes // _DICT_SHARE, skipping)
+        made = collected(job, source, context.memory_bytes // _DICT_SHARE, skipping, looks)
         for batch, are_partials in made:
             buffer.add(batch, are_partials or all_partials)
             del batch  # the buffer has what it takes of it
             buffer.make_room()
         sizes = buffer.finish()
         return buffer.n_rows, sizes
-    except TaskError:
+    except (TaskError, LookAgain):
         raise
-    except PickleError as error:
-        raise TaskError(FailureReason.USER_ERROR, f"PickleError: {error} (in map)") from error
     except (OSError, CorruptMapOutput) as error:
         raise worker_error(error, f"writing map output to {context.folder}") from error
     except Exception as error:  # of a reducer that was given other values than it takes
@@ -155,10 +165,14 @@ def _partition_of(job: Job) -> Partitioner:
     return guarded
 
 
-def _lines(job: Job, source: MapInput, skipping: SkipRecords | None) -> Iterator[Piece]:
-    """What a job without reduce puts out."""
-    if not takes_batches(job, skipping):
-        pairs = mapped(job, source, skipping)
-        return lines_of(pairs, output_of(job), lambda: f"in map, {source.where()}")
-    made = batches(job, source, skipping)
-    return chain.from_iterable(lines_of_rows(batch, output_of(job)) for batch in made)
+def _lines(
+    job: Job, source: MapInput, skipping: SkipRecords | None, looks: bool
+) -> Iterator[Piece]:
+    """What a job without reduce puts out. Raises `LookAgain`, and `TaskError`."""
+    output = output_of(job)
+    if takes_batches(job, skipping):
+        made = batches(job, source, skipping)
+        return chain.from_iterable(lines_of_rows(batch, output) for batch in made)
+    pairs = mapped(job, source, skipping, looks)
+    lines = users_lines if looks or skipping is not None else first_lines
+    return lines(pairs, output, lambda: f"in map, {source.where()}")

@@ -16,8 +16,8 @@ import pyarrow as pa
 
 from zmr.columns import rows
 from zmr.job import Job, begin_task, counters_of, output_of
-from zmr.key_types import KeyTypeError
-from zmr.messages import MapOutput, ReduceDone, Stats, Task
+from zmr.key_types import check_maps
+from zmr.messages import ReduceDone, Stats, Task
 from zmr.shuffle.map_output import CorruptMapOutput, LocalSource, StoredPartition, open_partition
 from zmr.shuffle.map_output_sink import FileSink
 from zmr.shuffle.map_output_sources import MapSources
@@ -136,15 +136,5 @@ class _Passes:
 
 def _check_key_types(stored: Sequence[Stored]) -> None:
     """Raise `TaskError` if the keys of the maps are not all of one type."""
-    examples: dict[str, MapOutput] = {}
-    for source, partition in stored:
-        key_type = rows.key_type(partition.schema)
-        if key_type:
-            examples.setdefault(key_type, source)
-    if len(examples) > 1:
-        (one, first), (other, second), *_ = examples.items()
-        with users_code(lambda: "in map"):
-            raise KeyTypeError(
-                f"the keys of a job must be of one type, but map {first.index} put out {one} "
-                f"and map {second.index} {other}"
-            )
+    with users_code(lambda: "in map"):
+        check_maps((source.index, rows.key_type(each.schema)) for source, each in stored)

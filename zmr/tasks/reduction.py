@@ -22,15 +22,18 @@ from zmr.columns.schema import concat_unified
 from zmr.columns.values import is_pickled
 from zmr.display import short_repr
 from zmr.formats.output import OutputFormat
+from zmr.formats.pairs import PairsOutput
 from zmr.job import Job, output_of
 from zmr.reducers import Identity, Reducer
 from zmr.reducers.grouped import partials_of, results_of
-from zmr.tasks.errors import users_code
+from zmr.tasks.errors import LookAgain, users_code
 from zmr.tasks.progress import TaskProgress
+from zmr.tasks.yielded import FIXED, iterated, line_of, parts_can_change, taken
 
 Pair = tuple[Any, Any]
 KeyedValues = Iterable[tuple[Any, Iterator[Any]]]
 Piece = tuple[Any, int]  # bytes, number of lines
+Take = Callable[[Iterator[Pair], int], list[Pair]]  # so many pairs, or fewer
 
 _PAIRS_AT_ONCE = 1024
 _BYTES_AT_ONCE = 1 << 20
@@ -48,6 +51,7 @@ class Reduction:
         self._progress = progress
         self._rows = 0
         self._key: Any = _NO_KEY  # the one that is being reduced
+        self._result: Iterator[Any] = iter(())  # of reduce
 
     def of_groups(self, merged: Iterator[Groups]) -> Iterator[Piece]:
         """The lines of rows that are merged as columns."""
@@ -55,7 +59,7 @@ class Reduction:
             return self._as_they_are(merged)
         if isinstance(self._reduce, Reducer):
             return self._declarative(self._reduce, merged)
-        return self._lines(self._reduced(self._keyed(merged)))
+        return self._users_lines(self._reduced(self._keyed(merged)))
 
     def of_pairs(self, pairs: Iterator[tuple[Any, bytes]]) -> Iterator[Piece]:
         """The lines of rows that are merged one by one, keys with pickled values."""
@@ -66,7 +70,10 @@ class Reduction:
         keyed = ((key, map(pickle.loads, map(itemgetter(1), group))) for key, group in groups)
         if isinstance(self._reduce, Reducer):
             return self._lines(self._merged(self._reduce, keyed))
-        return self._lines(self._reduced(keyed))
+        return self._users_lines(self._reduced(keyed))
+
+    def _users_lines(self, pairs: Iterator[Pair]) -> Iterator[Piece]:
+        return users_lines(pairs, self._output, self._where, lambda: line_of(self._result))
 
     def _lines(self, pairs: Iterator[Pair]) -> Iterator[Piece]:
         return lines_of(pairs, self._output, self._where)
@@ -83,9 +90,8 @@ class Reduction:
     def _reduced(self, groups: KeyedValues) -> Iterator[Pair]:
         for key, values in groups:
             self._key = key
-            result = self._reduce(key, values)
-            if result is not None:
-                yield from result
+            self._result = iterated(self._reduce(key, values), "reduce")
+            yield from self._result
             for _ in values:  # what reduce left must not be taken for the next key's
                 pass
 
@@ -163,18 +169,58 @@ class Reduction:
 
 
 def lines_of(
-    pairs: Iterator[Pair], output: OutputFormat, where: Callable[[], str]
+    pairs: Iterator[Pair],
+    output: OutputFormat,
+    where: Callable[[], str],
+    take: Take = lambda pairs, n: list(islice(pairs, n)),
 ) -> Iterator[Piece]:
-    """The bytes of pairs that the job's own code makes while they are asked for."""
+    """The bytes of pairs that are made while they are asked for, and taken by `take`."""
     n = 1  # how long they are is known after the first
     while True:
         with users_code(where):
-            chunk = list(islice(pairs, n))
+            chunk = take(pairs, n)
         if not chunk:
             return
         with users_code(lambda: _WRITING):
             data = output.encode_pairs(chunk)
         yield data, len(chunk)
+        n = max(1, min(4 * n, _BYTES_AT_ONCE * n // max(1, len(data)), _PAIRS_AT_ONCE))
+
+
+def users_lines(
+    pairs: Iterator[Pair],
+    output: OutputFormat,
+    where: Callable[[], str],
+    line: Callable[[], str] = lambda: "",
+) -> Iterator[Piece]:
+    """The bytes of pairs that the job's own code makes, each as it is when it is yielded.
+
+    `line` is that of the job's code where the last one was yielded.
+    """
+    pickles = isinstance(output, PairsOutput)
+    return lines_of(pairs, output, where, lambda pairs, n: taken(pairs, n, pickles, line))
+
+
+def first_lines(
+    pairs: Iterator[Pair], output: OutputFormat, where: Callable[[], str]
+) -> Iterator[Piece]:
+    """The same, faster, as it does not look at each pair. Raises `LookAgain`."""
+    n = 1
+    while True:
+        kinds: set[type] = set()
+        with users_code(where, looks=False):
+            chunk = list(islice(pairs, n))
+            if not chunk:
+                return
+        with users_code(lambda: _WRITING, looks=False):
+            data = output.encode_seen(chunk, kinds)
+        can_change = not kinds <= FIXED and parts_can_change(chunk)
+        if can_change and n > 1:
+            raise LookAgain
+        yield data, len(chunk)
+        if can_change:
+            yield from users_lines(pairs, output, where)
+            return
         n = max(1, min(4 * n, _BYTES_AT_ONCE * n // max(1, len(data)), _PAIRS_AT_ONCE))
 
 

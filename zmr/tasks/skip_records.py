@@ -14,12 +14,12 @@ import pyarrow as pa
 
 from zmr.formats import BadRecord
 from zmr.job import Job
-from zmr.key_types import type_of_keys
 from zmr.messages import FailureReason, Task
 from zmr.output.skipped import SKIPPED_COUNTER, SkippedFile
 from zmr.tasks.context import NO_RECORD, TaskContext
 from zmr.tasks.errors import TaskError, user_error, worker_error
 from zmr.tasks.map_input import MapInput
+from zmr.tasks.yielded import Look
 
 BAD = (Exception, SystemExit)  # what a record makes map raise; others are no record's fault
 
@@ -39,25 +39,20 @@ class BadRecords:
         self.last = ""  # where the last one is, and why it is bad
         self._job = job
         self._file = file
-        self._example: list[Any] = []  # a key, the type of which all others must have
+        self._look = Look(job)
 
     def pairs_of(self, record: Any, make: Callable[[Any], Iterable[Pair] | None]) -> list[Pair]:
         """The pairs that `make`, which is the job's map, makes of the record.
 
         Raises one of `BAD` if the record is bad; then the job has counted nothing.
         """
-        counters = dict(self._job._counters)
+        counters, examples = dict(self._job._counters), self._look.examples
         try:
             if isinstance(record, BadRecord):
                 raise record
-            pairs = list(make(record) or ())
-            keys = [key for key, _ in pairs]
-            if keys and self._job.reduce is not None:
-                type_of_keys(self._example + keys)
-                self._example = self._example or keys[:1]
-            return pairs
+            return list(self._look.at(make(record)))
         except BAD:
-            self._job._counters = counters
+            self._job._counters, self._look.examples = counters, examples
             raise
 
     def batch_of(

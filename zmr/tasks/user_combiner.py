@@ -16,10 +16,12 @@ from zmr.columns.schema import concat_unified
 from zmr.columns.values import encode
 from zmr.display import short_repr
 from zmr.errors import YieldError
+from zmr.formats.text import not_a_pair
 from zmr.job import Job
 from zmr.reducers import Reducer
 from zmr.reducers.combiner import Combiner, ReducerCombiner
 from zmr.tasks.errors import users_code
+from zmr.tasks.yielded import FIXED, is_pair, iterated, private
 
 
 def combiner_of(job: Job) -> Combiner | None:
@@ -72,10 +74,13 @@ class UserCombiner:
             for key, size in zip(rows.each_key(keys), sizes.tolist(), strict=True):
                 group = islice(values, size)
                 before = len(found)
-                for new_key, value in self._combine(key, group) or ():
+                for pair in iterated(self._combine(key, group), "combine"):
+                    if not is_pair(pair):
+                        raise not_a_pair(pair)
+                    new_key, value = pair
                     if new_key != key:
                         raise YieldError(f"combine gave another key, {short_repr(new_key)}")
-                    add(value)
+                    add(value if type(value) in FIXED else private(value))
                 for _ in group:  # what combine left must not be taken for the next key's
                     pass
                 counts.append(len(found) - before)

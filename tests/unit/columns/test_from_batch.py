@@ -41,7 +41,11 @@ def test_rows_have_pythons_types(
     [
         (pa.array(["a", None]), KeyTypeError, "nulls as keys"),
         (pa.array([[1]]), KeyTypeError, "keys of type list"),
-        (pa.array([2**64 - 1], pa.uint64()), pa.ArrowInvalid, "not in range"),
+        (
+            pa.array([2**64 - 1], pa.uint64()),
+            KeyTypeError,
+            "uint64 that are beyond .* not in range",
+        ),
         (pa.array([float("nan")]), KeyTypeError, "NaN can't be a key"),
         ((pa.array([1]), pa.array([1, 2])), YieldError, r"different lengths: \[1, 2\]"),
         ([1], YieldError, "must give Arrow arrays, not list"),

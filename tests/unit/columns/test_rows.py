@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from zmr.columns import rows
-from zmr.columns.values import PickleError
+from zmr.errors import PickleError
 
 
 def test_a_value_that_can_not_be_pickled_is_named() -> None:

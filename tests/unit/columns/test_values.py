@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from zmr.columns import values as encoding
 from zmr.columns.mixed import PICKLES, children_of
-from zmr.columns.values import PickleError, as_column, decode, encode, is_pickled
+from zmr.columns.values import as_column, decode, encode, is_pickled
+from zmr.errors import PickleError
 
 
 def test_plain_columns_are_arrow_and_others_are_pickled() -> None:

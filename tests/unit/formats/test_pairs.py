@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from zmr.columns import blocks
-from zmr.columns.values import PickleError
+from zmr.errors import PickleError
 from zmr.formats.base import BadRecord
 from zmr.formats.pairs import Pairs, PairsOutput
 from zmr.messages import Split
