@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from functools import wraps
+from types import CodeType, FunctionType
 from typing import Any, TypeVar
 
 from zmr.display import short_repr
@@ -167,6 +168,30 @@ class Job:
 # What engines give a job; the rest is what its parameters and its own `__init__` make of it.
 _OF_ENGINES = frozenset({"_given", "_once", "_reads", "_writes", "partition"})
 
+_FORMATS: tuple[tuple[str, type, str], ...] = (
+    ("input", InputFormat, "Lines()"),
+    ("output", OutputFormat, "Text() or Raw()"),
+)
+
+# What zmr calls or looks for, and the names that other tools have for it.
+_HOOKS = ("map", "map_batch", "reduce", "combine", "partition", "setup", "input", "output")
+_NAMES_ELSEWHERE = {
+    "mapper": "map",
+    "reducer": "reduce",
+    "combiner": "combine",
+    "partitioner": "partition",
+    **dict.fromkeys(("mapper_init", "reducer_init", "combiner_init", "map_init"), "setup"),
+    **dict.fromkeys(("configure", "initialize", "set_up", "setUp"), "setup"),
+    "map_partitions": "map_batch",
+    "mapper_raw": "map",
+}
+_AT_THE_END = frozenset(
+    {
+        *("mapper_final", "reducer_final", "combiner_final", "map_final", "reduce_final"),
+        *("teardown", "tear_down", "tearDown", "cleanup"),
+    }
+)
+
 RESERVED = frozenset(name for name in vars(Job) if not name.startswith("_"))
 
 
@@ -227,27 +252,38 @@ def create_job(job_class: type[Job], params: Iterable[tuple[str, object]]) -> Jo
             f"{job_class.__name__} can't be created: {type(error).__name__}: {error} "
             f"(a job prepares itself in setup(), not in __init__)"
         ) from error
-    try:
-        _ = job.input  # which may depend on parameters
-    except ValueError as error:
-        raise JobError(f"{job_class.__name__}.input: {error}") from None
+    for name, base, example in _FORMATS:
+        try:
+            given = getattr(job, name)  # which may depend on parameters
+        except ValueError as error:
+            raise JobError(f"{job_class.__name__}.{name}: {error}") from None
+        if not isinstance(given, base):
+            raise JobError(_no_format(job_class, name, given, example))
     return job
+
+
+def _no_format(job_class: type[Job], name: str, given: object, example: str) -> str:
+    return f"{job_class.__name__}.{name} must be an {name} format, such as {example}, not " + (
+        f"{short_repr(given)}, which is an input format"
+        if name == "output" and isinstance(given, InputFormat)
+        else short_repr(given)
+    )
 
 
 def check_job(job_class: type[Job]) -> None:
     """Raise `JobError` for what could only fail later, and many times."""
     name, reduce = job_class.__name__, job_class.reduce
     parameters_of(job_class)
+    _check_names(job_class)
     if job_class.map is Job.map and job_class.map_batch is None:
         raise JobError(
             f"{name} has no map: write a method map(self, record) that yields (key, value) pairs, "
             "or map_batch"
         )
-    if not isinstance(job_class.input, (InputFormat, property)):  # may depend on parameters
-        raise JobError(
-            f"{name}.input must be an input format, such as Lines(), "
-            f"not {short_repr(job_class.input)}"
-        )
+    for attribute, base, example in _FORMATS:
+        given = getattr(job_class, attribute)
+        if not isinstance(given, (base, property)):  # may depend on parameters
+            raise JobError(_no_format(job_class, attribute, given, example))
     if isinstance(reduce, type) or not (reduce is None or callable(reduce) or _declared(reduce)):
         raise JobError(
             f"{name}.reduce must be a method, or a reducer such as Sum(), not {short_repr(reduce)}"
@@ -265,6 +301,42 @@ def check_job(job_class: type[Job]) -> None:
         raise JobError(f"{name}.reducers must be an int from 1 on, not {short_repr(reducers)}")
     if job_class.partition is None:
         raise JobError(f"{name}.partition must be a method, or Hash() or Range(), not None")
+
+
+def _check_names(job_class: type[Job]) -> None:
+    """Raise `JobError` for what is likely meant for something that zmr calls, but not called so.
+
+    It is only judged where the job has nothing of the right name, and no use of its own for the
+    other one.
+    """
+    from difflib import get_close_matches
+
+    owners = [c for c in job_class.__mro__ if issubclass(c, Job) and c is not Job]
+    own = {name: value for owner in reversed(owners) for name, value in vars(owner).items()}
+    used = {used for value in own.values() for used in _names_in(getattr(value, "__code__", None))}
+    for name, value in own.items():
+        if name in RESERVED or name.startswith("_") or name in used:
+            continue
+        if not isinstance(value, (FunctionType, Reducer, Identity, InputFormat)):
+            continue
+        if name in _AT_THE_END:
+            raise JobError(
+                f"{job_class.__name__}.{name} is never called: there is nothing that zmr calls at "
+                "the end of a task; what a job puts out, map and reduce yield"
+            )
+        near = get_close_matches(name.lower(), _HOOKS, n=1, cutoff=0.8)
+        meant = _NAMES_ELSEWHERE.get(name) or (near[0] if near else "")
+        if meant and meant not in own:
+            raise JobError(f"{job_class.__name__}.{name} is never called: did you mean {meant}?")
+
+
+def _names_in(code: CodeType | None) -> Iterator[str]:
+    """The names that a function's code uses, and those of functions within it."""
+    if code is not None:
+        yield from code.co_names
+        for constant in code.co_consts:
+            if isinstance(constant, CodeType):
+                yield from _names_in(constant)
 
 
 def _declared(reduce: object) -> bool:

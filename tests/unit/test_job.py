@@ -126,6 +126,12 @@ def test_several_jobs_in_a_file_need_a_name(tmp_path: Path) -> None:
             "Mine.partition must be a method, or Hash.*, not 3",
         ),
         (f"{COUNT}    input = 'lines'\n", r"Mine.input must be an input format, such as Lines\(\)"),
+        (f"{COUNT}    output = Csv()\n", r"Mine.output must be an output format, .*, not Csv\(.*"),
+        (f"{COUNT}    output = Text\n", r"Mine.output must be an output format, such as Text\(\)"),
+        (
+            f"{COUNT}    output = property(lambda self: Csv())\n",
+            r"Mine.output must be an output format, .*, not Csv.*, which is an input format",
+        ),
         (f"{COUNT}    count: int = 3\n", "Mine.count: a parameter can't have this name"),
         (
             f"{COUNT}    words: list[str]\n",
@@ -140,6 +146,52 @@ def test_what_is_wrong_with_a_job_file_is_told_in_a_line(
     path = write(tmp_path, text)
     with pytest.raises(JobError, match=told.format(path=path)):
         find_job(path).create([])
+
+
+MAPS = f"{HEADER}class Mine(Job):\n{WITH_MAP}"
+
+
+@pytest.mark.parametrize(
+    ("method", "meant"),
+    [
+        *(("reducer", "reduce"), ("combiner", "combine"), ("partitioner", "partition")),
+        *(("mapper_init", "setup"), ("setUp", "setup"), ("redcue", "reduce")),
+        *(("Reduce", "reduce"), ("map_batches", "map_batch"), ("combines", "combine")),
+    ],
+)
+def test_methods_named_as_elsewhere_or_misspelt_are_refused(
+    tmp_path: Path, method: str, meant: str
+) -> None:
+    path = write(tmp_path, f"{MAPS}    def {method}(self, key, values): yield key, 1\n")
+    assert refusal(path) == f"Mine.{method} is never called: did you mean {meant}?"
+
+
+def test_so_are_those_of_a_class_without_map_and_reducers_under_another_name(
+    tmp_path: Path,
+) -> None:
+    path = write(tmp_path, f"{HEADER}class Mine(Job):\n    def mapper(self, line): yield line, 1\n")
+    assert refusal(path) == "Mine.mapper is never called: did you mean map?"
+    path = write(tmp_path, f"{MAPS}    reducer = Sum()\n", "other.py")
+    assert refusal(path) == "Mine.reducer is never called: did you mean reduce?"
+
+
+@pytest.mark.parametrize("method", ["mapper_final", "teardown", "cleanup"])
+def test_what_is_meant_to_be_called_at_the_end_is_refused(tmp_path: Path, method: str) -> None:
+    told = refusal(write(tmp_path, f"{MAPS}    def {method}(self): pass\n"))
+    assert told.startswith(f"Mine.{method} is never called: there is nothing that zmr calls at the")
+
+
+@pytest.mark.parametrize(
+    "methods",
+    [
+        "    def reducer(self, n): return n\n    reduce = Sum()\n",
+        "    def setup(self): [self.cleanup() for _ in '1']\n    def cleanup(self): pass\n",
+        "    def key_of(self, line): return line\n    def mapping(self): return {}\n",
+        "    mapper: str = 'x'\n    limit = 3\n    def _reducer(self): pass\n",
+    ],
+)
+def test_methods_of_the_jobs_own_are_left_alone(tmp_path: Path, methods: str) -> None:
+    assert find_job(write(tmp_path, MAPS + methods)).name == "Mine"
 
 
 def test_what_can_not_be_found_is_told_with_what_there_is(

@@ -7,6 +7,7 @@ given, the files of a folder by the bytes of their paths.
 
 from __future__ import annotations
 
+import logging
 import os
 import stat
 from collections.abc import Iterable, Iterator
@@ -16,6 +17,8 @@ from zmr.errors import InputError
 from zmr.formats import BadRecord, InputFormat
 from zmr.messages import InputFile
 from zmr.output.folder import NOT_OUTPUT
+
+log = logging.getLogger("zmr.inputs")
 
 _MOST_NAMED = 10
 
@@ -44,13 +47,29 @@ def list_inputs(
         if path == "-":
             problems.append("-: only `zmr run` reads standard input; a file of this name is ./-")
             continue
-        for name in sorted(_files_behind(path, passes, problems), key=os.fsencode):
+        names = sorted(_files_behind(path, passes, problems), key=os.fsencode)
+        if not names and not problems:
+            log.warning("%s has no files that are read", path)
+        for name in names:
             size_bytes = _size(name, problems)
             if size_bytes is not None:
                 files.append(InputFile(name, size_bytes, _can_split(name, input_format, problems)))
     if problems:
         raise InputError(_in_one_message(problems))
+    _warn_of_duplicates(files)
     return tuple(files)
+
+
+def _warn_of_duplicates(files: list[InputFile]) -> None:
+    seen: set[str] = set()
+    twice: list[str] = []
+    for file in files:
+        if file.path in seen:
+            twice.append(file.path)
+        seen.add(file.path)
+    if twice:
+        more = f"; so are {len(twice) - 1} more" if len(twice) > 1 else ""
+        log.warning("%s is named as input more than once, and read as often%s", twice[0], more)
 
 
 class _Passes(NamedTuple):

@@ -23,7 +23,7 @@ def by_partition(groups: Groups, partition: Partitioner, n: int) -> tuple[Groups
 
     Raises what the job's own partitioner raises.
     """
-    if n == 1:
+    if n == 1 and isinstance(partition, Hash):
         return groups, np.zeros(len(groups), np.int64)
     if isinstance(partition, Range):
         return groups, _ranges(groups, partition, n)

@@ -162,3 +162,25 @@ def test_the_format_says_which_files_may_be_split_and_which_hold_nothing(tmp_pat
     ]:
         rows = list_inputs([str(tmp_path)], input_format, hidden_files=True)
         assert {os.path.basename(row.path) for row in rows if row.splittable} == expected
+
+
+def test_what_is_read_twice_or_not_at_all_is_warned_of(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "data").mkdir()
+    for name in "ab":
+        (tmp_path / "data" / name).write_text("x")
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "empty" / ".hidden").write_text("x")
+    a, data, empty = (str(tmp_path / name) for name in ("data/a", "data", "empty"))
+
+    assert len(list_inputs([a, data])) == 3
+    assert len(list_inputs([data, data])) == 4
+    assert list_inputs([empty]) == ()
+    assert len(list_inputs([a, str(tmp_path / "data" / "b")])) == 2
+
+    assert [record.message for record in caplog.records] == [
+        f"{a} is named as input more than once, and read as often",
+        f"{a} is named as input more than once, and read as often; so are 1 more",
+        f"{empty} has no files that are read",
+    ]

@@ -90,6 +90,15 @@ def test_pairs_are_combined_and_sorted_and_values_keep_their_order(
     assert 0 < done.stats.bytes_out < os.path.getsize(done.path)
 
 
+def test_partition_is_called_for_a_single_one_too(tmp_path: Path) -> None:
+    class Second(Words):
+        def partition(self, key: str, n: int) -> int:
+            return 1
+
+    told = "TypeError: partition must be an int from 0 to 0, not 1, for key 'a'"
+    assert failure(Second(), task(tmp_path, "a", n_reduce=1), tmp_path).message.startswith(told)
+
+
 def test_every_key_goes_to_the_partition_that_the_job_chooses(tmp_path: Path) -> None:
     class ByLength(Words):
         def partition(self, key: str, n: int) -> int:
