@@ -65,7 +65,9 @@ def lose_w1_in_reduce(cluster: Cluster, job: str) -> int:
     cluster.run_for(0.5)
     cluster.workers["w1"].stop()
     cluster.run(lambda: cluster.worker_states("w1")[-1] == "lost")
-    return len(cluster.workers["w1"].disk.files)
+    outputs = len(cluster.workers["w1"].disk.files)
+    assert cluster.said(f"1 running task and {outputs} map outputs go to others")
+    return outputs
 
 
 def test_outputs_that_come_back_before_they_were_made_again_are_used() -> None:

@@ -52,6 +52,13 @@ def test_a_split_knows_what_size_its_file_had() -> None:
         assert {split.file_bytes for split in last} == {17}
 
 
+def test_a_shared_task_takes_exactly_as_much_as_it_may() -> None:
+    half, tiny = splittable("half", SHARED_TASK_BYTES // 2), splittable("tiny", 1)
+    tasks = planned([half, half, *[tiny] * 500])
+    assert tasks[0] == (Split("half"),) * 2
+    assert {split.path for split in tasks[1]} == {"tiny"}
+
+
 def test_very_many_small_files_share_tasks_in_their_order() -> None:
     files = [splittable(f"{n}", 1000) for n in range(1000)]
     tasks = planned(files)

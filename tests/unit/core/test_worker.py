@@ -379,6 +379,22 @@ def test_a_deadline_that_is_met_to_the_bit_is_met() -> None:
         assert deadline is None, "it never gives up"
 
 
+@pytest.mark.parametrize(
+    ("kind", "text"),
+    [
+        (TaskKind.MAP, "of memory, and had read 1,234 records or more"),
+        (TaskKind.REDUCE, "of memory"),
+    ],
+)
+def test_of_a_map_whose_slot_dies_it_says_how_far_it_was(kind: TaskKind, text: str) -> None:
+    worker = Worker()
+    worker.hears(m.TaskResponse((task(1)._replace(kind=kind),), (spec(),)))
+    worker.slot_says(m.Progress(1, 1234, 9999))
+    worker.slot_ends()
+    (failed,) = worker.said(m.TaskFailed)
+    assert failed.message.endswith(text)
+
+
 def test_of_outputs_that_it_does_not_have_it_says_so_at_once() -> None:
     worker = Worker()
     worker.gets(1)
