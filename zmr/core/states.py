@@ -190,7 +190,6 @@ WORKER = Machine(
         (WorkerState.ALIVE, "leave"): WorkerState.LEFT,
         (WorkerState.SUSPECT, "sign of life"): WorkerState.ALIVE,
         (WorkerState.SUSPECT, "longer silence"): WorkerState.LOST,
-        (WorkerState.SUSPECT, "leave"): WorkerState.LEFT,
         (WorkerState.LOST, "register again"): WorkerState.ALIVE,
     },
 )

@@ -234,10 +234,9 @@ class WorkerTable:
         self.quarantined.pop(worker.peer, None)
 
     def leave(self, worker: Worker) -> None:
-        """A present worker has left; it is not forgotten yet."""
+        """A worker has left, and was alive to say so; it is not forgotten yet."""
         worker.move("leave")
-        self._alive.pop(worker.peer, None)
-        self._suspect.pop(worker.peer, None)
+        del self._alive[worker.peer]
         self.quarantined.pop(worker.peer, None)
 
     def forget(self, worker: Worker) -> None:
