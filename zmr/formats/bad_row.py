@@ -1,4 +1,6 @@
-"""Find the record of a block for which a parser of whole blocks has refused the block.
+"""What is wrong with records that Arrow has refused, or that it has and Python can't.
+
+The first is found in a block for which a parser of whole blocks has refused the block.
 
 Arrow's parsers name a row of their own count, or none. The `invalid_row_handler` of its CSV parser
 would get the row that has too many or too few fields, but not an earlier one with a field that
@@ -9,6 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import pyarrow as pa
 
@@ -70,3 +73,42 @@ def _without_location(reason: str, names: Sequence[str]) -> str:
         hint = f"; pyarrow.timestamp({unit!r}, 'UTC') has a zone" if _ZONE in what else ""
         return f"column {names[int(number)]!r}: {what}, for {kind}{hint}"
     return _ROW_IN_BLOCK.sub("", reason)
+
+
+def python_values(
+    path: str, name: str, column: pa.Array, truncate_ns: bool | None = None
+) -> list[Any]:
+    """The values of a column of the file, whose times have microseconds as Python's do.
+
+    `truncate_ns` leaves out nanoseconds; None where there is no such choice. Raises `BadRecord`.
+    """
+    kind = _in_microseconds(column.type)
+    if kind != column.type:
+        try:
+            column = column.cast(kind, safe=not truncate_ns)
+        except pa.ArrowInvalid:
+            reason = f"column {name!r} has times with nanoseconds, which Python's have not"
+            out = "" if truncate_ns is None else ", and truncate_ns=True leaves them out"
+            raise BadRecord(path, "", f"{reason}: map_batch has them{out}") from None
+    try:
+        values: list[Any] = column.to_pylist()
+    except (ValueError, OverflowError) as error:
+        reason = f"column {name!r} has a {column.type} that Python has not ({error})"
+        raise BadRecord(path, "", f"{reason}: map_batch has it") from None
+    return values
+
+
+def _in_microseconds(kind: pa.DataType) -> pa.DataType:
+    """The type with microseconds in place of nanoseconds."""
+    types = pa.types
+    if types.is_timestamp(kind) and kind.unit == "ns":
+        return pa.timestamp("us", kind.tz)
+    if types.is_time64(kind) and kind.unit == "ns":
+        return pa.time64("us")
+    if types.is_duration(kind) and kind.unit == "ns":
+        return pa.duration("us")
+    if types.is_list(kind):
+        return pa.list_(kind.value_field.with_type(_in_microseconds(kind.value_type)))
+    if types.is_struct(kind):
+        return pa.struct([field.with_type(_in_microseconds(field.type)) for field in kind])
+    return kind

@@ -12,7 +12,7 @@ from pyarrow import csv
 
 from zmr.columns.row_dicts import dicts_of
 from zmr.formats.arrow_text import allocate, one_batch, valid_utf8
-from zmr.formats.bad_row import find_bad_row, line_place
+from zmr.formats.bad_row import find_bad_row, line_place, python_values
 from zmr.formats.base import BadRecord, unique_names
 from zmr.formats.csv_fields import Conversion
 from zmr.formats.csv_rows import CsvRows
@@ -53,7 +53,7 @@ class CsvParser:
     def records(self, place: Place, block: memoryview, one_line_rows: bool) -> list[dict[str, Any]]:
         """The same as dicts."""
         if not self._is_wide or self._typed:
-            return _dicts(self.parse(place, block, one_line_rows))
+            return _dicts(place.path, self.parse(place, block, one_line_rows))
         rows = self._checked(self._wide_rows, place, block, one_line_rows)
         return [dict(zip(self._names, row, strict=True)) for row in rows]
 
@@ -219,13 +219,13 @@ def _fields_of(text: bytes, delimiter: str, quote: str, escape: str) -> list[str
     return unique_names(table.column_names)
 
 
-def _dicts(batch: pa.RecordBatch) -> list[dict[str, Any]]:
+def _dicts(path: str, batch: pa.RecordBatch) -> list[dict[str, Any]]:
     names = batch.schema.names
     columns = (
         column.to_numpy(zero_copy_only=False).tolist()
         if column.type == "string"
-        else column.to_pylist()
-        for column in batch.columns
+        else python_values(path, name, column)
+        for name, column in zip(names, batch.columns, strict=True)
     )
     return dicts_of(names, columns)
 

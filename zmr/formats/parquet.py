@@ -54,10 +54,12 @@ class Parquet(InputFormat):
         return True
 
     def read(self, split: Split, count: CountUp) -> Iterator[Chunk]:
+        from zmr.formats.bad_row import python_values
+
         for batch, size_bytes in self._batches(split, self.chunk_bytes):
             names = batch.schema.names
             columns = [
-                self._python_values(split.path, name, column)
+                python_values(split.path, name, column, self._truncate_ns)
                 for name, column in zip(names, batch.columns, strict=True)
             ]
             records = dicts_of(names, columns) if columns else [{} for _ in range(len(batch))]
@@ -114,41 +116,6 @@ class Parquet(InputFormat):
                 reason = f"there is no column {name!r}; there are {', '.join(names)}"
                 raise BadRecord(path, "", reason)
         return [names.index(name) for name in self._columns]
-
-    def _python_values(self, path: str, name: str, column: Any) -> list[Any]:
-        """The values of a column, whose times have microseconds as Python's do."""
-        import pyarrow as pa
-
-        kind = _in_microseconds(column.type)
-        if kind != column.type:
-            try:
-                column = column.cast(kind, safe=not self._truncate_ns)
-            except pa.ArrowInvalid:
-                reason = (
-                    f"column {name!r} has times with nanoseconds, which Python's have not: "
-                    "Parquet(truncate_ns=True) leaves them out, and map_batch has them"
-                )
-                raise BadRecord(path, "", reason) from None
-        values: list[Any] = column.to_pylist()
-        return values
-
-
-def _in_microseconds(kind: Any) -> Any:
-    """The type with microseconds in place of nanoseconds."""
-    import pyarrow as pa
-
-    types = pa.types
-    if types.is_timestamp(kind) and kind.unit == "ns":
-        return pa.timestamp("us", kind.tz)
-    if types.is_time64(kind) and kind.unit == "ns":
-        return pa.time64("us")
-    if types.is_duration(kind) and kind.unit == "ns":
-        return pa.duration("us")
-    if types.is_list(kind):
-        return pa.list_(kind.value_field.with_type(_in_microseconds(kind.value_type)))
-    if types.is_struct(kind):
-        return pa.struct([field.with_type(_in_microseconds(field.type)) for field in kind])
-    return kind
 
 
 @contextmanager

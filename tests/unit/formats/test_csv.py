@@ -404,3 +404,12 @@ def test_types_that_no_field_stands_for_are_refused_and_zones_explained(path: Pa
     reason = r"column 'v': expected no zone.*; pyarrow.timestamp\('us', 'UTC'\) has a zone"
     with pytest.raises(BadRecord, match=reason):
         read(Csv(types={"v": datetime}), split)
+
+
+def test_times_that_python_has_not_are_told_with_their_column(path: Path) -> None:
+    split = write_input(path, "t\n2026-01-31 12:00:00.000005000\n2026-01-31 12:00:00.000000001\n")
+    csv_format = Csv(types={"t": pa.timestamp("ns")})
+    with pytest.raises(BadRecord, match=r"column 't' has times with nano.*: map_batch has"):
+        read(csv_format, split)
+    split = write_input(path, "t\n2026-01-31 12:00:00.000005000\n")
+    assert read(csv_format, split).records == [{"t": datetime(2026, 1, 31, 12, 0, 0, 5)}]

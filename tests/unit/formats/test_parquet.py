@@ -128,6 +128,13 @@ def test_times_in_nanoseconds_are_pythons_own(path: Path, kind: pa.DataType, val
     assert batch.schema.field("t").type == kind
 
 
+def test_a_date_that_python_has_not_is_told_with_its_column(path: Path) -> None:
+    dates = pa.array([0, 3_000_000], pa.int32()).cast(pa.date32())
+    parquet.write_table(pa.table({"d": dates}), path)
+    with pytest.raises(BadRecord, match=r"column 'd' has a date32\[day\] that Python has not"):
+        read(Parquet(), Split(str(path)))
+
+
 def test_nanoseconds_are_lost_only_where_it_is_said(path: Path) -> None:
     nanoseconds = pa.array([1_700_000_000_123_456_789], pa.int64()).cast(pa.timestamp("ns"))
     parquet.write_table(pa.table({"t": nanoseconds}), path)
