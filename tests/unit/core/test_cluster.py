@@ -22,6 +22,7 @@ from zmr.core.journal import (
     JobSubmitted,
     OutputLost,
     Record,
+    StepBegun,
     WorkerGone,
     WorkerJoined,
 )
@@ -35,7 +36,9 @@ JOB = "job"
 W1, W2 = b"w1", b"w2"
 
 
-def cluster_of(*peers: bytes, maps: int = 2, reduces: int = 1) -> tuple[Cluster, list[Record]]:
+def cluster_of(
+    *peers: bytes, maps: int = 2, reduces: int = 1, steps: tuple[m.Step, ...] = ()
+) -> tuple[Cluster, list[Record]]:
     """A cluster of these workers, each with two slots, and a job; and what is recorded of it."""
     recorded: list[Record] = []
     cluster = Cluster(7, MasterSettings(), recorded.append)
@@ -43,7 +46,7 @@ def cluster_of(*peers: bytes, maps: int = 2, reduces: int = 1) -> tuple[Cluster,
         name = peer.decode()
         cluster.commit(WorkerJoined(peer, m.Register(f"{name}:1", name, 1, 2)), 0.0)
         cluster.set_credit(cluster.workers.workers[peer], 2)
-    spec = m.JobSpec(JOB, "test", "test", b"source", "", (), reduces, "/out")
+    spec = m.JobSpec(JOB, "test", "test", b"source", "", (), reduces, "/out", steps=steps)
     inputs = tuple(m.InputFile(f"/in/{n}", 10, splittable=True) for n in range(maps))
     cluster.commit(JobSubmitted(m.Submit(spec, inputs), 1000, ""), 0.0)
     return cluster, recorded
@@ -102,6 +105,26 @@ def test_an_output_that_is_lost_is_no_longer_its_workers() -> None:
     assert cluster.jobs[JOB].maps.tasks[0].state is TaskState.IDLE
     assert not cluster.workers.workers[W1].outputs
     assert not cluster.jobs[JOB].attempts
+    cluster.validate()
+
+
+def test_a_question_about_outputs_ends_with_the_step_that_reads_them() -> None:
+    cluster, _ = cluster_of(W1, maps=1, steps=(m.Step("One", (), 1), m.Step("Two", (), 1)))
+    mapped = hand_out(cluster, TaskKind.MAP, 0, W1)
+    cluster.commit(map_done(mapped), 1.0)
+    job, worker = cluster.jobs[JOB], cluster.workers.workers[W1]
+    first, second = (hand_out(cluster, TaskKind.REDUCE, 0, W1) for _ in range(2))
+    cluster.failed_to_read(job, worker, first.task)
+    cluster.ask_for_outputs(job, worker, {mapped.id: 0}, answer_by=9.0)
+    assert job.output_checks.awaited
+
+    # The other attempt at the reduce could read them.
+    file = m.OutputFile("mr-out-0", 1, "")
+    cluster.commit(Completed(m.ReduceDone(JOB, 0, second.id, file, m.Stats())), 2.0)
+    cluster.commit(StepBegun(JOB), 2.0)
+
+    assert not job.output_checks
+    assert not job.is_held
     cluster.validate()
 
 

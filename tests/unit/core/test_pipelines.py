@@ -209,6 +209,18 @@ def test_a_master_that_dies_between_two_steps_goes_on_with_the_second() -> None:
     assert cluster.core.jobs[job].status().state == "done"
 
 
+def test_a_master_that_dies_after_a_step_without_any_task_goes_on_with_the_next() -> None:
+    cluster = Cluster(workers=0, journal=True)
+    job = submit(cluster, (m.Step("Nothing", (), 0), m.Step("Of nothing", (), 2)), maps=0)
+    cluster.add_worker()
+    cluster.run(lambda: any(isinstance(record, StepBegun) for record in cluster.records))
+    cluster.crash_master()
+    cluster.restart_master()
+    assert cluster.core.jobs[job].status().step == 2
+    cluster.run(lambda: job in cluster.outcomes)
+    assert len(cluster.check(job).files) == 2
+
+
 def test_ids_of_steps_are_nobody_elses() -> None:
     cluster = Cluster()
     spec = m.JobSpec("mine.2", "test", "test", b"", "", (), 1, OUT)
