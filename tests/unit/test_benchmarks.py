@@ -299,7 +299,7 @@ def test_works_engines_page_and_requirements_fit_together() -> None:
     works = {work.name for work in WORKS}
     assert works == {name for engine in ENGINES for name in engine.commands}
     assert works == set(engine("zmr").commands)
-    assert docs.names(PAGE.read_text()) == ["machine", *(work.name for work in WORKS)]
+    assert docs.names(PAGE.read_text()) == ["machine", *(work.name for work in WORKS), "cliffs"]
     for path in (CHECKOUT / "benchmarks").glob("requirements-*.txt"):
         lines = [line for line in path.read_text().splitlines() if line[0] != "#"]
         assert lines

@@ -27,6 +27,7 @@ from zmr.errors import PickleError
 _ALWAYS_EXACT = (str, bytes, int, float, bool, date)
 _PICKLED = {b"zmr": b"pickled"}
 _MOST_AT_ONCE = 4096
+_ODD = (int, str, datetime)  # the types of which single values may be beyond Arrow's
 _MOST_KINDS = 8  # in a mixed column
 
 
@@ -116,7 +117,7 @@ def _encode_mixed(values: Sequence[Any], kinds: set[type], is_key: bool) -> pa.A
     odd: list[int] = []
     for kind in kinds:
         rows = [row for row, its_type in enumerate(types) if its_type is kind]
-        others = {row for row in rows if not _fits(values[row], kind)}
+        others = {row for row in rows if not _fits(values[row], kind)} if kind in _ODD else set()
         odd += others
         rows = [row for row in rows if row not in others] if others else rows
         some = [values[row] for row in rows]
