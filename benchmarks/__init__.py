@@ -9,4 +9,5 @@ works/      what is done, and what must come out      engines/    who does it, b
 peers/      the programs that other engines run       jobs.py     the jobs that zmr runs
 rounds      engines take turns                        measure     one command: time, memory
 checksum    is the result right?                      report, plot, docs
+cliffs      what one odd record costs                 odd_records, one_task
 """
