@@ -173,6 +173,8 @@ def _map(job: Job, task: MapTask, bad_records: BadRecordsOfJob | None) -> list[P
     """The pairs that one map task makes of its records."""
     has_map = type(job).map is not Job.map
     keep = _as_written(job) if job.reduce is None else _as_pickled
+    if isinstance(job.reduce, Count):
+        keep = _without_value
     if bad_records is not None and isinstance(task, FileTask):
 
         def mapped(record: Any) -> list[Pair]:
@@ -190,6 +192,9 @@ def _map(job: Job, task: MapTask, bad_records: BadRecordsOfJob | None) -> list[P
                     if job.reduce is not None:
                         type_of_keys([*examples, key])
                         examples = [key]
+                    if isinstance(job.reduce, Reducer) and job.reduce.adds_numbers:
+                        with _noted(lambda: f"in map, {task.where()}, key {short_repr(key)}"):  # noqa: B023
+                            job.reduce.sequential([value])  # it takes such values
                     pairs.append((key, value))
         return pairs
     with _noted(lambda: f"in map_batch, {task.where()}"):
@@ -223,6 +228,10 @@ def _as_pickled(key: Any, value: Any) -> Pair:
         return key, unpickled(value, pickled(value))
     except PickleError as error:
         raise PickleError(0, f"{error} (under the key {short_repr(key)})") from error
+
+
+def _without_value(key: Any, value: Any) -> Pair:
+    return key, None
 
 
 def _as_written(job: Job) -> Keep:

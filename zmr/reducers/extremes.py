@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
+from zmr.errors import YieldError
 from zmr.reducers.base import Pairs, Reducer
 
 if TYPE_CHECKING:
@@ -36,12 +37,18 @@ class Min(_OneOfThem):
     """The smallest value, by `<`; of equal ones the first."""
 
     def accumulate(self, state: Any, value: Any) -> Any:
-        return value if state is _NOTHING or is_less(value, state) else state
+        try:
+            return value if state is _NOTHING or is_less(value, state) else state
+        except TypeError as error:
+            raise incomparable(self, (value, state), error) from None
 
     def sequential(self, values: Iterable[Any]) -> Any:
         values = list(values)
         numbers = [value for value in values if not is_nan(value)]
-        return min(numbers or values)
+        try:
+            return min(numbers or values)
+        except TypeError as error:
+            raise incomparable(self, values, error) from None
 
     def fold_column(self, grouped: GroupedColumn) -> pa.Array | None:
         from zmr.reducers.kernels import extremes
@@ -53,11 +60,17 @@ class Max(_OneOfThem):
     """The largest value, by `<`; of equal ones the first."""
 
     def accumulate(self, state: Any, value: Any) -> Any:
-        return value if state is _NOTHING or is_less(state, value) else state
+        try:
+            return value if state is _NOTHING or is_less(state, value) else state
+        except TypeError as error:
+            raise incomparable(self, (value, state), error) from None
 
     def sequential(self, values: Iterable[Any]) -> Any:
         values = list(values)
-        return max([value for value in values if is_nan(value)] or values)
+        try:
+            return max([value for value in values if is_nan(value)] or values)
+        except TypeError as error:
+            raise incomparable(self, values, error) from None
 
     def fold_column(self, grouped: GroupedColumn) -> pa.Array | None:
         from zmr.reducers.kernels import extremes
@@ -83,6 +96,16 @@ class First(_OneOfThem):
         from zmr.reducers.kernels import first_values
 
         return first_values(grouped)
+
+
+def incomparable(reducer: Reducer, values: Iterable[Any], error: TypeError) -> YieldError:
+    """The error for values that do not compare with one another."""
+    kinds = sorted({type(value).__name__ for value in values})
+    if isinstance(error, YieldError):
+        return error
+    return YieldError(
+        f"{reducer!r} takes values that compare with one another, not {' and '.join(kinds)}"
+    )
 
 
 def is_nan(value: Any) -> bool:

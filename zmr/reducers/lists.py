@@ -9,8 +9,9 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from zmr.display import short_repr
+from zmr.errors import YieldError
 from zmr.reducers.base import Pairs, Reducer
-from zmr.reducers.extremes import is_nan
+from zmr.reducers.extremes import incomparable, is_nan
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -53,7 +54,7 @@ class Top(Reducer):
         return self._largest(state)
 
     def sequential(self, values: Iterable[Any]) -> list[Any]:
-        return list(reversed(_ascending(reversed(list(values)))))[: self.n]
+        return list(reversed(_ascending(self, reversed(list(values)))))[: self.n]
 
     def fold_column(self, grouped: GroupedColumn) -> pa.Array | None:
         from zmr.reducers.kernels import tops
@@ -73,7 +74,10 @@ class Top(Reducer):
     def _largest(self, values: list[Any]) -> list[Any]:
         nans = [value for value in values if is_nan(value)]
         others = [value for value in values if not is_nan(value)] if nans else values
-        return (nans + sorted(others, reverse=True))[: self.n]
+        try:
+            return (nans + sorted(others, reverse=True))[: self.n]
+        except TypeError as error:
+            raise incomparable(self, others, error) from None
 
     def __repr__(self) -> str:
         return f"Top({self.n})"
@@ -91,7 +95,7 @@ class Distinct(Reducer):
         return {}
 
     def accumulate(self, state: dict[Any, None], value: Any) -> dict[Any, None]:
-        state[_NAN if is_nan(value) else value] = None
+        state[_NAN if is_nan(value) else _hashable(value)] = None
         return state
 
     def merge(self, state: dict[Any, None], partial: list[Any]) -> dict[Any, None]:
@@ -100,22 +104,21 @@ class Distinct(Reducer):
         return state
 
     def partial(self, state: dict[Any, None]) -> list[Any]:
-        return _ascending(state)
+        return _ascending(self, state)
 
     def result(self, state: dict[Any, None]) -> list[Any]:
-        return _ascending(state)
+        return _ascending(self, state)
 
     def sequential(self, values: Iterable[Any]) -> list[Any]:
         kept: list[Any] = []
-        for value in _ascending(values):
+        for value in _ascending(self, map(_hashable, values)):
             if not kept or not (kept[-1] == value or (is_nan(kept[-1]) and is_nan(value))):
                 kept.append(value)
         return kept
 
     def fold(self, states: dict[Any, Any], pairs: Pairs) -> None:
         for key, value in pairs:
-            if is_nan(value):
-                value = _NAN
+            value = _NAN if is_nan(value) else _hashable(value)
             if key in states:
                 states[key][value] = None
             else:
@@ -179,9 +182,24 @@ class Collect(Reducer):
         return partials if is_list(partials) else None
 
 
-def _ascending(values: Iterable[Any]) -> list[Any]:
-    """The values sorted, NaN as the largest."""
+def _ascending(reducer: Reducer, values: Iterable[Any]) -> list[Any]:
+    """The values sorted, NaN as the largest. Raises `YieldError` if they do not compare."""
     values = list(values)
     nans = [value for value in values if is_nan(value)]
     others = [value for value in values if not is_nan(value)] if nans else values
-    return sorted(others) + nans
+    try:
+        return sorted(others) + nans
+    except TypeError as error:
+        raise incomparable(reducer, others, error) from None
+
+
+def _hashable(value: Any) -> Any:
+    """The value, if a set can hold it. Raises `YieldError`."""
+    try:
+        hash(value)
+    except TypeError:
+        kind = type(value).__name__
+        raise YieldError(
+            f"Distinct takes values that a set can hold, not {kind}: {short_repr(value)}"
+        ) from None
+    return value

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import dis
 import pickle
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from datetime import date, datetime, time, timedelta
 from inspect import isgeneratorfunction
 from itertools import chain, islice
@@ -24,6 +24,7 @@ from zmr.errors import PickleError, YieldError
 from zmr.formats.text import not_a_pair
 from zmr.job import Job
 from zmr.key_types import type_of_keys
+from zmr.reducers import Count
 from zmr.tasks.errors import LookAgain, in_one_line
 from zmr.tasks.map_input import MapInput
 
@@ -77,17 +78,30 @@ def is_pair(value: Any) -> bool:
 
 
 def checked_pairs(pairs: Iterator[Any]) -> Iterator[Pair]:
-    """The pairs, some of which are taken at a time. Raises `LookAgain` for what is none."""
-    return chain.from_iterable(_checked_lists(pairs))
+    """The pairs, of which some are taken at a time, or each alone if they can change.
+
+    Raises `LookAgain` for what is none.
+    """
+    return chain.from_iterable(_checked_some(pairs))
 
 
-def _checked_lists(pairs: Iterator[Any]) -> Iterator[list[Pair]]:
+def _checked_some(pairs: Iterator[Any]) -> Iterator[Iterable[Pair]]:
     n = 1
     while some := list(islice(pairs, n)):
         if countOf(map(type, some), tuple) != len(some) and not all(map(is_pair, some)):
             raise LookAgain
         yield some
+        if n == 1 and parts_can_change(some):
+            yield _checked_each(pairs)
+            return
         n = min(4 * n, _PAIRS_AT_ONCE)
+
+
+def _checked_each(pairs: Iterator[Any]) -> Iterator[Pair]:
+    for pair in pairs:
+        if not is_pair(pair):
+            raise LookAgain
+        yield pair
 
 
 def can_change(values: Collection[Any]) -> bool:
@@ -208,6 +222,7 @@ class Look:
 
     def __init__(self, job: Job) -> None:
         self._is_for_reduces = job.reduce is not None
+        self._counts_only = isinstance(job.reduce, Count)
         self.examples: list[Any] = []  # a key, the type of which all others must have
 
     def at(self, result: Any) -> Iterator[Pair]:
@@ -221,6 +236,8 @@ class Look:
     def _kept(self, key: Any, value: Any) -> Pair:
         type_of_keys([*self.examples, key])
         self.examples = self.examples or [key]
+        if self._counts_only:
+            return key, None
         try:
             return key, private(value)
         except PickleError as error:

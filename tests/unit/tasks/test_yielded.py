@@ -264,12 +264,27 @@ class ChangesLater(Reused):
             yield from super().map(line)
 
 
+class ByName(Reused):
+    """Of whose pairs it can't be seen that they are pairs."""
+
+    def map(self, line: str) -> Pairs:
+        self.fill(line)
+        pair = "k", self.value
+        yield pair
+
+
+class ListByName(ReusedList):
+    map = ByName.map
+
+
 AS_YIELDED: dict[type[Reused], list[str]] = {
     Reused: [f"{{'line': '{line}'}}" for line in LINES.split()],
     ReusedList: [f"['{line}']" for line in LINES.split()],
     NestedList: [f"[['{line}'], '{line}']" for line in LINES.split()],
     ReusedInTuple: [f"(1, ['{line}'])" for line in LINES.split()],
     ReusedObject: [f"Point(x='{line}')" for line in LINES.split()],
+    ByName: [f"{{'line': '{line}'}}" for line in LINES.split()],
+    ListByName: [f"['{line}']" for line in LINES.split()],
     ChangesLater: ["1", "2", "{'line': 'FR'}", "{'line': 'NL'}"],
 }
 
@@ -292,7 +307,9 @@ def test_so_it_does_with_declarative_reducers(text: Path, reduce: Any) -> None:
         assert line == f"k\t{__import__('json').dumps(expected, separators=(',', ':'))}"
 
 
-@pytest.mark.parametrize("kind", [Reused, ReusedList, NestedList, ReusedInTuple, ReusedObject])
+@pytest.mark.parametrize(
+    "kind", [Reused, ReusedList, NestedList, ReusedInTuple, ReusedObject, ByName, ListByName]
+)
 def test_so_it_does_when_it_is_written_as_it_is(text: Path, kind: type[Reused]) -> None:
     class MapOnly(kind):  # type: ignore[misc, valid-type]
         reduce = None

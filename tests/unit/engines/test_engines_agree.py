@@ -1,0 +1,219 @@
+"""The engines agree on any job: in the answer to the byte, and in why they refuse it."""
+
+from __future__ import annotations
+
+import datetime as dt
+import uuid
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from support.tasks import output_of, run_as_tasks
+
+from zmr import Collect, Count, Distinct, First, Identity, Job, Max, Mean, Min, Sum, Top, run_inline
+from zmr.engines.inputs import list_inputs
+from zmr.errors import YieldError
+from zmr.tasks import collect
+from zmr.tasks.errors import TaskError, in_one_line
+
+Pairs = Iterable[tuple[Any, Any]]
+
+
+@dataclass(frozen=True)
+class Thing:
+    n: int
+
+
+class ParseError(Exception):
+    def __init__(self, line: int, column: int) -> None:
+        super().__init__(f"bad at {line}:{column}")
+
+
+UTC_DAY = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
+
+# What words of the input stand for, as keys and as values.
+ODD: dict[str, Any] = {
+    "none": None,
+    "list": [1, "a"],
+    "dict": {"a": 1},
+    "set": {1},
+    "tuple": (1, "a"),
+    "nested": (1, (2, 3)),
+    "empty": (),
+    "day": dt.date(2026, 1, 1),
+    "moment": dt.datetime(2026, 1, 1, 12),
+    "zoned": UTC_DAY,
+    "time": dt.time(1),
+    "true": True,
+    "half": 0.5,
+    "nan": float("nan"),
+    "minus-zero": -0.0,
+    "zero": 0.0,
+    "huge": 2**70,
+    "int": 7,
+    "bytes": b"\xff",
+    "lone": "x\ud800",
+    "decimal": Decimal("1.5"),
+    "uuid": uuid.UUID(int=5),
+    "numpy": np.int64(5),
+    "thing": Thing(3),
+    "error": ParseError(1, 2),
+    "lambda": lambda: 1,
+    "text": "plain",
+    "tab": "a\tb",
+}
+WORDS = ["a", "b", "ab", *ODD]
+
+# What is a key or a value of which word, by name.
+PARTS: dict[str, Any] = {
+    "word": lambda word, n: word,
+    "odd": lambda word, n: ODD.get(word, word),
+    "number": lambda word, n: n,
+    "fraction": lambda word, n: n / 4,
+    "either": lambda word, n: n if n % 2 else n / 4,
+    "pair": lambda word, n: (word, n),
+    "list": lambda word, n: [n, n],
+    "dict": lambda word, n: {word: n},
+    "seldom none": lambda word, n: None if word == "none" else n,
+    "odd if odd": lambda word, n: ODD.get(word, n),
+}
+REDUCERS: list[Any] = [
+    *(Sum(), Count(), Mean(), First(), Collect(), Identity(), Min(), Max(), Top(2), Distinct()),
+    *("lists", None),
+]
+
+
+class Drawn(Job):
+    _key = _value = "word"
+    _combines = False
+
+    def setup(self) -> None:
+        self._n = 0
+        self._same: dict[str, Any] = {}
+
+    def map(self, line: str) -> Pairs:
+        for word in line.split():
+            self._n += 1
+            self._same["last"] = word
+            value = self._same if self._value == "same" else PARTS[self._value](word, self._n)
+            if word == "ab" and self._value == "odd":
+                yield word  # type: ignore[misc]
+            yield PARTS[self._key](word, self._n % 3), value
+
+
+class Lists(Drawn):
+    def reduce(self, key: Any, values: Iterator[Any]) -> Pairs:
+        yield key, [str(value) for value in values]
+
+
+class Combined(Lists):
+    def combine(self, key: Any, values: Iterator[Any]) -> Pairs:
+        for value in values:
+            yield (key if self._value != "either" else "other"), value
+
+
+def drawn_job(key: str, value: str, reduce: Any, combines: bool) -> Job:
+    job = (Combined if combines else Lists)() if reduce == "lists" else Drawn()
+    job._key, job._value = key, value
+    if reduce != "lists":
+        job.reduce = reduce
+    return job
+
+
+def outcome_of(run: Any) -> Any:
+    """Return what `run` does, or why it does not: the error, without the place."""
+    try:
+        return run()
+    except TaskError as failed:
+        refusal, traceback = failed.message.rpartition(" (in ")[0], failed.traceback
+    except YieldError as error:
+        refusal, traceback = in_one_line(error), ""
+    # Of several values that do not compare, and maps whose keys differ, each engine names two.
+    for phrase in (" compare with one another", "of one type", "a set can hold"):
+        refusal = refusal[: refusal.find(phrase) + len(phrase)] if phrase in refusal else refusal
+    return refusal, "zmr/" in traceback
+
+
+@settings(max_examples=120, deadline=None)
+@given(
+    files=st.lists(
+        st.lists(st.lists(st.sampled_from(WORDS), max_size=4), max_size=5), min_size=1, max_size=3
+    ),
+    key=st.sampled_from([name for name in PARTS if name not in ("list", "dict")]),
+    value=st.sampled_from([*PARTS, "same"]),
+    reduce=st.sampled_from(REDUCERS),
+    combines=st.booleans(),
+    split_bytes=st.sampled_from([1 << 26, 9]),
+    n_reduce=st.integers(1, 3),
+)
+def test_in_answers_and_in_refusals(
+    tmp_path_factory: pytest.TempPathFactory,
+    files: list[list[list[str]]],
+    key: str,
+    value: str,
+    reduce: Any,
+    combines: bool,
+    split_bytes: int,
+    n_reduce: int,
+) -> None:
+    folder = tmp_path_factory.mktemp("agree")
+    inputs = []
+    for number, lines in enumerate(files):
+        inputs.append(folder / f"in{number}")
+        inputs[-1].write_text("".join(" ".join(line) + "\n" for line in lines))
+    job = drawn_job(key, value, reduce, combines)
+    n = 0 if reduce is None else n_reduce
+
+    def inline() -> Any:
+        found = list_inputs(map(str, inputs), job.input)
+        run_inline(job, found, str(folder / "inline"), n, split_bytes=split_bytes)
+        return output_of(folder / "inline")
+
+    def tasks() -> Any:
+        run_as_tasks(job, inputs, folder / "tasks", n, split_bytes)
+        return output_of(folder / "tasks" / "out")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(collect, "_PAIRS_AT_ONCE", 3)
+        outcomes = outcome_of(tasks), outcome_of(inline)
+    odd = {word for lines in files for line in lines for word in line if word not in ("a", "b")}
+    if len(odd) > 1 and not any(isinstance(outcome, dict) for outcome in outcomes):
+        return  # of several reasons to refuse, each engine finds another one first
+    assert outcomes[0] == outcomes[1]
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        pa.array([2**64 - 1], pa.uint64()),
+        pa.array([UTC_DAY], pa.timestamp("us", "UTC")),
+        pa.array([1], pa.timestamp("ns")),
+        pa.array([None, 1]),
+        pa.array([0.5, float("nan")]),
+        pa.array([[1]]),
+        [1],
+    ],
+)
+def test_on_keys_of_map_batch(tmp_path: Path, keys: Any) -> None:
+    class Batches(Job):
+        reduce = Count()
+
+        def map_batch(self, batch: Any) -> Any:
+            return keys
+
+    (tmp_path / "in").write_text("x\n")
+    job, text = Batches(), tmp_path / "in"
+    with pytest.raises(YieldError) as inline:
+        run_inline(job, list_inputs([str(text)], job.input), str(tmp_path / "inline"), 1)
+    with pytest.raises(TaskError) as tasks:
+        run_as_tasks(job, [text], tmp_path / "tasks", 1)
+    place = inline.value.zmr_place  # type: ignore[attr-defined]
+    assert tasks.value.message == f"{in_one_line(inline.value)} ({place})"
+    assert tasks.value.traceback == ""
