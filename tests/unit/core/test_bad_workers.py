@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 from support.story import Cluster, Work
 
+from zmr.core.tasks import TaskRecord
+from zmr.core.workers import Health
 from zmr.messages import FailureReason, TaskKind
 
 FULL = Work(takes_s=0.1, fails="No space left on device", reason=FailureReason.DISK_FULL)
@@ -120,3 +122,14 @@ def test_when_the_last_good_worker_goes_a_bad_one_goes_on() -> None:
     cluster.run_until_over(limit_s=9.0)
 
     cluster.check(job)
+
+
+def test_only_different_tasks_within_a_minute_are_a_row_of_failures() -> None:
+    one, two, three = (TaskRecord(TaskKind.MAP, index) for index in range(3))
+    health = Health()
+    failures = [(one, 0.0), (one, 1.0), (one, 2.0), (two, 3.0), (three, 62.5), (one, 62.9)]
+    bad_since = []
+    for task, now in failures:
+        health.failed(task, now)
+        bad_since.append(health.bad_since)
+    assert bad_since == [None, None, None, None, None, 3.0]
