@@ -76,9 +76,8 @@ class Life:
         self._move("stop, work is under way")
 
     def exit_with(self, exit_status: int) -> None:
-        """It is cut short: the process ends with this status, unless it was about to end before."""
-        if self._may_exit:
-            self._exit_status = exit_status
+        """It is cut short: the process ends with this status."""
+        self._exit_status = exit_status
 
     def exit_workers(self, reason: str, now: float) -> None:
         """Have all workers exit, then end. Only the first call counts."""
