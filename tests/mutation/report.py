@@ -10,6 +10,7 @@ from pathlib import Path
 from .judge import Finder, Verdict
 from .mutants import Mutant
 from .survivors import HARMLESS, Survivor, entry_of
+from .workshop import Seen
 
 
 def line(verdict: Verdict) -> str:
@@ -20,7 +21,11 @@ def line(verdict: Verdict) -> str:
         return f"{what}: SURVIVES {verdict.tried} seeds and the unit tests"
     by = f"seed {seen.by} (its {verdict.tried}.)"
     by = by if verdict.finder is Finder.SIMULATION else seen.by
-    return f"{what}: {by}: {seen.error.splitlines()[0][:100] if seen.error else ''}"
+    return f"{what}: {by}: {_head(seen)}"
+
+
+def _head(seen: Seen) -> str:
+    return seen.error.partition("\n")[0][:100]
 
 
 def text(verdicts: Sequence[Verdict], entries: list[Survivor]) -> str:
@@ -38,7 +43,7 @@ def text(verdicts: Sequence[Verdict], entries: list[Survivor]) -> str:
     alarms = {alarm.by: alarm for verdict in verdicts for alarm in verdict.false_alarms}
     if alarms:
         parts += ["", "These fail without any mutant, too:"]
-        parts += [f"  {alarm.by}: {alarm.error}" for alarm in alarms.values()]
+        parts += [f"  {alarm.by}: {_head(alarm)}" for alarm in alarms.values()]
     return "\n".join(parts)
 
 
