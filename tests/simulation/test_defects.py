@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from simulation import defects_of_clients  # noqa: F401 - they register themselves
+from simulation import (  # noqa: F401 - they register themselves
+    defects_of_clients,
+    defects_of_mutants,
+)
 from simulation.campaign import first_failure
 from simulation.defects import DEFECTS
 from simulation.planting import Defect
