@@ -98,7 +98,7 @@ def edits(node: ast.AST, source: Source) -> Iterator[Edit]:
         case ast.Constant():
             yield from _constants(node, source)
         case ast.BinOp():
-            if not (_is_text(node.left) or _is_text(node.right)):
+            if not any(_is_text(each) or _is_type(each) for each in (node.left, node.right)):
                 yield from _arithmetic(node.left, node.op, node.right, source)
         case ast.Call():
             yield from _calls(node, source)
@@ -216,6 +216,14 @@ def _is_plain(target: ast.expr) -> bool:
 def _is_text(node: ast.expr) -> bool:
     is_string = isinstance(node, ast.Constant) and isinstance(node.value, str | bytes)
     return is_string or isinstance(node, ast.JoinedStr)
+
+
+def _is_type(node: ast.expr) -> bool:
+    """Whether it is a class or a union of some, by its name."""
+    if isinstance(node, ast.BinOp):
+        return _is_type(node.left) and _is_type(node.right)
+    name = node.attr if isinstance(node, ast.Attribute) else getattr(node, "id", "")
+    return name[:1].isupper() and not name.isupper()
 
 
 def _token(token: str, start: int, end: int, source: Source) -> tuple[int, int]:
