@@ -138,7 +138,7 @@ _SIGNALS = {
 
 
 def slot_death(
-    ended: SlotEnded, memory_bytes: int, records_read: int = 0
+    ended: SlotEnded, memory_bytes: int, records_read: int
 ) -> tuple[FailureReason, str, Circumstances]:
     """The reason, the text and the circumstances for the task that was running.
 

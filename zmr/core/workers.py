@@ -74,7 +74,6 @@ class Health:
         self._move("quarantine")
         duration_s = self._next_quarantine_s
         self._next_quarantine_s = min(2 * duration_s, _LONGEST_QUARANTINE_S)
-        self._failures.clear()
         self.quarantined_until = now + duration_s
         return duration_s
 
