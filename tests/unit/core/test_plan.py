@@ -59,6 +59,18 @@ def test_a_shared_task_takes_exactly_as_much_as_it_may() -> None:
     assert {split.path for split in tasks[1]} == {"tiny"}
 
 
+def test_a_file_of_that_size_shares_with_none_however_small() -> None:
+    whole, empty = splittable("whole", SHARED_TASK_BYTES), splittable("empty", 0)
+    tasks = planned([whole, *[empty] * 500])
+    assert tasks[0] == (Split("whole"),)
+
+
+def test_a_file_that_is_not_cut_counts_as_one_piece() -> None:
+    files = [splittable("a", 0), splittable("b", 10), InputFile("c.gz", 10**12, splittable=False)]
+    assert [count_pieces([file], 10) for file in files] == [1, 1, 1]
+    assert count_pieces([splittable("d", 21), *files], 10) == 3 + 3
+
+
 def test_very_many_small_files_share_tasks_in_their_order() -> None:
     files = [splittable(f"{n}", 1000) for n in range(1000)]
     tasks = planned(files)

@@ -383,7 +383,7 @@ def test_a_deadline_that_is_met_to_the_bit_is_met() -> None:
 
 @pytest.mark.parametrize("number", [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 13, 14, 15])
 def test_a_signal_is_called_by_its_name(number: int) -> None:
-    _, text, known = slot_death(SlotEnded(0, None, number, 0, over_memory=False), 0)
+    _, text, known = slot_death(SlotEnded(0, None, number, 0, over_memory=False), 0, 0)
     is_named = number not in (5, 7, 10)  # these differ from system to system
     name = signal.Signals(number).name if is_named else f"signal {number}"
     assert f"killed by {name}" in text
