@@ -139,6 +139,8 @@ def write_histories(seeds: Iterable[int], path: Path, is_blind: bool = False) ->
                 if not is_blind:
                     what = f"{type(error).__name__}: {error}"
                     return Failure(seed, what, traceback.format_exc())
+            finally:
+                world.close()
             world.history.write(history_name(seed), out)
     return None
 

@@ -143,7 +143,7 @@ def _settings(rng: Random, has_journal: bool) -> MasterSettings:
         backup_fraction=rng.choice([0.05, 0.05, 0.5]),
         take_back_after_s=beat_s * rng.choice([0.5, 2.0]),
         leave_grace_s=rng.choice([1.0, 3.0]),
-        worker_timeout_s=lost_after_s + 20.0 if rng.random() < 0.08 else None,
+        worker_timeout_s=lost_after_s + rng.choice([1.0, 20.0]) if rng.random() < 0.15 else None,
         one_job=rng.random() < 0.3,
         keeps_jobs=has_journal and rng.random() < 0.5,
         split_bytes=SPLIT_BYTES,
@@ -245,6 +245,9 @@ def _with_bad_records(rng: Random, job: JobPlan) -> JobPlan:
     records = [(index, n) for index, count in enumerate(step.records) for n in range(count)]
     if rng.random() > 0.15 or not records or step.poisoned or job.max_attempts < 2:
         return job
+    if rng.random() < 0.4:  # all in one map
+        index, _ = rng.choice(records)
+        records = [record for record in records if record[0] == index]
     drawn = rng.sample(records, min(len(records), rng.randint(1, 5)))
     does = rng.choice([(KILLS,), (RAISES,), (KILLS, RAISES, OUTGROWS), (HANGS, KILLS, RAISES)])
     bad = tuple((index, number, rng.choice(does)) for index, number in sorted(drawn))

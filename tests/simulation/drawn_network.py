@@ -14,12 +14,13 @@ class DrawnNetwork(Network):
     def __init__(self, clock: Clock, draw: NetworkDraw, rng: Random) -> None:
         super().__init__(clock, draw.latency_s, draw.in_order)
         self.is_quiet = False  # from now on nothing goes wrong
-        self.overhear: Callable[[bytes], None] = lambda data: None
+        self.overhear: Callable[[str, str, bytes], None] | None = None
         self._draw, self._rng = draw, rng
 
     def passage(self, sender: str, receiver: str, data: bytes) -> Passage:
         draw, rng = self._draw, self._rng
-        self.overhear(data)
+        if self.overhear is not None:
+            self.overhear(sender, receiver, data)
         delay_s = draw.latency_s + draw.jitter_s * rng.random()
         if self.is_quiet:
             return Passage((delay_s,))

@@ -38,6 +38,9 @@ _TOLD = (0.1, 1.0, 0.1, 1.0, 0.0)
 # Code that never yields, a system that swaps: so often at most is told how far a task is.
 _MOST_PULSES = 100
 
+# Where jobs fail without workers: while a slow manifest is written, so often all of them die.
+_DESERTED = 0.6
+
 # How an attempt may go wrong.
 _ENDS: tuple[dict[str, Any], ...] = (
     {"fails": "ValueError: drawn"},
@@ -66,6 +69,7 @@ class Faults:
         self.clock = network.clock
         self.workers: list[WorkerMachine] = []
         self.quiet_since: float | None = None
+        self._deserted_until = 0.0  # a manifest is written, and all workers are gone
         self._say = say
         self._scenario = scenario
         self.draw = scenario.faults
@@ -119,7 +123,10 @@ class Faults:
         self.clock.later(self._scenario.death_timeout_s + 1.0, self._have_a_worker)
 
     def _have_a_worker(self) -> None:
-        """There is one that does the work."""
+        """There is one that does the work, unless there is none to be done."""
+        if self.clock.now < self._deserted_until:
+            self.clock.at(self._deserted_until, self._have_a_worker)
+            return
         if self._is_over():
             return
         if all(not w.is_up or w.process in self._leaving for w in self.workers):
@@ -219,7 +226,13 @@ class Faults:
         if self.is_quiet:
             return 0.0, ""
         error = "drawn" if self._fates.random() < self.draw.manifest_failing else ""
-        return self.draw.manifest_s * self._fates.random(), error
+        is_watched = self._scenario.settings.worker_timeout_s is not None
+        takes_s = self.draw.manifest_s * self._fates.random()
+        if self.draw.manifest_s and is_watched and self._fates.random() < _DESERTED:
+            self._deserted_until = self.clock.now + takes_s
+            for worker in self.workers:
+                worker.crash()
+        return takes_s, error
 
     def _publish_s(self) -> float:
         """How long it takes to publish a file; some disks are very slow."""

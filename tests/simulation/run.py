@@ -66,7 +66,11 @@ def traced(seed: int) -> tuple[Failure | None, list[str]]:
 def _run(seed: int, trace: Trace) -> Failure | None:
     try:
         with limited(draw_limits(seed)):
-            World(draw(seed), trace).run()
+            world = World(draw(seed), trace)
+            try:
+                world.run()
+            finally:
+                world.close()
     except Exception as error:  # also what the cores raise: it would end the process
         text = str(error) or "an assertion failed"
         return Failure(seed, f"{type(error).__name__}: {text}", traceback.format_exc())

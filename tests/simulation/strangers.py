@@ -21,11 +21,21 @@ _SENT_KEPT = 50
 
 def _is_obeyed(data: bytes) -> bool:
     """Whether the frame says something that any peer may say."""
+    obeyed = m.Register | m.Submit | m.CancelJob
+    return any(isinstance(message, obeyed) for message in _messages_of(data))
+
+
+def _messages_of(data: bytes) -> tuple[m.Message, ...]:
     try:
-        messages = codec.decode(data).messages
+        return codec.decode(data).messages
     except codec.BadFrame:
-        return False
-    return any(isinstance(each, m.Register | m.Submit | m.CancelJob) for each in messages)
+        return ()
+
+
+def _tasks_in(data: bytes) -> list[m.Task]:
+    """What a frame hands out."""
+    responses = (each for each in _messages_of(data) if isinstance(each, m.TaskResponse))
+    return [task for response in responses for task in response.tasks]
 
 
 class Stranger:
@@ -35,9 +45,11 @@ class Stranger:
         self.name = name
         self._network, self._master, self._rng = network, master, rng
         self._heard: list[bytes] = []  # of what others have said
+        self._own: set[int] = set()  # attempts that it was given: of these it does not lie
         self._kinds: tuple[Callable[[], bytes], ...] = (
             self._garbage,
             self._damaged,
+            self._repeated,
             self._of_another_version,
             self._made_up,
             self._made_up,
@@ -45,9 +57,11 @@ class Stranger:
             self._comes_as_a_worker,
         )
 
-    def overhear(self, data: bytes) -> None:
-        """A frame that another peer has sent."""
-        if len(self._heard) < _SENT_KEPT or self._rng.random() < 0.1:
+    def overhear(self, sender: str, receiver: str, data: bytes) -> None:
+        """A frame is sent."""
+        if receiver == self.name:
+            self._own |= {task.attempt for task in _tasks_in(data)}
+        elif sender != self.name:
             self._heard.append(data)
             del self._heard[:-_SENT_KEPT]
 
@@ -78,6 +92,11 @@ class Stranger:
         # A copy of what a client or a new worker says would be obeyed.
         return self._garbage() if _is_obeyed(bytes(data)) else bytes(data)
 
+    def _repeated(self) -> bytes:
+        """What another peer has said, as if it were its own."""
+        data = self._rng.choice(self._heard or [b""])
+        return self._garbage() if _is_obeyed(data) else data
+
     def _of_another_version(self) -> bytes:
         parsed = pb.Frame.FromString(codec.encode(m.Frame(1, (self._message(),))))
         parsed.version = self._rng.choice([0, 2, 99])
@@ -93,12 +112,21 @@ class Stranger:
         said = (register, m.GetTask(1)) if self._rng.random() < 0.3 else (register,)
         return codec.encode(m.Frame(self._master.epoch, said))
 
+    def _tasks(self) -> list[m.Task]:
+        """What was handed to others of late."""
+        return [task for data in self._heard for task in _tasks_in(data)]
+
     def _message(self) -> m.Message:
         rng = self._rng
         job_id = rng.choice(["job-1", "job-1", "job-1.2", "job-2", "job-99"])
         kind = rng.choice(list(m.TaskKind))
         index = rng.randint(0, 4)
         attempt = rng.choice([self._master.epoch, 1, 0]) << 32 | rng.randint(0, 12)
+        tasks = self._tasks()
+        if tasks and rng.random() < 0.7:
+            job_id, kind, index, attempt = rng.choice(tasks)[:4]
+        if attempt in self._own:
+            attempt = 0
         file = m.OutputFile(f"mr-out-{index}", 1, "crc32:0")
         path = rng.choice(["", "/w1.1/job-1/0.1", "/nowhere"])
         reason = rng.choice(list(m.FailureReason))
@@ -106,6 +134,7 @@ class Stranger:
             (
                 m.Heartbeat(rng.choice([0, 1, 1000]), (m.Progress(attempt, 1, 1),), ("job-1",)),
                 m.GetTask(rng.choice([0, 1, 1000])),
+                m.MapDone(job_id, index, attempt, path, m.Stats()),
                 m.MapDone(job_id, index, attempt, path, m.Stats()),
                 m.MapDone(job_id, index, attempt, "", m.Stats(), file=file),
                 m.ReduceDone(job_id, index, attempt, file, m.Stats()),

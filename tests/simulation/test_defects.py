@@ -6,6 +6,7 @@ import pytest
 
 from simulation import (  # noqa: F401 - they register themselves
     defects_of_clients,
+    defects_of_machines,
     defects_of_mutants,
 )
 from simulation.campaign import first_failure

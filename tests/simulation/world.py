@@ -26,6 +26,7 @@ from .machines.journal import Journal
 from .machines.master import MasterMachine
 from .machines.network import MASTER
 from .machines.site import RunningSlot, Site, Starts
+from .machines.stored_journal import StoredJournal
 from .machines.trace import Trace, task_text
 from .machines.work import Work
 from .machines.worker import WorkerMachine
@@ -40,6 +41,9 @@ _MOST_STEPS = 60_000
 # After so many of the turns that write to the journal, a second master is made of it.
 _RESTORES = 0.02
 
+# So many of the journals are in a file as well.
+_STORED = 0.06
+
 # Until the workers are registered; what quick tasks wait in a worker's queue.
 _START_S, _RESERVE_S = 1.0, 0.3
 
@@ -51,6 +55,13 @@ class Stuck(AssertionError):
     """Nothing goes wrong any more, and still it does not end."""
 
 
+def _journal(scenario: Scenario) -> Journal | None:
+    if not scenario.has_journal:
+        return None
+    rng = Random(f"journal {scenario.seed}")
+    return StoredJournal(rng) if rng.random() < _STORED and not scenario.is_calm else Journal()
+
+
 class World(Site):
     def __init__(self, scenario: Scenario, trace: Trace) -> None:
         self._network = DrawnNetwork(Clock(), scenario.network, Random(f"network {scenario.seed}"))
@@ -59,7 +70,7 @@ class World(Site):
             trace,
             scenario.settings,
             death_timeout_s=scenario.death_timeout_s,
-            journal=Journal() if scenario.has_journal else None,
+            journal=_journal(scenario),
             has_links=scenario.has_links,
         )
         self.scenario = scenario
@@ -72,6 +83,8 @@ class World(Site):
         self.closed: set[str] = set()  # jobs that have ended, whoever knows it
         self.faults = Faults(scenario, self._network, self.say)
         self.workers = self.faults.workers
+        if isinstance(self.journal, StoredJournal):
+            self.journal.is_calm = lambda: self.faults.is_quiet
         self.witness = Witness(self, is_in_order=scenario.network.in_order)
         self.master = MasterMachine(self)
         self.clients = [Client(self, f"c{n}") for n in range(1, 2 * len(scenario.jobs) + 1)]
@@ -85,6 +98,11 @@ class World(Site):
             self._network.overhear = self.stranger.overhear
 
     # --- from the beginning to the end ---
+
+    def close(self) -> None:
+        """Remove what is on this machine's own disk."""
+        if isinstance(self.journal, StoredJournal):
+            self.journal.close()
 
     def run(self) -> None:
         """Let it happen. Raises AssertionError if anything is wrong."""
@@ -138,6 +156,7 @@ class World(Site):
         work_s = sum(job.work_s for job in scenario.jobs)
         work_s += sum(2 * job.task_timeout_s * job.steps[0].n_hanging for job in scenario.jobs)
         work_s += max(job.submitted_at_s for job in scenario.jobs)
+        work_s += scenario.faults.manifest_s
         waits_s = scenario.death_timeout_s + 10 * settings.lost_after_s + 60.0
         return 4 * work_s + 4 * timeout_s + waits_s
 

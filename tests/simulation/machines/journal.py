@@ -12,6 +12,9 @@ class Journal:
     def __init__(self) -> None:
         self._rows: list[tuple[str, bytes]] = []
 
+    def reopen(self) -> None:
+        """A new master has it open, and the last one no more."""
+
     def write(self, records: tuple[Record, ...]) -> None:
         """Append them, all or none."""
         for record in records:

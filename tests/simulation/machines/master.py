@@ -19,6 +19,7 @@ from zmr.core.actions import (
 from zmr.core.events import FrameReceived, JobGiven, OutputCompleted, StopRequested
 from zmr.core.journal import Record
 from zmr.core.master import Master
+from zmr.errors import JournalError
 from zmr.net.event_log import EventLog
 from zmr.wire import codec
 
@@ -64,6 +65,7 @@ class MasterMachine(Process):
         self.say(f"starts, epoch {self.epoch}")
         journal = self.site.journal
         if journal is not None:
+            journal.reopen()
             records = journal.read()
             actions = self.core.restore(records, self.now)
             if records:
@@ -119,6 +121,10 @@ class MasterMachine(Process):
             self._commit()
             self._flush()
         except MasterDied:
+            self.crash()
+            return
+        except JournalError:
+            self.say("ends: it can't write the journal")
             self.crash()
             return
         if self.quit is not None:

@@ -8,6 +8,13 @@ from zmr import messages as m
 
 TaskKey = tuple[str, m.TaskKind, int]
 
+NUMBER = 0xFFFFFFFF  # of an attempt, in its id
+LIVE = ("running", "committing")
+ACTIVE = ("map", "reduce")
+ENDED = ("done", "failed", "cancelled")
+PRESENT = ("alive", "suspect")
+AGAIN = "one task at a time"  # a pause is over
+
 
 @dataclass(slots=True)
 class Seen:

@@ -23,7 +23,8 @@ from zmr.core.journal import JobClosed
 from zmr.core.states import JobState
 
 from ..machines.site import Site
-from .ledger import ACTIVE, ENDED, LIVE, NUMBER, PRESENT, Ledger
+from .books import ACTIVE, ENDED, LIVE, NUMBER, PRESENT
+from .ledger import Ledger
 
 
 class Effects:

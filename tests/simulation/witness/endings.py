@@ -10,7 +10,8 @@ from zmr.core.states import JobState
 
 from ..machines.jobs import JobPlan
 from ..machines.site import Site
-from .ledger import ENDED, Ledger
+from .books import ENDED
+from .ledger import Ledger
 
 
 class Endings:
@@ -21,11 +22,15 @@ class Endings:
 
     def master_did(self, event: Any, actions: list[MasterAction]) -> None:
         """What followed from an event; None: from the time. The ledger has seen it."""
-        if isinstance(event, OutputCompleted) and event.error:
-            self._incomplete.add(event.job_id)
+        if isinstance(event, OutputCompleted):
+            change = self._incomplete.add if event.error else self._incomplete.discard
+            change(event.job_id)
         for action in actions:
             if isinstance(action, JobEnded):
                 self._check_end(action)
+        for job_id in self._ledger.too_bad:
+            state = self._ledger.phases[job_id.rpartition(".")[0] or job_id][1]
+            assert state in ENDED, f"{job_id} goes on with too many bad records"
 
     def _check_end(self, ended: JobEnded) -> None:
         outcome, site = ended.outcome, self._site
@@ -53,6 +58,7 @@ class Endings:
             assert not is_poisoned, f"{job.id} is done, although a task always fails"
             is_too_bad = sum(len(step.bad) for step in job.steps) > job.skip_bad_records
             assert not is_too_bad, f"{job.id} is done, although too many records are bad"
+            assert job.id not in self._incomplete, f"{job.id} is done without a manifest"
 
     def _folder_is_taken(self, job: JobPlan) -> bool:
         """Whether a job that goes on has the same output folder."""

@@ -19,7 +19,8 @@ from zmr.core.journal import (
     WorkerJoined,
 )
 
-from .ledger import ENDED, PRESENT, Ledger
+from .books import ENDED, PRESENT
+from .ledger import Ledger
 
 
 class Kept:

@@ -22,17 +22,11 @@ from zmr.core.states import TaskState
 
 from ..machines.oracle import Answer
 from ..machines.site import Site
-from .books import Peer, Seen, TaskKey
+from .books import ACTIVE, AGAIN, ENDED, LIVE, NUMBER, PRESENT, Peer, Seen, TaskKey
 from .unreadable import Unreadable
 
-NUMBER = 0xFFFFFFFF  # of an attempt, in its id
-LIVE = ("running", "committing")
-ACTIVE = ("map", "reduce")
-ENDED = ("done", "failed", "cancelled")
 _STEP = re.compile(r"step (\d+) of \d+: ")
-PRESENT = ("alive", "suspect")
 _PHASES = ("queued", "map", "reduce", "done", "failed", "cancelled")
-AGAIN = "one task at a time"  # a pause is over
 
 
 class Ledger:
@@ -61,6 +55,7 @@ class Ledger:
         self._at_record: dict[int, int] = {}  # attempts, and how many records they have begun
         self._skipped: dict[int, int] = {}  # attempts, and how many records they have left out
         self._left_out: dict[TaskKey, int] = {}  # ... of tasks that have been complete
+        self._done: set[int] = set()  # attempts whose own worker says now that they are complete
         self._empty: set[int] = set()  # attempts at maps that have put out nothing
         self._full: list[str] = []  # workers whose disks are full, as this turn has shown
 
@@ -91,6 +86,11 @@ class Ledger:
         is_present = peer is not None and peer.state in PRESENT
         # What is no peer's to say ends a frame.
         said = list(takewhile(lambda message: isinstance(message, FROM_PEERS), frame.messages))
+        self._done = {
+            message.attempt
+            for message in said
+            if isinstance(message, m.ReduceDone) and self._is_of(process, message.attempt)
+        }
         registers = [message for message in said if isinstance(message, m.Register)]
         for done in (done for register in registers for done in register.held):
             self._map_done(process, done)
@@ -133,6 +133,7 @@ class Ledger:
         """A worker says what became of a map."""
         if not self._is_of(process, done.attempt):
             return
+        self._done.add(done.attempt)
         self._skipped[done.attempt] = done.skipped
         if not (done.path or done.file):
             self._empty.add(done.attempt)
@@ -314,6 +315,7 @@ class Ledger:
         live.add(id) if event.state in LIVE else live.discard(id)
         if event.state == "succeeded":
             assert task not in self.winners, f"{task} counted twice"
+            assert id in self._done, f"attempt {id & NUMBER}: its worker has no result of it"
             self.winners[task] = id
             if id in self._skipped:
                 self._left_out[task] = self._skipped[id]

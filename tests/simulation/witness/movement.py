@@ -17,7 +17,8 @@ from zmr.core.actions import MasterAction, Publish
 from zmr.core.events import FrameReceived
 
 from ..machines.site import Site
-from .ledger import FROM_PEERS, LIVE, NUMBER, PRESENT, Ledger
+from .books import LIVE, NUMBER, PRESENT
+from .ledger import FROM_PEERS, Ledger
 
 # How far two ways to add the same times may differ.
 _ROUNDING_S = 1e-6

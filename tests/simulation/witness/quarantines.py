@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from zmr import messages as m
 from zmr.core.actions import MasterAction, Publish
 
-from .ledger import AGAIN, PRESENT, Ledger
+from .books import AGAIN, PRESENT
+from .ledger import Ledger
 
 _FIRST_S, _LONGEST_S = 10.0, 300.0
 

@@ -18,8 +18,8 @@ from zmr.core.events import FrameReceived, StopRequested
 
 from ..machines.jobs import JobPlan
 from ..machines.site import Site
-from .books import TaskKey
-from .ledger import LIVE, NUMBER, Ledger
+from .books import LIVE, NUMBER, TaskKey
+from .ledger import Ledger
 from .movement import Going, Movement
 
 # An attempt with nothing to go by stands still for so long, and so many medians.
