@@ -5,6 +5,7 @@ from __future__ import annotations
 from support.story import Cluster, Work
 
 from zmr.core.states import JobState
+from zmr.core.tasks import TaskRecord
 from zmr.messages import Circumstances, FailureReason, Task, TaskKind
 
 SEGFAULT = 11
@@ -29,6 +30,16 @@ def test_the_second_death_of_a_record_has_it_left_out_and_neither_counts() -> No
     assert [task.failures for task in tasks] == [0, 1, 0, 1, 0, 1, 0]
     assert [task.is_last for task in tasks] == [False, True, False, True, False, True, False]
     assert outcome.skipped == ((1, tasks[-1].attempt),)
+    assert cluster.said("map 1, attempt 2 failed on w1 (1 of 2)")
+    assert cluster.said("(record 6 is skipped now)")
+
+
+def test_a_record_that_kills_once_more_is_left_out_already() -> None:
+    """An attempt may have begun before: it does not count against its task."""
+    record = TaskRecord(TaskKind.MAP, 0)
+    for _ in range(4):
+        record.count_failure(b"w1", lost_input=False, record=5)
+    assert (record.skips, record.suspects, record.failures) == ((5,), (), 0)
 
 
 def test_deaths_of_two_records_in_turn_have_each_left_out_at_its_second() -> None:

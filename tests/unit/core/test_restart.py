@@ -154,6 +154,16 @@ def test_a_master_of_one_job_that_has_ended_only_tells_the_workers() -> None:
     assert cluster.times_begun(job).total() == 3
 
 
+def test_a_master_of_many_jobs_goes_on_when_it_is_given_one_that_has_ended() -> None:
+    cluster = Cluster(workers=1, journal=True)
+    job = cluster.submit(maps=2, reduces=1)
+    cluster.run(lambda: job in cluster.outcomes)
+    cluster.tell_master(JobGiven(m.Submit(cluster.core.jobs[job].spec, ())))
+    cluster.run_for(1.0)
+    assert cluster.core.life.takes_jobs
+    assert cluster.workers["w1"].quit is None
+
+
 def test_a_stopped_master_that_keeps_its_jobs_says_nothing_to_anybody() -> None:
     cluster = Cluster(workers=2, journal=True, settings=MasterSettings(keeps_jobs=True))
     cluster.submit(maps=4, reduces=1)

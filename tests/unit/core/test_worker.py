@@ -253,6 +253,15 @@ def test_a_commit_is_asked_for_until_it_is_answered_once() -> None:
     assert not worker.said(m.CommitRequest)
 
 
+def test_the_leave_to_publish_goes_to_the_slot_that_asks() -> None:
+    worker = Worker(slots=3)
+    worker.gets(1, 2)
+    worker.slot_says(m.CommitRequest("job", TaskKind.MAP, 2, 2), slot=1)
+    reply = m.CommitReply(2, granted=True)
+    worker.hears(reply)
+    assert worker.did(SendSlot) == [SendSlot(1, reply)]
+
+
 # --- late, doubled, contradictory --------------------------------------------------------------
 
 
@@ -266,6 +275,15 @@ def test_a_task_that_comes_twice_is_begun_once_even_long_after_its_end() -> None
     worker.gets(1)
     assert not worker.begun()
     assert worker.core.ignored["task that was here before"] == 2
+
+
+def test_another_master_counts_its_attempts_from_where_it_likes() -> None:
+    worker = Worker(slots=2)
+    worker.gets(5)
+    worker.hears(m.RegisterAgain(), epoch=8)
+    worker.hears(m.Registered(1.0, 5.0), epoch=8)
+    worker.hears(m.TaskResponse((task(3),), (spec(),)), epoch=8)
+    assert worker.begun() == [(1, 3)]
 
 
 def test_a_task_whose_job_is_unknown_is_left_for_the_master_to_miss() -> None:
