@@ -40,7 +40,7 @@ class EventLog:
 
         More of them, if there are more, are to be had by asking again.
         """
-        if seq < 0 or not self._kept:
+        if not 0 <= seq < self.seq or not self._kept:
             return ()
         skipped = max(0, seq + 1 - self._kept[0].seq)
         return tuple(islice(self._kept, skipped, skipped + self._most_at_once))

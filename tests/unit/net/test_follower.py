@@ -36,6 +36,7 @@ def test_the_log_returns_what_it_still_keeps_a_part_at_a_time() -> None:
     assert _seqs(log.after(0)) == [5, 6, 7, 8]
     assert _seqs(log.after(8)) == [9, 10]
     assert _seqs(log.after(10)) == _seqs(log.after(99)) == _seqs(log.after(-1)) == []
+    assert log.after(2**63 - 1) == ()  # whatever a client asks for
 
 
 def test_a_gap_in_what_is_heard_is_filled_by_a_snapshot() -> None:
