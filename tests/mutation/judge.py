@@ -1,6 +1,7 @@
 """Who finds a mutant: the simulator, the unit tests, or nobody.
 
-A seed or a test that fails on the code as it is finds nothing.
+A seed or a test that fails on the code as it is finds nothing, nor does a test that fails with the
+mutant only once.
 """
 
 from __future__ import annotations
@@ -92,10 +93,18 @@ def judge(mutant: Mutant, workshop: Workshop, seed: int, n_seeds: int) -> Verdic
                 seen = workshop.test((*stage, *skipped))
             if seen is None:
                 break
-            if workshop.test((seen.by,)) is None:
+            if _is_due_to(mutant, seen, workshop):
                 return Verdict(mutant, Finder.UNIT, seen, first, n_seeds, tuple(alarms))
             alarms.append(seen)
             if seen.by in skipped:  # it is in the way of all others
                 break
             skipped += ("--deselect", seen.by)
     return Verdict(mutant, Finder.NOTHING, None, first, n_seeds, tuple(alarms))
+
+
+def _is_due_to(mutant: Mutant, seen: Seen, workshop: Workshop) -> bool:
+    """Whether the test fails again with the mutant, and not without it: some draw at random."""
+    if workshop.test((seen.by,)) is not None:
+        return False
+    with workshop.mutated(mutant):
+        return workshop.test((seen.by,)) is not None

@@ -22,10 +22,10 @@ FIRST = first_seed(7, MUTANT)
 
 
 class Fake:
-    """A workshop: what fails with the mutant, and what without it."""
+    """A workshop: what fails with the mutant, what always, and what only once."""
 
-    def __init__(self, wrong: set[str], always: set[str] = frozenset()) -> None:  # type: ignore[assignment]
-        self._wrong, self._always = wrong, always
+    def __init__(self, wrong: set[str], always: set[str], once: set[str]) -> None:
+        self._wrong, self._always, self._once = wrong, always, once
         self._is_mutated = False
 
     @contextmanager
@@ -43,12 +43,17 @@ class Fake:
         return self._first([test for test in tests if test not in left])
 
     def _first(self, names: list[str]) -> Seen | None:
-        failing = self._always | (self._wrong if self._is_mutated else set())
-        return next((Seen(name, "wrong") for name in names if name in failing), None)
+        failing = self._always | self._once | (self._wrong if self._is_mutated else set())
+        found = next((name for name in names if name in failing), None)
+        if found is None:
+            return None
+        self._once -= {found}
+        return Seen(found, "wrong")
 
 
-def tried(wrong: set[str], always: set[str] = frozenset()) -> Verdict:  # type: ignore[assignment]
-    return judge(MUTANT, cast(Workshop, Fake(wrong, always)), 7, 100)
+def tried(wrong: set[str], always: set[str] | None = None, once: set[str] | None = None) -> Verdict:
+    fake = Fake(wrong, always or set(), once or set())
+    return judge(MUTANT, cast(Workshop, fake), 7, 100)
 
 
 def test_the_first_seed_that_fails_finds_a_mutant() -> None:
@@ -79,6 +84,15 @@ def test_a_test_that_fails_without_the_mutant_finds_nothing() -> None:
     test = f"{STAGES[0][0]}/test_a.py"
 
     verdict = tried(set(), always={test})
+
+    assert verdict.finder is Finder.NOTHING
+    assert verdict.false_alarms == (Seen(test, "wrong"),)
+
+
+def test_a_test_that_fails_once_finds_nothing() -> None:
+    test = f"{STAGES[0][0]}/test_a.py"
+
+    verdict = tried(set(), once={test})
 
     assert verdict.finder is Finder.NOTHING
     assert verdict.false_alarms == (Seen(test, "wrong"),)
