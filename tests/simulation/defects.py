@@ -240,7 +240,7 @@ def _(core: worker.WorkerCore, now: float, right: Any = worker.WorkerCore._heart
 
 @defect("a task that arrives twice runs twice", worker._FROM_MASTER, m.TaskResponse)
 def _(core: worker.WorkerCore, response: m.TaskResponse) -> None:
-    core._newest_attempt = 0
+    core._newest_attempts.clear()
     worker.WorkerCore._tasks(core, response)
 
 

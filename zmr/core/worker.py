@@ -79,7 +79,8 @@ class WorkerCore:
         self._waits_loudly_at = now + 2.0
         self._next_send_at = now  # of a heartbeat, or of a registration
         self._register_wait_s = 0.5
-        self._newest_attempt = 0  # ids grow: whatever is not newer was here before
+        # By epoch. Ids grow: whatever is not newer was here before.
+        self._newest_attempts: dict[int, int] = {}
         self._checking: set[int] = set()  # map outputs that are being looked at, by attempt
         self._to_discard: set[str] = set()  # jobs whose folder goes when their slots are gone
         self._task_s: float | None = None  # the usual duration of a task
@@ -233,7 +234,6 @@ class WorkerCore:
             return
         self._log(Level.INFO, f"registered with the master at {self.settings.master}")
         if epoch != self.epoch:
-            self._newest_attempt = 0
             self._past_epochs.add(self.epoch)
             self._past_epochs.discard(epoch)
         self.epoch = epoch
@@ -261,10 +261,10 @@ class WorkerCore:
             self.jobs[spec.job_id] = spec
             self._to_discard.discard(spec.job_id)
         for task in response.tasks:
-            if task.attempt <= self._newest_attempt:
+            if task.attempt <= self._newest_attempts.get(self.epoch, 0):
                 self.ignored["task that was here before"] += 1
                 continue
-            self._newest_attempt = task.attempt
+            self._newest_attempts[self.epoch] = task.attempt
             # What is not taken on here, the master misses in the heartbeats.
             if task.job_id not in self.jobs:
                 self.ignored["task of an unknown job"] += 1

@@ -516,3 +516,17 @@ def test_a_late_word_of_a_master_never_heard_does_not_make_the_present_one_past(
     assert worker.core.epoch == 7
     worker.hears(m.TaskResponse((task(1),), (spec(),)), epoch=7)
     assert worker.core.attempts
+
+
+def test_a_doubled_task_is_begun_once_though_another_master_was_heard_meanwhile() -> None:
+    # Given a worker with a task of master 7, which the late word of master 6 wins for a moment
+    worker = Worker(slots=2)
+    worker.gets(1)
+    worker.hears(m.Registered(1.0, 5.0), epoch=6)
+    worker.hears(m.RegisterAgain(), epoch=7)
+    worker.hears(m.Registered(1.0, 5.0), epoch=7)
+    # When the task arrives once more
+    worker.gets(1)
+    # Then it was here before
+    assert not worker.begun()
+    assert worker.core.attempts == [1]
