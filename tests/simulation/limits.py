@@ -7,14 +7,16 @@ from contextlib import contextmanager
 from random import Random
 from types import ModuleType
 
-from zmr.core import handouts, phases, workers
+from zmr.core import handouts, workers
 from zmr.wire import codec
 
+# That of ended jobs is not among them: a job that was forgotten would be taken on anew if its
+# submission came late, or twice.
+#
 # What is limited, how low it may be drawn, and how high.
 _LIMITS: tuple[tuple[ModuleType, str, int, int], ...] = (
     (codec, "FRAME_LIMIT_MESSAGES", 1, 5),
     (handouts, "_GRANTS_A_TURN", 1, 5),
-    (phases, "_ENDED_JOBS_KEPT", 1, 2),
     (workers, "_LOST_KEPT", 1, 3),
 )
 _LOWERED = 0.15  # the probability that one is

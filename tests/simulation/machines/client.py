@@ -56,17 +56,18 @@ class Client:
 
     def _repeat(self, process: str) -> None:
         site = self.site
-        if self.question is None or process != self._process or site.has_ended:
+        if self.question is None or process != self._process:
             return
-        frame = m.Frame(0, (self.question,))
-        site.trace.frame(site.clock.now, self.name, "says", frame)
-        master = site.receivers[MASTER]
-        site.network.send(
-            self.name,
-            MASTER,
-            lambda data: master.receive(process, data),
-            codec.encode(frame),
-        )
+        if not site.has_ended:
+            frame = m.Frame(0, (self.question,))
+            site.trace.frame(site.clock.now, self.name, "says", frame)
+            master = site.receivers[MASTER]
+            site.network.send(
+                self.name,
+                MASTER,
+                lambda data: master.receive(process, data),
+                codec.encode(frame),
+            )
         site.clock.later(_REPEATS_AFTER_S, self._repeat, process)
 
     def receive(self, process: str, data: bytes) -> None:

@@ -130,7 +130,7 @@ class Movement:
 
     def _published(self, event: m.TaskEvent, now: float) -> None:
         id = self._ledger.id_of(event)
-        if event.state == "running":
+        if event.state in LIVE:
             going = self.going.setdefault(id, Going(now, now, now))
             if self._ledger.attempts[id].returned_at == now:
                 going.moved_at = now
