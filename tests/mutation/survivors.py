@@ -51,3 +51,8 @@ def read(file: Path = FILE) -> list[Survivor]:
 def entry_of(mutant: Mutant, entries: list[Survivor]) -> Survivor | None:
     """What is said of this mutant, if anything."""
     return next((each for each in entries if each.is_of(mutant)), None)
+
+
+def gone(mutants: list[Mutant], entries: list[Survivor]) -> list[Survivor]:
+    """Entries of no mutant: the code has changed since."""
+    return [each for each in entries if not any(each.is_of(mutant) for mutant in mutants)]

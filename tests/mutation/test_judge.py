@@ -14,7 +14,7 @@ from support import CHECKOUT
 from mutation import report
 from mutation.judge import STAGES, Finder, Verdict, first_seed, judge
 from mutation.mutants import Mutant, all_mutants, mutants
-from mutation.survivors import Survivor, read
+from mutation.survivors import Survivor, entry_of, gone, read
 from mutation.workshop import Seen, Workshop
 
 MUTANT, OTHER = mutants("core/x.py", b"def f():\n    a = b and c\n")[:2]
@@ -158,6 +158,13 @@ def test_a_run_that_was_cut_short_goes_on_from_its_report(tmp_path: Path) -> Non
     assert report.read_json(file, [OTHER, MUTANT], 7) == [verdict]
     assert report.read_json(file, [OTHER], 7) == []
     assert report.read_json(file, [MUTANT], 8) == []
+
+
+def test_what_is_classified_and_no_mutant_any_more_is_told() -> None:
+    entries = [entry(), entry(function="g")]
+
+    assert gone([MUTANT, OTHER], entries) == entries[1:]
+    assert entry_of(OTHER, entries) is None
 
 
 def test_a_survivor_that_is_not_classified_is_named() -> None:
