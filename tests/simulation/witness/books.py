@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import get_args
 
 from zmr import messages as m
 
@@ -41,3 +42,12 @@ class Peer:
     quarantined_at: float | None = None
     is_on_trial: bool = False
     blamed: dict[TaskKey, float] = field(default_factory=dict)  # failures since its last success
+
+
+def is_of_client(frame: m.Frame) -> bool:
+    """Whether a client says this, and no worker."""
+    return all(isinstance(message, _FROM_CLIENT) for message in frame.messages)
+
+
+_FROM_CLIENT = (m.Submit, m.CancelJob, m.GetSnapshot)
+FROM_PEERS = (*_FROM_CLIENT, *get_args(m.FromWorker))

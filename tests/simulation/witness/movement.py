@@ -17,8 +17,8 @@ from zmr.core.actions import MasterAction, Publish
 from zmr.core.events import FrameReceived
 
 from ..machines.site import Site
-from .books import LIVE, NUMBER, PRESENT
-from .ledger import FROM_PEERS, Ledger
+from .books import FROM_PEERS, LIVE, NUMBER, PRESENT
+from .ledger import Ledger
 
 # How far two ways to add the same times may differ.
 _ROUNDING_S = 1e-6

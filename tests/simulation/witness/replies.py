@@ -9,8 +9,8 @@ from zmr.core.actions import MasterAction, Send
 from zmr.core.events import FrameReceived
 
 from ..machines.site import Site
-from .books import ENDED, LIVE, NUMBER
-from .ledger import FROM_PEERS, Ledger
+from .books import ENDED, FROM_PEERS, LIVE, NUMBER
+from .ledger import Ledger
 
 _RESULTS = (m.MapDone, m.ReduceDone, m.TaskFailed)
 
