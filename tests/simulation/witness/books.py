@@ -7,6 +7,8 @@ from typing import get_args
 
 from zmr import messages as m
 
+from ..machines.jobs import StepPlan
+
 TaskKey = tuple[str, m.TaskKind, int]
 
 NUMBER = 0xFFFFFFFF  # of an attempt, in its id
@@ -42,6 +44,14 @@ class Peer:
     quarantined_at: float | None = None
     is_on_trial: bool = False
     blamed: dict[TaskKey, float] = field(default_factory=dict)  # failures since its last success
+
+
+def fails_by_itself(step: StepPlan, event: m.TaskEvent) -> bool:
+    """Whether the attempt's end needs no fault: its task always fails, or has lost its input."""
+    is_bad = step.poisoned == (event.kind.label, event.index) or (
+        event.kind is m.TaskKind.MAP and bool(step.bad_of(event.index))
+    )
+    return (is_bad and event.state == "failed") or "can't read" in event.text
 
 
 def is_of_client(frame: m.Frame) -> bool:

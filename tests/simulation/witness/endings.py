@@ -74,7 +74,10 @@ class Endings:
 
     def _skips_too_many(self, job: JobPlan) -> bool:
         step_ids = {step.id for step in job.steps}
-        found = self._ledger.n_skipped(step_ids) > job.skip_bad_records
+        ledger = self._ledger
+        known = {key: len(skips) for key, skips in ledger.skips.items()} | ledger.left_out
+        n = sum(n for key, n in known.items() if key[0] in step_ids)
+        found = n > job.skip_bad_records
         return found or not self._ledger.too_bad.isdisjoint(step_ids)
 
     def _may_give_up(self, ended: JobEnded) -> bool:

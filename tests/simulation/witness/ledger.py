@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Container
 from dataclasses import replace
 from itertools import takewhile
 from typing import Any
@@ -33,6 +32,7 @@ from .books import (
     Peer,
     Seen,
     TaskKey,
+    fails_by_itself,
     is_of_client,
 )  # fmt: skip
 from .unreadable import Unreadable
@@ -66,7 +66,7 @@ class Ledger:
         self.too_bad: set[str] = set()  # jobs of which an attempt found too many bad records
         self._at_record: dict[int, int] = {}  # attempts, and how many records they have begun
         self._skipped: dict[int, int] = {}  # attempts, and how many records they have left out
-        self._left_out: dict[TaskKey, int] = {}  # ... of tasks that have been complete
+        self.left_out: dict[TaskKey, int] = {}  # ... of tasks that have been complete
         self._done: set[int] = set()  # attempts whose own worker says now that they are complete
         self._empty: set[int] = set()  # attempts at maps that have put out nothing
         self._full: list[str] = []  # workers whose disks are full, as this turn has shown
@@ -330,7 +330,7 @@ class Ledger:
             assert id in self._done, f"attempt {id & NUMBER}: its worker has no result of it"
             self.winners[task] = id
             if id in self._skipped:
-                self._left_out[task] = self._skipped[id]
+                self.left_out[task] = self._skipped[id]
             seen.has_succeeded = True
             self._does_well(self.peers[seen.worker])
         elif event.state == "lost" and before == "succeeded":
@@ -405,11 +405,6 @@ class Ledger:
             return False
         return True
 
-    def n_skipped(self, step_ids: Container[str]) -> int:
-        """How many records are left out of the maps of these steps, or will be."""
-        known = {key: len(skips) for key, skips in self.skips.items()} | self._left_out
-        return sum(n for key, n in known.items() if key[0] in step_ids)
-
     def _does_well(self, peer: Peer) -> None:
         peer.blamed.clear()
         if peer.quarantined_at is None:
@@ -420,22 +415,16 @@ class Ledger:
         site = self._site
         if not site.is_calm_for(0.0) or seen.since_s < site.settled_at:
             return
-        step = self._answer(seen.task).step
-        is_map = event.kind is m.TaskKind.MAP
-        is_bad = step.poisoned == (event.kind.label, event.index) or (
-            is_map and step.bad_of(event.index)
+        # A worker takes no attempt that comes behind a later one, and none of a job of which it
+        # has not heard: the frame with that may have been lost before.
+        is_ready = self._is_in_order and self._has_run(seen.worker, seen.task[0])
+        is_right = fails_by_itself(self._answer(seen.task).step, event) or (
+            "never reached" in event.text and not is_ready
         )
-        by_user = is_bad and event.state == "failed"
-        by_input = "can't read" in event.text
-        # A worker takes no attempt that comes behind a later one.
-        in_order = self._is_in_order
-        by_order = not in_order and "never reached" in event.text
-        by_spec = "never reached" in event.text and not self._has_run(seen.worker, seen.task[0])
-        is_right = by_user or by_input or by_order or by_spec
         assert is_right, f"{event} although nothing goes wrong"
 
     def _has_run(self, worker: str, job_id: str) -> bool:
-        """Whether the worker knows the job: the frame that told of it may have been lost before."""
+        """Whether the worker has told of an attempt at this job."""
         known = (self.attempts[id] for id in self._at_record if id in self.attempts)
         return any(seen.worker == worker and seen.task[0] == job_id for seen in known)
 
