@@ -181,7 +181,9 @@ class Stragglers:
 
     def _check_backup(self, id: int, reasons: Reasons, now: float) -> None:
         """A straggler does not wait long for a slot that is free."""
-        if not self._is_last_part(id) or not self._has_free_slot(id):
+        # Of one that commits only the publishing is left, which a second one would wait for.
+        is_committing = self._ledger.attempts[id].state == "committing"
+        if is_committing or not self._is_last_part(id) or not self._has_free_slot(id):
             reasons.free_since = None
             return
         if reasons.free_since is None:
