@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from support.story import Cluster, Work
 
@@ -32,6 +34,19 @@ def test_a_full_disk_costs_one_attempt_and_is_told() -> None:
     cluster.check(job)
     assert len(cluster.attempts("failed")) == 1
     assert cluster.said("worker w1 is quarantined: no tasks for 10 s: No space left on device")
+
+
+def test_a_full_disk_is_one_quarantine_however_many_attempts_it_costs() -> None:
+    # Given attempts that are known to run when the first of them fails
+    cluster = Cluster(workers=2, slots=3)
+    cluster.plan(replace(FULL, takes_s=2.5), TaskKind.MAP, worker="w1")
+    job = cluster.submit(maps=8, reduces=1)
+
+    cluster.run_until_over()
+
+    cluster.check(job)
+    assert [e.worker for e in cluster.attempts("failed")] == ["w1"] * 3
+    assert cluster.worker_states("w1").count("quarantined") == 1
 
 
 def test_three_deaths_in_a_row_while_others_do_well() -> None:
@@ -133,3 +148,14 @@ def test_only_different_tasks_within_a_minute_are_a_row_of_failures() -> None:
         health.failed(task, now)
         bad_since.append(health.bad_since)
     assert bad_since == [None, None, None, None, None, 3.0]
+
+
+def test_a_success_on_trial_makes_the_next_quarantine_short_again() -> None:
+    health = Health()
+    durations_s = []
+    for ends_well in (False, False, True, False):
+        durations_s.append(health.quarantine(100.0))
+        health.begin_trial()
+        if ends_well:
+            health.succeeded()
+    assert durations_s == [10.0, 20.0, 40.0, 10.0]

@@ -54,3 +54,19 @@ def test_what_keeps_to_the_limit_passes(attempts: list[int], epoch: int) -> None
     if messages:
         with pytest.raises(codec.BadFrame):
             scan.refuse_many(data, limit=len(messages) - 1)
+
+
+@pytest.mark.parametrize("length", [100, 127, 128, 16_383, 16_384, 2_097_152])
+def test_messages_of_any_length_are_counted(length: int) -> None:
+    data = codec.encode(m.Frame(2**40, (m.Leave("x" * length), m.Ack((1,)), m.Leave("y"))))
+    scan.refuse_many(data, limit=3)
+    with pytest.raises(codec.BadFrame):
+        scan.refuse_many(data, limit=2)
+
+
+@pytest.mark.parametrize("parts", [0, 2, 3])
+def test_a_message_of_other_than_one_part_is_bad(parts: int) -> None:
+    data = codec.encode(m.Frame(1, (m.Ack((1,)),)))
+    assert codec.decode_only([data]) == codec.decode(data)
+    with pytest.raises(codec.BadFrame, match=f"a message of {parts} parts; one is expected"):
+        codec.decode_only([data] * parts)
