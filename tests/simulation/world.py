@@ -290,8 +290,9 @@ class World(Site):
         before = self.outcomes.get(job_id)
         assert before is None, f"{job_id} ended twice"
         self.outcomes[job_id] = outcome
-        # One that was refused is in no journal, and not given once more to the next master.
-        self.given = [submit for submit in self.given if submit.spec.job_id != job_id]
+        if "is the output folder of" in outcome.reason:
+            # One that was refused is in no journal, and not given once more to the next master.
+            self.given = [submit for submit in self.given if submit.spec.job_id != job_id]
         self.closed.add(job_id)
         self.say("job", f"{job_id} {outcome.state.value} {outcome.reason}")
         job = self.jobs[job_id]
