@@ -89,4 +89,5 @@ class Endings:
 
     def _was_complete(self, job_id: str) -> bool:
         answer = self._site.answers[self._site.jobs[job_id].steps[-1].id]
-        return self._ledger.has_all_files(answer)
+        # A job without tasks begins with a worker, after a restart again.
+        return answer.n_map > 0 and self._ledger.has_all_files(answer)
