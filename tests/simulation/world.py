@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
+from functools import cached_property
 from random import Random
 from typing import Any
 
@@ -147,7 +148,7 @@ class World(Site):
         quiet_since = self.faults.quiet_since
         return quiet_since is not None and self.clock.now > quiet_since + self.limit_s
 
-    @property
+    @cached_property
     def limit_s(self) -> float:
         """So long after the faults everything must have ended."""
         scenario = self.scenario
