@@ -167,8 +167,24 @@ def test_what_happens_while_a_cancel_is_on_its_way_is_before_it(tmp_path: Path) 
     story.is_granted(1)
     story.counts(1)
     story.is_answered(m.Submitted(JOB))
-    story.ends("done")
+    story.ends("cancelled")
     assert accepted(story, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("answer", "is_true"), [(m.Refused("too late"), True), (m.Submitted(JOB), False)]
+)
+def test_a_job_that_is_done_was_not_cancelled(
+    tmp_path: Path, answer: m.Message, is_true: bool
+) -> None:
+    story = Story()
+    story.hands_out(1)
+    story.is_granted(1)
+    story.counts(1)
+    story.asks(m.CancelJob(JOB, ""), peer="c2")
+    story.is_answered(answer, peer="c2")
+    story.ends("done")
+    assert accepted(story, tmp_path) == is_true
 
 
 def test_a_job_is_done_when_all_is_published(tmp_path: Path) -> None:

@@ -43,7 +43,7 @@ def _(
     )
 
 
-@defect("a cancel of a job that has ended is refused", clients.Clients, "_cancel_job")
+@defect("a cancel that is repeated is refused", clients.Clients, "_cancel_job")
 def _(
     self: clients.Clients,
     peer: bytes,
@@ -56,6 +56,11 @@ def _(
         self._outbox.send(peer, m.Refused(f"{job.public_id} has ended"))
     else:
         right(self, peer, cancel, now)
+
+
+@defect("a cancel that is too late is confirmed", clients, "_too_late")
+def _(job: Any) -> str:
+    return ""
 
 
 @defect("a cancel of what was never there is taken for done", clients.Clients, "_cancel_job")

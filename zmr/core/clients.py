@@ -93,6 +93,16 @@ class Clients:
             refusal = f"there is no job {cancel.job_id!r}; there are: {known}"
             self._outbox.send(peer, m.Refused(refusal))
             return
-        if not job.has_ended and not job.is_complete:
+        refusal = _too_late(job)
+        if not refusal and not job.has_ended:
             self._phases.end(job, Ending(JobState.CANCELLED, cancel.reason), now)
-        self._outbox.send(peer, m.Submitted(job.public_id))
+        self._outbox.send(peer, m.Refused(refusal) if refusal else m.Submitted(job.public_id))
+
+
+def _too_late(job: JobRun) -> str:
+    """Why the job can't be cancelled any more. Not refused is a cancel that is repeated."""
+    if job.state is JobState.CANCELLED:
+        return ""
+    if job.has_ended:
+        return f"{job.public_id} is {job.state.value} already"
+    return f"the output of {job.public_id} is complete already" if job.is_complete else ""

@@ -25,17 +25,18 @@ type Operation struct {
 
 // state is of one partition and of its job.
 type state struct {
-	submitted, over bool
-	publishes       bool   // it is a partition of the output
-	handedOut       string // attempts
-	granted         string // attempts that have ever been
-	holder          int64  // the attempt that may publish now
-	published       int64  // by which attempt
+	submitted bool
+	ended     string // the job: done, failed or cancelled; empty: it goes on
+	publishes bool   // it is a partition of the output
+	handedOut string // attempts
+	granted   string // attempts that have ever been
+	holder    int64  // the attempt that may publish now
+	published int64  // by which attempt
 }
 
 // step: each partition is published once, by a granted attempt, of a job that was not cancelled.
 func step(s state, op Operation) (bool, state) {
-	isFree := s.submitted && !s.over && s.published == 0
+	isFree := s.submitted && s.ended == "" && s.published == 0
 	switch op.Kind {
 	case "submit":
 		s.submitted, s.publishes = true, slices.Contains(op.Partitions, op.Partition)
@@ -55,12 +56,16 @@ func step(s state, op Operation) (bool, state) {
 		s.published = op.Attempt
 		return ok, s
 	case "cancel":
-		s.over = true
-	case "refused cancel": // there is no such job
-		return !s.submitted, s
+		ok := s.submitted && (s.ended == "" || s.ended == "cancelled")
+		s.ended = "cancelled"
+		return ok, s
+	case "refused cancel": // there is no such job, or it is too late
+		isTooLate := s.ended != "" || !s.publishes || s.published != 0
+		return !s.submitted || (isTooLate && s.ended != "cancelled"), s
 	case "end":
-		s.over = true
-		return op.Output != "done" || !s.publishes || s.published != 0, s
+		ok := s.ended == "" || (s.ended == "cancelled" && op.Output == "cancelled")
+		s.ended = op.Output
+		return ok && (op.Output != "done" || !s.publishes || s.published != 0), s
 	default:
 		panic("no operation is called " + op.Kind)
 	}

@@ -123,7 +123,9 @@ class Answers:
                 job = self.jobs.get(job_id)
                 if job is None:
                     return "refused"
-                return "over" if job.state in (*ENDED, "completing") else "cancelled"
+                if job.state == "cancelled":
+                    return "over"
+                return "refused" if job.state in (*ENDED, "completing") else "cancelled"
         return "snapshot"
 
     def _is_to_be_refused(self, spec: m.JobSpec) -> bool:

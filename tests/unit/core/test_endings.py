@@ -186,6 +186,10 @@ def test_a_cancel_that_comes_when_the_output_stands_is_too_late() -> None:
     cluster.ask(m.CancelJob(job, "too late"))
     cluster.run_until_over()
     cluster.check(job)
+    cluster.ask(m.CancelJob(job, "much too late"))
+    cluster.run_for(1.0)
+    complete = m.Refused(f"the output of {job} is complete already")
+    assert cluster.replies == [complete, m.Refused(f"{job} is done already")]
 
 
 def test_an_output_that_can_not_be_completed_fails_the_job() -> None:
