@@ -38,6 +38,20 @@ def _tasks_in(data: bytes) -> list[m.Task]:
     return [task for response in responses for task in response.tasks]
 
 
+def _attempts_in(data: bytes) -> list[int]:
+    """Which attempts a frame says something of."""
+    found: list[int] = []
+    for message in _messages_of(data):
+        match message:
+            case m.MapDone() | m.ReduceDone() | m.TaskFailed() | m.CommitRequest():
+                found.append(message.attempt)
+            case m.Heartbeat():
+                found += [progress.attempt for progress in message.progress]
+            case m.OutputsChecked():
+                found += [*message.whole, *message.damaged]
+    return found
+
+
 class Stranger:
     """Speaks to the master now and then. It hears everything, and heeds nothing."""
 
@@ -68,9 +82,16 @@ class Stranger:
     def speak(self) -> None:
         """Send the master something."""
         data = self._rng.choice(self._kinds)()
+        if not self._own.isdisjoint(_attempts_in(data)) or self._foresees(data):
+            data = self._garbage()
         self._network.send(
             self.name, MASTER, lambda data: self._master.receive(self.name, data), data
         )
+
+    def _foresees(self, data: bytes) -> bool:
+        """Whether the frame names an attempt that this master may hand out: perhaps to it."""
+        newest = self._master.core.cluster.newest_attempt
+        return any(a > newest and a >> 32 == newest >> 32 for a in _attempts_in(data))
 
     def receive(self, process: str, data: bytes) -> None:
         """The master answers, or takes it for a worker."""
@@ -125,8 +146,6 @@ class Stranger:
         tasks = self._tasks()
         if tasks and rng.random() < 0.7:
             job_id, kind, index, attempt = rng.choice(tasks)[:4]
-        if attempt in self._own:
-            attempt = 0
         file = m.OutputFile(f"mr-out-{index}", 1, "crc32:0")
         path = rng.choice(["", "/w1.1/job-1/0.1", "/nowhere"])
         reason = rng.choice(list(m.FailureReason))
