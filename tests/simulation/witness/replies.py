@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 from zmr import messages as m
-from zmr.core.actions import MasterAction, Send
+from zmr.core.actions import MasterAction, Publish, Send
 from zmr.core.events import FrameReceived
 
 from ..machines.site import Site
@@ -25,12 +25,19 @@ class Replies:
         """What followed from a frame. The ledger has seen it."""
         sent = [a.message for a in actions if isinstance(a, Send) and a.peer == event.peer]
         if self._ledger.is_fresh:
-            self._check_worker(event, sent)
+            self._check_worker(event, sent, self._stopped(actions))
         for message in event.frame.messages:
             if isinstance(message, m.CancelJob):
                 self._check_cancel(message.job_id)
 
-    def _check_worker(self, event: FrameReceived, sent: list[m.Message]) -> None:
+    def _stopped(self, actions: list[MasterAction]) -> set[int]:
+        """Attempts that had leave to publish, and have failed now."""
+        ledger = self._ledger
+        events = (a.event for a in actions if isinstance(a, Publish))
+        failed = (e for e in events if isinstance(e, m.TaskEvent) and e.state == "failed")
+        return {id for id in map(ledger.id_of, failed) if ledger.attempts[id].was_granted}
+
+    def _check_worker(self, event: FrameReceived, sent: list[m.Message], stopped: set[int]) -> None:
         if not all(isinstance(message, FROM_PEERS) for message in event.frame.messages):
             assert any(isinstance(message, m.Refused) for message in sent), "not refused"
             return
@@ -53,7 +60,7 @@ class Replies:
             elif isinstance(message, _RESULTS):
                 assert again or message.attempt in acks, "a result without an answer"
             elif isinstance(message, m.CommitRequest):
-                is_answered = message.attempt in replied or self._has_to_wait(message)
+                is_answered = message.attempt in replied or self._has_to_wait(message, stopped)
                 assert again or is_answered, "a request to publish without an answer"
 
     def _is_useful(self, attempt: int) -> bool:
@@ -61,15 +68,16 @@ class Replies:
         has_ended_now = attempt in self._ledger.failing
         return seen is not None and (seen.has_succeeded or has_ended_now or seen.state in LIVE)
 
-    def _has_to_wait(self, request: m.CommitRequest) -> bool:
+    def _has_to_wait(self, request: m.CommitRequest, stopped: set[int]) -> bool:
         """Whether another attempt at the task may publish first, or there is nothing to publish."""
         seen = self._ledger.attempts.get(request.attempt)
         if seen is None:
             return False
         if request.kind is m.TaskKind.MAP and self._site.answers[seen.task[0]].n_reduce:
             return True
-        others = self._ledger.attempts_of(seen.task)
-        return any(self._ledger.attempts[n].is_granted for n in others if n != request.attempt)
+        others = (n for n in self._ledger.attempts_of(seen.task) if n != request.attempt)
+        # The other one may have been stopped by what follows in this frame.
+        return any(self._ledger.attempts[n].is_granted or n in stopped for n in others)
 
     def _check_cancel(self, job_id: str) -> None:
         """A job that is cancelled has ended, unless its output is complete."""
