@@ -314,6 +314,7 @@ class Cluster:
         worker = self.workers.get(task.owner)
         if worker is not None:
             worker.drops_output(job.id, task.winner)
+            job.output_checks.is_lost(worker.peer, task.winner)
         return (job.lose_output(task, record.may_return),)
 
     def failed_to_read(self, job: JobRun, worker: Worker, reader: TaskRecord) -> None:

@@ -66,6 +66,12 @@ class OutputChecks:
         self._settle(peer, check)
         return taken
 
+    def is_lost(self, peer: bytes, attempt: int) -> None:
+        """Another reduce has proved that this output can't be had: no answer is waited for."""
+        check = self._by_worker.get(peer)
+        if check is not None and check.unanswered.pop(attempt, None) is not None:
+            self._settle(peer, check)
+
     def drop(self, peer: bytes) -> None:
         """The worker has gone."""
         self._by_worker.pop(peer, None)

@@ -123,3 +123,26 @@ def test_two_reduces_that_report_a_worker_have_all_its_outputs_looked_at() -> No
     assert set(others.attempts) == winners - set(one.attempts)
     cluster.run_until_over()
     cluster.check(job)
+
+
+def test_nothing_waits_for_an_answer_about_an_output_that_its_own_worker_can_not_read() -> None:
+    # Given a worker without one of its outputs, which is asked about it, and does not hear that
+    cluster, job = with_maps_on_w1(reduces=5)
+    winner = cluster.core.cluster.active[job].maps.tasks[2].winner
+    del cluster.workers["w1"].disk.files[f"/w1/{job}/2.{winner}"]
+    cluster.network.drop(m.CheckOutputs)
+    cluster.add_worker()
+    cluster.run(lambda: bool(cluster.network.messages(m.CheckOutputs)))
+    asked_at = cluster.now
+    cluster.run(lambda: bool(cluster.attempts("lost", MAP)))
+    reduces = len(cluster.attempts("running", REDUCE))
+
+    # When a reduce on that very worker has found it gone, and the map has run again
+    cluster.run(lambda: len(cluster.attempts("succeeded", MAP)) == 5)
+
+    # Then reduces begin at once, not when the answer would be overdue
+    assert cluster.now < asked_at + MasterSettings().lost_after_s
+    assert len(cluster.attempts("running", REDUCE)) > reduces
+    cluster.run_until_over()
+    cluster.check(job)
+    assert map_starts(cluster, job) == [1, 1, 2, 1]
