@@ -8,6 +8,7 @@ from simulation import (  # noqa: F401 - they register themselves
     defects_of_clients,
     defects_of_machines,
     defects_of_mutants,
+    defects_of_tasks,
 )
 from simulation.campaign import first_failure
 from simulation.defects import DEFECTS

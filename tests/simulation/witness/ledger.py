@@ -239,7 +239,7 @@ class Ledger:
 
     def attempts_of(self, task: TaskKey) -> list[int]:
         """All attempts at the task, whatever has become of them."""
-        return self._of_task[task]
+        return self._of_task.get(task, [])
 
     @property
     def has_open_questions(self) -> bool:
@@ -368,6 +368,7 @@ class Ledger:
         assert by_itself or text.startswith("no progress"), f"attempt {id & NUMBER} has not failed"
         assert "commit refused" not in text, "an attempt was blamed for being second"
         lost_input = failing is not None and failing.reason is m.FailureReason.LOST_INPUT
+        lost_input = lost_input and task[1] is m.TaskKind.REDUCE
         if failing is not None:
             worker = self.attempts[id].worker
             for index, lost in failing.lost:
@@ -386,14 +387,14 @@ class Ledger:
         books = self.lost_inputs if lost_input else self.failures
         books.setdefault(task, set()).add(id)
 
-    def _hung_at(self, id: int) -> int:
+    def hung_at(self, id: int) -> int:
         """The number of the record that an attempt without progress was at; -1: not known."""
         is_map = self.attempts[id].task[1] is m.TaskKind.MAP
         return self._at_record.get(id, 0) - 1 if is_map else -1
 
     def _is_of_bad_record(self, task: TaskKey, id: int, failing: m.TaskFailed | None) -> bool:
         """Whether a record has killed before, so that this is its fault."""
-        record = failing.circumstances.record if failing is not None else self._hung_at(id)
+        record = failing.circumstances.record if failing is not None else self.hung_at(id)
         if record < 0 or not self._answer(task).job.skip_bad_records:
             return False
         skips, suspects = self.skips.setdefault(task, set()), self.suspects.setdefault(task, {})

@@ -15,11 +15,15 @@ from .answers import Answers
 from .duties import Duties
 from .effects import Effects
 from .endings import Endings
+from .failures import Failures
+from .figures import Figures
+from .hand_outs import HandOuts
 from .kept import Kept
 from .ledger import Ledger
 from .movement import Movement
 from .quarantines import Quarantines
 from .replies import Replies
+from .returns import Returns
 from .stragglers import Stragglers
 
 
@@ -34,6 +38,10 @@ class Witness:
         self._replies = Replies(site, self.ledger, self.applied)
         self._quarantines = Quarantines(self.ledger, self.applied)
         self._kept = Kept(self.ledger, self.applied)
+        self._hand_outs = HandOuts(site, self.ledger, self.applied)
+        self._figures = Figures(site, self.ledger, self.applied)
+        self._failures = Failures(site, self.ledger, self.applied)
+        self._returns = Returns(site, self.ledger, self._movement, self.applied)
         self._duties: dict[str, tuple[int, Duties]] = {}  # by machine: of which start
         self._effects = Effects(site, self.ledger, self.applied)
 
@@ -49,6 +57,10 @@ class Witness:
         self._quarantines.master_did(actions, now)
         self._movement.master_did(event, actions, now, epoch)
         self._stragglers.master_did(event, actions, now, epoch)
+        self._hand_outs.master_did(event, actions)
+        self._returns.master_did(event, actions, now, epoch)
+        self._failures.master_did(event, actions)
+        self._figures.master_did(event, actions, now)
 
     def master_restarted(self, core: Master, now: float) -> None:
         """A new master has read the journal."""
@@ -57,6 +69,8 @@ class Witness:
         self._movement.master_restarted(now)
         self._stragglers.master_restarted()
         self._quarantines.master_restarted()
+        self._hand_outs.master_restarted()
+        self._figures.master_restarted(now)
 
     def recorded(self, records: list[Record]) -> None:
         """This is in the journal now."""
