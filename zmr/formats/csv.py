@@ -156,6 +156,6 @@ class Csv(TextFormat):
         )
 
     def _rows(self) -> CsvRows:
-        from zmr.formats.csv_rows import CsvRows
+        from zmr.formats.csv_rows import rows_of
 
-        return CsvRows(self._delimiter, self._quote, self._escape, self._skips_space)
+        return rows_of(self._delimiter, self._quote, self._escape, self._skips_space)

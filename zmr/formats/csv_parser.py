@@ -17,7 +17,7 @@ from zmr.formats.base import BadRecord, unique_names
 from zmr.formats.csv_fields import Conversion
 from zmr.formats.csv_rows import CsvRows
 from zmr.formats.csv_split import MOST_ROW_BYTES, OPEN_QUOTE
-from zmr.formats.csv_wide import WIDE_COLUMNS, as_text, columns_of, parse_rows
+from zmr.formats.csv_wide import SMALL_BLOCK_BYTES, WIDE_COLUMNS, as_text, columns_of, parse_rows
 from zmr.formats.line_blocks import Place, line_blocks, past_byte_order_mark
 from zmr.formats.text_input import BYTE_ORDER_MARK, open_text
 from zmr.messages import Split
@@ -52,7 +52,8 @@ class CsvParser:
 
     def records(self, place: Place, block: memoryview, one_line_rows: bool) -> list[dict[str, Any]]:
         """The same as dicts."""
-        if not self._is_wide or self._typed:
+        is_small = len(block) <= SMALL_BLOCK_BYTES and self.rows.is_plain
+        if self._typed or not (self._is_wide or is_small):
             return _dicts(place.path, self.parse(place, block, one_line_rows))
         rows = self._checked(self._wide_rows, place, block, one_line_rows)
         return [dict(zip(self._names, row, strict=True)) for row in rows]
@@ -137,8 +138,11 @@ def open_csv(
     conversion: Conversion,
 ) -> CsvParser | None:
     """The parser of a file by its first row; None if there is no row. Raises `BadRecord`."""
-    begin = _past_lines(path, encoding, skip_lines)
-    position, row = _first_row(path, encoding, rows, begin)
+    begin, row = _plain_header(path, encoding, rows) if not skip_lines else (0, b"")
+    position = begin
+    if not row:
+        begin = _past_lines(path, encoding, skip_lines)
+        position, row = _first_row(path, encoding, rows, begin)
     if not row:
         return None
     if rows.quoted(memoryview(row)).is_open:
@@ -153,6 +157,17 @@ def open_csv(
     if unknown:
         raise BadRecord(path, "", f"there is no column {unknown}; there are {', '.join(names)}")
     return CsvParser(rows, begin, names, conversion)
+
+
+def _plain_header(path: str, encoding: str | None, rows: CsvRows) -> tuple[int, bytes]:
+    """Where the first line begins, and the line if it is a row with nothing special about it."""
+    with open_text(path, encoding) as file:
+        head = file.read(_HEADER_BYTES)
+    begin = len(BYTE_ORDER_MARK) if head.startswith(BYTE_ORDER_MARK) else 0
+    row = head[begin : head.find(b"\n") + 1]
+    fields = row[:-1].removesuffix(b"\r")
+    is_one = fields and b"\r" not in fields and rows.quote.encode() not in fields
+    return begin, row if is_one and rows.is_plain else b""
 
 
 def _past_lines(path: str, encoding: str | None, n: int) -> int:

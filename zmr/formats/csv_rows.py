@@ -8,6 +8,7 @@ otherwise, quotes are ordinary. `\n`, `\r\n` and `\r` outside quotes end a row.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -46,7 +47,7 @@ class CsvRows:
         self.skips_space = skips_space
         self._delimiter, self._quote = delimiter.encode(), quote.encode()
         self._escape = escape.encode()
-        self._is_plain = not escape and not skips_space
+        self.is_plain = not escape and not skips_space  # delimiters and quotes only
         self._field = quoted_field(self._delimiter, self._quote, self._escape, skips_space)
         escaped = rb"(%b.)|" % re.escape(self._escape) if escape else rb"()"
         ends_field = rb"([%b\r\n]) +" % re.escape(self._delimiter)
@@ -54,10 +55,12 @@ class CsvRows:
 
     def quoted(self, block: memoryview) -> Quoted:
         """The quoted fields of the block."""
-        if not self._is_plain and self._quote:
+        if not self.is_plain and self._quote:
             return self._quoted_one_by_one(block)
         data = np.frombuffer(block, np.uint8)
         quotes = np.flatnonzero(data == self._quote[0]) if self._quote else np.empty(0, np.int64)
+        if not len(quotes):
+            return Quoted(quotes, quotes, False)
         opening, closing = quotes[0::2], quotes[1::2]
         # Every other quote opens, if each of these stands where a field begins, or at once after
         # a closing one, with which it is a quote within the field.
@@ -135,6 +138,12 @@ class CsvRows:
         parts.append(self._space.sub(rb"\1\2", bytes(block[at:])))
         parts[0] = parts[0].lstrip(b" ")
         return memoryview(b"".join(parts))
+
+
+@lru_cache(maxsize=16)
+def rows_of(delimiter: str, quote: str, escape: str, skips_space: bool) -> CsvRows:
+    """The same, made once: there may be thousands of files."""
+    return CsvRows(delimiter, quote, escape, skips_space)
 
 
 def quoted_field(

@@ -1,7 +1,8 @@
-"""Rows of very many columns, by Python's csv module.
+"""Rows of very many columns, and of very small files, by Python's csv module.
 
 Arrow's parser makes buffers for each column of each block, which for thousands of columns takes
-several times as long as the parsing, and memory that no allocator gets back in order.
+several times as long as the parsing, and memory that no allocator gets back in order. And it reads
+in a thread of its own, which takes longer to begin than twenty rows to parse.
 """
 
 from __future__ import annotations
@@ -17,17 +18,18 @@ import pyarrow as pa
 from zmr.formats.csv_rows import CsvRows
 
 WIDE_COLUMNS = 500  # from here on, rows go this way
+SMALL_BLOCK_BYTES = 4096  # up to here, too, if they are to be dicts of str
 
 
 def parse_rows(block: memoryview, rows: CsvRows, n_columns: int) -> list[list[str]]:
     """The fields of the rows of a block of valid UTF-8. Raises `ArrowInvalid`, as Arrow would."""
+    block = rows.without_initial_space(block)
     with _fields_up_to(len(block)):
         reader = csv.reader(
             io.StringIO(str(block, "utf-8"), newline=""),
             delimiter=rows.delimiter,
             quotechar=rows.quote or None,
             escapechar=rows.escape or None,
-            skipinitialspace=rows.skips_space,
             quoting=csv.QUOTE_MINIMAL if rows.quote else csv.QUOTE_NONE,
         )
         found = [row for row in reader if row]

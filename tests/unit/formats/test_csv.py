@@ -108,6 +108,26 @@ def test_quotes_mean_what_they_mean_to_pythons_csv_module_wherever_blocks_end(pa
     check()
 
 
+def test_dicts_of_small_blocks_are_the_rows_of_batches(path: Path) -> None:
+    @settings(max_examples=150)
+    @given(
+        st.text(st.sampled_from("a,,\"\"'\n\r \0é\u2028\x85\\"), max_size=30),
+        st.sampled_from(['"', "'", ""]),
+    )
+    def check(text: str, quote: str) -> None:
+        split = write_input(path, text)
+        names = Csv(header=["a", "b"], quote=quote)
+        outcomes: list[Any] = []
+        for how in (read, read_batches):
+            try:
+                outcomes.append(how(names, split).records)
+            except BadRecord as error:
+                outcomes.append(str(error))
+        assert outcomes[0] == outcomes[1]
+
+    check()
+
+
 @BOTH
 @pytest.mark.parametrize(
     ("input_format", "text", "place", "reason"),
