@@ -27,6 +27,12 @@ from .machines.jobs import (
 # So many of the jobs are pipelines.
 _PIPELINES = 0.25
 
+# ... and so many of the masters get a signal.
+_INTERRUPTED = 0.08
+
+# In so many seeds a worker stays bad, for longer than its first quarantine.
+_BAD_FOR_LONG = 0.025
+
 
 @dataclass(frozen=True, slots=True)
 class WorkerDraw:
@@ -56,6 +62,8 @@ class FaultsDraw:
     longest_s: float  # of a stop, a cut, ...
     manifest_s: float  # to write a manifest, at most
     manifest_failing: float  # the probability that one can't be written
+    unreadable: float  # ... that a reduce finds outputs of another worker unreadable
+    bad_for_long: bool = False  # a worker is bad all the time
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +77,7 @@ class Scenario:
     death_timeout_s: float
     shared_disk: bool  # map outputs can be read without their worker
     has_links: bool  # of the file system with the output
-    interrupted_at_s: float | None  # a signal to the master
+    interrupted_at_s: tuple[float, ...]  # signals to the master
     has_journal: bool
     is_calm: bool  # nothing goes wrong at all
     clients: ClientsDraw  # beside those that submit its jobs
@@ -101,8 +109,14 @@ def draw(seed: int) -> Scenario:
         WorkerDraw(slots if rng.random() < 0.7 else rng.randint(1, 4), disk_records)
         for _ in range(n_workers)
     )
-    interrupted = not is_calm and rng.random() < 0.04
+    is_interrupted = not is_calm and rng.random() < _INTERRUPTED
     network, faults = _network(rng, beat_s, is_calm), _faults(rng, beat_s, n_workers, is_calm)
+    rng_of_bad = Random(f"bad workers {seed}")
+    if len(workers) > 1 and not is_calm and rng_of_bad.random() < _BAD_FOR_LONG:
+        jobs = (_long_job(rng_of_bad, jobs[0]), *jobs[1:])
+        workers = tuple(WorkerDraw(1, 1_000_000) for _ in workers[:3])
+        last_s = rng_of_bad.uniform(30.0, 80.0)
+        faults = replace(faults, last_s=last_s, accidents=1, failing=0.0, bad_for_long=True)
     return Scenario(
         seed,
         settings,
@@ -113,12 +127,18 @@ def draw(seed: int) -> Scenario:
         death_timeout_s=beat_s * rng.choice([15.0, 60.0]),
         shared_disk=rng.random() < 0.5,
         has_links=rng.random() < 0.8,
-        interrupted_at_s=rng.uniform(0.0, 10.0) if interrupted else None,
+        interrupted_at_s=_signals_at_s(Random(f"signals {seed}")) if is_interrupted else (),
         has_journal=has_journal,
         is_calm=is_calm,
         clients=draw_clients(seed, n_jobs, faults.last_s, faults.longest_s),
         strange_at_s=_strange_at_s(Random(f"strangers {seed}"), faults),
     )
+
+
+def _signals_at_s(rng: Random) -> tuple[float, ...]:
+    """A signal; in most cases a second one, perhaps while the master waits for tasks."""
+    at_s = rng.uniform(0.0, 10.0)
+    return (at_s, at_s + rng.uniform(0.0, 3.0)) if rng.random() < 0.6 else (at_s,)
 
 
 def _strange_at_s(rng: Random, faults: FaultsDraw) -> tuple[float, ...]:
@@ -184,6 +204,21 @@ def _job(rng: Random, number: int, settings: MasterSettings, room: int, is_calm:
         task_timeout_s=settings.heartbeat_interval_s * rng.choice([4.0, 10.0, 30.0]),
         backup_after_s=rng.choice([0.0, 1.0, 1.0, 10.0]),
         inputs=inputs,
+    )
+
+
+def _long_job(rng: Random, job: JobPlan) -> JobPlan:
+    """The job with as many maps as keep a few workers busy for most of a minute."""
+    n_map = rng.randint(25, 40)
+    maps_s = tuple(rng.uniform(0.5, 3.0) for _ in range(n_map))
+    step = StepPlan(job.id, maps_s, (1.0, 1.0), (1,) * n_map)
+    return replace(
+        job,
+        steps=(step,),
+        inputs=(),
+        max_attempts=50,
+        cancelled_after_s=None,
+        skip_bad_records=0,
     )
 
 
@@ -273,7 +308,7 @@ def _network(rng: Random, beat_s: float, is_calm: bool) -> NetworkDraw:
 
 def _faults(rng: Random, beat_s: float, n_workers: int, is_calm: bool) -> FaultsDraw:
     if is_calm:
-        return FaultsDraw(0.0, 0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
+        return FaultsDraw(0.0, 0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
     accidents = rng.choice([0, 1, 1, 2, 3, 6, 12])
     return FaultsDraw(
         beat_s * rng.uniform(2.0, 15.0),
@@ -285,4 +320,5 @@ def _faults(rng: Random, beat_s: float, n_workers: int, is_calm: bool) -> Faults
         longest_s=beat_s * rng.choice([2.0, 6.0, 15.0]),
         manifest_s=beat_s * rng.choice([0.0, 0.0, 0.5, 50.0]),
         manifest_failing=rng.choice([0.0, 0.0, 0.0, 0.1]),
+        unreadable=rng.choice([0.0, 0.0, 0.0, 0.4]),
     )

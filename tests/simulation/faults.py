@@ -38,7 +38,8 @@ _TOLD = (0.1, 1.0, 0.1, 1.0, 0.0)
 # Code that never yields, a system that swaps: so often at most is told how far a task is.
 _MOST_PULSES = 100
 
-# Where jobs fail without workers: while a slow manifest is written, so often all of them die.
+# Where jobs fail without workers: so often all of them die, once, and while a slow manifest is
+# written.
 _DESERTED = 0.6
 
 # How an attempt may go wrong.
@@ -69,7 +70,7 @@ class Faults:
         self.clock = network.clock
         self.workers: list[WorkerMachine] = []
         self.quiet_since: float | None = None
-        self._deserted_until = 0.0  # a manifest is written, and all workers are gone
+        self._deserted_until = 0.0  # all workers are gone
         self._say = say
         self._scenario = scenario
         self.draw = scenario.faults
@@ -77,6 +78,8 @@ class Faults:
         self.rng = Random(f"faults {scenario.seed}")
         self._fates = Random(f"fates {scenario.seed}")
         self._partings = Random(f"partings {scenario.seed}")
+        self._readings = Random(f"readings {scenario.seed}")
+        self._desertions = Random(f"desertions {scenario.seed}")
         self._longest_s = _LONGEST_BEATS * scenario.settings.heartbeat_interval_s
         self._leaving: set[str] = set()  # processes that were asked to end
         self._kinds: list[Callable[[WorkerMachine], None]] = [
@@ -101,6 +104,10 @@ class Faults:
         for _ in range(draw.accidents):
             clock.at(draw.last_s * self.rng.random() ** 1.5, self._accident)
         clock.at(draw.last_s, self.quiet)
+        if draw.bad_for_long:
+            clock.at(0.01, lambda: setattr(self.workers[0], "is_bad", True))
+        if self._scenario.settings.worker_timeout_s and self._desertions.random() < _DESERTED:
+            clock.at(draw.last_s * self._desertions.random(), self._desert)
 
     def quiet(self) -> None:
         """Nothing goes wrong from now on, and what stood still goes on."""
@@ -150,6 +157,8 @@ class Faults:
             "renames_s": self._publish_s(),
         }
         takes_s = durations_s[task.index]
+        if self._readings.random() < self.draw.unreadable:
+            self._make_unreadable(task, name)
         if step.poisoned == (task.kind.label, task.index):
             return Work(takes_s, fails="ValueError: drawn", **told)
         end = self._of_record(task, answer)
@@ -349,6 +358,35 @@ class Faults:
     def _slow_down(self, worker: WorkerMachine) -> None:
         worker.say("is slow")
         worker.slow_factor = self.rng.choice([3.0, 10.0, 30.0])
+
+    def _desert(self) -> None:
+        """All workers are gone, for about as long as jobs wait for one."""
+        settings = self._scenario.settings
+        assert settings.worker_timeout_s is not None
+        if not self.is_quiet:
+            wait_s = settings.worker_timeout_s * (0.5 + self._desertions.random())
+            self._deserted_until = self.clock.now + settings.lost_after_s + wait_s
+            for worker in self.workers:
+                worker.crash()
+
+    def _make_unreadable(self, task: m.Task, reader: str) -> None:
+        """A reduce, and perhaps others, can't read some outputs of another worker."""
+        rng = self._readings
+        others = [source for source in task.sources if source.host != reader]
+        if self.is_quiet or not others:
+            return
+        owner = self._machine(rng.choice(others).host)
+        if rng.random() < 0.5:
+            links = [(owner.name, other.name) for other in self.workers if other is not owner]
+            self.network.cut.update(links)
+            self._say("network", f"cut: {owner.name} from all other workers")
+            for_s = 2 * self._scenario.settings.lost_after_s * rng.random()
+            self.clock.later(for_s, self.network.cut.difference_update, links)
+            return
+        for source in others:
+            if source.host == owner.name and rng.random() < 0.5:
+                owner.say(f"{source.path} is lost")
+                owner.disk.remove(source.path)
 
     def _go_bad(self, worker: WorkerMachine) -> None:
         worker.say("kills its slots")

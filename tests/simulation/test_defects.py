@@ -7,6 +7,7 @@ import pytest
 from simulation import (  # noqa: F401 - they register themselves
     defects_of_clients,
     defects_of_machines,
+    defects_of_membership,
     defects_of_mutants,
     defects_of_tasks,
 )

@@ -110,8 +110,8 @@ class World(Site):
         scenario = self.scenario
         for job in scenario.jobs:
             self.clock.at(job.submitted_at_s, self._submit, job)
-        if scenario.interrupted_at_s is not None:
-            self.clock.at(scenario.interrupted_at_s, self._interrupt)
+        for at_s in scenario.interrupted_at_s:
+            self.clock.at(at_s, self._interrupt)
         self.others.begin()
         self.master.start()
         # A master's own job is there before its workers.

@@ -3,6 +3,19 @@
 from __future__ import annotations
 
 DEMANDS = (
+    "a job without workers fails when its time is over",
+    "a master does not wait for workers for ever",
+    "a master ends when its workers are gone",
+    "a master that keeps its jobs ends at once",
+    "a master with nothing under way ends after a signal",
+    "a second signal ends all at once",
+    "a trial that goes wrong is a quarantine",
+    "a worker hears of the end of its jobs",
+    "a worker on which tasks fail in a row is quarantined",
+    "a worker that speaks to a master that ends is to exit",
+    "all outputs are looked at when two reduces can't read some",
+    "an attempt that is not with its worker is lost",
+    "what is under way when a signal comes may end",
     "a backup task has a reason: it is slow",
     "a backup task has a reason: it stands still",
     "a backup task runs on a machine of its own",
@@ -12,6 +25,7 @@ DEMANDS = (
     "a job that fails by a task names it",
     "a quarantine begins",
     "a quarantine ends when its time is over",
+    "a quarantine is longer than the one before",
     "a question about outputs is looked into",
     "a result is repeated until it is acknowledged",
     "a worker that is back is told what is of no use",
@@ -35,4 +49,8 @@ DEMANDS = (
 )
 
 # Too rare in seeds: the stories of tests/unit/core see to it.
-IN_STORIES = ("a quarantine is longer than the one before",)
+IN_STORIES = (
+    "a quarantine ends early for want of other workers",
+    "an output is made again for want of an answer",
+    "what waits in a queue is taken back for a free slot",
+)

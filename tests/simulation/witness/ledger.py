@@ -68,7 +68,7 @@ class Ledger:
         self._skipped: dict[int, int] = {}  # attempts, and how many records they have left out
         self.left_out: dict[TaskKey, int] = {}  # ... of tasks that have been complete
         self._done: set[int] = set()  # attempts whose own worker says now that they are complete
-        self._empty: set[int] = set()  # attempts at maps that have put out nothing
+        self.empty: set[int] = set()  # attempts at maps that have put out nothing
         self._full: list[str] = []  # workers whose disks are full, as this turn has shown
 
     # --- the master ---
@@ -148,7 +148,7 @@ class Ledger:
         self._done.add(done.attempt)
         self._skipped[done.attempt] = done.skipped
         if not (done.path or done.file):
-            self._empty.add(done.attempt)
+            self.empty.add(done.attempt)
 
     def _check_fenced(self, actions: list[MasterAction]) -> None:
         """What an old epoch, or nobody, says, changes nothing."""
@@ -464,7 +464,7 @@ class Ledger:
                 for index in range(answer.n_map)
             ]
             assert None not in winners, f"{task.index} was handed out without all its inputs"
-            winners = [id for id in winners if id not in self._empty]
+            winners = [id for id in winners if id not in self.empty]
             given = [source.attempt for source in task.sources]
             assert self._unreadable.isdisjoint(given), "known to be lost, or not known not to be"
             assert given == winners, "a reduce was given other inputs than there are"

@@ -12,6 +12,10 @@ from zmr.core.master import Master
 
 from ..machines.site import Site, Starts
 from .answers import Answers
+from .charges import Charges
+from .closing import Closing
+from .dealings import Dealings
+from .deserted import Deserted
 from .duties import Duties
 from .effects import Effects
 from .endings import Endings
@@ -22,6 +26,7 @@ from .kept import Kept
 from .ledger import Ledger
 from .movement import Movement
 from .quarantines import Quarantines
+from .questions import Questions
 from .replies import Replies
 from .returns import Returns
 from .stragglers import Stragglers
@@ -44,10 +49,18 @@ class Witness:
         self._returns = Returns(site, self.ledger, self._movement, self.applied)
         self._duties: dict[str, tuple[int, Duties]] = {}  # by machine: of which start
         self._effects = Effects(site, self.ledger, self.applied)
+        self._closing = Closing(site, self.ledger, self.applied)
+        self._questions = Questions(site, self.ledger, self.applied)
+        self._charges = Charges(self.ledger, self._movement, self.applied)
+        self._dealings = Dealings(site, self.ledger, self._movement, self.applied)
+        self._deserted = Deserted(site, self.ledger, self.applied)
 
     def master_did(self, event: Any, actions: list[MasterAction], now: float, epoch: int) -> None:
         """What followed from an event; None: from the time. `now` is the master's."""
         self._movement.before(event)
+        self._closing.before(event, epoch)
+        self._questions.before(event)
+        self._dealings.before(event)
         self.ledger.master_did(event, actions, now, epoch)
         self._endings.master_did(event, actions)
         self.answers.master_did(event, actions, epoch)
@@ -61,6 +74,11 @@ class Witness:
         self._returns.master_did(event, actions, now, epoch)
         self._failures.master_did(event, actions)
         self._figures.master_did(event, actions, now)
+        self._closing.master_did(event, actions, now)
+        self._deserted.master_did(event, actions, now)
+        self._questions.master_did(event, actions, now, epoch)
+        self._charges.master_did(actions, now)
+        self._dealings.master_did(event, actions, now, epoch)
 
     def master_restarted(self, core: Master, now: float) -> None:
         """A new master has read the journal."""
@@ -71,6 +89,10 @@ class Witness:
         self._quarantines.master_restarted()
         self._hand_outs.master_restarted()
         self._figures.master_restarted(now)
+        self._deserted.master_restarted()
+        self._questions.master_restarted()
+        self._charges.master_restarted()
+        self._dealings.master_restarted()
 
     def recorded(self, records: list[Record]) -> None:
         """This is in the journal now."""
