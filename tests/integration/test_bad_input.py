@@ -285,17 +285,15 @@ def test_nothing_to_read(zmr: Zmr) -> None:
     ],
 )
 def test_code_that_raises(zmr: Zmr, texts: Path, place: str, where: str) -> None:
-    ended = misbehave(zmr, texts, "raise", "--max-attempts", "2", place=place)
+    ended = misbehave(zmr, texts, "raise", place=place)
 
     assert (ended.status, ended.stdout) == (1, "")
-    # Every attempt is told, the last one with the job's end, and in between where it happened
+    # It is tried twice, and told once, with the job's end
     said = rf"ValueError: no good \({where}\)"
-    for attempt in ("1 of 2", "2 of 2"):
-        told = rf"attempt \d+ failed on {HERE} \({attempt}\): {said}\n"
-        assert re.search(told, ended.stderr), ended.stderr
+    assert len(re.findall(said, ended.stderr)) == 1, ended.stderr
     trace = rf'\nTraceback .*\n  File "\S*misbehaving\.py", line \d+, in {place}\n(.*\n)*'
     assert re.search(rf"{trace}ValueError: no good\nzmr: ", ended.stderr), ended.stderr
-    end = rf"\nzmr: Misbehaving failed: .* failed 2 times, .*{HERE}: {said}\n$"
+    end = rf"\nzmr: Misbehaving failed: .* failed twice with the same error, .*{HERE}: {said}\n$"
     assert re.search(end, ended.stderr), ended.stderr
 
 
@@ -341,17 +339,18 @@ def test_what_happens_once_costs_one_attempt_and_no_more(zmr: Zmr, texts: Path) 
     # When they are counted
     ended = zmr.run("run", MISBEHAVING, texts, "-p", "once=once", *limits)
 
-    # Then all are, each failure has its reason told, and no other task failed
+    # Then all are, each failure has its reason told, if only in the end, and no other task failed
     assert ended.status == 0, ended.stderr
     ways = [f"!{way}\t1" for way in sorted(reasons)]
     assert ended.stdout.splitlines() == [*ways, f"good\t{len(ways) + 2}", *COUNTS[1:]]
-    failures = re.findall(r"^.*attempt .* failed on .*$", ended.stderr, flags=re.MULTILINE)
+    told = r"^.*attempt .* (?:failed on|is complete, after one that failed).*$"
+    failures = re.findall(told, ended.stderr, flags=re.MULTILINE)
     # Of pairs that are odd once, a task that looks at them again sees nothing.
     odd = {reasons.pop("not-a-pair"), reasons.pop("int-key")}
     n_odd = sum(re.search(reason, failure) is not None for reason in odd for failure in failures)
     assert len(failures) == len(reasons) + n_odd <= len(reasons) + 2
     for reason in reasons.values():
-        told = rf"failed on {HERE} \(1 of 4\): .*{reason}"
+        told = rf"(?:failed on {HERE} \(1 of 4\)|complete, after one that failed): .*{reason}"
         assert any(re.search(told, failure) for failure in failures), ended.stderr
 
 

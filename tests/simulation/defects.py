@@ -154,6 +154,11 @@ def _(
     attempt.task.failures = min(failures, 1)
 
 
+@defect("an error that repeats counts like any other", attempts, "_users_error")
+def _(failed: m.TaskFailed) -> str:
+    return f"{failed.attempt}"
+
+
 # --- map outputs -------------------------------------------------------------------------------
 
 

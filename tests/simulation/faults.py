@@ -44,8 +44,8 @@ _DESERTED = 0.6
 
 # How an attempt may go wrong.
 _ENDS: tuple[dict[str, Any], ...] = (
-    {"fails": "ValueError: drawn"},
-    {"fails": "ValueError: drawn"},
+    {"fails": "ValueError: another one each time, now {}"},
+    {"fails": "ValueError: another one each time, now {}"},
     {"dies": 11},
     {"exits": 1, "is_late": True},
     {"dies": 9, "outgrows": True},
@@ -160,7 +160,9 @@ class Faults:
         if self._readings.random() < self.draw.unreadable:
             self._make_unreadable(task, name)
         if step.poisoned == (task.kind.label, task.index):
-            return Work(takes_s, fails="ValueError: drawn", **told)
+            # What raises the same again ends its job; other errors count up to the limit.
+            fails = "ValueError: {}" if task.index % 3 else "ValueError: the same"
+            return Work(takes_s, fails=fails, **told)
         end = self._of_record(task, answer)
         if not self.is_quiet:
             worker = self._machine(name)

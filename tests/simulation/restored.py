@@ -56,7 +56,7 @@ def _essence(job: JobRun) -> dict[str, Any]:
             (
                 *(task.kind, task.index, task.splits, task.winner, task.owner, task.path),
                 *(task.state is TaskState.COMPLETED, task.file),
-                *(task.failures, task.lost_inputs, task.failed_on),
+                *(task.failures, task.lost_inputs, task.failed_on, task.errors),
             )
             for table in (job.maps, job.reduces)
             for task in table.tasks

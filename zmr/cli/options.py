@@ -220,7 +220,8 @@ _JOB_SETTINGS = (
         type=click.IntRange(1, 1_000_000),
         default=JobSettings().max_attempts,
         metavar="N",
-        help="Fail the job when one of its tasks has failed N times.",
+        help="Fail the job when one of its tasks has failed N times; or twice, if the job's own "
+        "code raised the same error at the same record.",
     ),
     _job_option(
         "--task-timeout",

@@ -89,6 +89,10 @@ class Attempts:
             text = f"{attempt}, thought lost, is complete on {worker.name}"
             self._outbox.log(Level.INFO, text)
         state, is_step = job.state, job.id != job.public_id
+        if attempt.task.errors and not attempt.task.winner:
+            message = attempt.task.errors[0].partition("\n")[0]
+            text = f"{attempt} is complete, after one that failed: {message}"
+            self._outbox.log(Level.WARNING, text)
         record = Completed(replace(done, job_id=job.public_id) if is_step else done)
         over = self._cluster.commit(record, now)
         # The order matters. Readers of the events see a task complete before its other attempts are
@@ -162,7 +166,10 @@ class Attempts:
         task, name = attempt.task, self._cluster.name_of(attempt.peer)
         lost_input = failed.reason is m.FailureReason.LOST_INPUT and task.kind is m.TaskKind.REDUCE
         record, n_skips = _killer(job, failed), len(task.skips)
-        self._cluster.commit(AttemptFailed(job.public_id, attempt.id, lost_input, record), now)
+        error = _users_error(failed)
+        is_repeated = error in task.errors
+        fact = AttemptFailed(job.public_id, attempt.id, lost_input, record, error)
+        self._cluster.commit(fact, now)
         self._notices.publish(attempt, failed.message, failed)
         # The order matters. The record comes first: what the failure says of map outputs and of the
         # worker is judged by the failures counted, this one included. Both are judged before the
@@ -176,9 +183,12 @@ class Attempts:
         is_skipped = len(task.skips) > n_skips
         count = f"record {record + 1:,} is skipped now" if is_skipped else f"{times} of {limit}"
         text = f"{attempt} {what} on {name} ({count}): {failed.message}"
-        self._outbox.log(Level.WARNING, text)
-        if times >= limit or failed.reason is m.FailureReason.BAD_RECORDS:
-            often = counted(max(times, 1), "time")
+        is_over = is_repeated or times >= limit or failed.reason is m.FailureReason.BAD_RECORDS
+        # What ends the job is in its reason, and the first error is likely to be that.
+        is_first = error != "" and len(task.errors) == 1
+        self._outbox.log(Level.INFO if is_over or is_first else Level.WARNING, text)
+        if is_over:
+            often = "twice with the same error" if is_repeated else counted(max(times, 1), "time")
             reason = f"{task} {what} {often}, the last on {name}: {failed.message}"
             if job.spec.skip_bad_records and task.kind is m.TaskKind.REDUCE:
                 reason += " (--skip-bad-records is for records of map, not for keys of reduce)"
@@ -255,6 +265,13 @@ def _killer(job: JobRun, failed: m.TaskFailed) -> int:
     """The number of the record of which the slot died, if bad records are skipped; or -1."""
     is_death = failed.kind is m.TaskKind.MAP and failed.reason in _DEATHS
     return failed.circumstances.record if job.spec.skip_bad_records and is_death else -1
+
+
+def _users_error(failed: m.TaskFailed) -> str:
+    """What the job's own code raised, and, in a line below, at which record; "": nothing."""
+    if failed.reason is not m.FailureReason.USER_ERROR:
+        return ""
+    return f"{failed.message}\n{failed.circumstances.record}"
 
 
 def _is_whole(job: JobRun, done: m.MapDone | m.ReduceDone) -> bool:

@@ -266,7 +266,8 @@ class Cluster:
     def _fail(self, record: AttemptFailed, now: float) -> EndedAttempts:
         attempt = self.jobs[record.job_id].attempts[record.attempt]
         self._end(attempt, "fail")
-        attempt.task.count_failure(attempt.peer, record.lost_input, record.record)
+        lost_input, record_number, error = record.lost_input, record.record, record.error
+        attempt.task.count_failure(attempt.peer, lost_input, record_number, error)
         return ()
 
     def cancel(self, attempt: Attempt) -> None:

@@ -190,9 +190,15 @@ class JobRun:
             splits_of(task.splits),
             sources,
             task.failures,
-            task.failures + len(task.attempts) + len(task.lost) >= self.spec.max_attempts,
+            self._may_end_by(task),
             task.skips,
         )
+
+    def _may_end_by(self, task: TaskRecord) -> bool:
+        """Whether one more failure of the task, or of an attempt that runs now, may end the job."""
+        n_running = len(task.attempts) + len(task.lost)
+        may_repeat = bool(task.errors) or n_running > 1  # what the job's own code raises
+        return may_repeat or task.failures + n_running >= self.spec.max_attempts
 
     def _all_sources(self, workers: WorkerTable) -> tuple[MapOutput, ...]:
         # The same for every reduce, so it is made once for all of them.

@@ -83,6 +83,7 @@ class AttemptFailed(NamedTuple):
     attempt: int
     lost_input: bool  # it could not read its input, which counts apart
     record: int = -1  # of which the slot died, where such are skipped
+    error: str = ""  # what the job's own code raised, and at which record
 
 
 class OutputLost(NamedTuple):

@@ -138,7 +138,8 @@ class Scheduler:
         Its last time, which decides over the job, it has to wait for another worker, if there is
         one: one bad worker shall not fail a job.
         """
-        is_last = task.failures + 1 >= job.spec.max_attempts
+        # An error that repeats ends the job, too.
+        is_last = bool(task.errors) or task.failures + 1 >= job.spec.max_attempts
         return not is_last or all(peer in task.failed_on for peer in self._takers)
 
     def _backup_task(self, job: JobRun) -> Grant | None:

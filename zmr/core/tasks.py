@@ -108,6 +108,7 @@ class TaskRecord:
     __slots__ = (
         "attempts",
         "committer",
+        "errors",
         "failed_on",
         "failures",
         "file",
@@ -135,6 +136,7 @@ class TaskRecord:
         self.failures = 0
         self.lost_inputs = 0  # attempts that could not read their input
         self.failed_on = _NO_PEERS  # peers that are better avoided
+        self.errors: tuple[str, ...] = ()  # what the job's own code raised in it, each once
         self.committer: Attempt | None = None  # the one that may publish
         self.winner = 0  # the attempt that completed it last; 0: it never was complete
         self.owner = b""  # the peer that did
@@ -147,8 +149,12 @@ class TaskRecord:
     def __str__(self) -> str:
         return f"{self.kind.label} {self.index}"
 
-    def count_failure(self, peer: bytes, lost_input: bool, record: int = -1) -> None:
+    def count_failure(
+        self, peer: bytes, lost_input: bool, record: int = -1, error: str = ""
+    ) -> None:
         """An attempt failed there; of this record, if that is known and may be left out.
+
+        `error` is what the job's own code raised, if it did.
 
         The second failure of a record shows that it is the record's fault. So the record is left
         out from now on, and neither failure counts against the task.
@@ -164,6 +170,8 @@ class TaskRecord:
             self.lost_inputs += 1
         else:
             self.failures += 1
+            if error and error not in self.errors:
+                self.errors += (error,)
             if record >= 0:
                 self.suspects += (record,)
         self.failed_on |= {peer}

@@ -104,6 +104,8 @@ def write_attempt_failed(p: Any, v: j.AttemptFailed) -> None:
     p.lost_input = v.lost_input
     if v.record != -1:
         p.record = v.record
+    if v.error:
+        p.error = c.text(v.error)
 
 
 def read_attempt_failed(p: Any) -> j.AttemptFailed:
@@ -112,6 +114,7 @@ def read_attempt_failed(p: Any) -> j.AttemptFailed:
         p.attempt,
         p.lost_input,
         p.record if p.HasField("record") else -1,
+        p.error,
     )
 
 

@@ -772,16 +772,18 @@ class CommitGranted(_message.Message):
     def __init__(self, job_id: _Optional[str] = ..., attempt: _Optional[int] = ...) -> None: ...
 
 class AttemptFailed(_message.Message):
-    __slots__ = ("job_id", "attempt", "lost_input", "record")
+    __slots__ = ("job_id", "attempt", "lost_input", "record", "error")
     JOB_ID_FIELD_NUMBER: _ClassVar[int]
     ATTEMPT_FIELD_NUMBER: _ClassVar[int]
     LOST_INPUT_FIELD_NUMBER: _ClassVar[int]
     RECORD_FIELD_NUMBER: _ClassVar[int]
+    ERROR_FIELD_NUMBER: _ClassVar[int]
     job_id: str
     attempt: int
     lost_input: bool
     record: int
-    def __init__(self, job_id: _Optional[str] = ..., attempt: _Optional[int] = ..., lost_input: _Optional[bool] = ..., record: _Optional[int] = ...) -> None: ...
+    error: str
+    def __init__(self, job_id: _Optional[str] = ..., attempt: _Optional[int] = ..., lost_input: _Optional[bool] = ..., record: _Optional[int] = ..., error: _Optional[str] = ...) -> None: ...
 
 class OutputLost(_message.Message):
     __slots__ = ("job_id", "task", "may_return")

@@ -50,7 +50,8 @@ def _validate_waiting(job: JobRun, free: set[bytes], takers: set[bytes]) -> None
     """Fail if a task waits while a slot is free, but for its last time in good hands."""
     for task in job.ready.tasks:
         if task.state is TaskState.IDLE:
-            assert task.failures == job.spec.max_attempts - 1, f"{task} waits, a slot is free"
+            is_last = bool(task.errors) or task.failures == job.spec.max_attempts - 1
+            assert is_last, f"{task} waits, a slot is free"
             assert free <= task.failed_on
             assert not takers <= task.failed_on
 

@@ -157,7 +157,8 @@ class SimulatedSlot:
         if work.ends_slot and not work.is_late and not is_left_out:
             self.end(work.exits, work.dies or None, work.record, work.outgrows)
         elif work.fails:
-            self._fail(task, work.reason, work.fails, "Traceback: " + work.fails)
+            message = work.fails.format(task.attempt)
+            self._fail(task, work.reason, message, "Traceback: " + message, at=work.fails_at)
         elif task.kind is m.TaskKind.REDUCE:
             inputs = self._read_all(task)
             if inputs is not None:
@@ -284,10 +285,11 @@ class SimulatedSlot:
         message: str,
         traceback: str = "",
         lost: tuple[tuple[int, int], ...] = (),
+        at: int = -1,
     ) -> None:
-        failed = m.TaskFailed(
-            task.job_id, task.kind, task.index, task.attempt, reason, message, traceback, lost
-        )
+        is_of = task.job_id, task.kind, task.index, task.attempt
+        known = m.Circumstances(record=at)
+        failed = m.TaskFailed(*is_of, reason, message, traceback, lost, known)
         self._finish(task, failed)
 
     def _finish(self, task: m.Task, result: m.MapDone | m.ReduceDone | m.TaskFailed) -> None:

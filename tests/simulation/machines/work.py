@@ -12,7 +12,8 @@ class Work:
     takes_s: float = 1.0
     publishes_s: float = 0.05  # between the leave to publish and the file's appearance
     renames_s: float = 0.0  # without links: between a look whether the name is taken, and the name
-    fails: str = ""  # it fails, with this message
+    fails: str = ""  # it fails, with this message; {}: the number of the attempt
+    fails_at: int = -1  # the number of the record at which it does
     reason: FailureReason = FailureReason.USER_ERROR
     dies: int = 0  # its process ends by this signal
     exits: int | None = None  # its process ends with this status

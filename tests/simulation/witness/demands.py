@@ -31,6 +31,7 @@ DEMANDS = (
     "a worker that is back is told what is of no use",
     "an attempt that asks to publish is committing",
     "an attempt that stands still is stopped",
+    "an error that repeats ends its job",
     "an output goes with its own worker only",
     "how often a task has failed is told",
     "jobs are served in their order",

@@ -12,12 +12,14 @@ from ..machines.jobs import JobPlan
 from ..machines.site import Site
 from .books import ENDED
 from .ledger import Ledger
+from .repeats import Repeats
 
 
 class Endings:
-    def __init__(self, site: Site, ledger: Ledger) -> None:
+    def __init__(self, site: Site, ledger: Ledger, repeats: Repeats) -> None:
         self._site = site
         self._ledger = ledger
+        self._repeats = repeats
         self._incomplete: set[str] = set()  # jobs whose manifest can't be written
 
     def master_did(self, event: Any, actions: list[MasterAction]) -> None:
@@ -44,6 +46,7 @@ class Endings:
         if state == "failed":
             allowed = (
                 self._may_fail(step_ids, job.max_attempts)
+                or any(task[0] in step_ids for task in self._repeats.tasks)
                 or self._may_give_up(ended)
                 or self._skips_too_many(job)
                 or (site.is_interrupted and "no more jobs" in outcome.reason)

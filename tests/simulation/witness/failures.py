@@ -19,6 +19,7 @@ from ..machines.site import Site
 from .books import ENDED, NUMBER, TaskKey
 from .ledger import Ledger
 from .movement import STOPPED
+from .repeats import Repeats
 
 _LOST_INPUTS_ALLOWED = 20
 
@@ -29,16 +30,17 @@ _FAILED = re.compile(
 )
 _BY_TASK = re.compile(
     r"(?:step (\d+) of (\d+), (\S+): )?(map|reduce) (\d+) (failed|could not read its input) "
-    r"(\d+) (times?), the last on (\S+): (.*)",
+    r"(?:(\d+) (times?)|twice with the same error), the last on (\S+): (.*)",
     re.DOTALL,
 )
 _OF_KEYS = " (--skip-bad-records is for records of map, not for keys of reduce)"
 
 
 class Failures:
-    def __init__(self, site: Site, ledger: Ledger, applied: Counter[str]) -> None:
+    def __init__(self, site: Site, ledger: Ledger, repeats: Repeats, applied: Counter[str]) -> None:
         self._site = site
         self._ledger = ledger
+        self._repeats = repeats
         self._applied = applied
         self._left_out: dict[TaskKey, set[int]] = {}  # records, before this turn
         self._new: dict[TaskKey, set[int]] = {}  # ... and those that came with it
@@ -173,14 +175,18 @@ class Failures:
         assert message == event.text + (_OF_KEYS if is_of_keys else ""), outcome.reason
         lost_input = self._has_lost_input(id)
         assert (what == "failed") != lost_input, outcome.reason
-        books = self._ledger.lost_inputs if lost_input else self._ledger.failures
-        n_times = max(1, len(books.get(seen.task, ())))
-        assert int(times) == n_times, f"{outcome.reason}: it was {n_times}"
-        assert noun == ("time" if n_times == 1 else "times"), outcome.reason
         failing = self._ledger.failing.get(id)
         traceback = failing.traceback if failing is not None else ""
         assert outcome.traceback == traceback, f"{outcome.traceback!r} is of another failure"
         self._applied["the reason of a failed job is that of its task"] += 1
+        assert (times is None) == (id in self._repeats.attempts), outcome.reason
+        if times is None:
+            self._applied["an error that repeats ends its job"] += 1
+            return
+        books = self._ledger.lost_inputs if lost_input else self._ledger.failures
+        n_times = max(1, len(books.get(seen.task, ())))
+        assert int(times) == n_times, f"{outcome.reason}: it was {n_times}"
+        assert noun == ("time" if n_times == 1 else "times"), outcome.reason
 
     def _last_of(
         self, job: JobPlan, failed: list[tuple[int, m.TaskEvent]]
@@ -190,11 +196,12 @@ class Failures:
         return [(id, event) for id, event in failed if event.job_id in step_ids][-1]
 
     def _is_last(self, id: int, job: JobPlan) -> bool:
-        """Whether the task has failed as often as it may."""
+        """Whether the task has failed as often as it may, or as before."""
         task = self._ledger.attempts[id].task
         failures = self._ledger.failures.get(task, ())
         is_of_job = task[0] in {step.id for step in job.steps}
-        return is_of_job and id in failures and len(failures) >= job.max_attempts
+        is_too_often = id in failures and len(failures) >= job.max_attempts
+        return is_of_job and (is_too_often or id in self._repeats.attempts)
 
     def _check_too_many(self, outcome: Outcome, job: JobPlan) -> None:
         if "(--skip-bad-records)" in outcome.reason and "bad record" in outcome.reason:
@@ -216,6 +223,8 @@ class Failures:
         for task, failures in ledger.failures.items():
             is_over = task[0] in step_ids and len(failures) >= job.max_attempts
             assert not is_over, f"{job_id} goes on: {task} has failed {len(failures)} times"
+        for task in self._repeats.tasks:
+            assert task[0] not in step_ids, f"{job_id} goes on: {task} fails as before"
         for task, failures in ledger.lost_inputs.items():
             is_over = task[0] in step_ids and len(failures) >= _LOST_INPUTS_ALLOWED
             assert not is_over, f"{job_id} goes on: {task} could not read its input"

@@ -19,6 +19,7 @@ from ..machines.oracle import Answer
 from ..machines.site import Site
 from .books import ACTIVE, LIVE, NUMBER, PRESENT, Peer, TaskKey
 from .ledger import Ledger
+from .repeats import Repeats
 
 # So many of the tasks that wait are looked at for one that fits a worker.
 _LOOKED_AT = 64
@@ -54,9 +55,10 @@ class Waiting:
 
 
 class HandOuts:
-    def __init__(self, site: Site, ledger: Ledger, applied: Counter[str]) -> None:
+    def __init__(self, site: Site, ledger: Ledger, repeats: Repeats, applied: Counter[str]) -> None:
         self._site = site
         self._ledger = ledger
+        self._raised = repeats.raised
         self._applied = applied
         self._phases: dict[Phase, Waiting] = {}
         self._slots: dict[str, int] = {}  # of workers
@@ -268,8 +270,9 @@ class HandOuts:
             fresh = [n for n in next_ones if other not in failed_on.get(n, ())]
             assert not fresh, f"{what} goes where it has failed, and {fresh} could go to {other}"
         job = self._answer(event.job_id).job
-        n_failures = len(self._ledger.failures.get((event.job_id, event.kind, index), ()))
-        if n_failures + 1 >= job.max_attempts:
+        key = event.job_id, event.kind, index
+        n_failures = len(self._ledger.failures.get(key, ()))
+        if n_failures + 1 >= job.max_attempts or key in self._raised:
             others = self._ledger.takers() - failed_on[index]
             assert not others, f"{what}, the last one, goes where it has failed, not to {others}"
             self._applied["the last attempt goes where none has failed"] += 1
@@ -315,10 +318,11 @@ class HandOuts:
         states = [ledger.attempts[id].state for id in ledger.attempts_of(key)]
         n_live = sum(state in LIVE for state in states)
         n_open = sum(state not in ("failed", "succeeded") for state in states)
-        if n_failures + n_live >= most:
+        may_repeat = key in self._raised
+        if n_failures + n_live >= most or may_repeat or n_live > 1:
             assert task.is_last, f"{key}: another failure may end the job, and it is not told"
             self._applied["the last attempt is told so"] += 1
-        elif n_failures + n_open < most:
+        elif n_failures + n_open < most and n_open <= 1:
             assert not task.is_last, f"{key}: told that another failure may end the job"
 
     # --- what is not ---
@@ -340,7 +344,8 @@ class HandOuts:
             key: TaskKey = step_id, kind, n
             n_failures = len(self._ledger.failures.get(key, ()))
             takers = self._ledger.takers()
-            if n_failures + 1 < answer.job.max_attempts or takers <= failed_on.get(n, set()):
+            is_last = n_failures + 1 >= answer.job.max_attempts or key in self._raised
+            if not is_last or takers <= failed_on.get(n, set()):
                 found += [(n, name) for name in free]
         return found
 

@@ -27,6 +27,7 @@ from .ledger import Ledger
 from .movement import Movement
 from .quarantines import Quarantines
 from .questions import Questions
+from .repeats import Repeats
 from .replies import Replies
 from .returns import Returns
 from .stragglers import Stragglers
@@ -36,16 +37,17 @@ class Witness:
     def __init__(self, site: Site, is_in_order: bool) -> None:
         self.applied: Counter[str] = Counter()  # how often each demand had something to demand
         self.ledger = Ledger(site, is_in_order, self.applied)
-        self._endings = Endings(site, self.ledger)
+        self._repeats = Repeats(self.ledger)
+        self._endings = Endings(site, self.ledger, self._repeats)
         self.answers = Answers(site)
         self._movement = Movement(site, self.ledger, self.applied)
         self._stragglers = Stragglers(site, self.ledger, self._movement, self.applied)
         self._replies = Replies(site, self.ledger, self.applied)
         self._quarantines = Quarantines(self.ledger, self.applied)
         self._kept = Kept(self.ledger, self.applied)
-        self._hand_outs = HandOuts(site, self.ledger, self.applied)
+        self._hand_outs = HandOuts(site, self.ledger, self._repeats, self.applied)
         self._figures = Figures(site, self.ledger, self.applied)
-        self._failures = Failures(site, self.ledger, self.applied)
+        self._failures = Failures(site, self.ledger, self._repeats, self.applied)
         self._returns = Returns(site, self.ledger, self._movement, self.applied)
         self._duties: dict[str, tuple[int, Duties]] = {}  # by machine: of which start
         self._effects = Effects(site, self.ledger, self.applied)
@@ -62,6 +64,7 @@ class Witness:
         self._questions.before(event)
         self._dealings.before(event)
         self.ledger.master_did(event, actions, now, epoch)
+        self._repeats.master_did(actions)
         self._endings.master_did(event, actions)
         self.answers.master_did(event, actions, epoch)
         if isinstance(event, FrameReceived):

@@ -32,6 +32,8 @@ from support.story.network import CLIENT, StoryNetwork
 from zmr import messages as m
 from zmr.core.actions import (
     JobEnded,
+    Level,
+    Log,
     MasterAction,
     Outcome,
     Publish,
@@ -116,6 +118,7 @@ class Cluster(Site):
         self.workers: dict[str, StoryWorker] = {}
         # What came of it.
         self.log: list[str] = []
+        self.warnings: list[str] = []  # of the master
         self.published: list[m.Event] = []
         self.outcomes: dict[str, Outcome] = {}
         self.snapshots: list[SendSnapshot] = []
@@ -288,6 +291,8 @@ class Cluster(Site):
                 self.published.append(action.event)
             elif isinstance(action, SendSnapshot):
                 self.snapshots.append(action)
+            elif isinstance(action, Log) and action.level >= Level.WARNING:
+                self.warnings.append(action.text)
 
     def worker_did(
         self,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from support.story import Cluster, Work
 
@@ -13,8 +15,28 @@ from zmr.messages import TaskKind
 
 def test_a_task_that_always_fails_ends_the_job_with_its_own_words() -> None:
     cluster = Cluster(workers=2)
-    cluster.plan(Work(fails="ValueError: no number in line 7"), TaskKind.MAP, index=1)
+    cluster.plan(Work(fails="ValueError: no number in {}"), TaskKind.MAP, index=1)
     job = cluster.submit(maps=3, reduces=1)
+
+    cluster.run_until_over()
+
+    outcome = cluster.outcomes[job]
+    assert outcome.state is JobState.FAILED
+    last = cluster.attempts("failed")[-1]
+    assert outcome.reason == f"map 1 failed 4 times, the last on {last.worker}: {last.text}"
+    assert outcome.traceback == f"Traceback: {last.text}"
+    assert cluster.times_begun(job)[TaskKind.MAP, 1] == 4
+    assert cluster.job_states(job) == ["queued", "map", "failed"]
+    assert len({event.text for event in cluster.attempts("failed")}) == 4
+    assert cluster.said("(2 of 4): ValueError: no number in ")
+
+
+@pytest.mark.parametrize("n_workers", [1, 2])
+@pytest.mark.parametrize("kind", [TaskKind.MAP, TaskKind.REDUCE])
+def test_an_error_that_repeats_ends_the_job_the_second_time(n_workers: int, kind: TaskKind) -> None:
+    cluster = Cluster(workers=n_workers)
+    cluster.plan(Work(fails="ValueError: no number in line 7"), kind, index=1)
+    job = cluster.submit(maps=3, reduces=2)
 
     cluster.run_until_over()
 
@@ -22,14 +44,82 @@ def test_a_task_that_always_fails_ends_the_job_with_its_own_words() -> None:
     assert outcome.state is JobState.FAILED
     last = cluster.attempts("failed")[-1].worker
     assert outcome.reason == (
-        f"map 1 failed 4 times, the last on {last}: ValueError: no number in line 7"
-    )
-    assert outcome.traceback == "Traceback: ValueError: no number in line 7"
-    assert cluster.times_begun(job)[TaskKind.MAP, 1] == 4
-    assert cluster.job_states(job) == ["queued", "map", "failed"]
-    assert {event.text for event in cluster.attempts("failed")} == {
+        f"{kind.label} 1 failed twice with the same error, the last on {last}: "
         "ValueError: no number in line 7"
-    }
+    )
+    assert outcome.failed_task == f"{kind.label}-1"
+    assert cluster.times_begun(job)[kind, 1] == 2
+    # It is told once, with the job's end.
+    assert [text for text in cluster.warnings if not text.startswith("job ")] == []
+
+
+def test_an_error_that_comes_back_after_another_one_repeats() -> None:
+    cluster = Cluster(workers=1)
+    for text in ("one", "another", "one"):
+        cluster.plan(Work(fails=text), TaskKind.MAP, times=1)
+    job = cluster.submit(maps=1, reduces=1)
+
+    cluster.run_until_over()
+
+    assert cluster.outcomes[job].reason == (
+        "map 0 failed twice with the same error, the last on w1: one"
+    )
+    assert cluster.warnings[0] == "map 0, attempt 2 failed on w1 (2 of 4): another"
+
+
+@pytest.mark.parametrize("other", [{"fails": "another"}, {"fails": "one", "fails_at": 8}])
+def test_another_error_or_another_record_counts_as_a_failure(other: dict[str, Any]) -> None:
+    cluster = Cluster(workers=1)
+    cluster.plan(Work(fails="one", fails_at=7), TaskKind.MAP, times=1)
+    cluster.plan(Work(**other), TaskKind.MAP, times=1)
+    job = cluster.submit(maps=1, reduces=1)
+
+    cluster.run_until_over()
+
+    cluster.check(job)
+    assert "map 0, attempt 3 is complete, after one that failed: one" in cluster.warnings[-1]
+
+
+def test_the_same_in_another_task_does_not_repeat() -> None:
+    cluster = Cluster(workers=1)
+    cluster.plan(Work(fails="flaky"), TaskKind.MAP, index=0, times=1)
+    cluster.plan(Work(fails="flaky"), TaskKind.MAP, index=1, times=1)
+    job = cluster.submit(maps=2, reduces=1)
+    cluster.run_until_over()
+    cluster.check(job)
+
+
+def test_what_is_no_error_of_the_jobs_code_may_repeat() -> None:
+    cluster = Cluster(workers=1)
+    broken = Work(fails="Input/output error", reason=m.FailureReason.WORKER_ERROR)
+    cluster.plan(broken, TaskKind.MAP, times=3)
+    job = cluster.submit(maps=1, reduces=1)
+    cluster.run_until_over()
+    cluster.check(job)
+
+
+def test_what_may_be_repeated_is_tried_on_another_worker() -> None:
+    # Given a worker that lacks what the job's code needs, while the other one is busy
+    cluster = Cluster(workers=2)
+    cluster.plan(Work(takes_s=0.1, fails="ModuleNotFoundError"), TaskKind.MAP, worker="w1")
+    cluster.plan(Work(takes_s=5.0), worker="w2")
+    job = cluster.submit(maps=4, reduces=1)
+
+    cluster.run_until_over()
+
+    cluster.check(job)
+    failed = [event.index for event in cluster.attempts("failed", TaskKind.MAP)]
+    assert len(failed) == len(set(failed)) > 1
+
+
+def test_an_attempt_by_which_the_job_may_end_is_told() -> None:
+    cluster = Cluster(workers=1)
+    cluster.plan(Work(fails="flaky"), TaskKind.MAP, times=1)
+    job = cluster.submit(maps=1, reduces=1)
+    cluster.run_until_over()
+    cluster.check(job)
+    tasks = [task for task in cluster.begun if task.kind is TaskKind.MAP]
+    assert [task.is_last for task in tasks] == [False, True]
 
 
 def test_what_fails_on_one_worker_is_tried_on_another_first() -> None:
@@ -46,7 +136,8 @@ def test_what_fails_on_one_worker_is_tried_on_another_first() -> None:
 def test_one_bad_worker_does_not_fail_the_job() -> None:
     # Given a worker that fails whatever it gets at once, while the other is busy.
     cluster = Cluster(workers=2)
-    cluster.plan(Work(takes_s=0.1, fails="disk full"), worker="w1")
+    broken = m.FailureReason.WORKER_ERROR
+    cluster.plan(Work(takes_s=0.1, fails="broken", reason=broken), worker="w1")
     cluster.plan(Work(takes_s=5.0), worker="w2")
     job = cluster.submit(maps=3, reduces=1)
 
@@ -62,7 +153,8 @@ def test_one_bad_worker_does_not_fail_the_job() -> None:
 
 def test_a_worker_that_takes_no_more_tasks_is_not_waited_for() -> None:
     cluster = Cluster(workers=2)
-    cluster.plan(Work(takes_s=0.1, fails="flaky"), TaskKind.MAP, worker="w1", times=3)
+    flaky = Work(takes_s=0.1, fails="flaky", reason=m.FailureReason.WORKER_ERROR)
+    cluster.plan(flaky, TaskKind.MAP, worker="w1", times=3)
     cluster.plan(Work(takes_s=60.0), worker="w2")
     job = cluster.submit(maps=2, reduces=1)
     cluster.run(lambda: len(cluster.attempts("failed")) == 3)
@@ -76,7 +168,7 @@ def test_a_worker_that_takes_no_more_tasks_is_not_waited_for() -> None:
 
 def test_a_failure_on_the_only_worker_is_tried_there_again() -> None:
     cluster = Cluster(workers=1)
-    cluster.plan(Work(fails="flaky"), TaskKind.REDUCE, times=3)
+    cluster.plan(Work(fails="flaky, {}"), TaskKind.REDUCE, times=3)
     job = cluster.submit(maps=1, reduces=1)
     cluster.run_until_over()
     cluster.check(job)

@@ -123,7 +123,7 @@ def test_what_fails_says_in_which_step() -> None:
     cluster.run_until_over()
     outcome = cluster.outcomes[job]
     assert outcome.state is JobState.FAILED
-    assert outcome.reason.startswith("step 2 of 2, Third: map 1 failed 4 times, the last on w1: ")
+    assert outcome.reason.startswith("step 2 of 2, Third: map 1 failed twice with the same error, ")
     assert outcome.traceback.endswith("no (in map)")
     assert [dict(step.counters).get("reduces") for step in outcome.steps] == [3, None]
 

@@ -128,7 +128,7 @@ def test_it_goes_to_another_attempt_when_its_worker_is_surely_gone() -> None:
 
 def test_failures_before_the_restart_count() -> None:
     cluster = Cluster(workers=4, journal=True)
-    cluster.plan(Work(fails="ValueError"), TaskKind.MAP, index=0)
+    cluster.plan(Work(fails="ValueError: {}"), TaskKind.MAP, index=0)
     job = cluster.submit(maps=1, reduces=1, max_attempts=4)
     for failures in (1, 2):
         cluster.run(lambda n=failures: len(cluster.attempts("failed")) == n)  # type: ignore[misc]
@@ -137,6 +137,17 @@ def test_failures_before_the_restart_count() -> None:
     assert cluster.outcomes[job].state is JobState.FAILED
     assert "map 0 failed 4 times" in cluster.outcomes[job].reason
     assert len(cluster.attempts("failed")) == 4
+
+
+def test_an_error_before_the_restart_is_repeated_after_it() -> None:
+    cluster = Cluster(workers=1, journal=True)
+    cluster.plan(Work(fails="ValueError", fails_at=3), TaskKind.MAP, index=0)
+    job = cluster.submit(maps=1, reduces=1)
+    cluster.run(lambda: bool(cluster.attempts("failed")))
+    restart(cluster)
+    cluster.run(lambda: job in cluster.outcomes)
+    assert "map 0 failed twice with the same error" in cluster.outcomes[job].reason
+    assert len(cluster.attempts("failed")) == 2
 
 
 # --- the end of jobs ---------------------------------------------------------------------------
