@@ -13,6 +13,7 @@ class YieldError(TypeError):
     """
 
     kind = "TypeError"  # what people are told that it is
+    place = ""  # of what it is, if it was found later than where it was given: "key 'a'"
 
 
 class PickleError(YieldError):

@@ -14,6 +14,8 @@ import pyarrow as pa
 from zmr.columns import rows
 from zmr.columns.groups import Groups
 from zmr.columns.values import encode_pickled
+from zmr.display import short_repr
+from zmr.errors import YieldError
 from zmr.reducers.base import Reducer
 from zmr.reducers.grouped import partials_of
 
@@ -45,7 +47,12 @@ class ReducerCombiner:
     def combine_opaque(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         states: dict[object, object] = {}
         pairs = zip(rows.each_key(batch), rows.each_value(batch), strict=True)
-        self._reducer.fold(states, pairs)
+        for key, value in pairs:
+            try:
+                self._reducer.fold(states, ((key, value),))
+            except YieldError as error:
+                error.place = f"key {short_repr(key)}"
+                raise
         partials = [self._reducer.partial(state) for state in states.values()]
         pickled = encode_pickled(rows.VALUE, partials)[1]
         return rows.opaque(list(states), pickled, rows.key_type(batch.schema))

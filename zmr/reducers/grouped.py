@@ -32,6 +32,8 @@ from zmr.columns.mixed import (
     to_pylist,
 )
 from zmr.columns.values import as_column, encode, is_pickled
+from zmr.display import short_repr
+from zmr.errors import YieldError
 from zmr.reducers.base import Reducer
 
 _MOST_EXACT = 2**53  # whole numbers up to here are floats
@@ -40,8 +42,32 @@ _MOST_EXACT = 2**53  # whole numbers up to here are floats
 def partials_of(reducer: Reducer, groups: Groups, are_partials: bool) -> pa.RecordBatch:
     """One row for each group, in order: its key, and the partial of its values.
 
-    Raises what the reducer raises for values that it can't take.
+    Raises what the reducer raises for values that it can't take; a `YieldError` names the key.
     """
+    try:
+        return _partials_of(reducer, groups, are_partials)
+    except YieldError as error:
+        error.place = error.place or _place_of(reducer, groups, are_partials)
+        raise
+
+
+def _place_of(reducer: Reducer, groups: Groups, are_partials: bool) -> str:
+    """Which key has values that the reducer can't take: it tries them one by one."""
+    add = reducer.merge if are_partials else reducer.accumulate
+    values = rows.each_value(groups.in_order())
+    keys = rows.each_key(groups.keys())
+    for key, size in zip(keys, groups.values().sizes().tolist(), strict=True):
+        state = reducer.initial()
+        try:
+            for value in islice(values, size):
+                state = add(state, value)
+            reducer.partial(state)
+        except YieldError:
+            return f"key {short_repr(key)}"
+    return ""
+
+
+def _partials_of(reducer: Reducer, groups: Groups, are_partials: bool) -> pa.RecordBatch:
     keys = groups.keys()
     column = _partial_column(reducer, groups, are_partials)
     if column is not None:

@@ -58,7 +58,8 @@ def users_code(where: Callable[[], str], looks: bool = True) -> Iterator[None]:
 
 def user_error(error: BaseException, where: str) -> TaskError:
     """What the job's own code raised, `where` it did: "in map, /data/a.txt, line 17"."""
-    message = f"{in_one_line(error)} ({where})"
+    place = error.place if isinstance(error, YieldError) else ""
+    message = f"{in_one_line(error)} ({where}{', ' if place else ''}{place})"
     return TaskError(FailureReason.USER_ERROR, message, users_traceback(error))
 
 

@@ -15,6 +15,7 @@ from time import perf_counter
 import pyarrow as pa
 
 from zmr.columns import rows
+from zmr.errors import YieldError
 from zmr.job import Job, begin_task, counters_of, output_of
 from zmr.key_types import check_maps
 from zmr.messages import ReduceDone, Stats, Task
@@ -33,7 +34,7 @@ from zmr.shuffle.multipass_merge import (
 )
 from zmr.tasks.commit import write_and_commit
 from zmr.tasks.context import TaskContext
-from zmr.tasks.errors import users_code, worker_error
+from zmr.tasks.errors import user_error, users_code, worker_error
 from zmr.tasks.progress import TaskProgress
 from zmr.tasks.reduce_input import ReduceInput, Stored
 from zmr.tasks.reduction import Piece, Reduction
@@ -122,6 +123,8 @@ class _Passes:
                 stored = open_partition(source, 0)
             finally:
                 os.unlink(path)  # it goes when it is closed, whatever happens to this process
+        except YieldError as error:  # of a reducer that was given other values than it takes
+            raise user_error(error, "in reduce") from error
         except (OSError, CorruptMapOutput) as error:
             raise worker_error(error, f"merging runs in {os.path.dirname(path)}") from error
         return run_of(stored, self._blocks(stored))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 import uuid
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -217,3 +218,45 @@ def test_on_keys_of_map_batch(tmp_path: Path, keys: Any) -> None:
     place = inline.value.zmr_place  # type: ignore[attr-defined]
     assert tasks.value.message == f"{in_one_line(inline.value)} ({place})"
     assert tasks.value.traceback == ""
+
+
+class Evaluated(Job):
+    def map(self, line: str) -> Pairs:
+        key, value = line.split()
+        yield key, ODD.get(value, value)
+
+
+@pytest.mark.parametrize("reduce", [Min(), Max(), Top(2), Distinct()])
+@pytest.mark.parametrize("odd", ["none", "list"])
+@pytest.mark.parametrize("n_files", [1, 2])
+def test_values_that_a_reducer_does_not_take_are_named_by_their_key(
+    tmp_path: Path, reduce: Any, odd: str, n_files: int
+) -> None:
+    job = Evaluated()
+    job.reduce = reduce
+    lines = ["a int", "b int", f"b {odd}", "c int"]
+    files = [lines] if n_files == 1 else [lines[:2], lines[2:]]
+    inputs = [tmp_path / f"in{number}" for number in range(n_files)]
+    for path, its_lines in zip(inputs, files, strict=True):
+        path.write_text("".join(f"{line}\n" for line in its_lines))
+    with pytest.raises(YieldError) as inline:
+        run_inline(job, list_inputs(map(str, inputs), job.input), str(tmp_path / "inline"), 1)
+    with pytest.raises(TaskError) as tasks:
+        run_as_tasks(job, inputs, tmp_path / "tasks", 1)
+    assert inline.value.zmr_place == "in reduce, key 'b'"  # type: ignore[attr-defined]
+    is_of_map = n_files == 1 or (isinstance(reduce, Distinct) and odd == "list")
+    place = rf"in map, \S*/in{n_files - 1}, line \d( or before)?" if is_of_map else "in reduce"
+    assert re.search(rf" \({place}, key 'b'\)$", tasks.value.message), tasks.value.message
+
+
+def test_values_that_do_not_compare_are_named_by_their_key_after_a_pass_of_merging(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = Evaluated()
+    job.reduce = Top(2)
+    inputs = [tmp_path / f"in{number}" for number in range(4)]
+    for path, value in zip(inputs, ("int", "none", "int", "int"), strict=True):
+        path.write_text(f"b {value}\n")
+    monkeypatch.setattr("zmr.tasks.reduce_task.fan_in", lambda *_: 2)
+    with pytest.raises(TaskError, match=r"compare with one another.* \(in reduce, key 'b'\)"):
+        run_as_tasks(job, inputs, tmp_path / "tasks", 1)
