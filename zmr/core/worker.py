@@ -194,10 +194,10 @@ class WorkerCore:
 
     def _depth(self) -> int:
         """How many attempts a slot should have at hand, a power of two."""
-        if self._task_s is None or self._task_s > _RESERVE_S / 2:
+        if self._task_s is None:
             return 1
         wanted = min(int(_RESERVE_S / max(self._task_s, 1e-6)), _MOST_RESERVED)
-        return 1 << (wanted.bit_length() - 1)
+        return 1 << (max(wanted, 1).bit_length() - 1)
 
     def _depth_in_slot(self) -> int:
         """How many of them a slot process has been sent."""
