@@ -15,6 +15,7 @@ from zmr.wire import zmr_pb2 as pb
 
 from .machines.master import MasterMachine
 from .machines.network import MASTER, Network
+from .odd_frames import check_odd_frame
 
 _SENT_KEPT = 50
 
@@ -58,6 +59,7 @@ class Stranger:
     def __init__(self, name: str, network: Network, master: MasterMachine, rng: Random) -> None:
         self.name = name
         self._network, self._master, self._rng = network, master, rng
+        self._odd_rng = Random(rng.random())
         self._heard: list[bytes] = []  # of what others have said
         self._own: set[int] = set()  # attempts that it was given: of these it does not lie
         self._kinds: tuple[Callable[[], bytes], ...] = (
@@ -84,6 +86,9 @@ class Stranger:
         data = self._rng.choice(self._kinds)()
         if not self._own.isdisjoint(_attempts_in(data)) or self._foresees(data):
             data = self._garbage()
+        odd = check_odd_frame(self._odd_rng)
+        if self._odd_rng.random() < 0.2:
+            data = odd
         self._network.send(
             self.name, MASTER, lambda data: self._master.receive(self.name, data), data
         )
