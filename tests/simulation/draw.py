@@ -124,7 +124,7 @@ def draw(seed: int) -> Scenario:
         jobs,
         network,
         faults,
-        death_timeout_s=beat_s * rng.choice([15.0, 60.0]),
+        death_timeout_s=_death_timeout_s(rng, Random(f"patience {seed}"), beat_s),
         shared_disk=rng.random() < 0.5,
         has_links=rng.random() < 0.8,
         interrupted_at_s=_signals_at_s(Random(f"signals {seed}")) if is_interrupted else (),
@@ -139,6 +139,12 @@ def _signals_at_s(rng: Random) -> tuple[float, ...]:
     """A signal; in most cases a second one, perhaps while the master waits for tasks."""
     at_s = rng.uniform(0.0, 10.0)
     return (at_s, at_s + rng.uniform(0.0, 3.0)) if rng.random() < 0.6 else (at_s,)
+
+
+def _death_timeout_s(rng: Random, own_rng: Random, beat_s: float) -> float:
+    """Some workers give up when their master is away for a little longer than usual."""
+    beats = rng.choice([15.0, 60.0])
+    return beat_s * (6.0 if own_rng.random() < 0.15 else beats)
 
 
 def _strange_at_s(rng: Random, faults: FaultsDraw) -> tuple[float, ...]:

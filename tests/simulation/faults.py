@@ -8,6 +8,7 @@ from random import Random
 from typing import Any
 
 from zmr import messages as m
+from zmr.wire import codec
 
 from .draw import Scenario
 from .drawn_network import DrawnNetwork
@@ -80,6 +81,7 @@ class Faults:
         self._partings = Random(f"partings {scenario.seed}")
         self._readings = Random(f"readings {scenario.seed}")
         self._desertions = Random(f"desertions {scenario.seed}")
+        self._late = Random(f"late {scenario.seed}")
         self._longest_s = _LONGEST_BEATS * scenario.settings.heartbeat_interval_s
         self._leaving: set[str] = set()  # processes that were asked to end
         self._kinds: list[Callable[[WorkerMachine], None]] = [
@@ -103,6 +105,9 @@ class Faults:
         clock, draw = self.clock, self.draw
         for _ in range(draw.accidents):
             clock.at(draw.last_s * self.rng.random() ** 1.5, self._accident)
+        if draw.accidents:
+            for _ in range(self._late.choice([0, 0, 1, 5])):
+                clock.at(draw.last_s * self._late.random(), self._speak_late)
         clock.at(draw.last_s, self.quiet)
         if draw.bad_for_long:
             clock.at(0.01, lambda: setattr(self.workers[0], "is_bad", True))
@@ -356,6 +361,34 @@ class Faults:
             number = self.rng.choice(sorted(worker.slots))
             worker.say(f"slot {number} is killed")
             worker.slots[number].end(None, 9)
+
+    def _speak_late(self) -> None:
+        """A word of the master comes so late that it is of no use, or of another start of it."""
+        rng, own = self._late, self._master.epoch
+        up = [worker for worker in self.workers if worker.is_up]
+        if not up or self.is_quiet:
+            return
+        worker = rng.choice(up)
+        attempts = tuple(own << 32 | n for n in rng.sample(range(1, 13), 3))
+        question = m.CheckOutputs("job-1", attempts)
+        orders = (
+            question,
+            m.Cancel(attempts),
+            m.ForgetJob("job-1"),
+            m.Exit("drawn"),
+            m.Ack(attempts),
+        )
+        epoch, message = rng.choice(
+            (
+                (own, question),
+                (own, question),
+                (own, m.RegisterAgain()),
+                (own, m.Refused("drawn")),
+                (own - 1 or own + 1, rng.choice(orders)),
+                (own + 1, rng.choice(orders)),
+            )
+        )
+        worker.receive(worker.process, codec.encode(m.Frame(epoch, (message,))))
 
     def _slow_down(self, worker: WorkerMachine) -> None:
         worker.say("is slow")

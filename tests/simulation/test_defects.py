@@ -10,6 +10,7 @@ from simulation import (  # noqa: F401 - they register themselves
     defects_of_membership,
     defects_of_mutants,
     defects_of_tasks,
+    defects_of_workers,
 )
 from simulation.campaign import first_failure
 from simulation.defects import DEFECTS

@@ -35,13 +35,23 @@ class Receiver(Protocol):
 
 
 class Starts(Protocol):
-    """A machine with a process that is started, now and again."""
+    """A worker's machine, with a process that is started, now and again."""
 
     name: str
+    process: str  # the name of the last one
+    n_slots: int
 
     @property
     def starts(self) -> int:
         """How often it has been."""
+
+    @property
+    def folder(self) -> str:
+        """Where its map outputs are."""
+
+    @property
+    def now(self) -> float:
+        """Its own clock."""
 
 
 class RunningSlot(Protocol):

@@ -39,6 +39,7 @@ class Witness:
         self.ledger = Ledger(site, is_in_order, self.applied)
         self._repeats = Repeats(self.ledger)
         self._endings = Endings(site, self.ledger, self._repeats)
+        self._death_timeout_s = site.death_timeout_s
         self.answers = Answers(site)
         self._movement = Movement(site, self.ledger, self.applied)
         self._stragglers = Stragglers(site, self.ledger, self._movement, self.applied)
@@ -49,7 +50,7 @@ class Witness:
         self._figures = Figures(site, self.ledger, self.applied)
         self._failures = Failures(site, self.ledger, self._repeats, self.applied)
         self._returns = Returns(site, self.ledger, self._movement, self.applied)
-        self._duties: dict[str, tuple[int, Duties]] = {}  # by machine: of which start
+        self.duties: dict[str, tuple[int, Duties]] = {}  # by machine: of which start
         self._effects = Effects(site, self.ledger, self.applied)
         self._closing = Closing(site, self.ledger, self.applied)
         self._questions = Questions(site, self.ledger, self.applied)
@@ -115,8 +116,8 @@ class Witness:
         is_registered: bool,
     ) -> None:
         """What followed from an event of a worker; None: from the time."""
-        start, duties = self._duties.get(worker.name, (0, None))
+        start, duties = self.duties.get(worker.name, (0, None))
         if duties is None or start != worker.starts:
-            duties = Duties(self.applied)
-            self._duties[worker.name] = worker.starts, duties
-        duties.worker_did(event, actions, epoch, is_registered)
+            duties = Duties(worker, self._death_timeout_s, self.applied)
+            self.duties[worker.name] = worker.starts, duties
+        duties.worker_did(event, actions)

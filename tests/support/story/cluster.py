@@ -193,7 +193,9 @@ class Cluster(Site):
         """Start it again, on its journal if it has one."""
         if not self.master.is_up and self.quit is None:
             if self.journal is None and self._witness is not None:
+                duties = self._witness.duties  # the workers are what they were
                 self._witness = Witness(self, is_in_order=True)
+                self._witness.duties = duties
             self.master.start()
 
     @property
