@@ -26,6 +26,7 @@ from .machines.jobs import JobPlan
 from .machines.journal import Journal
 from .machines.master import MasterMachine
 from .machines.network import MASTER
+from .machines.pipe import Pipe
 from .machines.site import RunningSlot, Site, Starts
 from .machines.stored_journal import StoredJournal
 from .machines.trace import Trace, task_text
@@ -44,6 +45,9 @@ _RESTORES = 0.02
 
 # So many of the journals are in a file as well.
 _STORED = 0.06
+
+# In so many of them, what agents and slots send each other comes in pieces.
+_IN_PIECES = 0.15
 
 # Until the workers are registered; what quick tasks wait in a worker's queue.
 _START_S, _RESERVE_S = 1.0, 0.3
@@ -77,6 +81,8 @@ class World(Site):
         self.scenario = scenario
         for job in scenario.jobs:
             self.add(job)
+        pipes = Random(f"pipes {scenario.seed}")
+        self._pipes = pipes if pipes.random() < _IN_PIECES else None
         self._restores = Random(f"restores {scenario.seed}")
         self.begun: dict[int, RunningSlot] = {}  # attempts, and where
         self.times_begun: dict[tuple[str, m.TaskKind, int], int] = {}
@@ -368,6 +374,9 @@ class World(Site):
         assert task.output == answer.folder, f"{task_text(task)} publishes in {task.output}"
 
     # --- how things go, and what happens ---
+
+    def pipe(self) -> Pipe | None:
+        return Pipe(self._pipes) if self._pipes is not None else None
 
     def busy_s(self) -> float:
         return self.faults.busy_s()

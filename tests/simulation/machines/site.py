@@ -23,6 +23,7 @@ from .jobs import JobPlan
 from .journal import Journal
 from .network import Network
 from .oracle import Answer, answers
+from .pipe import Pipe
 from .trace import Trace
 from .work import Work
 
@@ -112,6 +113,10 @@ class Site:
     def work(self, task: m.Task, worker: str) -> Work:
         """How the attempt, begun now on this machine, goes."""
         raise NotImplementedError
+
+    def pipe(self) -> Pipe | None:
+        """What a slot and its agent send each other goes through this; None: as it is."""
+        return None
 
     def busy_s(self) -> float:
         """For how long a machine is busy after a turn."""

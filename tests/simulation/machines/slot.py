@@ -40,8 +40,10 @@ class Host(Protocol):
 
 class SimulatedSlot:
     def __init__(self, worker: Host, number: int, start: m.StartJob) -> None:
-        self.worker, self.number, self.start = worker, number, start
+        self.worker, self.number = worker, number
         self.site = worker.site
+        self._hears, self._says = self.site.pipe(), self.site.pipe()
+        self.start = self._hears.carry(start) if self._hears is not None else start
         self.is_dead = False
         self.was_killed = False
         self.tasks: deque[m.Task] = deque()
@@ -55,6 +57,8 @@ class SimulatedSlot:
     def receive(self, message: m.ToSlot) -> None:
         if self.is_dead:
             return
+        if self._hears is not None:
+            message = self._hears.carry(message)
         if isinstance(message, m.Task):
             self.tasks.append(message)
             if len(self.tasks) == 1:
@@ -301,6 +305,8 @@ class SimulatedSlot:
 
     def _say(self, message: m.FromSlot) -> None:
         if self.worker.process == self._process:  # otherwise nobody listens
+            if self._says is not None:
+                message = self._says.carry(message)
             self.worker.post(SlotSaid(self.number, (message,)))
 
     def _later(self, delay_s: float, action: Callable[..., object], *arguments: Any) -> None:
