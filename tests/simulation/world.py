@@ -15,6 +15,7 @@ from zmr.core.journal import JobClosed, Record
 from zmr.core.master import Master
 from zmr.core.states import JobState
 
+from .addresses import Addresses
 from .draw import Scenario, WorkerDraw
 from .drawn_clients import DrawnClients
 from .drawn_network import DrawnNetwork
@@ -83,6 +84,7 @@ class World(Site):
             self.add(job)
         pipes = Random(f"pipes {scenario.seed}")
         self._pipes = pipes if pipes.random() < _IN_PIECES else None
+        self._addresses = Addresses(scenario.seed)
         self._restores = Random(f"restores {scenario.seed}")
         self.begun: dict[int, RunningSlot] = {}  # attempts, and where
         self.times_begun: dict[tuple[str, m.TaskKind, int], int] = {}
@@ -135,6 +137,7 @@ class World(Site):
 
     def _add_worker(self, number: int, draw: WorkerDraw) -> None:
         worker = WorkerMachine(self, f"w{number}", draw.slots, draw.disk_records)
+        worker.shuffle_address = self._addresses.shuffle_address()
         self.receivers[worker.name] = worker
         self.workers.append(worker)
         worker.start(keep_disk=False)
@@ -348,6 +351,7 @@ class World(Site):
         process = source.path.split("/")[1]
         owner = self._worker(process)
         assert owner.name == source.host, "a reduce was sent to the wrong host"
+        self._addresses.check(source.shuffle_address, owner.shuffle_address)
         if owner.name != reader and not self.scenario.shared_disk:
             is_there = owner.serves and owner.process == process
             if not is_there or not self.network.is_open(owner.name, reader):

@@ -75,7 +75,7 @@ class Client:
         question = self.question
         if question is None or process != self._process:
             return
-        frame = codec.decode(data)
+        frame = codec.decode_only([data])
         answer = frame.messages[0]
         self.site.answered(question, frame.epoch, answer)
         self.question = None

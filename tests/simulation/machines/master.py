@@ -144,7 +144,7 @@ class MasterMachine(Process):
             if isinstance(event, tuple):
                 peer, data = event
                 try:
-                    event = FrameReceived(peer, codec.decode(data))
+                    event = FrameReceived(peer, codec.decode_only([data]))
                 except codec.BadFrame as error:
                     self._bad_frame(peer, error)
                     continue
@@ -221,6 +221,7 @@ class MasterMachine(Process):
         if not events or not site.subscribers or site.clock.now < self._broadcasts_from:
             return
         data = codec.encode_events(self.epoch, events)
+        assert codec.decode_events(data) == (self.epoch, tuple(events)), "other events are sent"
         for name, deliver in site.subscribers.items():
             self._instruction()
             fate = site.network.send(MASTER, name, deliver, data)

@@ -155,6 +155,6 @@ def frames_of(epoch: int, messages: Sequence[m.Message]) -> list[bytes]:
     most = 2 * -(-len(messages) // codec.FRAME_LIMIT_MESSAGES) - 1
     assert len(frames) <= most, f"{len(messages)} messages in {len(frames)} frames"
     if len(frames) > 1:
-        sent = sum(len(codec.decode(data).messages) for data in frames)
-        assert sent == len(messages), "messages are lost between frames"
+        sent = [message for data in frames for message in codec.decode(data).messages]
+        assert sent == list(messages), "messages are lost between frames"
     return frames

@@ -41,6 +41,7 @@ class Starts(Protocol):
     name: str
     process: str  # the name of the last one
     n_slots: int
+    shuffle_address: str
 
     @property
     def starts(self) -> int:

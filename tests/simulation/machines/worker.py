@@ -44,6 +44,7 @@ class WorkerMachine(Process):
         self.process = ""  # the name of the running process, or of the last one
         self.slots: dict[int, SimulatedSlot] = {}
         self.quit: Quit | None = None
+        self.shuffle_address = ""  # where it serves its map outputs; empty: nowhere
         self.is_frozen = False  # stopped with its slots
         self.when_thawed: list[tuple[Callable[..., object], tuple[Any, ...]]] = []
 
@@ -66,6 +67,7 @@ class WorkerMachine(Process):
                 self.folder,
                 MASTER,
                 death_timeout_s=self.site.death_timeout_s,
+                shuffle_address=self.shuffle_address,
             ),
             self.now,
         )
@@ -123,7 +125,7 @@ class WorkerMachine(Process):
         while self.inbox and self.quit is None:
             event = self.inbox.popleft()
             if isinstance(event, bytes):
-                frame = codec.decode(event)
+                frame = codec.decode_only([event])
                 self.site.trace.frame(self.site.clock.now, self.name, "gets", frame)
                 event = FrameReceived(b"", frame)
             epoch, is_registered = self.core.epoch, self.core.is_registered

@@ -172,6 +172,7 @@ class Duties:
             worker.n_slots,
             tuple(running),
             tuple(outputs),
+            worker.shuffle_address,
         )
         self._must_say.append(register)
         self._sends_at = self._now + self._wait_s
