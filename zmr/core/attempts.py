@@ -263,8 +263,8 @@ class Attempts:
 
 def _killer(job: JobRun, failed: m.TaskFailed) -> int:
     """The number of the record of which the slot died, if bad records are skipped; or -1."""
-    is_death = failed.kind is m.TaskKind.MAP and failed.reason in _DEATHS
-    return failed.circumstances.record if job.spec.skip_bad_records and is_death else -1
+    is_skipped = job.spec.skip_bad_records and failed.reason in _DEATHS
+    return failed.circumstances.record if is_skipped else -1  # that of a reduce is not known
 
 
 def _users_error(failed: m.TaskFailed) -> str:

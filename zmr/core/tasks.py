@@ -80,13 +80,13 @@ class Attempt:
         that a reduce fetches, and imports take their time.
         """
         fraction = self.fraction
-        if not 0.0 < fraction < 1.0:
+        if not fraction:
             return None
         return (now - max(self.began_at, self.without_at)) / fraction * (1.0 - fraction)
 
     def records(self) -> float:
-        """How many records its input has, if its progress tells; 0 otherwise."""
-        return self.progress[0] / self.fraction if self.fraction else 0.0
+        """How many records its input has, by the fraction of it that is done, which is known."""
+        return self.progress[0] / self.fraction
 
     def __str__(self) -> str:
         return f"{self.task}, attempt {self.number}"
