@@ -16,6 +16,7 @@ from zmr.core import (
     jobs,
     membership,
     outbox,
+    plan,
     scheduler,
     tasks,
     workers,
@@ -180,3 +181,34 @@ def _(
     right: Any = attempts.Attempts.take_back,
 ) -> None:
     right(self, worker, replace(register, running=()), now)
+
+
+@defect(
+    "an attempt that comes back is stopped for its absence", tasks.TaskTable, "attempt_returned"
+)
+def _(
+    self: tasks.TaskTable,
+    attempt: tasks.Attempt,
+    now: float,
+    right: Any = tasks.TaskTable.attempt_returned,
+) -> None:
+    moved_at = attempt.moved_at
+    right(self, attempt, now)
+    attempt.moved_at = moved_at
+
+
+@defect("a reduce is late that has fetched for long", tasks.Attempt, "progressed")
+def _(
+    self: tasks.Attempt, progress: m.Progress, now: float, right: Any = tasks.Attempt.progressed
+) -> None:
+    without_at = self.without_at
+    right(self, progress, now)
+    self.without_at = without_at
+
+
+@defect("a late word of a map that is complete throws its output away", workers.Worker, "holds")
+def _(self: workers.Worker, attempt_id: int) -> bool:
+    return False
+
+
+DEFECTS.append(Defect("too many files share a map", plan, "SHARED_TASKS", 32))

@@ -29,6 +29,9 @@ _KILL_S = 0.02
 # An attempt may tell nothing of its progress for this part of the task timeout.
 _SILENT = 0.4
 
+# So many attempts do, and so many where all machines are to stand still.
+_SILENT_SHARE, _SILENT_BEFORE_STANDSTILL = 0.2, 0.8
+
 # Within so long the leave to publish comes, in all likelihood.
 _GRANTED_S = 0.05
 
@@ -42,6 +45,12 @@ _MOST_PULSES = 100
 # Where jobs fail without workers: so often all of them die, once, and while a slow manifest is
 # written.
 _DESERTED = 0.6
+
+# In so many seeds all machines with workers stand still at once, longer than tasks may.
+_STANDSTILLS = 0.1
+
+# What part of its time a reduce reads its input, before which nothing of it is done.
+_FETCHES = (0.1, 0.6, 0.1)
 
 # How an attempt may go wrong.
 _ENDS: tuple[dict[str, Any], ...] = (
@@ -78,6 +87,7 @@ class Faults:
         self.is_quiet = False
         self.rng = Random(f"faults {scenario.seed}")
         self._fates = Random(f"fates {scenario.seed}")
+        self._silent_share = _SILENT_SHARE
         self._partings = Random(f"partings {scenario.seed}")
         self._readings = Random(f"readings {scenario.seed}")
         self._desertions = Random(f"desertions {scenario.seed}")
@@ -108,11 +118,26 @@ class Faults:
         if draw.accidents:
             for _ in range(self._late.choice([0, 0, 1, 5])):
                 clock.at(draw.last_s * self._late.random(), self._speak_late)
-        clock.at(draw.last_s, self.quiet)
+        ends_at = draw.last_s
+        standstill = Random(f"standstill {self._scenario.seed}")
+        if draw.accidents and standstill.random() < _STANDSTILLS:
+            at, away_s = draw.last_s * standstill.random() / 2, self._away_s()
+            clock.at(at, self._stand_still, away_s)
+            self._silent_share = _SILENT_BEFORE_STANDSTILL
+            ends_at = max(ends_at, at + 1.1 * away_s)
+        clock.at(ends_at, self.quiet)
         if draw.bad_for_long:
             clock.at(0.01, lambda: setattr(self.workers[0], "is_bad", True))
         if self._scenario.settings.worker_timeout_s and self._desertions.random() < _DESERTED:
             clock.at(draw.last_s * self._desertions.random(), self._desert)
+
+    def _away_s(self) -> float:
+        """So long that workers are given up, and perhaps longer than tasks may stand still."""
+        scenario = self._scenario
+        lost_after_s = scenario.settings.lost_after_s
+        timeout_s = min(job.task_timeout_s for job in scenario.jobs)
+        is_short = timeout_s < 3 * lost_after_s
+        return 1.1 * max(lost_after_s, timeout_s if is_short else 0.0)
 
     def quiet(self) -> None:
         """Nothing goes wrong from now on, and what stood still goes on."""
@@ -156,6 +181,7 @@ class Faults:
         told: dict[str, Any] = {
             "pulses": _MOST_PULSES,
             "tells": _TOLD[task.index % len(_TOLD)],
+            "fetches": _FETCHES[task.index % len(_FETCHES)],
             # Where records may be left out, no slow one is to seem bad.
             "counts": not answer.job.skip_bad_records,
             "publishes_s": self._publish_s(),
@@ -196,7 +222,7 @@ class Faults:
     def _silent(self, work: Work, answer: Answer) -> Work:
         """Some attempts are at one record for long, though not for too long."""
         is_short = work.takes_s + work.publishes_s < _SILENT * answer.job.task_timeout_s
-        is_silent = is_short and not self.is_quiet and self._partings.random() < 0.2
+        is_silent = is_short and not self.is_quiet and self._partings.random() < self._silent_share
         return replace(work, pulses=0) if is_silent else work
 
     def _part(self, name: str, away_s: float) -> None:
@@ -310,6 +336,13 @@ class Faults:
         else:  # longer than a worker is waited for, and perhaps than tasks may stand still
             lost_after_s = self._scenario.settings.lost_after_s
             self.clock.later(lost_after_s * (1.1 + 2 * self._partings.random()), worker.resume)
+
+    def _stand_still(self, away_s: float) -> None:
+        """All are given up, and come back with attempts that others could not do meanwhile."""
+        for worker in self.workers:
+            if worker.is_up and not self.is_quiet:
+                worker.freeze()
+                self.clock.later(away_s, worker.resume)
 
     def _cut(self, worker: WorkerMachine) -> None:
         """Between a worker and the master, in both directions or in one."""

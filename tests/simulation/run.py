@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from .draw import draw
 from .limits import draw_limits, limited
 from .machines.trace import Trace
+from .plans import check_plan
 from .world import World
 
 _LAST_LINES = 40
@@ -65,6 +66,7 @@ def traced(seed: int) -> tuple[Failure | None, list[str]]:
 
 def _run(seed: int, trace: Trace) -> Failure | None:
     try:
+        check_plan(seed)
         with limited(draw_limits(seed)):
             world = World(draw(seed), trace)
             try:

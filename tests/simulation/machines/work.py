@@ -21,6 +21,7 @@ class Work:
     is_late: bool = False  # ... when its work is done, before that is said
     record: int = -1  # of which it dies or hangs, unless that is left out; -1: of something else
     hangs: bool = False  # it makes no progress from there on, for ever
+    fetches: float = 0.1  # a reduce: the part of its time that it reads its input
     pulses: int = 1000  # so often at most it says how far it is
     tells: float = 1.0  # what of its input it says is done, of what is
     counts: bool = True  # whether it says at which record it is

@@ -154,6 +154,8 @@ class Failures:
 
     def _check_reason(self, outcome: Outcome, failed: list[tuple[int, m.TaskEvent]]) -> None:
         job = self._site.jobs.get(outcome.spec.job_id)
+        is_alone = outcome.reason.startswith("no worker for ")
+        assert outcome.out_of_workers == is_alone, f"out of workers: {outcome.reason!r}"
         if job is None or outcome.state is not JobState.FAILED:
             return
         match = _BY_TASK.fullmatch(outcome.reason)

@@ -216,6 +216,8 @@ class HandOuts:
     # --- what is handed out ---
 
     def _check_given(self, given: list[tuple[int, m.TaskEvent]]) -> None:
+        most = handouts._GRANTS_A_TURN
+        assert len(given) <= most, f"{len(given)} hand-outs in a turn that has {most} at most"
         left = Counter(event.worker for _, event in given)  # still to be handed out
         had_since: dict[str, set[str]] = {}  # by worker: those that got something after it
         for id, event in given:

@@ -304,10 +304,11 @@ class Ledger:
         }
 
     def _check_full_disks(self) -> None:
-        """A worker whose disk is full is quarantined at once."""
+        """A worker whose disk is full is quarantined at once. (Some are on trial since then.)"""
         for worker in self._full:
-            is_last, at = not self.takers() - {worker}, self.peers[worker].quarantined_at
-            assert at is not None or is_last, f"{worker} is not quarantined"
+            others = [self.peers[name] for name in self.takers() - {worker}]
+            if self.peers[worker].quarantined_at is None:
+                assert all(peer.is_on_trial for peer in others), f"{worker} is not quarantined"
 
     def _task_event(self, event: m.TaskEvent) -> None:
         task = event.job_id, event.kind, event.index
@@ -367,8 +368,8 @@ class Ledger:
         by_itself = failing is not None
         assert by_itself or text.startswith("no progress"), f"attempt {id & NUMBER} has not failed"
         assert "commit refused" not in text, "an attempt was blamed for being second"
-        lost_input = failing is not None and failing.reason is m.FailureReason.LOST_INPUT
-        lost_input = lost_input and task[1] is m.TaskKind.REDUCE
+        why = failing.reason if failing is not None else None
+        lost_input = why is m.FailureReason.LOST_INPUT and task[1] is m.TaskKind.REDUCE
         if failing is not None:
             worker = self.attempts[id].worker
             for index, lost in failing.lost:
@@ -389,8 +390,7 @@ class Ledger:
 
     def hung_at(self, id: int) -> int:
         """The number of the record that an attempt without progress was at; -1: not known."""
-        is_map = self.attempts[id].task[1] is m.TaskKind.MAP
-        return self._at_record.get(id, 0) - 1 if is_map else -1
+        return self._at_record.get(id, 0) - 1 if self.attempts[id].task[1] is m.TaskKind.MAP else -1
 
     def _is_of_bad_record(self, task: TaskKey, id: int, failing: m.TaskFailed | None) -> bool:
         """Whether a record has killed before, so that this is its fault."""

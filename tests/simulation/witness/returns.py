@@ -15,7 +15,7 @@ from zmr.core.events import FrameReceived
 from zmr.core.journal import CommitGranted
 
 from ..machines.site import Site
-from .books import FROM_PEERS, LIVE, NUMBER
+from .books import ACTIVE, FROM_PEERS, LIVE, NUMBER
 from .ledger import Ledger
 from .movement import Movement
 
@@ -50,6 +50,9 @@ class Returns:
                 self._check_committing(published, messages, actions)
             elif published.text in MISSING:
                 self._check_missing(published, messages, now, epoch)
+        for action in actions:
+            if isinstance(action, Send) and isinstance(action.message, m.Cancel):
+                self._check_cancelled(action.peer.decode(errors="replace"), action.message)
         if isinstance(event, FrameReceived) and self._ledger.is_fresh:
             changed = {self._ledger.id_of(published) for published in events}
             self._heard(event, actions, changed, now, epoch)
@@ -81,9 +84,27 @@ class Returns:
             if isinstance(message, m.Heartbeat):
                 last = message
             elif isinstance(message, m.CommitRequest):
-                self._check_request(process, message, sent)
+                self._check_request(process, message, sent, changed)
         if last is not None and isinstance(messages[-1], m.Heartbeat):
             self._check_heartbeat(process, last, changed, now, epoch)
+
+    def _check_cancelled(self, process: str, cancel: m.Cancel) -> None:
+        """What is cancelled is thrown away: no map output that counts."""
+        ledger = self._ledger
+        for id in cancel.attempts:
+            seen = ledger.attempts.get(id)
+            if (
+                seen is None
+                or seen.worker != process
+                or ledger.winners.get(seen.task) != id
+                or id in ledger.empty
+            ):
+                continue
+            answer = self._site.answers[seen.task[0]]
+            step, state = ledger.phases.get(answer.job.id, (0, ""))
+            is_current = state in ACTIVE and answer.job.steps[step - 1].id == answer.step.id
+            is_kept = is_current and seen.task[1] is m.TaskKind.MAP and answer.n_reduce
+            assert not is_kept, f"the output of attempt {id & NUMBER} counts, and is cancelled"
 
     # --- asking to publish ---
 
@@ -103,15 +124,21 @@ class Returns:
             is_kept = any(isinstance(r, CommitGranted) and r.attempt == id for r in records)
             assert is_kept, f"{event}, and its leave is not recorded"
 
-    def _check_request(self, process: str, request: m.CommitRequest, sent: list[m.Message]) -> None:
+    def _check_request(
+        self, process: str, request: m.CommitRequest, sent: list[m.Message], changed: set[int]
+    ) -> None:
         seen = self._ledger.attempts.get(request.attempt)
-        if seen is None or seen.worker != process or seen.state not in LIVE:
+        if seen is None or seen.worker != process:
             return
         if seen.task != (request.job_id, request.kind, request.index):
             return
         if request.kind is m.TaskKind.MAP and self._site.answers[seen.task[0]].n_reduce:
             return
         number = request.attempt & NUMBER
+        is_lost = seen.state == "lost" and request.attempt not in changed
+        assert not is_lost, f"attempt {number} asks to publish, and is lost"
+        if seen.state not in LIVE:
+            return
         # Of one that had the leave before a restart, it was published then.
         is_committing = seen.state == "committing" or seen.is_granted
         assert is_committing, f"attempt {number} asks to publish, and is running"
