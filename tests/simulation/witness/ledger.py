@@ -106,11 +106,11 @@ class Ledger:
         registers = [message for message in said if isinstance(message, m.Register)]
         for done in (done for register in registers for done in register.held):
             self._map_done(process, done)
-        is_registering = bool(registers)
-        if is_registering and not is_present:
+        if registers and not is_present:
             self.peers[process] = Peer("alive", now)
+            said = said[said.index(registers[0]) :]  # what comes before is of nobody
         elif peer is None or not is_present or frame.epoch != self._epoch or not said:
-            return is_registering
+            return bool(registers)
         peer = self.peers[process]
         peer.heard_at = now
         peer.state = "alive"
