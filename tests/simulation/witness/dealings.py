@@ -75,6 +75,7 @@ class Dealings:
         """What followed from an event; None: from the time. The other books have seen it."""
         if self._is_restarted:
             self._check_restart(actions)
+        before = set(self._steps.values())  # what runs
         self._over.clear()
         self._taken_back.clear()
         self._forgotten.clear()
@@ -88,7 +89,7 @@ class Dealings:
                 self._sent(action.peer.decode(errors="replace"), action.message)
             elif isinstance(action, Publish):
                 self._published(action.event)
-        self._check_forgotten(event, worker)
+        self._check_forgotten(event, worker, before & set(self._steps.values()))
         self._check_cancelled(event)
         if worker and self._ledger.is_fresh and event.frame.epoch == epoch:
             self._heartbeat(event, worker, now, epoch)
@@ -195,7 +196,7 @@ class Dealings:
             if before != id:
                 self._over.add(before)
 
-    def _check_forgotten(self, event: Any, worker: str) -> None:
+    def _check_forgotten(self, event: Any, worker: str, runs: set[str]) -> None:
         """Whose tasks are over gets to know it, and nobody else."""
         peers, over, forgotten = self._ledger.peers, self._over, self._forgotten
         for job_id in over:
@@ -213,7 +214,6 @@ class Dealings:
                     told.update(message.jobs)
                 elif isinstance(message, m.Register):
                     told.update(done.job_id for done in message.held)
-        runs = set(self._steps.values())
         for name, job_ids in forgotten.items():
             assert not job_ids & runs, f"{name} is to forget {job_ids & runs}, which go on"
             asked = told if name == worker else set()
