@@ -3,6 +3,9 @@
 All keys of a job are of one type, for two reasons: keys are sorted, so any two must compare; and
 they are grouped, so equal keys must look the same, which 1, 1.0 and True don't. NaN equals nothing,
 not even itself, and therefore has no group.
+
+A key of a type that is derived from one of these (members of an enum, named tuples), or a scalar of
+numpy, counts as the plain key that it is (`plain_key`).
 """
 
 from __future__ import annotations
@@ -20,9 +23,59 @@ _PICKLE_PROTOCOL = 5  # that all our versions of Python read
 KEY_TYPES = (str, bytes, int, float, bool, date, datetime)
 _ALLOWED = "str, bytes, int, float, bool, date, datetime, or a tuple of them"
 
+# What to yield in place of what is no key, by the name of its type.
+_INSTEAD = {
+    "NoneType": "a key of its own for what is missing, such as ''",
+    "Decimal": "str(key), or a whole number of the smallest unit",
+    "UUID": "str(key), or key.bytes",
+    "Fraction": "(key.numerator, key.denominator), or float(key)",
+    "Timestamp": "key.to_pydatetime()",
+    "datetime64": "key.item()",
+    "time": "key.isoformat()",
+    "timedelta": "key.total_seconds()",
+    "list": "tuple(key)",
+    "set": "tuple(sorted(key))",
+    "frozenset": "tuple(sorted(key))",
+    "dict": "tuple(sorted(key.items())), or one of its values",
+}
+
 
 class KeyTypeError(YieldError):
     """Keys that can't be sorted and grouped together."""
+
+
+def plain_key(key: Any) -> Any:
+    """The key as one of the types that a key may have, if it is of a type derived from one, or a
+    scalar of numpy that is exactly such a value. Any other key is returned as it is.
+    """
+    if type(key) in KEY_TYPES:
+        return key
+    if isinstance(key, tuple):
+        return tuple(map(plain_key, key))
+    return plain_scalar(key)
+
+
+def plain_scalar(value: Any) -> Any:
+    """The str, bytes, int, float or bool that the value is, if it is one; or the value."""
+    kind = type(value)
+    if kind.__module__ == "numpy" and hasattr(kind, "dtype"):
+        is_scalar = kind.__name__ not in ("ndarray", "datetime64", "timedelta64")
+        plain = value.item() if is_scalar else value
+        return plain if type(plain) in _PLAIN else value
+    for plain_type, plain_of in _PLAIN.items():
+        if isinstance(value, plain_type):
+            return plain_of(value)
+    return value
+
+
+# By type, what gives the plain value of an object of a derived type, whatever that overrides.
+_PLAIN: dict[type, Any] = {
+    str: str.__str__,
+    bytes: lambda value: bytes(memoryview(value)),
+    bool: bool,
+    int: int.__index__,
+    float: float.__float__,
+}
 
 
 def type_of_keys(keys: Collection[Any]) -> str:
@@ -112,7 +165,9 @@ def _type_of_scalars(keys: Collection[Any], types: set[type]) -> str | None:
         example = next(key for key in keys if type(key) not in KEY_TYPES)
         if type(example) is tuple:
             return None
-        raise KeyTypeError(f"a key can't be {_described(example)}: it is {_ALLOWED}")
+        way_out = _INSTEAD.get(type(example).__name__, "")
+        way_out = f"; yield {way_out}" if way_out else ""
+        raise KeyTypeError(f"a key can't be {_described(example)}: it is {_ALLOWED}{way_out}")
     if len(types) > 1:
         return None
     (kind,) = types

@@ -1,11 +1,14 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime
+from decimal import Decimal
 from typing import Any
+from uuid import UUID
 
+import numpy as np
 import pytest
 
-from zmr.key_types import KeyTypeError, of_one_type, type_of_keys
+from zmr.key_types import KeyTypeError, of_one_type, plain_key, type_of_keys
 
 NOON = datetime(2026, 1, 1, 12)
 
@@ -40,7 +43,15 @@ def test_keys_of_one_type_have_its_name(keys: list[Any], name: str) -> None:
         ([("a", 1), ("a", 2.5)], r"\(str, float\) \(\('a', 2.5\)\)"),
         ([("a", NOON), ("a", NOON.replace(tzinfo=UTC))], "datetime with time zone"),
         ([None], r"a key can't be NoneType \(None\): it is str, bytes"),
-        ([["a"]], r"a key can't be list \(\['a'\]\)"),
+        ([None], r"yield a key of its own for what is missing, such as ''$"),
+        ([["a"]], r"a key can't be list \(\['a'\]\).*; yield tuple\(key\)$"),
+        (
+            [Decimal("1.0")],
+            r"Decimal .*; yield str\(key\), or a whole number of the smallest unit$",
+        ),
+        ([UUID(int=5)], r"UUID .*; yield str\(key\), or key.bytes$"),
+        ([np.datetime64(1, "ns")], r"datetime64 .*; yield key.item\(\)$"),
+        ([object()], r"or a tuple of them$"),
         ([("a", ("b",))], "tuple in a tuple"),
         ([1.5, float("nan")], "NaN"),
         ([("a", float("nan"))], "NaN"),
@@ -56,3 +67,34 @@ def test_a_mixture_that_a_dict_would_take_for_one_key_is_found(keys: list[Any]) 
     assert len(set(keys)) == 1
     with pytest.raises(KeyTypeError, match="must be of one type"):
         dict(of_one_type([(key, None) for key in keys], keys[0]))
+
+
+class Odd(bytes):
+    def __bytes__(self) -> bytes:
+        return b"not what it is"
+
+
+@pytest.mark.parametrize(
+    ("key", "plain"),
+    [
+        *(
+            (np.int8(-5), -5),
+            (np.uint64(2**64 - 1), 2**64 - 1),
+            (np.float32(0.1), float(np.float32(0.1))),
+        ),
+        *((np.bytes_(b"a"), b"a"), (Odd(b"a"), b"a"), ((np.str_("a"), 1), ("a", 1))),
+    ],
+)
+def test_a_key_of_a_derived_type_is_plain(key: Any, plain: Any) -> None:
+    assert plain_key(key) == plain
+    assert type(plain_key(key)) is type(plain)
+    assert type_of_keys([plain_key(key)]) == type_of_keys([plain])
+
+
+@pytest.mark.parametrize(
+    "key", [None, np.datetime64(1, "ns"), np.longdouble(1), np.array([1]), np.complex128(1), [1]]
+)
+def test_what_is_no_plain_key_stays_what_it_is(key: Any) -> None:
+    assert plain_key(key) is key
+    with pytest.raises(KeyTypeError):
+        type_of_keys([key])

@@ -35,7 +35,7 @@ from zmr.errors import PickleError, YieldError
 from zmr.formats.output import Text
 from zmr.formats.text import not_a_pair, to_text
 from zmr.job import Job, begin_task
-from zmr.key_types import check_maps, type_of_keys
+from zmr.key_types import check_maps, plain_key, type_of_keys
 from zmr.messages import Counters, InputFile, OutputFile, Stats
 from zmr.output.folder import output_name
 from zmr.output.manifest import success_manifest, write_success
@@ -173,8 +173,8 @@ def _map(job: Job, task: MapTask, bad_records: BadRecordsOfJob | None) -> list[P
     """The pairs that one map task makes of its records."""
     has_map = type(job).map is not Job.map
     keep = _as_written(job) if job.reduce is None else _as_pickled
-    if isinstance(job.reduce, Count):
-        keep = _without_value
+    if job.reduce is not None:
+        keep = _for_reduces(_without_value if isinstance(job.reduce, Count) else keep)
     if bad_records is not None and isinstance(task, FileTask):
 
         def mapped(record: Any) -> list[Pair]:
@@ -232,6 +232,10 @@ def _as_pickled(key: Any, value: Any) -> Pair:
 
 def _without_value(key: Any, value: Any) -> Pair:
     return key, None
+
+
+def _for_reduces(keep: Keep) -> Keep:
+    return lambda key, value: keep(plain_key(key), value)
 
 
 def _as_written(job: Job) -> Keep:

@@ -11,7 +11,7 @@ from typing import Any
 from zmr.errors import JobError
 from zmr.formats import BadRecord
 from zmr.job import Job, begin_task
-from zmr.key_types import KeyTypeError, type_of_keys
+from zmr.key_types import KeyTypeError, plain_key, type_of_keys
 from zmr.messages import InputFile, Split
 
 # So many places are looked at, evenly spread over the input, and so many records at each. With
@@ -32,7 +32,7 @@ def sample_bounds(
     """
     try:
         job = begin_task(job)
-        keys = [key for split in _places(inputs) for key in _keys(job, split, skip_bad)]
+        keys = [plain_key(key) for split in _places(inputs) for key in _keys(job, split, skip_bad)]
         type_of_keys(keys)
     except (OSError, KeyTypeError):
         raise

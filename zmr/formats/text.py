@@ -33,6 +33,7 @@ from typing import Any
 
 from zmr.display import short_repr
 from zmr.errors import YieldError
+from zmr.key_types import plain_scalar
 
 _PICTURES = {"\t": "␉", "\n": "␊", "\r": "␍"}
 _ESCAPE = "␛"
@@ -94,6 +95,9 @@ def to_text(value: Any) -> str:
         return value.isoformat()
     if isinstance(value, (list, tuple, dict, set, frozenset)):
         return _to_json(value)
+    if kind.__module__ == "numpy":
+        plain = plain_scalar(value)
+        return str(value) if plain is value else to_text(plain)
     return str(value)
 
 
@@ -169,6 +173,7 @@ def _for_json(value: Any) -> Any:
         return [_for_json(item) for item in _sorted_items(value)]
     if isinstance(value, (list, tuple)):
         return [_for_json(item) for item in value]
+    value = plain_scalar(value)
     if value is None or isinstance(value, (str, int, float)):
         return value
     if isinstance(value, bytes):

@@ -23,7 +23,7 @@ from zmr.display import short_repr
 from zmr.errors import PickleError, YieldError
 from zmr.formats.text import not_a_pair
 from zmr.job import Job
-from zmr.key_types import type_of_keys
+from zmr.key_types import plain_key, type_of_keys
 from zmr.reducers import Count
 from zmr.tasks.errors import LookAgain, in_one_line
 from zmr.tasks.map_input import MapInput
@@ -234,6 +234,7 @@ class Look:
             yield self._kept(*pair) if self._is_for_reduces else pair
 
     def _kept(self, key: Any, value: Any) -> Pair:
+        key = plain_key(key)
         type_of_keys([*self.examples, key])
         self.examples = self.examples or [key]
         if self._counts_only:

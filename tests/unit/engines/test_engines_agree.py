@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import datetime as dt
+import enum
+import json
 import re
 import uuid
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -30,6 +32,22 @@ Pairs = Iterable[tuple[Any, Any]]
 @dataclass(frozen=True)
 class Thing:
     n: int
+
+
+class Word(str):
+    """Compares and prints in a way of its own."""
+
+    def __str__(self) -> str:
+        return "not what it is"
+
+
+class Level(enum.IntEnum):
+    LOW = 1
+
+
+class Place(NamedTuple):
+    name: str
+    n: Any
 
 
 class ParseError(Exception):
@@ -64,6 +82,14 @@ ODD: dict[str, Any] = {
     "decimal": Decimal("1.5"),
     "uuid": uuid.UUID(int=5),
     "numpy": np.int64(5),
+    "numpy-half": np.float64(0.5),
+    "numpy-text": np.str_("a"),
+    "numpy-true": np.True_,
+    "numpy-small": np.float32(0.5),
+    "numpy-moment": np.datetime64(1, "ns"),
+    "derived": Word("a"),
+    "member": Level.LOW,
+    "place": Place("a", np.int64(1)),
     "thing": Thing(3),
     "error": ParseError(1, 2),
     "lambda": lambda: 1,
@@ -218,6 +244,49 @@ def test_on_keys_of_map_batch(tmp_path: Path, keys: Any) -> None:
     place = inline.value.zmr_place  # type: ignore[attr-defined]
     assert tasks.value.message == f"{in_one_line(inline.value)} ({place})"
     assert tasks.value.traceback == ""
+
+
+@pytest.mark.parametrize(
+    ("word", "plain", "text"),
+    [
+        ("numpy", 5, b"5"),
+        ("numpy-half", 0.5, b"0.5"),
+        ("numpy-text", "a", b"a"),
+        ("numpy-true", True, b"true"),
+        ("derived", "a", b"a"),
+        ("member", 1, b"1"),
+        ("place", ("a", 1), b'["a",1]'),
+    ],
+)
+@pytest.mark.parametrize("reduce", [Count(), Collect(), "lists"])
+def test_a_key_of_a_derived_type_is_the_plain_key_that_it_is(
+    tmp_path: Path, word: str, plain: Any, text: bytes, reduce: Any
+) -> None:
+    class Both(Job):
+        def map(self, line: str) -> Pairs:
+            yield (plain if line == "plain" else ODD[line]), line
+
+    class Types(Both):
+        def reduce(self, key: Any, values: Iterator[Any]) -> Pairs:
+            parts = key if type(key) is tuple else (key,)
+            yield key, [*(type(part).__name__ for part in parts), *values]
+
+    job = Types() if reduce == "lists" else Both()
+    if reduce != "lists":
+        job.reduce = reduce
+    lines = ["plain", word, word, "plain"]
+    (tmp_path / "in").write_text("".join(f"{line}\n" for line in lines))
+    found = list_inputs([str(tmp_path / "in")], job.input)
+    run_inline(job, found, str(tmp_path / "inline"), 1)
+    run_as_tasks(job, [tmp_path / "in"], tmp_path / "tasks", 1)
+
+    parts = plain if type(plain) is tuple else (plain,)
+    listed = [*(type(part).__name__ for part in parts), *lines] if reduce == "lists" else lines
+    value = (
+        b"4" if isinstance(reduce, Count) else json.dumps(listed, separators=(",", ":")).encode()
+    )
+    assert output_of(tmp_path / "tasks" / "out") == {"mr-out-0": text + b"\t" + value + b"\n"}
+    assert output_of(tmp_path / "inline") == output_of(tmp_path / "tasks" / "out")
 
 
 class Evaluated(Job):
