@@ -293,7 +293,10 @@ class World(Site):
         assert {index for index, _ in outcome.skipped} == with_bad, (
             "not all that is left out is told"
         )
-        return self.faults.manifest()
+        takes_s, error = self.faults.manifest()
+        if takes_s and self.scenario.interrupted_at_s and not self.is_interrupted:
+            self.clock.later(takes_s / 2, self._interrupt)
+        return takes_s, error
 
     def job_ended(self, outcome: Outcome) -> None:
         job_id = outcome.spec.job_id

@@ -72,14 +72,14 @@ class Cluster:
     def commit(self, record: Record, now: float) -> EndedAttempts:
         """The live turn's way: have the fact in the journal, and make it true."""
         self._record(record)
-        return _APPLY[type(record)](self, record, now)
+        return _APPLY[type(record)](self, record, now) or ()
 
-    def apply(self, record: Record, now: float) -> EndedAttempts:
+    def apply(self, record: Record, now: float) -> None:
         """The restart's way: make the fact true that the journal has.
 
         Raises KeyError, ValueError or `IllegalMove` if it contradicts the facts before.
         """
-        return _APPLY[type(record)](self, record, now)
+        _APPLY[type(record)](self, record, now)
 
     # --- questions ---
 
@@ -109,19 +109,17 @@ class Cluster:
 
     # --- the epoch ---
 
-    def _begin_epoch(self, record: EpochBegun, now: float) -> EndedAttempts:
+    def _begin_epoch(self, record: EpochBegun, now: float) -> None:
         if record.epoch in self._epochs:
             raise ValueError(f"epoch {record.epoch} has been before")
         self._epochs.add(record.epoch)
-        return ()
 
     # --- jobs ---
 
-    def _submit(self, record: JobSubmitted, now: float) -> EndedAttempts:
+    def _submit(self, record: JobSubmitted, now: float) -> None:
         submit, split_bytes = record.submit, record.split_bytes
         splits = plan(submit.inputs, split_bytes)
         self._queue(JobRun(submit.spec, splits, record.fingerprint, split_bytes))
-        return ()
 
     def start(self, job: JobRun) -> None:
         """A queued job's tasks may be handed out from now on."""
@@ -160,10 +158,9 @@ class Cluster:
         self.ended.append(job.public_id)
         return over
 
-    def _forget_job(self, record: JobForgotten, now: float) -> EndedAttempts:
+    def _forget_job(self, record: JobForgotten, now: float) -> None:
         del self.jobs[record.job_id]
         self.ended.remove(record.job_id)
-        return ()
 
     def _queue(self, job: JobRun) -> JobRun:
         self.jobs[job.public_id] = self.queued[job.id] = job
@@ -186,7 +183,7 @@ class Cluster:
 
     # --- attempts ---
 
-    def _hand_out(self, record: HandedOut, now: float) -> EndedAttempts:
+    def _hand_out(self, record: HandedOut, now: float) -> None:
         job = self.jobs[record.job_id]
         if job.state is JobState.QUEUED:  # that it was started is not recorded
             self.start(job)
@@ -203,7 +200,6 @@ class Cluster:
             self._occupy(worker, attempt)
         else:  # of a journal: it is gone since, and the records of it are deleted
             self._end(attempt, "worker lost")
-        return ()
 
     def progressed(self, attempt: Attempt, progress: m.Progress, now: float) -> None:
         """A heartbeat says how far the attempt is."""
@@ -225,7 +221,7 @@ class Cluster:
         """The attempt waits for the leave to publish its output."""
         attempt.move("ask to commit")
 
-    def _grant(self, record: CommitGranted, now: float) -> EndedAttempts:
+    def _grant(self, record: CommitGranted, now: float) -> None:
         """The attempt may publish, and no other one: if one might until now, its worker is lost."""
         job = self.jobs[record.job_id]
         attempt = job.attempts[record.attempt]
@@ -236,7 +232,6 @@ class Cluster:
             self.take_back(attempt, now)
         if attempt.is_live:
             job.table(attempt.task.kind).let_publish(attempt)
-        return ()
 
     def _complete(self, record: Completed, now: float) -> EndedAttempts:
         """The task is complete. Its other attempts are cancelled."""
@@ -263,12 +258,11 @@ class Cluster:
             job.advance()
         return over
 
-    def _fail(self, record: AttemptFailed, now: float) -> EndedAttempts:
+    def _fail(self, record: AttemptFailed, now: float) -> None:
         attempt = self.jobs[record.job_id].attempts[record.attempt]
         self._end(attempt, "fail")
         lost_input, record_number, error = record.lost_input, record.record, record.error
         attempt.task.count_failure(attempt.peer, lost_input, record_number, error)
-        return ()
 
     def cancel(self, attempt: Attempt) -> None:
         """The attempt, live or lost, is of no use."""
@@ -342,18 +336,12 @@ class Cluster:
 
     # --- workers ---
 
-    def _join(self, record: WorkerJoined, now: float) -> EndedAttempts:
+    def _join(self, record: WorkerJoined, now: float) -> None:
         """A worker is new, or comes back after it was lost."""
         known = self.workers.get(record.peer)
-        # Of a journal: it has been lost and is back, neither of which is recorded.
-        kept = self.lose_worker(known)[0] if known is not None else ()
-        worker = self.workers.register(record.peer, record.register, now)
-        self.scheduler.update(worker)
-        for attempt in kept:
-            self.take_back(attempt, now)
-            if attempt.was_granted and attempt.task.committer is None:
-                self.active[attempt.job_id].table(attempt.task.kind).let_publish(attempt)
-        return ()
+        if known is not None:  # of a journal: it was lost and came back, before any job
+            self.lose_worker(known)
+        self.scheduler.update(self.workers.register(record.peer, record.register, now))
 
     def seen(self, worker: Worker, now: float) -> bool:
         """A sign of life. True if the worker was suspect until now."""
@@ -408,13 +396,9 @@ class Cluster:
         outputs, worker.outputs = worker.outputs, {}
         return attempts, outputs
 
-    def _forget_worker(self, record: WorkerGone, now: float) -> EndedAttempts:
+    def _forget_worker(self, record: WorkerGone, now: float) -> None:
         """It has left, or was lost for too long."""
-        worker = self.workers.workers[record.peer]
-        # Of a journal, which does not say that it was lost.
-        over = self.lose_worker(worker)[0] if worker.is_present else ()
-        self.workers.forget(worker)
-        return over
+        self.workers.forget(self.workers.workers[record.peer])
 
     def succeeded(self, worker: Worker) -> bool:
         """An attempt is complete there. Whether that ends a trial."""
@@ -475,7 +459,7 @@ _ENDS = {
 }
 
 # The one way in which each kind of record is applied.
-_APPLY: dict[type, Callable[[Cluster, Any, float], EndedAttempts]] = {
+_APPLY: dict[type, Callable[[Cluster, Any, float], EndedAttempts | None]] = {
     EpochBegun: Cluster._begin_epoch,
     WorkerJoined: Cluster._join,
     WorkerGone: Cluster._forget_worker,
