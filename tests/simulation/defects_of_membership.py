@@ -158,6 +158,16 @@ def _(self: Any, worker: workers.Worker, attempt: Any, now: float) -> None:
     pass
 
 
+@defect("silent workers are looked for by chance", workers.WorkerTable, "next_deadline")
+def _(self: workers.WorkerTable) -> None:
+    return None
+
+
+@defect("a lost worker is forgotten at once", workers.WorkerTable, "lost_for_long")
+def _(self: workers.WorkerTable) -> list[workers.Worker]:
+    return list(self._lost.values())
+
+
 @defect("a worker that is heard again is not published", membership.Membership, "sign_of_life")
 def _(self: membership.Membership, worker: workers.Worker, now: float) -> None:
     if self._cluster.seen(worker, now):

@@ -346,6 +346,7 @@ class JobRun:
         """Fail if its parts contradict each other."""
         if self.has_ended:
             assert not self.attempts, f"job {self.id}: attempts, although it has ended"
+            assert not self.output_checks, f"job {self.id}: questions, although it has ended"
             return
         listed: dict[int, Attempt] = {}
         for table in (self.maps, self.reduces):
@@ -360,6 +361,10 @@ class JobRun:
         is_early = self.state in (JobState.QUEUED, JobState.MAP)
         assert not is_early or self.reduces.idle == len(self.reduces), "a reduce before the maps"
         self.output_checks.validate()
+        for check in self.output_checks.awaited.values():
+            for attempt_id, index in check.unanswered.items():
+                is_result = self.maps.tasks[index].is_result(attempt_id)
+                assert is_result, f"job {self.id}: a question about an output that does not count"
 
     def _step_done(self) -> StepDone:
         """What has been done of what runs now."""

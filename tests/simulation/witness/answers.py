@@ -83,7 +83,8 @@ class Answers:
             if all(isinstance(message, _Question) for message in messages):
                 questions = list(messages)  # type: ignore[arg-type]
         elif isinstance(event, JobGiven):
-            self._spec = event.submit.spec
+            self._given(event, actions)
+            return
         elif isinstance(event, StopRequested):
             self._is_stopped = True
         if questions:
@@ -110,6 +111,22 @@ class Answers:
                 self._check(questions.pop(0), due, answer, actions)
                 due = self._due(questions[0]) if questions else ""
         assert not questions, f"no answer to {questions[0]}"
+
+    def _given(self, given: JobGiven, actions: Sequence[MasterAction]) -> None:
+        """A job of the master's own is taken, or ends at once with the reason."""
+        spec = given.submit.spec
+        due = self._due(given.submit)
+        for action in actions:
+            self._act(action)
+        states = [a.event.state for a in actions if _is_of_job(a, spec.job_id)]  # type: ignore[union-attr]
+        first = states[0] if states else "nothing"
+        if due == "known":
+            assert first not in ("queued", "failed"), f"{spec.job_id} is known, and is {first}"
+            return
+        expected = "failed" if due == "refused" else "queued"
+        assert first == expected, f"{spec.job_id} is given: {due}, and is {first}"
+        is_told = bool(self.jobs[spec.job_id].reason) or due == "new"
+        assert is_told, f"{spec.job_id} is refused without a reason"
 
     def _due(self, question: _Question) -> str:
         """The answer that the question has to get, as things stand now, in a word."""

@@ -9,6 +9,7 @@ DEMANDS = (
     "a master that keeps its jobs ends at once",
     "a master with nothing under way ends after a signal",
     "a second signal ends all at once",
+    "a silent worker is given up in time",
     "a trial that goes wrong is a quarantine",
     "a worker hears of the end of its jobs",
     "a worker on which tasks fail in a row is quarantined",
@@ -67,6 +68,7 @@ DEMANDS = (
 
 # Too rare in seeds: the stories of tests/unit/core see to it.
 IN_STORIES = (
+    "a lost worker is forgotten when there are many",
     "a quarantine ends early for want of other workers",
     "an output is made again for want of an answer",
     "what waits in a queue is taken back for a free slot",

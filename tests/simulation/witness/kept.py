@@ -8,6 +8,9 @@ from __future__ import annotations
 
 from collections import Counter
 
+from zmr import messages as m
+from zmr.core import workers
+from zmr.core.actions import MasterAction, Publish
 from zmr.core.journal import (
     Completed,
     EpochBegun,
@@ -29,6 +32,7 @@ class Kept:
         self._applied = applied
         self._open: dict[str, list[Record]] = {}  # all about jobs that go on
         self._joined: dict[str, list[Record]] = {}  # by worker
+        self._lost: list[str] = []  # workers that may come back, the longest lost first
 
     def recorded(self, records: list[Record]) -> None:
         """This is in the journal now."""
@@ -40,6 +44,7 @@ class Kept:
                     self._joined.setdefault(peer.decode(), []).append(record)
                 case WorkerGone(peer):
                     self._joined.pop(peer.decode(), None)
+                    self._gone(peer.decode())
                 case JobClosed(spec):
                     self._open.pop(spec.job_id, None)
                 case JobSubmitted(submit):
@@ -50,6 +55,28 @@ class Kept:
                     self._open[done.job_id].append(record)
                 case _:
                     self._open[record.job_id].append(record)
+
+    def master_did(self, actions: list[MasterAction]) -> None:
+        """What followed from an event, or from the time."""
+        for action in actions:
+            if isinstance(action, Publish) and isinstance(action.event, m.WorkerEvent):
+                worker, state = action.event.worker, action.event.state
+                if worker in self._lost:
+                    self._lost.remove(worker)
+                if state == "lost":
+                    self._lost.append(worker)
+
+    def master_restarted(self) -> None:
+        """A new master waits for all that are remembered."""
+        self._lost.clear()
+
+    def _gone(self, worker: str) -> None:
+        """Of lost workers the latest are remembered."""
+        if worker in self._lost:
+            n_later = len(self._lost) - self._lost.index(worker) - 1
+            assert n_later >= workers._LOST_KEPT, f"{worker} is forgotten, and {n_later} lost later"
+            self._lost.remove(worker)
+            self._applied["a lost worker is forgotten when there are many"] += 1
 
     def check(self, journal: list[Record], epoch: int) -> None:
         """The journal is as it should be, now that all of a turn has been seen."""

@@ -109,8 +109,8 @@ class Ledger:
         if registers and not is_present:
             self.peers[process] = Peer("alive", now)
             said = said[said.index(registers[0]) :]  # what comes before is of nobody
-        elif peer is None or not is_present or frame.epoch != self._epoch or not said:
-            return bool(registers)
+        elif not (registers or (is_present and frame.epoch == self._epoch and said)):
+            return False
         peer = self.peers[process]
         peer.heard_at = now
         peer.state = "alive"

@@ -30,6 +30,7 @@ from .questions import Questions
 from .repeats import Repeats
 from .replies import Replies
 from .returns import Returns
+from .silences import Silences
 from .stragglers import Stragglers
 
 
@@ -56,6 +57,7 @@ class Witness:
         self._questions = Questions(site, self.ledger, self.applied)
         self._charges = Charges(self.ledger, self._movement, self.applied)
         self._dealings = Dealings(site, self.ledger, self._movement, self.applied)
+        self._silences = Silences(site, self.ledger, self.applied)
         self._deserted = Deserted(site, self.ledger, self.applied)
 
     def master_did(self, event: Any, actions: list[MasterAction], now: float, epoch: int) -> None:
@@ -78,6 +80,8 @@ class Witness:
         self._returns.master_did(event, actions, now, epoch)
         self._failures.master_did(event, actions)
         self._figures.master_did(event, actions, now)
+        self._kept.master_did(actions)
+        self._silences.master_did(event, now, epoch)
         self._closing.master_did(event, actions, now)
         self._deserted.master_did(event, actions, now)
         self._questions.master_did(event, actions, now, epoch)
@@ -93,6 +97,7 @@ class Witness:
         self._quarantines.master_restarted()
         self._hand_outs.master_restarted()
         self._figures.master_restarted(now)
+        self._kept.master_restarted()
         self._deserted.master_restarted()
         self._questions.master_restarted()
         self._charges.master_restarted()
