@@ -30,8 +30,9 @@ _PIPELINES = 0.25
 # ... and so many of the masters get a signal.
 _INTERRUPTED = 0.08
 
-# In so many seeds a worker stays bad, for longer than its first quarantine.
-_BAD_FOR_LONG = 0.025
+# In so many seeds a worker is bad for longer than its first quarantine; or quick tasks wait behind
+# a slow one.
+_BAD_FOR_LONG, _UNEVEN = 0.02, 0.04
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,9 +113,12 @@ def draw(seed: int) -> Scenario:
     is_interrupted = not is_calm and rng.random() < _INTERRUPTED
     network, faults = _network(rng, beat_s, is_calm), _faults(rng, beat_s, n_workers, is_calm)
     rng_of_bad = Random(f"bad workers {seed}")
-    if len(workers) > 1 and not is_calm and rng_of_bad.random() < _BAD_FOR_LONG:
-        jobs = (_long_job(rng_of_bad, jobs[0]), *jobs[1:])
+    kind = rng_of_bad.random() if len(workers) > 1 and not is_calm else 1.0
+    if kind < _UNEVEN:
+        is_long = kind < _BAD_FOR_LONG
+        jobs = (_many_maps(rng_of_bad, jobs[0], is_long), *jobs[1:])
         workers = tuple(WorkerDraw(1, 1_000_000) for _ in workers[:3])
+    if kind < _BAD_FOR_LONG:
         last_s = rng_of_bad.uniform(30.0, 80.0)
         faults = replace(faults, last_s=last_s, accidents=1, failing=0.0, bad_for_long=True)
     return Scenario(
@@ -213,11 +217,13 @@ def _job(rng: Random, number: int, settings: MasterSettings, room: int, is_calm:
     )
 
 
-def _long_job(rng: Random, job: JobPlan) -> JobPlan:
-    """The job with as many maps as keep a few workers busy for most of a minute."""
+def _many_maps(rng: Random, job: JobPlan, is_long: bool) -> JobPlan:
+    """The job with maps that keep a few workers busy for most of a minute, or with uneven ones."""
     n_map = rng.randint(25, 40)
-    maps_s = tuple(rng.uniform(0.5, 3.0) for _ in range(n_map))
-    step = StepPlan(job.id, maps_s, (1.0, 1.0), (1,) * n_map)
+    maps_s = [rng.uniform(0.5, 3.0) for _ in range(n_map)]
+    if not is_long:
+        maps_s = [8.0 if rng.random() < 0.1 else rng.uniform(0.005, 0.05) for _ in maps_s]
+    step = StepPlan(job.id, tuple(maps_s), (1.0, 1.0), (1,) * n_map)
     return replace(
         job,
         steps=(step,),

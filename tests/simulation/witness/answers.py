@@ -22,6 +22,7 @@ from zmr.core.master import Master
 from ..machines.site import Site
 
 ENDED = ("done", "failed", "cancelled")
+_MOST_MAPS = 10_000_000  # that a job may have
 _LIVE = ("running", "committing")
 _OF_STEP = re.compile(r"step (\d+) of \d+: ")
 
@@ -116,6 +117,11 @@ class Answers:
         """A job of the master's own is taken, or ends at once with the reason."""
         spec = given.submit.spec
         due = self._due(given.submit)
+        n_pieces = (
+            sum(file.size_bytes for file in given.submit.inputs) / self._site.settings.split_bytes
+        )
+        if due == "new" and n_pieces > _MOST_MAPS:
+            due = "refused"
         for action in actions:
             self._act(action)
         states = [a.event.state for a in actions if _is_of_job(a, spec.job_id)]  # type: ignore[union-attr]
