@@ -80,6 +80,14 @@ def test_it_asks_for_more_at_a_time_when_tasks_are_quick() -> None:
     assert worker.said(m.GetTask) == [m.GetTask(2)]
 
 
+@pytest.mark.parametrize(("asked_s", "interval_s"), [(1e-6, 0.01), (0.02, 0.02), (1000.0, 60.0)])
+def test_heartbeats_are_no_flood_and_come_now_and_then(asked_s: float, interval_s: float) -> None:
+    worker = Worker(register=False)
+    worker.hears(m.Registered(asked_s, 5.0))
+    worker.passes(1.5 * interval_s)
+    assert len(worker.said(m.Heartbeat)) == 1
+
+
 # --- slots -------------------------------------------------------------------------------------
 
 
