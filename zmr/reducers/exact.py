@@ -128,7 +128,8 @@ def whole(value: Any, reducer: str) -> int:
         return int(index(value))
     except TypeError:
         kind = type(value).__name__
-        message = f"{reducer} adds int and float values, not {kind}: {short_repr(value)}"
+        kinds = "int, float and Decimal" if reducer == "Sum" else "int and float"
+        message = f"{reducer} adds {kinds} values, not {kind}: {short_repr(value)}"
         raise YieldError(message) from None
 
 

@@ -7,6 +7,7 @@ from math import inf, isfinite
 from typing import TYPE_CHECKING, Any
 
 from zmr.reducers.base import Pairs, Reducer
+from zmr.reducers.decimals import added, beside_float, is_decimal
 from zmr.reducers.exact import ExactSum, whole
 
 if TYPE_CHECKING:
@@ -52,7 +53,9 @@ class Count(Reducer):
 
 
 class Sum(Reducer):
-    """The exact sum of ints and floats: an int of any size, or a float if any value was one."""
+    """The exact sum of ints and floats: an int of any size, or a float if any value was one; or of
+    ints and Decimals: a Decimal if any value was one.
+    """
 
     takes_columns = True
     has_small_states = True
@@ -62,30 +65,41 @@ class Sum(Reducer):
     def initial(self) -> int | ExactSum:
         return 0
 
-    def accumulate(self, state: int | ExactSum, value: Any) -> int | ExactSum:
-        number = value if isinstance(value, float) else whole(value, "Sum")
+    def accumulate(self, state: Any, value: Any) -> Any:
         if isinstance(state, ExactSum):
-            return state.add(number)
-        if isinstance(number, float):
-            return ExactSum(state).add(number)
-        return state + number
+            return state.add(value if isinstance(value, (float, int)) else _beside_floats(value))
+        if isinstance(value, float):
+            return _with_floats(state).add(value)
+        return self._sum(state, _number(value))
 
-    def merge(self, state: int | ExactSum, partial: Any) -> int | ExactSum:
-        if isinstance(state, ExactSum):
-            return state.add_partial(partial)
-        return state + partial if isinstance(partial, int) else ExactSum(state).add_partial(partial)
+    def merge(self, state: Any, partial: Any) -> Any:
+        if isinstance(partial, (list, tuple)) or isinstance(state, ExactSum):
+            if is_decimal(partial):
+                raise beside_float()
+            return _with_floats(state).add_partial(partial)
+        return self._sum(state, partial)
 
-    def partial(self, state: int | ExactSum) -> Any:
+    def partial(self, state: Any) -> Any:
         return state.partial() if isinstance(state, ExactSum) else state
 
-    def result(self, state: int | ExactSum) -> int | float:
+    def result(self, state: Any) -> Any:
         return state.rounded() if isinstance(state, ExactSum) else state
 
-    def sequential(self, values: Iterable[Any]) -> int | float:
-        numbers = [v if isinstance(v, (int, float)) else whole(v, "Sum") for v in values]
+    def sequential(self, values: Iterable[Any]) -> Any:
+        numbers: list[Any] = [v if isinstance(v, (int, float)) else _number(v) for v in values]
+        if any(map(is_decimal, numbers)):
+            if any(isinstance(n, float) for n in numbers):
+                raise beside_float()
+            total: Any = 0
+            for number in numbers:
+                total = added(total, number)
+            return total
         if not any(isinstance(n, float) for n in numbers):
             return sum(numbers)
         return _correctly_rounded(numbers, 1)
+
+    def _sum(self, one: Any, other: Any) -> Any:
+        return added(one, other) if is_decimal(one) or is_decimal(other) else one + other
 
     def fold(self, states: dict[Any, Any], pairs: Pairs) -> None:
         get = states.get
@@ -164,6 +178,25 @@ class Mean(Reducer):
         from zmr.reducers.float_kernels import means
 
         return means(partials)
+
+
+def _number(value: Any) -> Any:
+    """The Decimal or int that the value is. Raises `YieldError` if it is none."""
+    return value if is_decimal(value) else whole(value, "Sum")
+
+
+def _beside_floats(value: Any) -> int:
+    """The int that the value is. Raises `YieldError` if it is none."""
+    if is_decimal(value):
+        raise beside_float()
+    return whole(value, "Sum")
+
+
+def _with_floats(state: Any) -> ExactSum:
+    """The state of a sum that has a float. Raises `YieldError` if it has a Decimal."""
+    if is_decimal(state):
+        raise beside_float()
+    return state if isinstance(state, ExactSum) else ExactSum(state)
 
 
 class CountedSum(ExactSum):

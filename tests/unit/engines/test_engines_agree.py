@@ -105,6 +105,7 @@ PARTS: dict[str, Any] = {
     "number": lambda word, n: n,
     "fraction": lambda word, n: n / 4,
     "either": lambda word, n: n if n % 2 else n / 4,
+    "decimal": lambda word, n: Decimal(n) / 8 if n % 3 else n,
     "pair": lambda word, n: (word, n),
     "list": lambda word, n: [n, n],
     "dict": lambda word, n: {word: n},

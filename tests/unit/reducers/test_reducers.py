@@ -5,6 +5,8 @@ from __future__ import annotations
 import pickle
 from collections.abc import Callable
 from datetime import date, datetime
+from decimal import Decimal
+from fractions import Fraction
 from math import fsum, inf, isfinite, isnan, nan
 from typing import Any
 
@@ -19,6 +21,7 @@ from zmr.columns import rows
 from zmr.columns.groups import group
 from zmr.columns.mixed import to_pylist
 from zmr.columns.schema import concat_unified
+from zmr.errors import YieldError
 from zmr.reducers.grouped import partials_of, results_of
 
 Tasks = list[list[tuple[str, Any]]]  # what each map task puts out: keys with their values
@@ -108,6 +111,47 @@ def test_columns_of_numbers_add_up_in_any_grouping(reducer: Reducer, tasks: Task
     assert repr(as_columns(reducer, tasks)) == repr(sequential(reducer, tasks))
 
 
+DECIMALS = st.decimals(allow_nan=False, allow_infinity=False, min_value=-(10**9), max_value=10**9)
+
+
+@settings(max_examples=60)
+@given(tasks_of(DECIMALS | st.integers() | st.booleans() | st.just(Decimal("-0.00"))))
+@pytest.mark.parametrize("way", WAYS)
+def test_decimals_and_ints_add_up_exactly_in_any_grouping(way: Way, tasks: Tasks) -> None:
+    found = way(Sum(), tasks)
+    assert repr(found) == repr(sequential(Sum(), tasks))
+    pairs = [pair for task in tasks for pair in task]
+    for key, total in found.items():
+        values = [value for its_key, value in pairs if its_key == key]
+        assert Fraction(total) == sum(map(Fraction, values))
+        assert isinstance(total, Decimal) == any(isinstance(value, Decimal) for value in values)
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize(
+    "tasks",
+    [
+        [[("a", Decimal(1)), ("a", 0.5)]],
+        [[("a", 0.5), ("a", Decimal(1))]],
+        [[("a", 0.5)], [("a", Decimal(1))]],
+        [[("a", Decimal(1))], [("a", 0.5)]],
+        [[("a", Decimal(1))], [("a", 1)], [("a", 1), ("a", 0.5)]],
+    ],
+)
+def test_a_decimal_and_a_float_do_not_add_up(way: Way, tasks: Tasks) -> None:
+    for found in (way, sequential):
+        with pytest.raises(YieldError, match="not to floats"):
+            found(Sum(), tasks)
+
+
+@pytest.mark.parametrize("odd", ["NaN", "Infinity", "1E+200000"])
+def test_a_decimal_that_does_not_add_up_is_refused(odd: str) -> None:
+    tasks = [[("a", Decimal(odd)), ("a", Decimal("0.1"))]]
+    for way in (*WAYS, sequential):
+        with pytest.raises(YieldError, match=r"Sum adds (finite )?Decimals"):
+            way(Sum(), tasks)
+
+
 def folded(reducer: Reducer, values: list[Any]) -> pa.Array:
     """Return what columns make of the values of a single key."""
     partials = partials_of(reducer, group(rows.from_lists(["a"] * len(values), values)), False)
@@ -185,7 +229,9 @@ def test_a_mean_is_rounded_once() -> None:
 
 def test_what_can_not_be_added_is_named() -> None:
     for way in WAYS:
-        with pytest.raises(TypeError, match="Sum adds int and float values, not str: 'ten'"):
+        with pytest.raises(
+            TypeError, match="Sum adds int, float and Decimal values, not str: 'ten'"
+        ):
             way(Sum(), [[("a", 1), ("a", "ten")]])
         with pytest.raises(TypeError, match="Mean adds int and float values, not NoneType: None"):
             way(Mean(), [[("a", 1), ("a", None)]])

@@ -270,7 +270,9 @@ def test_keys_of_two_types_are_refused(inputs: list[Path], tmp_path: Path) -> No
 
 def test_values_that_a_reducer_does_not_take_are_told(inputs: list[Path], tmp_path: Path) -> None:
     job = given(lambda n: (n, texts(n)), Sum())
-    with pytest.raises(TaskError, match=r"Sum adds int and float values, not str: '\d+' \(in map"):
+    with pytest.raises(
+        TaskError, match=r"Sum adds int, float and Decimal values, not str: '\d+' \(in map"
+    ):
         run_as_tasks(job, inputs, tmp_path, 1)
 
 
