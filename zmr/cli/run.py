@@ -141,11 +141,12 @@ def _run_inline(options: JobOptions) -> tuple[Prepared, Outcome]:
     except ZmrError:
         raise
     except (Exception, SystemExit) as error:
-        if traceback := users_traceback(error):
+        reason = getattr(error, "zmr_reason", "")  # why the input can't be read
+        if not reason and (traceback := users_traceback(error)):
             write_stderr(traceback.rstrip("\n"))
         step = "".join(f"{note}: " for note in getattr(error, "__notes__", ())[-1:] if spec.steps)
         place = getattr(error, "zmr_place", "")
-        text = f"{in_one_line(error)} ({place})" if place else in_one_line(error)
+        text = (reason or in_one_line(error)) + (f" ({place})" if place else "")
         raise JobFailed(f"{spec.name} failed: {step}{text}") from None
     stats = result.stats
     totals = Totals(

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from copy import copy
 from typing import TYPE_CHECKING, Any, Protocol
 
 from zmr.core.plan import plan, splits_of
-from zmr.formats import InputFormat, unchanged
+from zmr.formats import BadRecord, InputFormat, unchanged
 from zmr.job import Job
 from zmr.messages import InputFile, Split
 from zmr.output.folder import SKIPPED
@@ -87,16 +88,35 @@ class FileTask:
                 yield record, _place(records, split, index)
 
     def _read(self, job: Job, input_format: InputFormat, split: Split) -> Iterator[Any]:
-        for records, size_bytes in unchanged(split, input_format.read(split, job.count)):
-            yield from records
-            self.n_records += len(records)
-            self.size_bytes += size_bytes
+        with _reading(split):
+            for records, size_bytes in unchanged(split, input_format.read(split, job.count)):
+                yield from records
+                self.n_records += len(records)
+                self.size_bytes += size_bytes
 
     def _read_batches(self, job: Job, input_format: InputFormat, split: Split) -> Iterator[Any]:
-        for batch, size_bytes in unchanged(split, input_format.read_batches(split, job.count)):
-            yield batch
-            self.n_records += len(batch)
-            self.size_bytes += size_bytes
+        with _reading(split):
+            read = input_format.read_batches(split, job.count)
+            for batch, size_bytes in unchanged(split, read):
+                yield batch
+                self.n_records += len(batch)
+                self.size_bytes += size_bytes
+
+
+@contextmanager
+def _reading(split: Split) -> Iterator[None]:
+    """What can't be read has as its `zmr_place` where that is, and as `zmr_reason` why."""
+    try:
+        yield
+    except (BadRecord, OSError) as error:
+        if isinstance(error, BadRecord):
+            where = f"{error.path}, {error.place}" if error.place else error.path
+            reason = error.reason
+        else:
+            where, reason = split.path, error.strerror or str(error)
+        error.zmr_place = f"reading {where}"  # type: ignore[union-attr]
+        error.zmr_reason = reason  # type: ignore[union-attr]
+        raise
 
 
 class PairTask:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import bz2
 import datetime as dt
 import enum
+import gzip
 import json
+import lzma
 import re
 import uuid
 from collections.abc import Iterable, Iterator
@@ -20,9 +23,27 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.tasks import output_of, run_as_tasks
 
-from zmr import Collect, Count, Distinct, First, Identity, Job, Max, Mean, Min, Sum, Top, run_inline
+from zmr import (
+    Collect,
+    Count,
+    Csv,
+    Distinct,
+    First,
+    Identity,
+    Job,
+    JsonLines,
+    Lines,
+    Max,
+    Mean,
+    Min,
+    Parquet,
+    Sum,
+    Top,
+    run_inline,
+)
 from zmr.engines.inputs import list_inputs
 from zmr.errors import YieldError
+from zmr.formats import BadRecord
 from zmr.tasks import collect
 from zmr.tasks.errors import TaskError, in_one_line
 
@@ -330,3 +351,48 @@ def test_values_that_do_not_compare_are_named_by_their_key_after_a_pass_of_mergi
     monkeypatch.setattr("zmr.tasks.reduce_task.fan_in", lambda *_: 2)
     with pytest.raises(TaskError, match=r"compare with one another.* \(in reduce, key 'b'\)"):
         run_as_tasks(job, inputs, tmp_path / "tasks", 1)
+
+
+def cut(data: bytes) -> bytes:
+    return data[: len(data) * 2 // 3]
+
+
+def zstd_with_a_long_window() -> bytes:
+    # A frame whose window descriptor (RFC 8878) says 256 MiB, of one raw block.
+    return bytes([0x28, 0xB5, 0x2F, 0xFD, 0, 0x90, 0x21, 0, 0]) + b"abc\n"
+
+
+NUMBERS = "id,n\n" + "".join(f"{n},{n}\n" for n in range(100_000)) + "x,oops\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "input_format", "told"),
+    [
+        ("a.gz", cut(gzip.compress(b"a b\n" * 99)), Lines(), "gzip data is damaged or cut off"),
+        ("a.bz2", cut(bz2.compress(b"a b\n" * 99)), Lines(), "bzip2 data is damaged or cut off"),
+        ("a.xz", cut(lzma.compress(b"a b\n" * 99)), Lines(), "xz data is damaged or cut off"),
+        ("a.zst", zstd_with_a_long_window(), Lines(), r"window of more than 128 MiB \(256 MiB\)"),
+        ("a.jsonl", b'{"a": 1}\n{"a": \n', JsonLines(), "line 2"),
+        ("a.csv", NUMBERS.encode(), Csv(types={"n": int}), "column 'n': .*'oops'.*, line 100002"),
+        ("a.parquet", b"PAR1 and no more", Parquet(), "a.parquet"),
+    ],
+)
+def test_on_what_can_not_be_read(
+    tmp_path: Path, name: str, data: bytes, input_format: Any, told: str
+) -> None:
+    class Reads(Job):
+        input = input_format
+        reduce = Count()
+
+        def map(self, record: Any) -> Pairs:
+            yield str(record), 1
+
+    job, path = Reads(), tmp_path / name
+    path.write_bytes(data)
+    with pytest.raises((BadRecord, OSError)) as inline:
+        run_inline(job, list_inputs([str(path)], job.input), str(tmp_path / "inline"), 1)
+    with pytest.raises(TaskError, match=told) as tasks:
+        run_as_tasks(job, [path], tmp_path / "tasks", 1)
+    error: Any = inline.value
+    assert tasks.value.message == f"{error.zmr_reason} ({error.zmr_place})"
+    assert tasks.value.traceback == ""
