@@ -114,7 +114,7 @@ def _(
     now: float,
     right: Any = clients.Clients.receive,
 ) -> None:
-    if self._life.stop is None:
+    if self._life._stop is None:
         right(self, peer, message, now)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import cached_property
 from random import Random
 from typing import Any
@@ -97,7 +98,8 @@ class World(Site):
         self.witness = Witness(self, is_in_order=scenario.network.in_order)
         self.master = MasterMachine(self)
         self.clients = [Client(self, f"c{n}") for n in range(1, 2 * len(scenario.jobs) + 1)]
-        self.receivers = {MASTER: self.master, **{c.name: c for c in self.clients}}
+        self._late = Client(self, "late")
+        self.receivers = {MASTER: self.master, **{c.name: c for c in (*self.clients, self._late)}}
         self.others = DrawnClients(self, scenario.clients, scenario.jobs, self.faults)
         self.stranger = Stranger(
             STRANGER, self._network, self.master, Random(f"stranger {scenario.seed}")
@@ -269,6 +271,10 @@ class World(Site):
     def _interrupt(self) -> None:
         self.is_interrupted = True
         self.master.interrupt()
+        if self.journal is None:  # another start of the master would know of no signal
+            submit = self.scenario.jobs[0].submit
+            spec = replace(submit.spec, job_id="too-late", output="/out/too-late")
+            self._late.ask(replace(submit, spec=spec))
 
     def manifest(self, outcome: Outcome) -> tuple[float, str]:
         """The manifest is about to be written: all of the output has to be there, and right."""

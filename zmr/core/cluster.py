@@ -184,18 +184,14 @@ class Cluster:
     # --- attempts ---
 
     def _hand_out(self, record: HandedOut, now: float) -> None:
-        job = self.jobs[record.job_id]
-        if job.state is JobState.QUEUED:  # that it was started is not recorded
-            self.start(job)
+        job = self._started(record.job_id)
         worker = self.workers.workers.get(record.peer)
         # One object of each peer for all of its attempts: there may be a million.
         peer = worker.peer if worker is not None else record.peer
         task = job.table(record.kind).tasks[record.task]
         attempt = Attempt(record.attempt, job.id, task, peer, now)
         job.hand_out(attempt, now)
-        number = record.attempt & 0xFFFFFFFF
-        if number > self._attempts_numbered:
-            self._attempts_numbered = number
+        self._attempts_numbered = max(self._attempts_numbered, record.attempt & 0xFFFFFFFF)
         if worker is not None:
             self._occupy(worker, attempt)
         else:  # of a journal: it is gone since, and the records of it are deleted
@@ -254,8 +250,7 @@ class Cluster:
             over = (*task.attempts, *task.lost)
             for other in over:
                 self.cancel(other)
-        if job.state is JobState.MAP and not job.maps.remaining:
-            job.advance()
+        job.advance()
         return over
 
     def _fail(self, record: AttemptFailed, now: float) -> None:

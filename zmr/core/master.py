@@ -182,8 +182,8 @@ class Master:
             self._quarantine.keep_one_working()
         if life.state is MasterState.RUNNING:
             self._hand_outs.hand_out(now)
-        elif life.stop is not None and life.has_drained:
-            phases.cut_short(life.stop, now)
+        elif (stop := life.drained_for) is not None:
+            phases.cut_short(stop, now)
         phases.watch_workers(now)
         for job in cluster.active.values():
             if job.is_complete and job.state is not JobState.COMPLETING:

@@ -15,7 +15,7 @@ from zmr.display import counted
 class Life:
     def __init__(self, cluster: Cluster, outbox: Outbox, settings: MasterSettings) -> None:
         self.state = MASTER.initial
-        self.stop: StopRequested | None = None  # the request for which it drains
+        self._stop: StopRequested | None = None  # the request for which it drains
         self._cluster = cluster
         self._outbox = outbox
         self._settings = settings
@@ -38,9 +38,10 @@ class Life:
         return self.state is MasterState.RUNNING and not is_taken
 
     @property
-    def has_drained(self) -> bool:
-        """Whether it was to end when nothing is under way, and nothing is."""
-        return self.state is MasterState.DRAINING and not self._cluster.is_busy
+    def drained_for(self) -> StopRequested | None:
+        """The request to end when nothing is under way, as soon as nothing is."""
+        is_drained = self.state is MasterState.DRAINING and not self._cluster.is_busy
+        return self._stop if is_drained else None
 
     def next_deadline(self) -> float | None:
         """When it no longer waits for workers to exit."""
@@ -52,7 +53,7 @@ class Life:
             if self._settings.keeps_jobs:
                 self._end_for_the_next_start(stop)
                 return False
-            self.stop = stop
+            self._stop = stop
             if self._cluster.is_busy:
                 self._drain(stop)
                 return False

@@ -116,6 +116,8 @@ class Charges:
             until = self._until.pop(worker)
             self._on_trial.add(worker)
             if now < until - _ROUNDING_S:
+                is_alive = event.state == "alive"
+                assert is_alive, f"the quarantine of {worker} ends early, and it is {event.state}"
                 first = min((self._until[each] for each in self._able()), default=until)
                 assert until <= first, f"the quarantine of {worker} is not the one that ends first"
                 self._applied["a quarantine ends early for want of other workers"] += 1
