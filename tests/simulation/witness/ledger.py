@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from dataclasses import replace
 from itertools import takewhile
 from typing import Any
 
@@ -128,18 +127,15 @@ class Ledger:
             elif isinstance(message, m.MapDone):
                 self._map_done(process, message)
             elif isinstance(message, m.OutputsChecked):
-                own = replace(
-                    message,
-                    whole=tuple(id for id in message.whole if self._is_of(process, id)),
-                    damaged=tuple(id for id in message.damaged if self._is_of(process, id)),
-                )
-                self._unreadable.answered(own, max(self.attempts, default=0))
+                job_id, said_of = message.job_id, (*message.whole, *message.damaged)
+                own = {id for id in said_of if self._is_of(process, id, job_id)}
+                self._unreadable.answered(message, own, max(self.attempts, default=0))
         return True
 
-    def _is_of(self, process: str, attempt: int) -> bool:
-        """Whether the attempt was handed to this worker, which may speak of it."""
+    def _is_of(self, process: str, attempt: int, job_id: str = "") -> bool:
+        """Whether the attempt was handed to this worker, which may speak of it: as of this job."""
         seen = self.attempts.get(attempt)
-        return seen is not None and seen.worker == process
+        return seen is not None and seen.worker == process and job_id in ("", seen.task[0])
 
     def _map_done(self, process: str, done: m.MapDone) -> None:
         """A worker says what became of a map."""

@@ -27,8 +27,9 @@ class Unreadable:
         for output in message.attempts:
             self._asked_at.setdefault(output, now)
 
-    def answered(self, message: m.OutputsChecked, newest: int) -> None:
-        asked = self._asked_at.keys() - self._vouched.keys()
+    def answered(self, message: m.OutputsChecked, own: set[int], newest: int) -> None:
+        """Its worker says this; of some that are not its `own`, perhaps, or of another job."""
+        asked = (self._asked_at.keys() & own) - self._vouched.keys()
         self._condemned.update(asked & set(message.damaged))
         for output in asked & set(message.whole) - self._condemned:
             self._vouched[output] = newest
