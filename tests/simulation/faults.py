@@ -62,6 +62,9 @@ _ENDS: tuple[dict[str, Any], ...] = (
     {"hangs": True},
 )
 
+# By which signal a process ends that does so by itself: SIGSEGV, SIGABRT, SIGKILL, ...
+_SIGNALS = (11, 6, 9, 11, 4, 8, 9, 15, 1, 2, 3, 13, 14)
+
 # What a bad record does to its slot.
 _DEADLY: dict[str, dict[str, Any]] = {
     KILLS: {"dies": 11},
@@ -206,6 +209,8 @@ class Faults:
                 drawn = rng.choice(_ENDS)
                 # Of a bad record it dies before it comes to an end of its work.
                 end = end if end and drawn.get("is_late") else drawn
+        if end.get("dies") == 11:
+            end = end | {"dies": _SIGNALS[task.attempt % len(_SIGNALS)]}
         return self._parted(task, name, Work(takes_s, **end, **told), answer)
 
     def _parted(self, task: m.Task, name: str, work: Work, answer: Answer) -> Work:

@@ -39,7 +39,7 @@ _FIRST_WAIT_S, _LONGEST_WAIT_S = 0.5, 5.0
 # three heartbeats, and then every so often.
 _WAITS_SILENTLY_S, _SAYS_SO_AFTER_S, _SAYS_SO_EVERY_S = 2.0, 5.0, 30.0
 
-_RESULTS = (m.MapDone, m.ReduceDone, m.TaskFailed)
+_MOST_OFTEN_S, _LEAST_OFTEN_S = 0.01, 60.0
 
 
 class Duties:
@@ -244,7 +244,9 @@ class Duties:
             self._past.add(self._epoch)
             self._past.discard(epoch)
         self._epoch, self._is_registered = epoch, True
-        self._wait_s, self._interval_s = _FIRST_WAIT_S, message.heartbeat_interval_s
+        self._wait_s = _FIRST_WAIT_S
+        # Whatever a master asks for, a heartbeat is no flood, and comes now and then.
+        self._interval_s = min(_LEAST_OFTEN_S, max(_MOST_OFTEN_S, message.heartbeat_interval_s))
         used = {task.job_id for task, _ in self._slots.held()}
         used.update(task.job_id for slot in self._slots.slots for task in slot.tasks)
         used.update(done.job_id for done in self._outputs.values())
