@@ -220,9 +220,10 @@ def test_tasks_that_wait_behind_one_that_dies_are_neither_blamed_nor_lost() -> N
     assert set(begun.values()) == {1}
 
 
-def test_a_task_that_hangs_is_stopped_and_given_to_someone_else() -> None:
+@pytest.mark.parametrize("index", [0, 1])  # map 1 has read some of its input, and no record yet
+def test_a_task_that_hangs_is_stopped_and_given_to_someone_else(index: int) -> None:
     cluster = Cluster(workers=2)
-    cluster.plan(Work(hangs=True), TaskKind.MAP, index=0, times=1)
+    cluster.plan(Work(hangs=True), TaskKind.MAP, index=index, times=1)
     job = cluster.submit(maps=4, reduces=1, task_timeout_s=5.0, backup_after_s=100.0)
 
     cluster.run_until_over()
@@ -230,8 +231,9 @@ def test_a_task_that_hangs_is_stopped_and_given_to_someone_else() -> None:
     cluster.check(job)
     (failed,) = cluster.attempts("failed")
     assert failed.text == "no progress for 5 s (--task-timeout)"
+    assert failed.circumstances == m.Circumstances()
     again = cluster.attempts("running", TaskKind.MAP)[-1]
-    assert (again.index, again.worker != failed.worker) == (0, True)
+    assert (again.index, again.worker != failed.worker) == (index, True)
     assert 5.0 < cluster.now < 10.0
 
 

@@ -193,6 +193,7 @@ def test_a_result_of_another_kind_of_job_is_of_no_use() -> None:
         cluster.run_until_over()
         cluster.check(job)
         assert cluster.core.ignored["result of another kind of job"] == 1
+        assert any(attempt in told.attempts for told in cluster.network.messages(m.Cancel))
 
 
 def test_a_map_that_put_out_nothing_has_no_output_to_lose() -> None:

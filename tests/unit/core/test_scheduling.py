@@ -8,7 +8,9 @@ import pytest
 from support.story import Cluster, Work
 
 from zmr import messages as m
+from zmr.core.scheduler import Scheduler
 from zmr.core.states import JobState
+from zmr.core.workers import Worker
 from zmr.messages import TaskKind
 
 
@@ -365,3 +367,16 @@ def test_when_a_job_ends_its_workers_drop_all_of_it() -> None:
         assert not worker.slots
         assert not worker.core.jobs
         assert not worker.core.held
+
+
+def test_only_who_takes_tasks_is_another_one_to_take_them() -> None:
+    scheduler = Scheduler()
+    leaving, taking, register = b"w1", b"w2", m.Register("w", "host", 1, 1)
+    workers = [Worker(peer, register, 0.0) for peer in (leaving, taking)]
+    workers[1].credit = 1
+    for worker in workers:
+        scheduler.update(worker)
+
+    assert scheduler.has_takers_beside(workers[0])
+    assert not scheduler.has_takers_beside(workers[1])
+    assert scheduler.has_takers_beside(None)
