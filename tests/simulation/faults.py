@@ -62,6 +62,9 @@ _ENDS: tuple[dict[str, Any], ...] = (
     {"hangs": True},
 )
 
+# How often a worker dies when a job ends.
+_DIES_WITH_THE_JOB = 0.15
+
 # By which signal a process ends that does so by itself: SIGSEGV, SIGABRT, SIGKILL, ...
 _SIGNALS = (11, 6, 9, 11, 4, 8, 9, 15, 1, 2, 3, 13, 14)
 
@@ -216,7 +219,7 @@ class Faults:
     def _parted(self, task: m.Task, name: str, work: Work, answer: Answer) -> Work:
         """Sometimes a worker is given up while it publishes, and is back before it is done."""
         publishes = task.kind is m.TaskKind.REDUCE or not task.n_reduce
-        if self.is_quiet or not publishes or self._partings.random() >= self.draw.slow_disk / 4:
+        if self.is_quiet or not publishes or self._partings.random() >= self.draw.slow_disk:
             return self._silent(work, answer)
         settings = self._scenario.settings
         away_s = settings.lost_after_s + 0.3 * settings.heartbeat_interval_s
@@ -286,6 +289,12 @@ class Faults:
         slow = not self.is_quiet and self._fates.random() < self.draw.slow_disk
         return self._fates.random() * (self._longest_s / 3 if slow else PUBLISH_S)
 
+    def job_ended(self) -> None:
+        """Now and then a worker dies of it: it says no good-bye to a master that ends."""
+        up = [worker for worker in self.workers if worker.is_up]
+        if up and not self.is_quiet and self._partings.random() < _DIES_WITH_THE_JOB:
+            self._partings.choice(up).crash()
+
     # --- accidents ---
 
     def _accident(self) -> None:
@@ -336,10 +345,16 @@ class Faults:
 
     def _freeze(self, worker: WorkerMachine) -> None:
         worker.freeze()
-        if self._partings.random() < 0.5:
+        lost_after_s = self._scenario.settings.lost_after_s
+        timeout_s = min(job.task_timeout_s for job in self._scenario.jobs)
+        drawn = self._partings.random()
+        if drawn < 0.3:
             self._for_a_while(worker.resume)
+        elif drawn < 0.6 and timeout_s < 0.8 * lost_after_s:
+            # Longer than tasks may stand still, and not so long that the worker is given up.
+            away_s = timeout_s + (lost_after_s - timeout_s) * (0.3 + 0.6 * self._partings.random())
+            self.clock.later(away_s, worker.resume)
         else:  # longer than a worker is waited for, and perhaps than tasks may stand still
-            lost_after_s = self._scenario.settings.lost_after_s
             self.clock.later(lost_after_s * (1.1 + 2 * self._partings.random()), worker.resume)
 
     def _stand_still(self, away_s: float) -> None:

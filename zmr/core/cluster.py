@@ -227,7 +227,7 @@ class Cluster:
         if attempt.state is AttemptState.LOST and self.workers.get(attempt.peer):
             self.take_back(attempt, now)
         if attempt.is_live:
-            job.table(attempt.task.kind).let_publish(attempt)
+            job.table(attempt.task.kind).let_publish(attempt, now)
 
     def _complete(self, record: Completed, now: float) -> EndedAttempts:
         """The task is complete. Its other attempts are cancelled."""

@@ -263,9 +263,10 @@ class TaskTable:
         if not task.attempts and task.state is TaskState.IN_PROGRESS:
             self._move(task, "last attempt ends")
 
-    def let_publish(self, attempt: Attempt) -> None:
+    def let_publish(self, attempt: Attempt, now: float) -> None:
         """The attempt, and no other one, may publish the task's output."""
         attempt.was_granted = True
+        attempt.moved_at = now  # however long it has waited for this
         if attempt.state is AttemptState.RUNNING:
             attempt.move("ask to commit")
         attempt.task.committer = attempt

@@ -33,9 +33,11 @@ class Kept:
         self._open: dict[str, list[Record]] = {}  # all about jobs that go on
         self._joined: dict[str, list[Record]] = {}  # by worker
         self._lost: list[str] = []  # workers that may come back, the longest lost first
+        self._forgotten: list[str] = []  # in the last turn
 
     def recorded(self, records: list[Record]) -> None:
         """This is in the journal now."""
+        self._check_forgotten()
         for record in records:
             match record:
                 case EpochBegun():
@@ -44,7 +46,7 @@ class Kept:
                     self._joined.setdefault(peer.decode(), []).append(record)
                 case WorkerGone(peer):
                     self._joined.pop(peer.decode(), None)
-                    self._gone(peer.decode())
+                    self._forgotten.append(peer.decode())
                 case JobClosed(spec):
                     self._open.pop(spec.job_id, None)
                 case JobSubmitted(submit):
@@ -61,22 +63,29 @@ class Kept:
         for action in actions:
             if isinstance(action, Publish) and isinstance(action.event, m.WorkerEvent):
                 worker, state = action.event.worker, action.event.state
-                if worker in self._lost:
-                    self._lost.remove(worker)
+                # It may have left, and come again.
+                for names in (self._lost, self._forgotten):
+                    if worker in names:
+                        names.remove(worker)
                 if state == "lost":
                     self._lost.append(worker)
 
     def master_restarted(self) -> None:
         """A new master waits for all that are remembered."""
         self._lost.clear()
+        self._forgotten.clear()
 
-    def _gone(self, worker: str) -> None:
-        """Of lost workers the latest are remembered."""
-        if worker in self._lost:
-            n_later = len(self._lost) - self._lost.index(worker) - 1
-            assert n_later >= workers._LOST_KEPT, f"{worker} is forgotten, and {n_later} lost later"
-            self._lost.remove(worker)
-            self._applied["a lost worker is forgotten when there are many"] += 1
+    def _check_forgotten(self) -> None:
+        """Of lost workers the latest are remembered. All of the turn has been seen."""
+        for worker in self._forgotten:
+            if worker in self._lost:
+                n_later = len(self._lost) - self._lost.index(worker) - 1
+                assert n_later >= workers._LOST_KEPT, (
+                    f"{worker} is forgotten, and {n_later} lost later"
+                )
+                self._lost.remove(worker)
+                self._applied["a lost worker is forgotten when there are many"] += 1
+        self._forgotten.clear()
 
     def check(self, journal: list[Record], epoch: int) -> None:
         """The journal is as it should be, now that all of a turn has been seen."""

@@ -110,11 +110,19 @@ class Movement:
                 continue
             if isinstance(message, m.CommitRequest):
                 self._committing.add(message.attempt)
+                self._may_publish(process, message.attempt, now)
             elif isinstance(message, m.Heartbeat):
                 for row in message.progress:
                     self._row(process, row, now)
             elif isinstance(message, m.Leave):
                 is_present = False
+
+    def _may_publish(self, process: str, id: int, now: float) -> None:
+        """The attempt asks for leave. To get it is to move."""
+        seen, going = self._ledger.attempts.get(id), self.going.get(id)
+        is_its = seen is not None and seen.worker == process
+        if going is not None and is_its and id not in self._granted:
+            going.moved_at = now
 
     def _row(self, process: str, row: m.Progress, now: float) -> None:
         seen = self._ledger.attempts.get(row.attempt)
