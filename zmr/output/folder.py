@@ -26,6 +26,7 @@ SKIPPED = "_skipped"
 FAILED = "_failed"
 NOT_OUTPUT = frozenset({SUCCESS, SKIPPED, FAILED})  # what stands beside the output files
 _CLAIM = os.path.basename(temporary_folder("", ""))
+_held: dict[str, int] = {}  # claims that this process has locked before its job began
 _OURS = re.compile(r"mr-out-\d+|_SUCCESS|_SUCCESS\.part|_skipped|_failed|\.zmr-.*")
 
 
@@ -70,17 +71,25 @@ def prepare_output(folder: str, overwrite: bool, inputs: Iterable[str]) -> None:
 def claim_output(folder: str, job_id: str) -> None:
     """Make the prepared folder this job's, until `clean_temporary`.
 
-    Raises `OutputError` if another job has claimed it meanwhile.
+    The claim is locked from the start: an unlocked one is removed by the next job with
+    `--overwrite`. Raises `OutputError` if another job has claimed the folder meanwhile.
     """
     claim = temporary_folder(os.path.abspath(folder), job_id)
     try:
         os.makedirs(claim)
+        held = hold_claim(os.path.abspath(folder), job_id)
+        if held is not None:
+            _held[claim] = held
         names = [name for name in os.listdir(folder) if name != os.path.basename(claim)]
     except OSError as error:
         raise OutputError(f"can't use {folder} as output folder: {error.strerror}") from None
-    if any(name.startswith(_CLAIM) for name in names):
+    is_gone = not os.path.isdir(claim)  # removed before it was locked
+    if is_gone or any(name.startswith(_CLAIM) for name in names):
+        _let_go(claim)
         with suppress(OSError):
             os.rmdir(claim)
+        if is_gone:
+            raise OutputError(f"output folder {folder} was taken by another job: name another")
         raise OutputError(f"output folder {folder} {_occupied(names)}: name another")
 
 
@@ -91,9 +100,15 @@ def hold_claim(folder: str, job_id: str) -> int | None:
     without locks.
     """
     try:
-        return lock(temporary_folder(folder, job_id))
-    except OSError:
+        return lock(temporary_folder(folder, job_id), is_shared=True)
+    except (OSError, ValueError):  # also a name that no folder can have, of a client's own making
         return None
+
+
+def _let_go(claim: str) -> None:
+    held = _held.pop(claim, None)
+    if held is not None:
+        os.close(held)
 
 
 def _occupied(names: Iterable[str]) -> str:
@@ -112,6 +127,7 @@ def clean_temporary(folder: str, job_id: str) -> None:
     from shutil import rmtree
 
     own = os.path.basename(temporary_folder(folder, job_id))
+    _let_go(temporary_folder(os.path.abspath(folder), job_id))
     with suppress(OSError):
         for name in os.listdir(folder):
             if name == own or name.startswith(own + "."):

@@ -9,14 +9,15 @@ import fcntl
 import os
 
 
-def lock(folder: str) -> int:
+def lock(folder: str, is_shared: bool = False) -> int:
     """Lock the folder for as long as the returned descriptor is open and the process lives.
 
-    Raises OSError: BlockingIOError if it is locked already.
+    Several processes may have a lock that is shared. Raises OSError: BlockingIOError if it is
+    locked already.
     """
     descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(descriptor, (fcntl.LOCK_SH if is_shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
     except OSError:
         os.close(descriptor)
         raise

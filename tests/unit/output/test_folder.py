@@ -70,9 +70,22 @@ def test_a_file_is_no_output_folder(tmp_path: Path) -> None:
             prepare_output(str(tmp_path / name), True, [])
 
 
-def test_the_folder_of_a_job_that_runs_is_not_overwritten(tmp_path: Path) -> None:
+def test_a_claimed_folder_is_not_overwritten_before_the_job_begins(tmp_path: Path) -> None:
     out = str(tmp_path)
     claim_output(out, "j1")
+    with pytest.raises(OutputError, match=f"{out} is that of j1, which runs: name another"):
+        prepare_output(out, True, [])
+    held = hold_claim(out, "j1")  # as the master does, in another process or in this one
+    assert held is not None
+    os.close(held)
+    clean_temporary(out, "j1")
+    prepare_output(out, True, [])
+    assert os.listdir(out) == []
+
+
+def test_the_folder_of_a_job_that_runs_is_not_overwritten(tmp_path: Path) -> None:
+    out = str(tmp_path)
+    (tmp_path / ".zmr-j1").mkdir()
     held = hold_claim(out, "j1")
     assert held is not None
     (tmp_path / "mr-out-0").touch()
