@@ -279,6 +279,8 @@ def _is_whole(job: JobRun, done: m.MapDone | m.ReduceDone) -> bool:
 
     A map that put out nothing has no output.
     """
+    if done.file is not None and done.file.name != f"mr-out-{done.index}":
+        return False
     if isinstance(done, m.ReduceDone):
         return True
     if job.is_map_only:

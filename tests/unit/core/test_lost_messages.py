@@ -183,7 +183,9 @@ def test_a_worker_can_not_speak_of_anothers_attempts() -> None:
 
 def test_a_result_of_another_kind_of_job_is_of_no_use() -> None:
     file = m.OutputFile("job-1-mr-out-0", 1, "crc32:0")
-    for reduces, path, its_file in ((1, "/somewhere", file), (1, "", file), (0, "", None)):
+    other = m.OutputFile("mr-out-7", 1, "crc32:0")  # of another task
+    cases = ((1, "/somewhere", file), (1, "", file), (0, "", None), (0, "", file), (0, "", other))
+    for reduces, path, its_file in cases:
         cluster = Cluster(workers=1)
         job = cluster.submit(maps=1, reduces=reduces)
         cluster.run_for(0.5)
