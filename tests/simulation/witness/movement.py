@@ -57,6 +57,7 @@ class Movement:
         self.heard: list[int] = []  # attempts that run, as this frame says
         self._granted: set[int] = set()  # before this frame
         self._committing: set[int] = set()
+        self._let: set[int] = set()  # publish, ever
         self._was_present = self._was_suspect = False
 
     def before(self, event: Any) -> None:
@@ -118,10 +119,11 @@ class Movement:
                 is_present = False
 
     def _may_publish(self, process: str, id: int, now: float) -> None:
-        """The attempt asks for leave. To get it is to move."""
+        """The attempt has asked for leave. To get it is to move."""
         seen, going = self._ledger.attempts.get(id), self.going.get(id)
-        is_its = seen is not None and seen.worker == process
-        if going is not None and is_its and id not in self._granted:
+        has_leave = seen is not None and seen.worker == process and seen.is_granted
+        if going is not None and has_leave and id not in self._let:
+            self._let.add(id)
             going.moved_at = now
 
     def _row(self, process: str, row: m.Progress, now: float) -> None:
