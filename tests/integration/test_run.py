@@ -147,7 +147,9 @@ def test_a_bar_shows_progress_and_leaves_a_clean_screen(zmr: Zmr, texts: Path) -
     # And in the end there is what was said, whole, and nothing of the bars
     screen = Screen(ended.stdout)
     assert screen.cursor_is_visible
-    failure = r"\S+ WARNING map 1, attempt 2 failed on \S+ \(1 of 4\): ValueError: the(.*\n)+"
+    failure = (
+        r"\S+ WARNING map 1, attempt 3 is complete, after one that failed:\s+ValueError: the(.*\n)+"
+    )
     summary = r"Slow: done in .*\n  in:  5 records.*\n  out: 3 records.*"
     assert re.fullmatch(failure + summary, "\n".join(screen.lines)), screen.lines
 
