@@ -68,6 +68,12 @@ class BlindWitness(Witness):
     def recorded(self, records: list[Any]) -> None:
         """Look away."""
 
+    def between_turns(self, journal: list[Any], epoch: int) -> None:
+        """Look away."""
+
+    def worker_did(self, *_: Any) -> None:
+        """Look away."""
+
 
 def _messages(data: bytes) -> tuple[m.Message, ...]:
     """What stands in the frame, if it is one."""
