@@ -120,6 +120,8 @@ class RecordedWorld(World):
             super().job_ended(outcome)
 
     def _partitions(self, job_id: str) -> Iterator[str]:
+        if job_id not in self.jobs:  # one that is refused, whatever becomes of the cluster
+            return
         for step in self.jobs[job_id].steps:
             answer = self.answers[step.id]
             kind = m.TaskKind.REDUCE if answer.n_reduce else m.TaskKind.MAP
