@@ -6,7 +6,8 @@ values, or of other partials.
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Iterator
+from typing import Any, Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -46,13 +47,25 @@ class ReducerCombiner:
 
     def combine_opaque(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         states: dict[object, object] = {}
-        pairs = zip(rows.each_key(batch), rows.each_value(batch), strict=True)
-        for key, value in pairs:
-            try:
-                self._reducer.fold(states, ((key, value),))
-            except YieldError as error:
-                error.place = f"key {short_repr(key)}"
-                raise
+        try:
+            self._reducer.fold(states, _pairs(batch))
+        except YieldError as error:
+            error.place = error.place or self._place_of(batch)
+            raise
         partials = [self._reducer.partial(state) for state in states.values()]
         pickled = encode_pickled(rows.VALUE, partials)[1]
         return rows.opaque(list(states), pickled, rows.key_type(batch.schema))
+
+    def _place_of(self, batch: pa.RecordBatch) -> str:
+        """Which key has a value that the reducer can't take: it tries them one by one."""
+        states: dict[object, object] = {}
+        for key, value in _pairs(batch):
+            try:
+                self._reducer.fold(states, ((key, value),))
+            except YieldError:
+                return f"key {short_repr(key)}"
+        return ""
+
+
+def _pairs(batch: pa.RecordBatch) -> Iterator[tuple[Any, Any]]:
+    return zip(rows.each_key(batch), rows.each_value(batch), strict=True)
