@@ -173,6 +173,8 @@ def _for_json(value: Any) -> Any:
         return [_for_json(item) for item in _sorted_items(value)]
     if isinstance(value, (list, tuple)):
         return [_for_json(item) for item in value]
+    if type(value) in (str, int, float):
+        return value
     value = plain_scalar(value)
     if value is None or isinstance(value, (str, int, float)):
         return value
