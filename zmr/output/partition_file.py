@@ -2,8 +2,10 @@
 
 Lines go to a file of the attempt's own, beside the target. Publishing links it to its final name,
 and a link never replaces: a file that has that name already stays, and a late attempt returns the
-description of that file. Readers therefore see one whole file or none, and never two. The names are
-on the disk when `_SUCCESS` is: that is one sync of the folder, and not one for each file.
+description of that file. Readers therefore see one whole file or none, and never two. The attempt's
+own name of it stays until the job ends: it shows that the file was published by an attempt, and not
+put there by another program. The names are on the disk when `_SUCCESS` is: that is one sync of the
+folder, and not one for each file.
 """
 
 from __future__ import annotations
@@ -31,6 +33,7 @@ class PartitionFile:
         self.name = name
         self.size_bytes = 0
         self._checksum = 0
+        self._is_published = False
         self._pid = os.getpid()
         self._temporary_folder = temporary_folder(folder, job_id)
         self._temporary = os.path.join(self._temporary_folder, f"{name}.{attempt}")
@@ -48,11 +51,17 @@ class PartitionFile:
         self._file.finish()
 
     def publish(self) -> OutputFile:
-        """Give the file its final name, unless that is taken; what now has that name."""
+        """Give the file its final name, unless that is taken; what now has that name.
+
+        Raises OSError, also if the file that has it was published by no attempt of the job. That is
+        not known where the file system has no links.
+        """
         final = os.path.join(self.folder, self.name)
         try:
             os.link(self._temporary, final)
+            self._is_published = True
         except FileExistsError:
+            self._require_own(final)
             return describe(self.folder, self.name)
         except OSError as error:
             if error.errno not in _NO_LINKS:
@@ -69,10 +78,20 @@ class PartitionFile:
         if os.getpid() != self._pid:
             return  # a child that user code forked, and that ended by an exception: not its file
         self._file.close()
-        _ignoring_errors(os.unlink, self._temporary)
+        if not self._is_published:
+            _ignoring_errors(os.unlink, self._temporary)
         if os.path.exists(os.path.join(whole_output(self.folder), SUCCESS)):
             # The job is over and its temporary folder removed; this late attempt made it again.
             _ignoring_errors(os.removedirs, self._temporary_folder)
+
+    def _require_own(self, final: str) -> None:
+        """Raise OSError unless an attempt has the file as its own, too."""
+        inode = os.stat(final).st_ino
+        with os.scandir(self._temporary_folder) as entries:
+            attempts = [each for each in entries if each.name.startswith(f"{self.name}.")]
+        if all(attempt.inode() != inode for attempt in attempts):
+            why = f"{self.name} is there, and the job has not written it"
+            raise FileExistsError(errno.EEXIST, why, final)
 
 
 def describe(folder: str, name: str) -> OutputFile:

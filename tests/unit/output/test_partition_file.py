@@ -28,11 +28,26 @@ def described(data: bytes) -> OutputFile:
     return OutputFile("mr-out-0", len(data), f"crc32:{crc32(data):08x}")
 
 
-def test_a_file_appears_whole_when_it_is_published_and_leaves_nothing_else(tmp_path: Path) -> None:
+def test_a_file_appears_whole_when_it_is_published_and_keeps_its_attempts_name(
+    tmp_path: Path,
+) -> None:
     file = start_file(tmp_path, b"a\t1\n", 1)
     assert not (tmp_path / "mr-out-0").exists()
     assert file.publish() == described(b"a\t1\n")
     assert (tmp_path / "mr-out-0").read_bytes() == b"a\t1\n"
+    (own,) = Path(temporary_folder(str(tmp_path), "j1")).iterdir()
+    assert own.samefile(tmp_path / "mr-out-0")
+    clean_temporary(str(tmp_path), "j1")
+    assert os.listdir(tmp_path) == ["mr-out-0"]
+
+
+def test_a_file_that_no_attempt_has_written_is_not_taken_for_the_output(tmp_path: Path) -> None:
+    (tmp_path / "mr-out-0").write_bytes(b"a\t2\n")
+    for attempt in (1, 2):
+        file = start_file(tmp_path, b"a\t1\n", attempt)
+        with pytest.raises(FileExistsError, match="mr-out-0 is there, and the job has not written"):
+            file.publish()
+    assert (tmp_path / "mr-out-0").read_bytes() == b"a\t2\n"
     assert os.listdir(temporary_folder(str(tmp_path), "j1")) == []
 
 
