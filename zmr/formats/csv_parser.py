@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, TypeVar
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from pyarrow import csv
 
 from zmr.columns.row_dicts import dicts_of
@@ -25,6 +26,8 @@ from zmr.messages import Split
 Made = TypeVar("Made")
 
 _HEADER_BYTES = 1 << 16
+_PIECE_BYTES = 1 << 17
+_TO_LOWER = np.uint8(ord("x") ^ ord("X"))
 
 
 class CsvParser:
@@ -40,6 +43,11 @@ class CsvParser:
         self._conversion = conversion
         self._types = dict.fromkeys(names, pa.string()) | conversion.first_types
         self._typed = [i for i, name in enumerate(names) if name in conversion.types]
+        self._whole = {  # columns in which Arrow takes hexadecimal numbers, and wraps large ones
+            name
+            for name, kind in conversion.first_types.items()
+            if pa.types.is_integer(kind) or pa.types.is_duration(kind)
+        }
         self._cast = {
             name: kind for name, kind in conversion.types.items() if self._types[name] != kind
         }
@@ -113,20 +121,47 @@ class CsvParser:
             block = self.rows.without_initial_space(block)
         if block[:3] == BYTE_ORDER_MARK:  # of which Arrow would take away one
             block = memoryview(BYTE_ORDER_MARK + bytes(block))
-        table = csv.read_csv(
-            pa.BufferReader(pa.py_buffer(block)),
-            csv.ReadOptions(use_threads=False, block_size=len(block) + 1, column_names=names),
-            options or _parse_options(self.rows.delimiter, self.rows.quote, self.rows.escape),
-            csv.ConvertOptions(
-                column_types={name: self._types[name] for name in names},
-                check_utf8=False,
-                null_values=["", *self._conversion.nulls],
-            ),
-        )
+        options = options or _parse_options(self.rows.delimiter, self.rows.quote, self.rows.escape)
+        table = self._parsed(block, names, options, self._types)
+        if self._whole and _has_hexadecimal(block):
+            self._refuse_hexadecimal(block, names, options)
         for name in self._cast.keys() & set(names):
             at = names.index(name)
             table = table.set_column(at, name, table.column(at).cast(self._cast[name]))
         return one_batch(table)
+
+    def _parsed(
+        self,
+        block: memoryview,
+        names: Sequence[str],
+        options: csv.ParseOptions,
+        types: Mapping[str, pa.DataType],
+    ) -> pa.Table:
+        return csv.read_csv(
+            pa.BufferReader(pa.py_buffer(block)),
+            csv.ReadOptions(use_threads=False, block_size=len(block) + 1, column_names=names),
+            options,
+            csv.ConvertOptions(
+                column_types={name: types[name] for name in names},
+                check_utf8=False,
+                null_values=["", *self._conversion.nulls],
+            ),
+        )
+
+    def _refuse_hexadecimal(
+        self, block: memoryview, names: Sequence[str], options: csv.ParseOptions
+    ) -> None:
+        """Raise `ArrowInvalid`, as Arrow would, for a whole number that is none in decimal."""
+        text = self._parsed(block, names, options, dict.fromkeys(names, pa.string()))
+        for number, name in enumerate(names):
+            if name in self._whole:
+                column = text.column(number)
+                found = column.filter(pc.match_substring_regex(column, "^ *0[xX]"))
+                if len(found):
+                    raise pa.ArrowInvalid(
+                        f"In CSV column #{number}: CSV conversion error to {self._types[name]}: "
+                        f"invalid value '{found[0]}'"
+                    )
 
 
 def open_csv(
@@ -157,6 +192,16 @@ def open_csv(
     if unknown:
         raise BadRecord(path, "", f"there is no column {unknown}; there are {', '.join(names)}")
     return CsvParser(rows, begin, names, conversion)
+
+
+def _has_hexadecimal(block: memoryview) -> bool:
+    """Whether 0x or 0X is anywhere in the block. In pieces, which stay in the processor's cache."""
+    data = np.frombuffer(block, np.uint8)
+    for start in range(0, len(data), _PIECE_BYTES):
+        piece = data[start : start + _PIECE_BYTES + 1]
+        if ((piece[:-1] == ord("0")) & (piece[1:] | _TO_LOWER == ord("x"))).any():
+            return True
+    return False
 
 
 def _plain_header(path: str, encoding: str | None, rows: CsvRows) -> tuple[int, bytes]:

@@ -136,6 +136,8 @@ def test_dicts_of_small_blocks_are_the_rows_of_batches(path: Path) -> None:
         (Csv(), "a,b\n1,2\n3,\"4\n5,6\n", "line 3", "a quote that is never closed"),
         (Csv(), "\na,\"b\n1,2\n", "line 2", "a quote that is never closed"),
         (Csv(types={"b": int}), "a,b\n1,2\n3,x\n", "line 3", "column 'b': invalid .*'x', for int"),
+        (Csv(types={"b": int}), "a,b\n0x1,2\n3,0x10\n", "line 3", "column 'b': .*'0x10', for int"),
+        (Csv(types={"b": int}), 'a,b\n1," 0XF"\n', "line 2", "column 'b': .*' 0XF', for int"),
         (Csv(quoted_newlines=False), "a,b\n1,2\n3,\"4\n5\"\n", "line 3", "a line end within"),
         (Csv(quoted_newlines=False), "a,b\n1,2\n3,4\n5\n", "line 4", "Expected 2 columns, got 1"),
         (Csv(types={"b": int}), "a,b\n1,x\n3\n", "line 2", "column 'b': invalid .*'x', for int"),
