@@ -174,9 +174,23 @@ def _type_of_scalars(keys: Collection[Any], types: set[type]) -> str | None:
     if kind is float and any(key != key for key in keys):
         raise KeyTypeError("NaN can't be a key: it equals nothing, not even itself")
     if kind is datetime:
+        if (found := next(filter(_is_ambiguous, keys), None)) is not None:
+            raise KeyTypeError(
+                f"a key can't be {found.isoformat()} in {found.tzinfo}, where this hour comes "
+                "twice or not at all; yield key.astimezone(datetime.timezone.utc)"
+            )
         names = {_name(key) for key in keys}
         return names.pop() if len(names) == 1 else None
     return kind.__name__
+
+
+def _is_ambiguous(key: datetime) -> bool:
+    """Whether the zone's clocks go back or forward just then.
+
+    Python takes the two hours of that name for equal, and neither for equal to any time of another
+    zone: such keys would have no groups.
+    """
+    return key.tzinfo is not None and key.utcoffset() != key.replace(fold=not key.fold).utcoffset()
 
 
 def _mixture(keys: Iterable[Any]) -> KeyTypeError:

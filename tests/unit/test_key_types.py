@@ -4,6 +4,7 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ import pytest
 from zmr.key_types import KeyTypeError, of_one_type, plain_key, type_of_keys
 
 NOON = datetime(2026, 1, 1, 12)
+TWICE = datetime(2026, 10, 25, 2, 30, tzinfo=ZoneInfo("Europe/Berlin"))
 
 
 @pytest.mark.parametrize(
@@ -24,6 +26,7 @@ NOON = datetime(2026, 1, 1, 12)
         ([date(2026, 1, 1)], "date"),
         ([NOON], "datetime"),
         ([NOON.replace(tzinfo=UTC)], "datetime with time zone"),
+        ([TWICE.replace(hour=4), NOON.replace(tzinfo=UTC)], "datetime with time zone"),
         ([("a", 1), ("b", 2)], "(str, int)"),
         ([()], "()"),
     ],
@@ -35,6 +38,9 @@ def test_keys_of_one_type_have_its_name(keys: list[Any], name: str) -> None:
 @pytest.mark.parametrize(
     ("keys", "told"),
     [
+        ([NOON.replace(tzinfo=UTC), TWICE], "2026-10-25T02:30:00.02:00 in Europe/Berlin, .*twice"),
+        ([("a", TWICE.replace(fold=1))], "2026-10-25T02:30:00.01:00 in Europe/Berlin, .*twice"),
+        ([TWICE.replace(month=3, day=29)], "or not at all; yield key.astimezone"),
         (["a", 1], r"str \('a'\) and int \(1\)"),
         ([1, 1.0], r"int \(1\) and float \(1.0\)"),
         ([NOON, date(2026, 1, 1)], r"datetime \(.*\) and date \("),
