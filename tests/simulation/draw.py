@@ -258,7 +258,8 @@ def _sharing_a_folder(rng: Random, jobs: tuple[JobPlan, ...]) -> tuple[JobPlan, 
 def _pipeline(rng: Random, job: JobPlan) -> JobPlan:
     """The job as the first step of some more, unless it has bad records."""
     (step,) = job.steps
-    if step.bad:
+    # The oracle knows no maps of a later step that share files.
+    if step.bad or (len(step.maps_s) > FILES_AS_TASKS and not step.reduces_s):
         return job
     n_steps = rng.choice([2, 2, 3])
     longest_s = max((*step.maps_s, *step.reduces_s), default=0.5)
@@ -268,7 +269,8 @@ def _pipeline(rng: Random, job: JobPlan) -> JobPlan:
         n_map, n_reduce = len(step.maps_s), len(step.reduces_s)
         if number > 1:
             n_map = sum(len(pieces(size)) for size in steps[-1].sizes_bytes)
-            n_reduce = 0 if rng.random() < 0.3 else rng.randint(1, 4)
+            is_map_only = rng.random() < 0.3 and n_map <= FILES_AS_TASKS
+            n_reduce = 0 if is_map_only else rng.randint(1, 4)
         kinds = [("map", n_map)] * (n_map > 0) + [("reduce", n_reduce)] * (n_reduce > 0)
         poisoned = None
         if number == poisoned_step and kinds:

@@ -26,11 +26,10 @@ _LONGEST_BEATS = 15.0
 PUBLISH_S = 0.005
 _KILL_S = 0.02
 
-# An attempt may tell nothing of its progress for this part of the task timeout.
-_SILENT = 0.4
-
-# So many attempts do, and so many where all machines are to stand still.
-_SILENT_SHARE, _SILENT_BEFORE_STANDSTILL = 0.2, 0.8
+# An attempt may tell nothing of its progress for this part of the task timeout; so many do. More
+# do, and for longer, where all machines are to stand still.
+_SILENT, _SILENT_SHARE = 0.4, 0.2
+_SILENT_BEFORE_STANDSTILL, _SHARE_BEFORE_STANDSTILL = 0.65, 0.8
 
 # Within so long the leave to publish comes, in all likelihood.
 _GRANTED_S = 0.05
@@ -47,7 +46,7 @@ _MOST_PULSES = 100
 _DESERTED = 0.6
 
 # In so many seeds all machines with workers stand still at once, longer than tasks may.
-_STANDSTILLS = 0.1
+_STANDSTILLS = 0.2
 
 # What part of its time a reduce reads its input, before which nothing of it is done.
 _FETCHES = (0.1, 0.6, 0.1)
@@ -63,7 +62,7 @@ _ENDS: tuple[dict[str, Any], ...] = (
 )
 
 # How often a worker dies when a job ends.
-_DIES_WITH_THE_JOB = 0.15
+_DIES_WITH_THE_JOB = 0.1
 
 # By which signal a process ends that does so by itself: SIGSEGV, SIGABRT, SIGKILL, ...
 _SIGNALS = (11, 6, 9, 11, 4, 8, 9, 15, 1, 2, 3, 13, 14)
@@ -93,7 +92,7 @@ class Faults:
         self.is_quiet = False
         self.rng = Random(f"faults {scenario.seed}")
         self._fates = Random(f"fates {scenario.seed}")
-        self._silent_share = _SILENT_SHARE
+        self._silent, self._silent_share = _SILENT, _SILENT_SHARE
         self._partings = Random(f"partings {scenario.seed}")
         self._readings = Random(f"readings {scenario.seed}")
         self._desertions = Random(f"desertions {scenario.seed}")
@@ -127,9 +126,10 @@ class Faults:
         ends_at = draw.last_s
         standstill = Random(f"standstill {self._scenario.seed}")
         if draw.accidents and standstill.random() < _STANDSTILLS:
-            at, away_s = draw.last_s * standstill.random() / 2, self._away_s()
+            at, away_s = draw.last_s * standstill.random() / 2, self._away_s(standstill)
             clock.at(at, self._stand_still, away_s)
-            self._silent_share = _SILENT_BEFORE_STANDSTILL
+            self._silent = _SILENT_BEFORE_STANDSTILL
+            self._silent_share = _SHARE_BEFORE_STANDSTILL
             ends_at = max(ends_at, at + 1.1 * away_s)
         clock.at(ends_at, self.quiet)
         if draw.bad_for_long:
@@ -137,11 +137,14 @@ class Faults:
         if self._scenario.settings.worker_timeout_s and self._desertions.random() < _DESERTED:
             clock.at(draw.last_s * self._desertions.random(), self._desert)
 
-    def _away_s(self) -> float:
-        """So long that workers are given up, and perhaps longer than tasks may stand still."""
+    def _away_s(self, rng: Random) -> float:
+        """Longer than tasks may stand still, or so long that workers are given up, or both."""
         scenario = self._scenario
         lost_after_s = scenario.settings.lost_after_s
         timeout_s = min(job.task_timeout_s for job in scenario.jobs)
+        if timeout_s < 0.9 * lost_after_s and rng.random() < 0.7:
+            # Its next heartbeat comes when it is due by the worker's own clock.
+            return (timeout_s + lost_after_s - scenario.settings.heartbeat_interval_s) / 2
         is_short = timeout_s < 3 * lost_after_s
         return 1.1 * max(lost_after_s, timeout_s if is_short else 0.0)
 
@@ -220,16 +223,16 @@ class Faults:
         """Sometimes a worker is given up while it publishes, and is back before it is done."""
         publishes = task.kind is m.TaskKind.REDUCE or not task.n_reduce
         if self.is_quiet or not publishes or self._partings.random() >= self.draw.slow_disk:
-            return self._silent(work, answer)
+            return self._with_silence(work, answer)
         settings = self._scenario.settings
         away_s = settings.lost_after_s + 0.3 * settings.heartbeat_interval_s
         self.clock.later(work.takes_s + _GRANTED_S, self._part, name, away_s)
         left_s = 2 * settings.heartbeat_interval_s + min(work.takes_s, self._longest_s / 3)
         return replace(work, publishes_s=away_s + left_s)
 
-    def _silent(self, work: Work, answer: Answer) -> Work:
+    def _with_silence(self, work: Work, answer: Answer) -> Work:
         """Some attempts are at one record for long, though not for too long."""
-        is_short = work.takes_s + work.publishes_s < _SILENT * answer.job.task_timeout_s
+        is_short = work.takes_s + work.publishes_s < self._silent * answer.job.task_timeout_s
         is_silent = is_short and not self.is_quiet and self._partings.random() < self._silent_share
         return replace(work, pulses=0) if is_silent else work
 
@@ -289,10 +292,12 @@ class Faults:
         slow = not self.is_quiet and self._fates.random() < self.draw.slow_disk
         return self._fates.random() * (self._longest_s / 3 if slow else PUBLISH_S)
 
-    def job_ended(self) -> None:
+    def job_ended(self, is_last: bool) -> None:
         """Now and then a worker dies of it: it says no good-bye to a master that ends."""
         up = [worker for worker in self.workers if worker.is_up]
-        if up and not self.is_quiet and self._partings.random() < _DIES_WITH_THE_JOB:
+        may_die = not self.is_quiet or (is_last and self._scenario.settings.one_job)
+        is_faulty = self.draw.accidents > 0
+        if up and is_faulty and may_die and self._partings.random() < _DIES_WITH_THE_JOB:
             self._partings.choice(up).crash()
 
     # --- accidents ---
@@ -348,9 +353,9 @@ class Faults:
         lost_after_s = self._scenario.settings.lost_after_s
         timeout_s = min(job.task_timeout_s for job in self._scenario.jobs)
         drawn = self._partings.random()
-        if drawn < 0.3:
+        if drawn < 0.2:
             self._for_a_while(worker.resume)
-        elif drawn < 0.6 and timeout_s < 0.8 * lost_after_s:
+        elif drawn < 0.8 and timeout_s < 0.9 * lost_after_s:
             # Longer than tasks may stand still, and not so long that the worker is given up.
             away_s = timeout_s + (lost_after_s - timeout_s) * (0.3 + 0.6 * self._partings.random())
             self.clock.later(away_s, worker.resume)

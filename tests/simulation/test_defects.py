@@ -21,27 +21,7 @@ SEEDS = 1000
 
 # Small clusters in which much goes wrong: nearly every defect shows in one of them, so they come
 # first. (When draw.py changes, others may be better: any order of the seeds is right.)
-TELLING = (
-    789,
-    76,
-    134,
-    176,
-    185,
-    52,
-    58,
-    201,
-    206,
-    180,
-    12,
-    53,
-    100,
-    372,
-    677,
-    109,
-    1117,
-    5139,
-    5191,
-)
+TELLING = (789, 76, 134, 176, 185, 52, 58, 201, 206, 180, 12, 53, 100, 372, 677, 109)
 ORDER = list(dict.fromkeys((*TELLING, *range(SEEDS))))[:SEEDS]
 
 

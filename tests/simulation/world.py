@@ -313,7 +313,7 @@ class World(Site):
             # One that was refused is in no journal, and not given once more to the next master.
             self.given = [submit for submit in self.given if submit.spec.job_id != job_id]
         self.closed.add(job_id)
-        self.faults.job_ended()
+        self.faults.job_ended(len(self.closed) == len(self.jobs))
         self.say("job", f"{job_id} {outcome.state.value} {outcome.reason}")
         job = self.jobs[job_id]
         is_too_bad = sum(len(step.bad) for step in job.steps) > job.skip_bad_records

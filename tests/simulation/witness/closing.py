@@ -163,9 +163,9 @@ class Closing:
             return
         is_there = any(peer.state in PRESENT for peer in self._ledger.peers.values())
         over_at = self._exits_at + self._site.settings.leave_grace_s
+        assert now < over_at + _TURN_S, "the master waits for its workers for too long"
         if quits is None:
             assert is_there, "the master goes on, although its workers are gone"
-            assert now < over_at + _TURN_S, "the master waits for its workers for too long"
             return
         assert not is_there or now >= over_at - _ROUNDING_S, "the master does not wait"
         is_told = any(

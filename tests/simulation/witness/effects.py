@@ -128,8 +128,9 @@ class Effects:
             return False
         job = self._site.jobs.get(event.job_id)
         if job is not None:
-            step, state = self._ledger.phases[event.job_id]
-            over = job.steps if state in ENDED else job.steps[: step - 1]
+            step, _ = self._ledger.phases[event.job_id]
+            # By this event: the job may have come further since, in the same turn.
+            over = job.steps if event.state in ENDED else job.steps[: step - 1]
             self._over.update(each.id for each in over)
         return True
 

@@ -57,8 +57,10 @@ class Movement:
         self.heard: list[int] = []  # attempts that run, as this frame says
         self._granted: set[int] = set()  # before this frame
         self._committing: set[int] = set()
-        self._let: set[int] = set()  # publish, ever
-        self._was_present = self._was_suspect = False
+        self._live: set[int] = set()  # of the worker, before this frame
+        self._had_leave: set[int] = set()  # those of them that had the leave to publish
+        self._was_suspect = False
+        self.was_present = False  # whose frame this is, before it
 
     def before(self, event: Any) -> None:
         """The ledger is about to see this."""
@@ -67,10 +69,12 @@ class Movement:
             return
         ledger = self._ledger
         peer = ledger.peers.get(event.peer.decode())
-        self._was_present = peer is not None and peer.state in PRESENT
+        self.was_present = peer is not None and peer.state in PRESENT
         self._was_suspect = peer is not None and peer.state == "suspect"
         self._granted.clear()
         self._committing.clear()
+        self._live = set(peer.live) if peer is not None else set()
+        self._had_leave = {id for id in self._live if ledger.attempts[id].is_granted}
         if peer is not None:
             for id in peer.live:
                 seen = ledger.attempts[id]
@@ -95,7 +99,7 @@ class Movement:
 
     def _hears(self, event: FrameReceived, now: float, epoch: int) -> None:
         is_of_epoch, process = event.frame.epoch == epoch, event.peer.decode()
-        is_present, was_suspect = self._was_present, self._was_suspect
+        is_present, was_suspect = self.was_present, self._was_suspect
         # What is no peer's to say ends a frame.
         said = takewhile(lambda message: isinstance(message, FROM_PEERS), event.frame.messages)
         for message in said:
@@ -105,7 +109,7 @@ class Movement:
                 counts = is_present and is_of_epoch
             if counts and was_suspect:
                 was_suspect = False
-                for id in self._ledger.peers[process].live & self.going.keys():
+                for id in self._live & self.going.keys():
                     self.going[id].moved_at = now
             if not counts:
                 continue
@@ -122,8 +126,7 @@ class Movement:
         """The attempt has asked for leave. To get it is to move."""
         seen, going = self._ledger.attempts.get(id), self.going.get(id)
         has_leave = seen is not None and seen.worker == process and seen.is_granted
-        if going is not None and has_leave and id not in self._let:
-            self._let.add(id)
+        if going is not None and has_leave and id not in self._had_leave:
             going.moved_at = now
 
     def _row(self, process: str, row: m.Progress, now: float) -> None:

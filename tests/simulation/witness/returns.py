@@ -80,7 +80,11 @@ class Returns:
         if event.frame.epoch != epoch or kinds & {m.RegisterAgain, m.Refused}:
             return  # nothing else was listened to
         last = None
+        is_heard = self._movement.was_present
         for message in messages:
+            is_heard |= isinstance(message, m.Register)
+            if not is_heard:
+                continue  # what a lost worker says before it registers
             if isinstance(message, m.Heartbeat):
                 last = message
             elif isinstance(message, m.CommitRequest):
