@@ -102,15 +102,29 @@ def _matches(pattern: str, passes: _Passes, problems: list[str]) -> set[str]:
     said = pattern.split(os.sep)
     hidden = "".join(char for char in passes.hidden if not any(part[:1] == char for part in said))
     of_pattern = _Passes(passes.ignored, hidden)
-    for match in iglob(pattern, recursive=True, include_hidden=not passes.hidden):
-        absolute = os.path.abspath(match)
-        if not all(of_pattern(part) or part in said for part in match.split(os.sep)):
-            continue
+
+    def matches(of: str) -> Iterator[str]:
+        for match in iglob(of, recursive=True, include_hidden=not passes.hidden):
+            if all(of_pattern(part) or part in said for part in match.split(os.sep)):
+                yield os.path.abspath(match)
+
+    # `glob` passes over folders that it can't search, without a word.
+    folders = {each for above in _above(said) for each in matches(above)}
+    unread = sorted(each for each in folders if not os.access(each, os.R_OK | os.X_OK))
+    problems += [f"{folder}: Permission denied" for folder in unread]
+    for absolute in matches(pattern):
         if os.path.isdir(absolute):
             found.update(_files_below(absolute, passes, (), problems))
         else:
             found.add(absolute)
     return found
+
+
+def _above(parts: list[str]) -> Iterator[str]:
+    """Patterns of the folders in which something is looked for by a pattern of these parts."""
+    for n in range(1, len(parts)):
+        if any(char in part for part in parts[: n + 1] for char in "*?["):
+            yield os.sep.join([*parts[:n], ""])
 
 
 def _files_below(

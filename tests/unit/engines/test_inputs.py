@@ -124,6 +124,19 @@ def test_a_pattern_names_the_files_that_match_in_the_order_of_a_folder(
     assert names(tmp_path, Path("in/[!a].txt")) == ["in/b.txt"]
 
 
+@pytest.mark.parametrize("pattern", ["in/**/*.txt", "in/*/e.txt", "i*/*/*.txt", "in/sub/*.txt"])
+def test_a_folder_that_a_pattern_can_not_search_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pattern: str
+) -> None:
+    fill(tmp_path, "in/a.txt", "in/b/e.txt", "in/sub/e.txt", "in/_own/e.txt")
+    closed = str(tmp_path / "in/sub"), str(tmp_path / "in/_own")
+    # As for an account that may not; root may search every folder.
+    monkeypatch.setattr(os, "access", lambda path, mode: path not in closed)
+    with pytest.raises(InputError, match="in/sub: Permission denied") as error:
+        names(tmp_path, tmp_path / pattern)
+    assert "_own" not in str(error.value)
+
+
 def test_a_pattern_gives_each_file_once_and_searches_folders(tmp_path: Path) -> None:
     fill(tmp_path, "in/a", "in/sub/b", "in/sub/_SUCCESS", "in/sub/.c")
     everything = ["in/a", "in/sub/b"]
