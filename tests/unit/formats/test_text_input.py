@@ -154,6 +154,10 @@ def other_files(folder: Path) -> dict[str, bytes]:
         "Parquet": (folder / "parquet").read_bytes(),
         "PNG": b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR",
         "SQLite": b"SQLite format 3\0\x10\0",
+        "PDF": b"%PDF-1.7\n%\xc3\xa4\xc3\xbc\n",
+        "DVI": b"\xf7\x02\x01\x83\x92\xc0\x1c\x3b\0\0",
+        "GIF": b"GIF89a\x01\0\x01\0",
+        "Java": b"\xca\xfe\xba\xbe\0\0\0\x37",
     }
 
 
@@ -171,7 +175,15 @@ def test_what_is_no_text_is_named(tmp_path: Path, how: Any, make: Any) -> None:
 
 @BOTH
 def test_text_that_begins_like_another_file_is_text(path: Path, how: Any) -> None:
-    for text in ("PAR1,b\n1,2\n", "PK\n", "BZh9 is a word\n", "PAR1\nPAR1x"):
+    for text in (
+        "PAR1,b\n1,2\n",
+        "% PDF\n",
+        "GIF 89a\n",
+        "OggS wOF2\n",
+        "PK\n",
+        "BZh9 is a word\n",
+        "PAR1\nPAR1x",
+    ):
         assert how(Lines(), write_input(path, text)).records == text.splitlines()
 
 
