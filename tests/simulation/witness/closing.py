@@ -133,6 +133,8 @@ class Closing:
         if self._exits_at is None and self._is_to_exit(event, ended):
             self._exits_at = now
             expected = {name for name, peer in peers.items() if peer.state in PRESENT}
+            if isinstance(event, FrameReceived):  # it may have left, in this frame
+                may_be = {event.peer.decode(errors="replace")}
         elif self._exits_at is not None and isinstance(event, FrameReceived):
             process, said = event.peer.decode(errors="replace"), event.frame.messages
             may_be = {process} if self._ledger.is_fresh else set()
