@@ -106,6 +106,15 @@ def hold(cluster: Cluster) -> Orders:
     return Orders(cluster.zmr.folder / "orders")
 
 
+def test_who_submits_a_job_is_shown_its_counters(cluster: Cluster) -> None:
+    cluster.start_master()
+    cluster.start_worker()
+    (cluster.zmr.folder / "odd.txt").write_bytes(b"a \xff b\n")
+    ended = cluster.submit("wordcount", "odd.txt", "-o", "out").finish()
+    assert ended.status == 0, ended.stderr
+    assert re.search(r"done in .*/out\n  invalid UTF-8 sequences: 1\n$", ended.stderr)
+
+
 def test_jobs_are_submitted_followed_and_listed(cluster: Cluster, texts: Path) -> None:
     # Given a master with a worker
     cluster.start_master()

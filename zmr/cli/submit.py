@@ -24,6 +24,7 @@ from zmr.errors import JobFailed, MasterLost, ZmrError
 from zmr.messages import JobSpec, JobStatus
 from zmr.net.client import Client
 from zmr.output.folder import clean_temporary
+from zmr.output.manifest import read_counters
 from zmr.wire.address import parse
 
 
@@ -120,5 +121,7 @@ def _sum_up(spec: JobSpec, last: JobStatus, took_s: float, quiet: bool) -> int:
         report_capsules(spec.output)
         return JobFailed.exit_status
     if not quiet:
-        write_stderr(f"{spec.name}: done in {took_s:.2f} s: {spec.output}")
+        counters = read_counters(spec.output).items()
+        lines = [f"  {name}: {value:,}" for name, value in counters]
+        write_stderr("\n".join([f"{spec.name}: done in {took_s:.2f} s: {spec.output}", *lines]))
     return report_skipped(spec.output, quiet)

@@ -115,11 +115,23 @@ def output_files(folder: str | os.PathLike[str]) -> list[str]:
     Raises `OutputError` if the folder holds no finished output.
     """
     try:
-        with open(os.path.join(folder, SUCCESS), encoding="utf-8") as file:
-            names = [entry["name"] for entry in json.load(file)["files"]]
+        names = [entry["name"] for entry in _read(folder)["files"]]
     except (OSError, ValueError, LookupError, TypeError):
         raise OutputError(f"{os.fspath(folder)} holds no finished output (no {SUCCESS})") from None
     return [os.path.join(folder, name) for name in names]
+
+
+def read_counters(folder: str) -> dict[str, int]:
+    """The counters of a finished job, as far as they can be read."""
+    try:
+        return {str(name): int(value) for name, value in _read(folder)["counters"].items()}
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):
+        return {}
+
+
+def _read(folder: str | os.PathLike[str]) -> Any:
+    with open(os.path.join(folder, SUCCESS), encoding="utf-8") as file:
+        return json.load(file)
 
 
 def read_output(folder: str | os.PathLike[str]) -> Iterator[tuple[str, str]]:
