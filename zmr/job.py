@@ -13,7 +13,7 @@ from zmr.formats import InputFormat, Lines
 from zmr.formats.output import OutputFormat, Text
 from zmr.messages import Counters
 from zmr.parameters import Parameter, bind, declared
-from zmr.partitioners import Hash
+from zmr.partitioners import Hash, Range
 from zmr.reducers import Identity, Reducer
 
 R = TypeVar("R")
@@ -192,6 +192,9 @@ _AT_THE_END = frozenset(
     }
 )
 
+# Of what types the things are that zmr calls or looks for.
+_OF_JOBS = (FunctionType, Reducer, Identity, InputFormat, OutputFormat, Hash, Range)
+
 RESERVED = frozenset(name for name in vars(Job) if not name.startswith("_"))
 
 
@@ -317,7 +320,7 @@ def _check_names(job_class: type[Job]) -> None:
     for name, value in own.items():
         if name in RESERVED or name.startswith("_") or name in used:
             continue
-        if not isinstance(value, (FunctionType, Reducer, Identity, InputFormat)):
+        if not isinstance(value, _OF_JOBS):
             continue
         if name in _AT_THE_END:
             raise JobError(

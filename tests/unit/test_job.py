@@ -173,6 +173,10 @@ def test_so_are_those_of_a_class_without_map_and_reducers_under_another_name(
     assert refusal(path) == "Mine.mapper is never called: did you mean map?"
     path = write(tmp_path, f"{MAPS}    reducer = Sum()\n", "other.py")
     assert refusal(path) == "Mine.reducer is never called: did you mean reduce?"
+    path = write(tmp_path, f"from zmr import Range\n{MAPS}    partitioner = Range()\n", "third.py")
+    assert refusal(path) == "Mine.partitioner is never called: did you mean partition?"
+    path = write(tmp_path, f"from zmr import Raw\n{MAPS}    outputs = Raw()\n", "fourth.py")
+    assert refusal(path) == "Mine.outputs is never called: did you mean output?"
 
 
 @pytest.mark.parametrize("method", ["mapper_final", "teardown", "cleanup"])
