@@ -38,6 +38,8 @@ class PartitionFile:
         self._temporary_folder = temporary_folder(folder, job_id)
         self._temporary = os.path.join(self._temporary_folder, f"{name}.{attempt}")
         os.makedirs(self._temporary_folder, exist_ok=True)
+        while os.path.lexists(self._temporary):  # of a slot that was killed: it may be published
+            self._temporary += "-"
         # What goes from one step of a pipeline to the next is read soon.
         self._file = DurableFile(self._temporary, past_cache=whole_output(folder) == folder)
 

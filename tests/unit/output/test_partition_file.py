@@ -41,6 +41,13 @@ def test_a_file_appears_whole_when_it_is_published_and_keeps_its_attempts_name(
     assert os.listdir(tmp_path) == ["mr-out-0"]
 
 
+def test_an_attempt_that_begins_again_does_not_touch_what_it_has_published(tmp_path: Path) -> None:
+    assert start_file(tmp_path, b"first\t1\n", 1).publish() == described(b"first\t1\n")
+    again = start_file(tmp_path, b"again\t1\n", 1)
+    assert (tmp_path / "mr-out-0").read_bytes() == b"first\t1\n"
+    assert again.publish() == described(b"first\t1\n")
+
+
 def test_a_file_that_no_attempt_has_written_is_not_taken_for_the_output(tmp_path: Path) -> None:
     (tmp_path / "mr-out-0").write_bytes(b"a\t2\n")
     for attempt in (1, 2):
