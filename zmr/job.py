@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from functools import wraps
 from types import CodeType, FunctionType
@@ -165,6 +166,8 @@ class Job:
         self._counters[name] = self._counters.get(name, 0) + n
 
 
+_CO_VARARGS = 0x04  # a flag of code objects: `inspect`, which has it, takes long to import
+
 # What engines give a job; the rest is what its parameters and its own `__init__` make of it.
 _OF_ENGINES = frozenset({"_given", "_once", "_reads", "_writes", "partition"})
 
@@ -191,6 +194,16 @@ _AT_THE_END = frozenset(
         *("teardown", "tear_down", "tearDown", "cleanup"),
     }
 )
+
+# What zmr calls a job's methods with.
+_CALLED_WITH = {
+    "map": ("record",),
+    "map_batch": ("batch",),
+    "combine": ("key", "values"),
+    "reduce": ("key", "values"),
+    "partition": ("key", "n"),
+    "setup": (),
+}
 
 # Of what types the things are that zmr calls or looks for.
 _OF_JOBS = (FunctionType, Reducer, Identity, InputFormat, OutputFormat, Hash, Range)
@@ -299,11 +312,30 @@ def check_job(job_class: type[Job]) -> None:
         if isinstance(value, type) or not (value is None or callable(value)):
             ready_made = ", or Hash() or Range()" if method == "partition" else ""
             raise JobError(f"{name}.{method} must be a method{ready_made}, not {short_repr(value)}")
+    for method, given in _CALLED_WITH.items():
+        raw = next(vars(owner)[method] for owner in job_class.__mro__ if method in vars(owner))
+        if not _takes(raw, len(given)):
+            hint = "; a pipeline's later step maps one (key, value) pair" if method == "map" else ""
+            raise JobError(
+                f"{name}.{method} can't be called as zmr does: write "
+                f"def {method}({', '.join(['self', *given])}){hint}"
+            )
     reducers: Any = job_class.reducers
     if reducers is not None and not (type(reducers) is int and reducers > 0):
         raise JobError(f"{name}.reducers must be an int from 1 on, not {short_repr(reducers)}")
     if job_class.partition is None:
         raise JobError(f"{name}.partition must be a method, or Hash() or Range(), not None")
+
+
+def _takes(method: object, n: int) -> bool:
+    """Whether a plain method can be called with so many values; of any other callable, true."""
+    if not isinstance(method, FunctionType):
+        return True
+    code = method.__code__
+    most = sys.maxsize if code.co_flags & _CO_VARARGS else code.co_argcount
+    least = code.co_argcount - len(method.__defaults__ or ())
+    needs_names = code.co_kwonlyargcount > len(method.__kwdefaults__ or ())
+    return least <= n + 1 <= most and not needs_names
 
 
 def _check_names(job_class: type[Job]) -> None:

@@ -125,6 +125,16 @@ def test_several_jobs_in_a_file_need_a_name(tmp_path: Path) -> None:
             f"{COUNT}    partition = 3\n",
             "Mine.partition must be a method, or Hash.*, not 3",
         ),
+        (
+            f"{HEADER}class A(Job):\n    def map(line): yield line, 1\n",
+            r"A.map can't be called as zmr does: write def map\(self, record\); a pipe",
+        ),
+        (
+            f"{HEADER}class A(Job):\n    def map(self, k, v): yield k, v\n",
+            r"def map\(self, record\)",
+        ),
+        (f"{COUNT}    def reduce(self, key): yield key\n", r"def reduce\(self, key, values\)$"),
+        (f"{COUNT}    def setup(self, *, x): pass\n", r"write def setup\(self\)$"),
         (f"{COUNT}    input = 'lines'\n", r"Mine.input must be an input format, such as Lines\(\)"),
         (f"{COUNT}    output = Csv()\n", r"Mine.output must be an output format, .*, not Csv\(.*"),
         (f"{COUNT}    output = Text\n", r"Mine.output must be an output format, such as Text\(\)"),
@@ -177,6 +187,17 @@ def test_so_are_those_of_a_class_without_map_and_reducers_under_another_name(
     assert refusal(path) == "Mine.partitioner is never called: did you mean partition?"
     path = write(tmp_path, f"from zmr import Raw\n{MAPS}    outputs = Raw()\n", "fourth.py")
     assert refusal(path) == "Mine.outputs is never called: did you mean output?"
+
+
+def test_methods_may_be_static_and_take_more_than_they_are_called_with(tmp_path: Path) -> None:
+    text = (
+        f"{HEADER}class A(Job):\n    @staticmethod\n    def map(line): yield line, 1\n"
+        "    def reduce(self, key, values, *more, limit=3, **others): yield key, sum(values)\n"
+        "    def combine(self, *args): yield args[0], sum(args[1])\n"
+        "    def partition(self, key, n, seed=0): return 0\n"
+        "    @classmethod\n    def setup(cls): pass\n"
+    )
+    assert find_job(write(tmp_path, text)).name == "A"
 
 
 @pytest.mark.parametrize("method", ["mapper_final", "teardown", "cleanup"])
