@@ -261,6 +261,8 @@ class JobRun:
         self.backups_wanted.pop(attempt.id, None)
         if isinstance(done, MapDone):
             self.outputs_changed()
+        if self.is_complete:
+            self.output_checks = OutputChecks()  # nothing reads map outputs any more
 
     def _count(self, done: MapDone | ReduceDone) -> None:
         """Add up what a task did, when it is complete for the first time."""

@@ -123,6 +123,9 @@ class Questions:
                     self._reports(event)
             case m.TaskEvent(state="lost", text=text) if self._checks:
                 self._lost(event, text, now)
+            case m.TaskEvent(job_id=id, kind=m.TaskKind.REDUCE, state="succeeded"):
+                if self._checks and self._ledger.has_all_files(self._site.answers[id]):
+                    self._drop(lambda key: key[0] == id)  # nothing reads outputs any more
             case m.WorkerEvent(worker, "lost" | "left"):
                 self._drop(lambda key: key[1] == worker)
             case m.JobEvent() if self._checks:

@@ -146,3 +146,21 @@ def test_nothing_waits_for_an_answer_about_an_output_that_its_own_worker_can_not
     cluster.run_until_over()
     cluster.check(job)
     assert map_starts(cluster, job) == [1, 1, 2, 1]
+
+
+def test_no_answer_is_waited_for_when_all_of_the_output_is_there() -> None:
+    # Given an open question, and a reduce that has read what it asks about
+    cluster, job = with_maps_on_w1(reduces=1)
+    run = cluster.core.cluster.active[job]
+    run.output_checks.failed_to_read(b"w1", 0)
+    run.output_checks.ask(b"w1", {run.maps.tasks[2].winner: 2}, cluster.now + 1000.0)
+    assert run.output_checks.awaited
+
+    # When the output is complete
+    cluster.run(lambda: run.is_complete)
+
+    # Then the question is no longer open, and nothing is lost for want of an answer
+    assert not run.output_checks
+    cluster.run_until_over()
+    cluster.check(job)
+    assert not cluster.attempts("lost", MAP)
