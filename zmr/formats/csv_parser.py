@@ -156,7 +156,8 @@ class CsvParser:
         for number, name in enumerate(names):
             if name in self._whole:
                 column = text.column(number)
-                found = column.filter(pc.match_substring_regex(column, "^ *0[xX]"))
+                begins = pc.MatchSubstringOptions("^ *0[xX]")
+                found = column.filter(pc.call_function("match_substring_regex", [column], begins))
                 if len(found):
                     raise pa.ArrowInvalid(
                         f"In CSV column #{number}: CSV conversion error to {self._types[name]}: "
