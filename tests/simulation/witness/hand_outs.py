@@ -14,6 +14,7 @@ from zmr import messages as m
 from zmr.core import handouts
 from zmr.core.actions import MasterAction, Publish, Quit, Send
 from zmr.core.events import FrameReceived, StopRequested
+from zmr.core.master import Master
 
 from ..machines.oracle import Answer
 from ..machines.site import Site
@@ -100,10 +101,19 @@ class HandOuts:
             if isinstance(message, m.Register):
                 self._slots.setdefault(event.peer.decode(errors="replace"), message.slots)
 
-    def master_restarted(self) -> None:
-        """A new master: tasks wait in their order."""
+    def master_restarted(self, core: Master) -> None:
+        """A new master: tasks wait in their order.
+
+        It knows which attempts go on: of two that had leave to publish, only the later one does.
+        """
+        jobs = core.cluster.active.values()
+        goes_on = {each.id for job in jobs for each in job.attempts.values() if each.is_live}
         self._is_over = self._goes_on_later = False
         ledger = self._ledger
+        for (
+            seen
+        ) in ledger.attempts.values():  # what was handed out last may be in the journal alone
+            self._waiting(*seen.task[:2])
         for (job_id, kind), waiting in self._phases.items():
             waiting.live.clear()
             n = self._n_tasks(job_id, kind)
@@ -111,20 +121,16 @@ class HandOuts:
             waiting.tasks.clear()
             for index in reversed(range(n)):
                 task = job_id, kind, index
-                live = {id for id in ledger.attempts_of(task) if self._is_live(id)}
+                live = {id for id in ledger.attempts_of(task) if id in goes_on}
                 if live:
                     waiting.live[index] = live
                 if task in ledger.winners:
                     waiting.n_done += 1
                 elif not live:
                     waiting.tasks[index] = None
-        for id in self._states:
-            self._states[id] = ledger.attempts[id].state
+        self._states = {id: seen.state for id, seen in ledger.attempts.items()}
 
     # --- how things stand ---
-
-    def _is_live(self, id: int) -> bool:
-        return self._ledger.attempts[id].state in LIVE
 
     def _answer(self, job_id: str) -> Answer:
         return self._site.answers[job_id]

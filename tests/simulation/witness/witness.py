@@ -95,7 +95,7 @@ class Witness:
         self._movement.master_restarted(now)
         self._stragglers.master_restarted()
         self._quarantines.master_restarted()
-        self._hand_outs.master_restarted()
+        self._hand_outs.master_restarted(core)
         self._figures.master_restarted(now)
         self._kept.master_restarted()
         self._deserted.master_restarted()
