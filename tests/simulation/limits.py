@@ -17,7 +17,7 @@ from zmr.wire import codec
 _LIMITS: tuple[tuple[ModuleType, str, int, int], ...] = (
     (codec, "FRAME_LIMIT_MESSAGES", 1, 5),
     (handouts, "_GRANTS_A_TURN", 1, 5),
-    (workers, "_LOST_KEPT", 1, 3),
+    (workers, "_LOST_KEPT", 0, 3),
 )
 _LOWERED = 0.15  # the probability that one is
 

@@ -12,7 +12,7 @@ from typing import Any
 from zmr import messages as m
 from zmr.core.actions import MasterAction, Outcome, WorkerAction
 from zmr.core.events import JobGiven
-from zmr.core.journal import JobClosed, Record
+from zmr.core.journal import JobClosed, Record, WorkerGone
 from zmr.core.master import Master
 from zmr.core.states import JobState
 
@@ -330,7 +330,9 @@ class World(Site):
         """This is in the journal now."""
         self.witness.recorded(records)
         assert self.journal is not None
-        if self._restores.random() < _RESTORES:
+        # Of a worker that is gone nothing is left to read, but of its attempts.
+        is_gone = any(isinstance(record, WorkerGone) for record in records)
+        if is_gone or self._restores.random() < _RESTORES:
             check_restored(self.master.core, self.settings, self.journal, self.master.now)
             self.clock.later(0.0, self._check_journal)
         for record in records:

@@ -228,6 +228,8 @@ class Cluster:
             self.take_back(attempt, now)
         if attempt.is_live:
             job.table(attempt.task.kind).let_publish(attempt, now)
+        else:  # read after a restart, when its worker is gone already: it may come back
+            attempt.was_granted = True
 
     def _complete(self, record: Completed, now: float) -> EndedAttempts:
         """The task is complete. Its other attempts are cancelled."""

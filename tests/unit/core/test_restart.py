@@ -126,6 +126,31 @@ def test_it_goes_to_another_attempt_when_its_worker_is_surely_gone() -> None:
     assert cluster.attempts("succeeded")[-1].worker == second
 
 
+def test_it_stays_with_a_lost_attempt_though_its_worker_is_forgotten(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("zmr.core.workers._LOST_KEPT", 0)
+    cluster = Cluster(workers=3, journal=True)
+    cluster.plan(Work(publishes_s=20.0), times=1)
+    cluster.plan(Work(takes_s=8.0))
+    job = cluster.submit(maps=1, reduces=0)
+    cluster.run(lambda: bool(cluster.network.messages(m.CommitReply)))
+    (holder,) = [w for w in cluster.workers.values() if w.core.attempts]
+    cluster.network.cut_off(holder.name)
+    cluster.run(lambda: len(cluster.attempts("running")) == 2)
+    second = cluster.attempts("running")[1].worker
+    # It is forgotten when another one falls silent.
+    (idle,) = [w for w in cluster.workers.values() if w.name not in (holder.name, second)]
+    idle.crash()
+    cluster.run(lambda: holder.name.encode() not in cluster.core.cluster.workers.workers)
+    restart(cluster)
+    cluster.network.heal(holder.name)
+    cluster.run(lambda: job in cluster.outcomes)
+    cluster.check(job)
+    granted = {reply.attempt for reply in cluster.network.messages(m.CommitReply) if reply.granted}
+    assert len(granted) == 1
+
+
 def test_failures_before_the_restart_count() -> None:
     cluster = Cluster(workers=4, journal=True)
     cluster.plan(Work(fails="ValueError: {}"), TaskKind.MAP, index=0)
