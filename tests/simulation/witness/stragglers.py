@@ -120,8 +120,8 @@ class Stragglers:
     ) -> None:
         id, task = self._ledger.id_of(event), (event.job_id, event.kind, event.index)
         before, self._states[id] = self._states.get(id, ""), event.state
-        if event.state == "running":
-            joining[id] = event
+        if event.state == "running" or (event.state in LIVE and before not in LIVE):
+            joining[id] = event  # some that return have leave to publish already
         elif event.state == "succeeded":
             stats, ran_s = results[id], None
             if id >> 32 != epoch:
