@@ -276,7 +276,9 @@ class Dealings:
             began_at, _ = self._live[id]
             is_right = now - began_at > limit_s - _ROUNDING_S
             assert is_right, f"attempt {id & NUMBER} is taken back after {now - began_at:.2f} s"
-            has_free = self._has_free_beside or self._is_free_beside(worker)
+            # What came before in the frame may have made an attempt elsewhere useless.
+            is_freed = any(name != worker for name in self._cancelled)
+            has_free = self._has_free_beside or is_freed or self._is_free_beside(worker)
             assert has_free, f"attempt {id & NUMBER} is taken back, and no other slot is free"
 
     def _is_free_beside(self, worker: str) -> bool:
