@@ -27,6 +27,7 @@ class Seen:
     worker: str
     state: str
     since_s: float  # the hand-out
+    counted: bool = False  # it failed, and not for a record that had killed before
     is_granted: bool = False
     was_granted: bool = False  # once, at least
     returned_at: float = -1.0  # by the master's clock, the last time

@@ -110,9 +110,8 @@ class HandOuts:
         goes_on = {each.id for job in jobs for each in job.attempts.values() if each.is_live}
         self._is_over = self._goes_on_later = False
         ledger = self._ledger
-        for (
-            seen
-        ) in ledger.attempts.values():  # what was handed out last may be in the journal alone
+        # What was handed out last may be in the journal alone.
+        for seen in ledger.attempts.values():
             self._waiting(*seen.task[:2])
         for (job_id, kind), waiting in self._phases.items():
             waiting.live.clear()
@@ -158,7 +157,7 @@ class HandOuts:
             waiting.tasks.pop(index, None)
             return
         live.discard(id)
-        if event.state == "failed" and self._counts(id):
+        if event.state == "failed" and self._ledger.attempts[id].counted:
             waiting.failed_on.setdefault(index, set()).add(event.worker)
         if event.state == "succeeded":
             waiting.tasks.pop(index, None)
@@ -168,11 +167,6 @@ class HandOuts:
             waiting.comes_first(index)
         elif was_live and not live and self._is_to_be_done(waiting, event):
             waiting.comes_first(index)
-
-    def _counts(self, id: int) -> bool:
-        """Whether the attempt failed for another reason than a record known to be bad."""
-        ledger, task = self._ledger, self._ledger.attempts[id].task
-        return id in ledger.failures.get(task, ()) or id in ledger.lost_inputs.get(task, ())
 
     def _is_to_be_done(self, waiting: Waiting, event: m.TaskEvent) -> bool:
         attempts = self._ledger.attempts_of((event.job_id, event.kind, event.index))

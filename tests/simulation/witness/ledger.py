@@ -383,6 +383,7 @@ class Ledger:
             return
         books = self.lost_inputs if lost_input else self.failures
         books.setdefault(task, set()).add(id)
+        self.attempts[id].counted = True
 
     def hung_at(self, id: int) -> int:
         """The number of the record that an attempt without progress was at; -1: not known."""
