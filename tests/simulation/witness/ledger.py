@@ -11,7 +11,7 @@ from itertools import takewhile
 from typing import Any
 
 from zmr import messages as m
-from zmr.core.actions import MasterAction, Publish, Send
+from zmr.core.actions import MasterAction, Publish, Quit, Send
 from zmr.core.events import FrameReceived
 from zmr.core.jobs import JobRun
 from zmr.core.journal import JobForgotten, Record
@@ -149,6 +149,8 @@ class Ledger:
     def _check_fenced(self, actions: list[MasterAction]) -> None:
         """What an old epoch, or nobody, says, changes nothing."""
         for action in actions:
+            if isinstance(action, Quit) or action == Publish(m.MasterEvent("ended")):
+                continue  # its time was up, whatever came
             assert isinstance(action, Send), f"a frame of another epoch led to {action}"
             allowed = m.RegisterAgain | m.Refused
             assert isinstance(action.message, allowed), f"an old frame led to {action.message}"
