@@ -128,6 +128,9 @@ KINDS = (
         "datetime key with microseconds", _moment_int, _key(datetime(2026, 1, 1, 0, 0, 0, 1)), _SUM
     ),
     Kind("bytes key with a tab", _bytes_int, _key(b"a\tb\xff"), _SUM),
+    Kind("None as a key", _word_int, _key(None), _SUM),
+    Kind("None among int keys", _int_int, _key(None), _SUM),
+    Kind("tuple key with None", _tuple_int, _key(("a", None)), _SUM),
     Kind("tuple key with a quote", _tuple_int, _key(('"', 1)), _SUM),
     Kind("tuple key with 2**64", _tuple_int, _key(("a", 2**64)), _SUM),
     Kind("tuple key with a lone surrogate", _tuple_int, _key(("\ud800", 1)), _SUM),
@@ -177,6 +180,8 @@ VARIANTS = (
     Variant("bytes keys", _bytes_int, _word_int, _SUM),
     Variant("datetime keys", _moment_int, _word_int, _SUM),
     Variant("bool keys", lambda i: (i % 2 == 0, i % 1000), _int_int, _SUM),
+    Variant("None for every other key", lambda i: (_word(i) if i % 2 else None, i % 1000),
+            _word_int, _SUM),
     Variant("float values", _word_float, _word_int, _SUM),
     Variant("float values, as they are", _word_float, _word_int, Identity()),
     Variant("ints and floats in turn", lambda i: (_word(i), i if i % 2 else i / 2), _word_int,

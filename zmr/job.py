@@ -75,8 +75,8 @@ class Job:
             pattern: str                  # must be given
             ignore_case: bool = False     # may be given
 
-    A key is str, bytes, int, float, bool, date, datetime or a tuple of them, of one type in a job;
-    a value is anything that can be pickled.
+    A key is str, bytes, int, float, bool, date, datetime, Decimal, UUID or a tuple of them, of one
+    type in a job, or None; a value is anything that can be pickled.
     """
 
     input: InputFormat = Lines()

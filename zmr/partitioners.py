@@ -8,6 +8,10 @@ The default partitioner hashes a key's canonical form, a row of 64-bit words (li
     float       one word, IEEE 754; -0.0 as 0.0, to which it is equal
     date        one word: days since 1970-01-01
     datetime    one word: microseconds since 1970-01-01T00:00 (in UTC if it has a time zone)
+    UUID        its 16 bytes, the first of them first
+    Decimal     "0", or its sign, its digits without zeros at the end, and its exponent, as text:
+                "-15e-1"; "Infinity", "-Infinity"
+    None        the byte 0xFF
     tuple       one word for each element: the element's hash
 
     hash = mix(size + mix(word[0] + G) + mix(word[1] + 2 G) + ...)          modulo 2**64
@@ -24,12 +28,17 @@ from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime, timedelta
 from struct import Struct, unpack
+from types import NoneType
 from typing import TYPE_CHECKING, Any
 
 from zmr.display import short_repr
 from zmr.errors import YieldError
+from zmr.key_types import sortable
 
 if TYPE_CHECKING:
+    from decimal import Decimal
+    from uuid import UUID
+
     import pyarrow as pa
 
     from zmr.columns.arrays import Words
@@ -69,7 +78,7 @@ class Range:
         self.bounds = list(bounds)
 
     def __call__(self, key: Any, n: int) -> int:
-        return bisect_right(self.bounds, key)
+        return bisect_right(self.bounds, sortable(key), key=sortable)
 
     def __repr__(self) -> str:
         return "Range()"
@@ -110,7 +119,8 @@ def _mix(word: int) -> int:
 
 def canonical(key: Any) -> bytes:
     """The bytes that stand for a key: the same for equal keys of one type, else different."""
-    return _CANONICAL[type(key)](key)
+    of_type = _CANONICAL.get(type(key)) or _CANONICAL_BY_NAME[type(key).__name__]
+    return of_type(key)
 
 
 def _str(key: str) -> bytes:
@@ -138,6 +148,26 @@ def _datetime(key: datetime) -> bytes:
     return _int((key - epoch) // _MICROSECOND)
 
 
+def _decimal(key: Decimal) -> bytes:
+    if not key:  # and -0, which is equal to it
+        return b"0"
+    if key.is_infinite():
+        return str(key).encode()
+    sign, digits, exponent = key.as_tuple()
+    text = "".join(map(str, digits)).lstrip("0")
+    significant = text.rstrip("0")
+    exponent = int(exponent) + len(text) - len(significant)
+    return f"{'-' * sign}{significant}e{exponent}".encode()
+
+
+def _uuid(key: UUID) -> bytes:
+    return key.bytes
+
+
+def _none(key: None) -> bytes:
+    return b"\xff"  # which no text begins with
+
+
 def _tuple(key: tuple[Any, ...]) -> bytes:
     return b"".join(hash_key(element).to_bytes(8, "little") for element in key)
 
@@ -150,5 +180,9 @@ _CANONICAL: dict[type, Callable[[Any], bytes]] = {
     float: _float,
     date: _date,
     datetime: _datetime,
+    NoneType: _none,
     tuple: _tuple,
 }
+
+# Not to load what a job may not need.
+_CANONICAL_BY_NAME: dict[str, Callable[[Any], bytes]] = {"Decimal": _decimal, "UUID": _uuid}

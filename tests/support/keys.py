@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from datetime import UTC, timedelta, timezone
+from decimal import Decimal
 from typing import Any
+from uuid import UUID
 
 import pyarrow as pa
 from hypothesis import strategies as st
@@ -33,6 +36,21 @@ KEYS: dict[str, st.SearchStrategy[Any]] = {
     "tuple": st.tuples(_TEXTS, st.integers(-2, 2), _TEXTS),
     "tuple of one": st.tuples(_TEXTS),
 }
+KEYS |= {f"{kind} or None": st.none() | KEYS[kind] for kind in list(KEYS) if "tuple" not in kind}
+KEYS["tuple with None"] = st.tuples(
+    st.none() | _TEXTS, st.none() | st.integers(-2, 2), st.none() | st.integers(2**63 - 1, 2**63)
+)
+# Those that are pickled, and handled one by one.
+OPAQUE_KEYS: dict[str, st.SearchStrategy[Any]] = {
+    "Decimal": st.decimals(allow_nan=False)
+    | st.sampled_from(list(map(Decimal, ("0", "-0", "1.0", "1.00", "1e2", "100")))),
+    "UUID": st.uuids() | st.sampled_from([UUID(int=0), UUID(int=1)]),
+    "zoned": st.datetimes(timezones=st.sampled_from([UTC, timezone(timedelta(hours=1))])),
+}
+OPAQUE_KEYS |= {f"{kind} or None": st.none() | OPAQUE_KEYS[kind] for kind in list(OPAQUE_KEYS)}
+OPAQUE_KEYS["tuple with opaque ones"] = st.tuples(
+    OPAQUE_KEYS["Decimal or None"], _TEXTS, OPAQUE_KEYS["UUID or None"]
+)
 
 
 def columns_of(keys: list[Any]) -> list[pa.Array]:

@@ -4,7 +4,9 @@ import subprocess
 import sys
 from collections import Counter
 from datetime import UTC, date, datetime, timedelta, timezone
+from decimal import Decimal
 from typing import Any
+from uuid import UUID
 
 import pytest
 from hypothesis import given
@@ -43,10 +45,16 @@ GOLDEN: list[tuple[Any, int]] = [
     (("a",), 0xF780D07E27D12E85),
     (("a", 1), 0xBDC19B05A1731672),
     (("b", "a"), 0x10070D08D90F0BA0),
+    (None, 0x941DF2A4E6B2EB7B),
+    (("a", None), 0x78EE970849C05C01),
+    (Decimal("1.50"), 0x9F0E7E1D9455033B),
+    (Decimal("1E+3"), 0xAD4B289480C268EB),
+    (Decimal("-Infinity"), 0x1CE3E236DE7B4B13),
+    (UUID(int=5), 0xD037DB7BB903352E),
 ]
 KEYS = (
     st.text() | st.binary() | st.integers() | st.floats(allow_nan=False) | st.dates()
-    | st.datetimes(timezones=st.none() | st.just(UTC))
+    | st.datetimes(timezones=st.none() | st.just(UTC)) | st.decimals(allow_nan=False) | st.uuids()
 )  # fmt: skip
 
 
@@ -81,6 +89,10 @@ def test_keys_of_one_type_are_equal_exactly_if_their_bytes_are(one: Any, other: 
     ("one", "other"),
     [
         (0.0, -0.0),
+        (Decimal("0.00"), Decimal("-0")),
+        (Decimal("1.50"), Decimal("1.5")),
+        (Decimal("1E+3"), Decimal("1000")),
+        (Decimal("0.010"), Decimal("1E-2")),
         (
             datetime(2026, 1, 1, tzinfo=UTC),
             datetime(2026, 1, 1, 2, tzinfo=timezone(timedelta(hours=2))),

@@ -15,9 +15,9 @@ from zmr.columns import rows
 from zmr.columns.take import as_variable
 from zmr.columns.types import arrow_type
 from zmr.errors import YieldError
-from zmr.key_types import KEY_TYPES, KeyTypeError
+from zmr.key_types import COLUMN_TYPES, KeyTypeError, checked_common_type
 
-_TYPE_NAMES = {arrow_type(kind): kind.__name__ for kind in KEY_TYPES}
+_TYPE_NAMES = {arrow_type(kind): kind.__name__ for kind in COLUMN_TYPES}
 _ALLOWED = "strings, binaries, integers, floats, booleans, dates, timestamps without time zone"
 
 
@@ -39,7 +39,7 @@ def from_map_batch(result: Any, needs_values: bool = False) -> pa.RecordBatch:
     if len(lengths) != 1:
         raise YieldError(f"map_batch gave columns of different lengths: {sorted(lengths)}")
     key_columns = [_key_column(array) for array in arrays]
-    names = [_TYPE_NAMES[column.type] for column in key_columns]
+    names = list(map(_type_name, key_columns))
     key_type = f"({', '.join(names)})" if is_tuple else names[0]
     return rows.from_arrays(key_columns, _value_column(values), key_type)
 
@@ -81,19 +81,24 @@ def _array(column: Any) -> pa.Array:
 
 
 def _key_column(array: pa.Array) -> pa.Array:
-    if array.null_count:
-        raise KeyTypeError("map_batch gave nulls as keys: drop them, or put a value in their place")
     try:
         column = _canonical(array)
     except pa.ArrowInvalid as error:
         raise KeyTypeError(
             f"map_batch gave keys of type {array.type} that are beyond what keys can be: {error}"
         ) from None
-    if column.type not in _TYPE_NAMES:
+    if column.type not in _TYPE_NAMES and not pa.types.is_null(column.type):
         raise KeyTypeError(f"map_batch gave keys of type {array.type}: keys are {_ALLOWED}")
-    if column.type == pa.float64() and np.isnan(column.to_numpy()).any():
+    if column.type == pa.float64() and np.isnan(column.drop_null().to_numpy()).any():
         raise KeyTypeError("NaN can't be a key: it equals nothing, not even itself")
     return column
+
+
+def _type_name(column: pa.Array) -> str:
+    """The name of the Python type of the column's keys, of which the nulls are None."""
+    if not column.null_count:
+        return _TYPE_NAMES[column.type]
+    return checked_common_type(_TYPE_NAMES.get(column.type, "None"), "None")
 
 
 def _value_column(array: pa.Array | None) -> pa.Array | None:

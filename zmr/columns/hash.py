@@ -16,14 +16,15 @@ import pyarrow as pa
 
 from zmr.columns.arrays import Words
 from zmr.columns.bytes_view import BYTE_TYPES, BytesView, plain_words
-from zmr.columns.mixed import comparable, has_value, is_mixed, odd_keys
+from zmr.columns.mixed import comparable, has_value, is_mixed, none_rows, odd_keys
 
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
+_NONE = b"\xff"  # the form of None
 _ONES = np.uint64(0xFFFFFFFFFFFFFFFF)
 
 
 def hash_rows(columns: Sequence[pa.Array], are_tuples: bool) -> Words:
-    """The hash of each key, of which `columns` has a column for each element, without nulls."""
+    """The hash of each key, of which `columns` has a column for each element."""
     if not are_tuples:
         return _hash_column(columns[0])
     total = np.full(len(columns[0]), 8 * len(columns), np.uint64)
@@ -33,6 +34,13 @@ def hash_rows(columns: Sequence[pa.Array], are_tuples: bool) -> Words:
 
 
 def _hash_column(column: pa.Array) -> Words:
+    nones = none_rows(column)
+    if len(nones):
+        hashes = np.full(len(column), _hash_column(pa.array([_NONE], pa.large_binary()))[0])
+        if len(nones) < len(column):
+            others = np.delete(np.arange(len(column)), nones)
+            hashes[others] = _hash_column(column.take(pa.array(others)))
+        return hashes
     if is_mixed(column.type):
         return _hash_mixed(column)
     if column.type not in BYTE_TYPES:

@@ -5,7 +5,8 @@ what no type of Arrow's holds exactly. In each row at most one child has a value
 the value is None. So what few values are does not change how the others are kept and worked on.
 
 Keys are mixed too: those of one Python type, of which some are beyond Arrow's (integers beyond 64
-bits, strings with lone surrogates, moments with `fold`). These are pickled.
+bits, strings with lone surrogates, moments with `fold`). These are pickled. In any column of keys,
+mixed or not, nulls are None.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ from zmr.columns.arrays import Index
 
 _PREFIX = "zmr:"
 PICKLES = f"{_PREFIX}pickles"
+
+_NO_ROWS = np.zeros(0, np.int64)
 
 Kinds = npt.NDArray[np.int64]  # the child that has the value of each row; -1 for None
 Part = tuple[Index, pa.Array]  # values, and the rows that they are of
@@ -63,6 +66,15 @@ def has_value(column: pa.Array) -> Index:
     if not column.null_count:
         return np.arange(len(column))
     return np.flatnonzero(column.is_valid().to_numpy(zero_copy_only=False))
+
+
+def none_rows(column: pa.Array) -> Index:
+    """The rows whose value is None."""
+    if is_mixed(column.type):
+        return np.flatnonzero(kinds_of(column) < 0)
+    if not column.null_count:
+        return _NO_ROWS
+    return np.flatnonzero(column.is_null().to_numpy(zero_copy_only=False))
 
 
 def common_type(kinds: Sequence[pa.DataType]) -> pa.DataType:

@@ -2,7 +2,7 @@
 
 Key columns come first: one, named "key", or for tuples one for each element, "key.0", "key.1", ...
 Then the column "value", if there is one. The schema's metadata names the Python type of the keys
-("str", "(str, int)"), which must be the same in all of a job.
+("str", "(str, int or None)"): all of a job have a common one (`zmr.key_types.common_type`).
 
 Where Arrow can't hold some keys or values exactly, their column is mixed (`zmr.columns.mixed`), and
 where it can hold none of them it is pickled (`zmr.columns.values`). Keys that are pickled can't be
@@ -28,7 +28,7 @@ from zmr.columns.values import (
 )
 from zmr.display import short_repr
 from zmr.errors import PickleError
-from zmr.key_types import type_of_keys
+from zmr.key_types import may_be_none, sortable, type_of_keys
 
 KEY, VALUE = "key", "value"
 _KEY_TYPE = b"zmr.key"
@@ -41,8 +41,9 @@ def from_lists(
 ) -> pa.RecordBatch:
     """Rows of these keys and values. Raises `PickleError`, naming the key, and `KeyTypeError`."""
     key_type = key_type or type_of_keys(keys)
-    kind = type(keys[0]) if keys else None
-    fields, arrays = encode_columns(keys, values, kind is tuple and bool(keys[0]), kind)
+    kind = type(keys[0]) if keys and not may_be_none(key_type) else None
+    are_tuples = bool(keys) and type(keys[0]) is tuple and bool(keys[0])
+    fields, arrays = encode_columns(keys, values, are_tuples, kind)
     return pa.record_batch(arrays, schema=_schema(fields, key_type))
 
 
@@ -108,6 +109,11 @@ def key_type(schema: pa.Schema) -> str:
     return name.decode()
 
 
+def key_metadata(key_type: str) -> dict[bytes, bytes]:
+    """The metadata of rows whose keys have the Python type of this name."""
+    return {_KEY_TYPE: key_type.encode()}
+
+
 def is_opaque(schema: pa.Schema) -> bool:
     """Whether the keys can't be sorted as columns."""
     return is_pickled(schema.field(0))
@@ -152,7 +158,10 @@ def keys_of(batch: pa.RecordBatch) -> list[Any]:
 
 
 class Keys:
-    """The keys, of which each becomes a Python object when it is asked for: for `bisect`."""
+    """The keys, of which each becomes a Python object when it is asked for: for `bisect`.
+
+    They are as `zmr.key_types.sortable` makes them.
+    """
 
     def __init__(self, batch: pa.RecordBatch) -> None:
         self._keys = batch.select(key_names(batch.schema))
@@ -166,8 +175,8 @@ class Keys:
 
     def __getitem__(self, place: int) -> Any:
         if self._column is not None:
-            return self._column[place].as_py()
-        return keys_of(self._keys.slice(place, 1))[0]
+            return sortable(self._column[place].as_py())
+        return sortable(keys_of(self._keys.slice(place, 1))[0])
 
 
 def values_of(batch: pa.RecordBatch) -> list[Any]:
@@ -199,4 +208,4 @@ def _slices(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
 
 
 def _schema(fields: Sequence[pa.Field], key_type: str) -> pa.Schema:
-    return pa.schema(fields, {_KEY_TYPE: key_type.encode()})
+    return pa.schema(fields, key_metadata(key_type))

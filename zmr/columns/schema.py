@@ -9,18 +9,21 @@ values pickled as well.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import reduce
 
 import pyarrow as pa
 
 from zmr.columns import mixed, rows
 from zmr.columns.values import encode_pickled, is_pickled, pickled_field
 from zmr.errors import YieldError
+from zmr.key_types import checked_common_type
 
 
 def unified_schema(schemas: Sequence[pa.Schema]) -> pa.Schema:
-    """The schema that rows of all these schemas can have. The keys' types are the same in all.
+    """The schema that rows of all these schemas can have.
 
-    Raises `YieldError` if only some of them have values.
+    Raises `YieldError` if only some of them have values, and `KeyTypeError` if their keys have no
+    common type.
     """
     first = schemas[0]
     is_opaque = any(rows.is_opaque(schema) for schema in schemas)
@@ -28,10 +31,11 @@ def unified_schema(schemas: Sequence[pa.Schema]) -> pa.Schema:
         return first
     if len({rows.has_values(schema) for schema in schemas}) > 1:
         raise YieldError("map_batch gives values with some keys, and with others none")
+    metadata = rows.key_metadata(reduce(checked_common_type, map(rows.key_type, schemas)))
     if is_opaque:
         names = [rows.KEY, rows.VALUE] if rows.has_values(first) else [rows.KEY]
-        return pa.schema(map(pickled_field, names), first.metadata)
-    return pa.schema([_common(name, schemas) for name in first.names], first.metadata)
+        return pa.schema(map(pickled_field, names), metadata)
+    return pa.schema([_common(name, schemas) for name in first.names], metadata)
 
 
 def unify(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:

@@ -11,7 +11,7 @@ their result has to be compared row by row again. Here groups come with the orde
 library gives both in no more time (`python -m benchmarks --only sort-records,wordcount-batch`).
 
 All functions take key columns: a list of Arrow arrays of equal length, one for each element of a
-tuple, without nulls.
+tuple. Nulls, which are None, come first.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ import pyarrow.compute as pc
 
 from zmr.columns.arrays import Flags, Index, Words
 from zmr.columns.bytes_view import BYTE_TYPES, BytesView, plain_words
-from zmr.columns.mixed import comparable, is_mixed, odd_keys
+from zmr.columns.mixed import comparable, is_mixed, none_rows, odd_keys
 from zmr.columns.stable_order import stable_order, stable_order_within
 
 _SIGN = np.uint64(1 << 63)
@@ -54,6 +54,9 @@ def _order_column(
     column: pa.Array, order: Index | None, is_start: Flags | None
 ) -> tuple[Index, Flags]:
     """Order rows by this column, within the groups of the order that there is already."""
+    nones = none_rows(column)
+    if len(nones):
+        return _order_with_nones(column, nones, order, is_start)
     if is_mixed(column.type):
         return _order_mixed(column, order, is_start)
     if column.type in BYTE_TYPES:
@@ -62,6 +65,20 @@ def _order_column(
         order, is_start = _refine(words, order, is_start)
         return _order_longer(column, view, order, is_start, depth + 8)
     return _refine(normalized_words(column), order, is_start)
+
+
+def _order_with_nones(
+    column: pa.Array, nones: Index, order: Index | None, is_start: Flags | None
+) -> tuple[Index, Flags]:
+    """Order rows by whether they have a value, and then as if all had one."""
+    has_value = np.ones(len(column), np.uint64)
+    has_value[nones] = 0
+    order, is_start = _refine(has_value, order, is_start)
+    if len(nones) == len(column):
+        return order, is_start
+    places = np.arange(len(column))
+    places[nones] = np.argmax(has_value)
+    return _order_column(column.take(pa.array(places)), order, is_start)
 
 
 def _order_mixed(

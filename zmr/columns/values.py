@@ -103,8 +103,9 @@ def is_pickled(field: pa.Field) -> bool:
 
 def _may_be_mixed_keys(keys: Sequence[Any], kinds: set[type]) -> bool:
     """Whether keys of which some are beyond Arrow's types can still be sorted as columns."""
+    kinds = kinds - {NoneType}
     if kinds == {datetime}:  # in one time zone, they don't compare as moments do
-        return all(key.tzinfo is None for key in keys)
+        return all(key is None or key.tzinfo is None for key in keys)
     return bool(kinds in ({int}, {str}))
 
 

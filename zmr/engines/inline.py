@@ -35,7 +35,7 @@ from zmr.errors import PickleError, YieldError
 from zmr.formats.output import Text
 from zmr.formats.text import not_a_pair, to_text
 from zmr.job import Job, begin_task
-from zmr.key_types import check_maps, plain_key, type_of_keys
+from zmr.key_types import OneType, check_maps, plain_key, sortable, type_of_keys
 from zmr.messages import Counters, InputFile, OutputFile, Stats
 from zmr.output.folder import output_name
 from zmr.output.manifest import success_manifest, write_success
@@ -162,10 +162,10 @@ def _map_and_combine(
     if job.combine is not None:
         pairs = _combine(job, pairs)
     partitions: list[list[Pair]] = [[] for _ in range(n_partitions)]
-    for key, values in _grouped(pairs).items():
+    for key, group in _grouped(pairs).items():
         with _noted(lambda: f"in partition, key {short_repr(key)}"):  # noqa: B023
             number = checked_partition(job.partition, key, n_partitions)
-        partitions[number] += [(key, value) for value in values]
+        partitions[number] += group
     return partitions
 
 
@@ -185,13 +185,12 @@ def _map(job: Job, task: MapTask, bad_records: BadRecordsOfJob | None) -> list[P
         return list(chain.from_iterable(bad_records.good(job, task, mapped)))
     pairs: list[Pair] = []
     if has_map:
-        examples: list[Any] = []
+        one_type = OneType()
         with _noted(lambda: f"in map, {task.where()}"):
             for record in task.records(job):
                 for key, value in _yielded("map", job.map(record), keep):
                     if job.reduce is not None:
-                        type_of_keys([*examples, key])
-                        examples = [key]
+                        one_type.check(key)
                     if isinstance(job.reduce, Reducer) and job.reduce.adds_numbers:
                         with _noted(lambda: f"in map, {task.where()}, key {short_repr(key)}"):  # noqa: B023
                             job.reduce.sequential([value])  # it takes such values
@@ -272,12 +271,12 @@ def _combine(job: Job, pairs: list[Pair]) -> list[Pair]:
     """What combine makes of the pairs of one map task, called once for each key with several."""
     groups = _grouped(pairs)
     combined: list[Pair] = []
-    for key in sorted(groups):
+    for key in sorted(groups, key=sortable):
         if len(groups[key]) == 1:
-            combined.append((key, groups[key][0]))
+            combined += groups[key]
             continue
         with _noted(lambda: f"in combine, key {short_repr(key)}"):  # noqa: B023
-            result = job.combine(key, iter(groups[key]))
+            result = job.combine(key, iter(_values(groups[key])))
             for new_key, value in _yielded("combine", result, _as_pickled):
                 if new_key != key:
                     raise YieldError(f"combine gave another key, {short_repr(new_key)}")
@@ -292,7 +291,7 @@ def _reduce_all(job: Job, maps: list[list[Pair]]) -> list[Pair]:
     """What one reduce task puts out, of what the map tasks have for its partition."""
     groups = _grouped([pair for pairs in maps for pair in pairs])
     reduced: list[Pair] = []
-    for key in sorted(groups):
+    for key in sorted(groups, key=sortable):
         with _noted(lambda: f"in reduce, key {short_repr(key)}"):  # noqa: B023
             reduced += _reduce(job, key, groups[key])
     return reduced
@@ -302,21 +301,28 @@ def _keys(partitions: list[list[Pair]]) -> list[Any]:
     return [key for pairs in partitions for key, _ in pairs]
 
 
-def _grouped(pairs: list[Pair]) -> dict[Any, list[Any]]:
-    """The values of each key, in their order. Raises `KeyTypeError`."""
-    groups: dict[Any, list[Any]] = {}
+def _grouped(pairs: list[Pair]) -> dict[Any, list[Pair]]:
+    """The pairs of each key, in their order. Raises `KeyTypeError`.
+
+    Keys may be equal and not the same, as 0.0 and -0.0 are: that of a group is its first.
+    """
+    groups: dict[Any, list[Pair]] = {}
     type_of_keys([key for key, _ in pairs])
-    for key, value in pairs:
-        groups.setdefault(key, []).append(value)
+    for pair in pairs:
+        groups.setdefault(pair[0], []).append(pair)
     return groups
 
 
-def _reduce(job: Job, key: Any, values: list[Any]) -> list[Pair]:
+def _values(group: list[Pair]) -> list[Any]:
+    return [value for _, value in group]
+
+
+def _reduce(job: Job, key: Any, group: list[Pair]) -> list[Pair]:
     if isinstance(job.reduce, Reducer):
-        return [(key, job.reduce.sequential(values))]
+        return [(key, job.reduce.sequential(_values(group)))]
     if isinstance(job.reduce, Identity):
-        return [(key, value) for value in values]
-    return list(_yielded("reduce", job.reduce(key, iter(values)), _as_written(job)))
+        return group
+    return list(_yielded("reduce", job.reduce(key, iter(_values(group))), _as_written(job)))
 
 
 def _write(job: Job, folder: str, index: int, pairs: list[Pair]) -> OutputFile:

@@ -11,7 +11,7 @@ from typing import Any
 from zmr.errors import JobError
 from zmr.formats import BadRecord
 from zmr.job import Job, begin_task
-from zmr.key_types import KeyTypeError, plain_key, type_of_keys
+from zmr.key_types import KeyTypeError, plain_key, sortable, type_of_keys
 from zmr.messages import InputFile, Split
 
 # So many places are looked at, evenly spread over the input, and so many records at each. With
@@ -41,7 +41,7 @@ def sample_bounds(
         raise JobError(
             f"{name} fails on a sample of its input: {type(error).__name__}: {error}"
         ) from error
-    keys.sort()
+    keys.sort(key=sortable)
     bounds = [keys[len(keys) * i // n_partitions] for i in range(1, n_partitions)] if keys else []
     return [key for i, key in enumerate(bounds) if i == 0 or key != bounds[i - 1]]
 

@@ -28,6 +28,8 @@ def join_binary(keys: pa.RecordBatch, values: pa.Array, end: bytes) -> pa.Buffer
     columns = rows.key_columns(keys)
     if len(columns) != 1 or columns[0].type != BINARY or rows.is_opaque(keys.schema):
         return None
+    if columns[0].null_count:
+        return None
     parts = [columns[0]]
     if values.type == BINARY and not values.null_count:
         parts.append(values)

@@ -17,7 +17,6 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from heapq import heapify, heappop, heapreplace
 from heapq import merge as merge_sorted
-from operator import itemgetter
 from typing import Any
 
 import numpy as np
@@ -26,6 +25,7 @@ import pyarrow as pa
 from zmr.columns import rows
 from zmr.columns.groups import Groups, group
 from zmr.columns.schema import concat
+from zmr.key_types import sortable
 
 Blocks = Iterator[pa.RecordBatch]
 
@@ -49,7 +49,7 @@ def merge(runs: Sequence[Blocks], memory_bytes: int) -> Iterator[Groups]:
 def merge_opaque(runs: Sequence[Blocks]) -> Iterator[tuple[Any, bytes]]:
     """The keys of all runs, sorted, each with its pickled value. All runs must be opaque."""
     # heapq.merge is stable: equal keys come in the order of the runs.
-    return merge_sorted(*map(_pairs, runs), key=itemgetter(0))
+    return merge_sorted(*map(_pairs, runs), key=lambda pair: sortable(pair[0]))
 
 
 def _pairs(run: Blocks) -> Iterator[tuple[Any, bytes]]:

@@ -13,6 +13,7 @@ import pyarrow as pa
 from zmr.columns import rows
 from zmr.columns.arrays import Index, Words
 from zmr.columns.groups import Groups
+from zmr.key_types import sortable
 from zmr.partitioners import Hash, Range, checked_partition
 
 Partitioner = Callable[[Any, int], int]
@@ -40,14 +41,14 @@ def sort_opaque(
     """Opaque rows sorted by partition and key, and the partition of each."""
     keys = rows.keys_of(batch)
     chosen = [checked_partition(partition, key, n) for key in keys]
-    order = sorted(range(len(keys)), key=lambda i: (chosen[i], keys[i]))
+    order = sorted(range(len(keys)), key=lambda i: (chosen[i], sortable(keys[i])))
     return batch.take(pa.array(order, pa.int64())), np.array(chosen, np.int64)[order]
 
 
 def _ranges(groups: Groups, partition: Range, n: int) -> Index:
     """The partition of each group. As groups are sorted, so are partitions."""
     keys = _FirstKeys(groups)  # to gather all of them would take as long as to sort them
-    starts = [bisect_left(keys, bound) for bound in partition.bounds]
+    starts = [bisect_left(keys, sortable(bound)) for bound in partition.bounds]
     ranges = np.searchsorted(starts, np.arange(len(groups)), side="right")
     if len(groups) and ranges[-1] >= n:
         checked_partition(partition, keys[len(keys) - 1], n)  # raises

@@ -20,7 +20,7 @@ from zmr.columns.arrays import Index
 from zmr.columns.groups import Groups, group
 from zmr.columns.schema import concat_unified
 from zmr.display import short_repr
-from zmr.key_types import KeyTypeError
+from zmr.key_types import KeyTypeError, common_type
 from zmr.reducers.combiner import Combiner
 from zmr.shuffle.hot_keys import HotKeys
 from zmr.shuffle.map_output import LocalSource, StoredPartition, open_partitions
@@ -127,12 +127,13 @@ class SortBuffer:
 
     def _check_keys(self, batch: pa.RecordBatch) -> None:
         key_type = rows.key_type(batch.schema)
-        if self._key_type and key_type != self._key_type:
+        common = common_type(self._key_type or key_type, key_type)
+        if common is None:
             raise KeyTypeError(
                 f"the keys of a job must be of one type, but there are {self._key_type} "
                 f"and {key_type} ({short_repr(rows.keys_of(batch.slice(0, 1))[0])})"
             )
-        self._key_type = key_type
+        self._key_type = common
 
     def _combine_values(self) -> None:
         """Turn values into partials."""

@@ -46,13 +46,13 @@ class BadRecords:
 
         Raises one of `BAD` if the record is bad; then the job has counted nothing.
         """
-        counters, examples = dict(self._job._counters), self._look.examples
+        counters, examples = dict(self._job._counters), self._look.one_type.examples
         try:
             if isinstance(record, BadRecord):
                 raise record
             return list(self._look.at(make(record)))
         except BAD:
-            self._job._counters, self._look.examples = counters, examples
+            self._job._counters, self._look.one_type.examples = counters, examples
             raise
 
     def batch_of(

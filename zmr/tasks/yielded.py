@@ -23,7 +23,7 @@ from zmr.display import short_repr
 from zmr.errors import PickleError, YieldError
 from zmr.formats.text import not_a_pair
 from zmr.job import Job
-from zmr.key_types import plain_key, type_of_keys
+from zmr.key_types import OneType, plain_key
 from zmr.reducers import Count
 from zmr.tasks.errors import LookAgain, in_one_line
 from zmr.tasks.map_input import MapInput
@@ -223,7 +223,7 @@ class Look:
     def __init__(self, job: Job) -> None:
         self._is_for_reduces = job.reduce is not None
         self._counts_only = isinstance(job.reduce, Count)
-        self.examples: list[Any] = []  # a key, the type of which all others must have
+        self.one_type = OneType()
 
     def at(self, result: Any) -> Iterator[Pair]:
         """The pairs of what map returned for a record. Raises `YieldError`."""
@@ -235,8 +235,7 @@ class Look:
 
     def _kept(self, key: Any, value: Any) -> Pair:
         key = plain_key(key)
-        type_of_keys([*self.examples, key])
-        self.examples = self.examples or [key]
+        self.one_type.check(key)
         if self._counts_only:
             return key, None
         try:

@@ -39,7 +39,6 @@ def test_rows_have_pythons_types(
 @pytest.mark.parametrize(
     ("result", "error", "message"),
     [
-        (pa.array(["a", None]), KeyTypeError, "nulls as keys"),
         (pa.array([[1]]), KeyTypeError, "keys of type list"),
         (
             pa.array([2**64 - 1], pa.uint64()),

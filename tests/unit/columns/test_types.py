@@ -9,11 +9,11 @@ import pytest
 
 from zmr.columns.types import arrow_type, arrow_types
 from zmr.columns.values import encode
-from zmr.key_types import KEY_TYPES
+from zmr.key_types import COLUMN_TYPES
 
 
 def test_every_type_of_keys_has_an_arrow_type() -> None:
-    for kind in KEY_TYPES:
+    for kind in COLUMN_TYPES:
         assert isinstance(arrow_type(kind), pa.DataType)
     assert arrow_type(type(None)) == pa.null()
     assert arrow_type(complex) is None

@@ -226,7 +226,6 @@ def test_keys_that_map_batch_makes_can_be_sampled_for_ranges(inputs: list[Path])
 @pytest.mark.parametrize(
     ("give", "reduce", "reason"),
     [
-        (lambda n: (pa.nulls(len(n), pa.string()), n), Sum(), "TypeError: map_batch gave nulls"),
         (
             lambda n: (pa.array([[1]] * len(n)), n),
             Sum(),
