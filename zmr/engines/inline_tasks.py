@@ -19,6 +19,7 @@ from zmr.job import Job
 from zmr.messages import InputFile, Split
 from zmr.output.folder import SKIPPED
 from zmr.output.skipped import SkippedFile, skipped_name
+from zmr.tasks.used_columns import input_of_map
 
 if TYPE_CHECKING:
     from zmr.tasks.skip_records import BadRecords
@@ -59,7 +60,7 @@ class FileTask:
 
     def records(self, job: Job) -> Iterator[Any]:
         for split in self._splits:
-            for index, record in enumerate(self._read(job, job.input, split)):
+            for index, record in enumerate(self._read(job, input_of_map(job), split)):
                 self._place = _place(job.input, split, index)
                 yield record
 

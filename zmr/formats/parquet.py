@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
+from copy import copy
 from errno import EIO
 from typing import Any
 
@@ -23,7 +24,9 @@ class Parquet(InputFormat):
 
     Parameters:
         columns: the names of the columns to read, in this order; the others are not read from the
-            disk. None reads all. A column that a file does not have is an error (`BadRecord`).
+            disk. None reads all that `map` looks at: if all that it does with a record is
+            `record["name"]` and `record.get("name")`, those columns, else all. A column that a file
+            does not have is an error (`BadRecord`).
         truncate_ns: True leaves out the nanoseconds of times, which Python's times do not have.
             Otherwise a record with some is an error (`BadRecord`).
 
@@ -49,6 +52,13 @@ class Parquet(InputFormat):
             raise ValueError("Parquet(columns) takes a list of names")
         self._columns = None if columns is None else list(columns)
         self._truncate_ns = truncate_ns
+        self._used: Collection[str] | None = None  # others need not be in records
+
+    def only(self, names: Collection[str]) -> Parquet:
+        """The same, of whose records the other columns are left out."""
+        narrow = copy(self)
+        narrow._used = names
+        return narrow
 
     def can_split(self, path: str) -> bool:
         return True
@@ -88,7 +98,7 @@ class Parquet(InputFormat):
             order = [there.index(at) for at in positions]
             for group in _row_groups(file, split):
                 metadata = file.metadata.row_group(group)
-                row_bytes = max(1, metadata.total_byte_size // max(1, metadata.num_rows))
+                row_bytes = max(1, _read_bytes(metadata, wanted) // max(1, metadata.num_rows))
                 batches = file.iter_batches(
                     max(1, min(_MOST_ROWS, batch_bytes // row_bytes)),
                     row_groups=[group],
@@ -110,12 +120,15 @@ class Parquet(InputFormat):
     def _positions(self, path: str, names: list[str]) -> list[int]:
         """Where in the file the columns are that are to be read."""
         if self._columns is None:
-            return list(range(len(names)))
+            return [at for at, name in enumerate(names) if self._is_used(name)]
         for name in self._columns:
             if name not in names:
                 reason = f"there is no column {name!r}; there are {', '.join(names)}"
                 raise BadRecord(path, "", reason)
-        return [names.index(name) for name in self._columns]
+        return [names.index(name) for name in self._columns if self._is_used(name)]
+
+    def _is_used(self, name: str) -> bool:
+        return self._used is None or name in self._used
 
 
 @contextmanager
@@ -179,6 +192,18 @@ def _start(metadata: Any) -> int:
     column = metadata.column(0)
     data: int = column.data_page_offset
     return min(data, column.dictionary_page_offset or data)
+
+
+def _read_bytes(metadata: Any, names: Collection[str]) -> int:
+    """The size of these columns of a row group, not compressed."""
+    wanted = set(names)
+    columns = map(metadata.column, range(metadata.num_columns))
+    # Columns of lists and structs are several, with paths that begin with the name.
+    return sum(
+        column.total_uncompressed_size
+        for column in columns
+        if column.path_in_schema in wanted or column.path_in_schema.split(".", 1)[0] in wanted
+    )
 
 
 def _size(metadata: Any) -> int:

@@ -33,6 +33,7 @@ from zmr.tasks.errors import LookAgain, TaskError, user_error, users_code, worke
 from zmr.tasks.map_input import MapInput
 from zmr.tasks.reduction import Piece, first_lines, lines_of_rows, users_lines
 from zmr.tasks.skip_records import SkipRecords
+from zmr.tasks.used_columns import input_of_map
 from zmr.tasks.user_combiner import combiner_of
 
 # Of the memory, this part is for what declarative reducers keep as Python objects.
@@ -86,6 +87,8 @@ def _run(
     if skipping is not None:
         records = copy(records)  # which other jobs of this process may share
         records.keeps_bad = True
+    elif not takes_batches(job, None):
+        records = input_of_map(job)
     source = MapInput(records, task.splits, job.count, context.progress)
     path = ""
     file: OutputFile | None = None
