@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator
-from itertools import islice
 
 from zmr.core.pace import Pace
 from zmr.core.plan import Pieces
@@ -223,14 +222,19 @@ class TaskTable:
 
     def next_idle(self, fits: Callable[[TaskRecord], bool]) -> TaskRecord | None:
         """The first idle task that fits, among the next ones; the caller must hand it out."""
-        queue = self._queue
-        while queue and queue[0].state is not TaskState.IDLE:
-            queue.popleft()
-        for position, task in enumerate(islice(queue, _LOOK_AHEAD)):
-            if task.state is TaskState.IDLE and fits(task):
-                del queue[position]
-                return task
-        return None
+        queue, found = self._queue, None
+        others: dict[TaskRecord, None] = {}
+        while queue and len(others) < _LOOK_AHEAD:
+            task = queue.popleft()
+            # Some were taken back by their workers, or came into the queue once more.
+            if task.state is not TaskState.IDLE or task in others:
+                continue
+            if fits(task):
+                found = task
+                break
+            others[task] = None
+        queue.extendleft(reversed(others))
+        return found
 
     def requeue(self) -> None:
         """Queue the idle tasks anew, in their order."""
