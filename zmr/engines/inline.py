@@ -156,7 +156,7 @@ def _map_and_combine(
     job: Job, task: MapTask, n_partitions: int, bad_records: BadRecordsOfJob | None
 ) -> list[list[Pair]]:
     """What one map task puts out: its pairs by partition, or all of them if there are none."""
-    pairs = _map(job, task, bad_records)
+    pairs = _map(job, task, bad_records, for_reduces=n_partitions > 0)
     if not n_partitions:
         return [pairs]
     if job.combine is not None:
@@ -169,12 +169,15 @@ def _map_and_combine(
     return partitions
 
 
-def _map(job: Job, task: MapTask, bad_records: BadRecordsOfJob | None) -> list[Pair]:
+def _map(
+    job: Job, task: MapTask, bad_records: BadRecordsOfJob | None, for_reduces: bool
+) -> list[Pair]:
     """The pairs that one map task makes of its records."""
     has_map = type(job).map is not Job.map
-    keep = _as_written(job) if job.reduce is None else _as_pickled
-    if job.reduce is not None:
-        keep = _for_reduces(_without_value if isinstance(job.reduce, Count) else keep)
+    keep = _as_written(job)
+    if for_reduces:
+        keep = _for_reduces(_without_value if isinstance(job.reduce, Count) else _as_pickled)
+    reducer = job.reduce if for_reduces else None
     if bad_records is not None and isinstance(task, FileTask):
 
         def mapped(record: Any) -> list[Pair]:
@@ -182,18 +185,18 @@ def _map(job: Job, task: MapTask, bad_records: BadRecordsOfJob | None) -> list[P
                 return _pairs_of(job, job.map_batch(record))
             return list(_yielded("map", job.map(record), keep))
 
-        return list(chain.from_iterable(bad_records.good(job, task, mapped)))
+        return list(chain.from_iterable(bad_records.good(job, task, mapped, for_reduces)))
     pairs: list[Pair] = []
     if has_map:
         one_type = OneType()
         with _noted(lambda: f"in map, {task.where()}"):
             for record in task.records(job):
                 for key, value in _yielded("map", job.map(record), keep):
-                    if job.reduce is not None:
+                    if for_reduces:
                         one_type.check(key)
-                    if isinstance(job.reduce, Reducer) and job.reduce.adds_numbers:
+                    if isinstance(reducer, Reducer) and reducer.adds_numbers:
                         with _noted(lambda: f"in map, {task.where()}, key {short_repr(key)}"):  # noqa: B023
-                            job.reduce.sequential([value])  # it takes such values
+                            reducer.sequential([value])  # it takes such values
                     pairs.append((key, value))
         return pairs
     with _noted(lambda: f"in map_batch, {task.where()}"):

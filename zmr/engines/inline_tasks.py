@@ -179,7 +179,11 @@ class BadRecordsOfJob:
         self._found: list[BadRecords] = []
 
     def good(
-        self, job: Job, task: FileTask, make: Callable[[Any], Iterable[Pair]]
+        self,
+        job: Job,
+        task: FileTask,
+        make: Callable[[Any], Iterable[Pair]],
+        for_reduces: bool,
     ) -> Iterator[list[Pair]]:
         """What `make` makes of each good record of the next task.
 
@@ -188,7 +192,7 @@ class BadRecordsOfJob:
         from zmr.tasks.skip_records import BAD, BadRecords, error_of
 
         path = os.path.join(self._folder, skipped_name(len(self._found)))
-        bad = BadRecords(job, SkippedFile(path))
+        bad = BadRecords(job, SkippedFile(path), for_reduces)
         self._found.append(bad)
         for record, where in task.with_places(job):
             try:

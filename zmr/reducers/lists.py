@@ -110,11 +110,8 @@ class Distinct(Reducer):
         return _ascending(self, state)
 
     def sequential(self, values: Iterable[Any]) -> list[Any]:
-        kept: list[Any] = []
-        for value in _ascending(self, map(_hashable, values)):
-            if not kept or not (kept[-1] == value or (is_nan(kept[-1]) and is_nan(value))):
-                kept.append(value)
-        return kept
+        each = {_NAN if is_nan(value) else _hashable(value): None for value in values}
+        return _ascending(self, each)
 
     def fold(self, states: dict[Any, Any], pairs: Pairs) -> None:
         for key, value in pairs:

@@ -54,12 +54,14 @@ def takes_batches(job: Job, skipping: SkipRecords | None) -> bool:
     return job.map_batch is not None
 
 
-def mapped(job: Job, source: MapInput, skipping: SkipRecords | None, looks: bool) -> Iterator[Pair]:
+def mapped(
+    job: Job, source: MapInput, skipping: SkipRecords | None, looks: bool, for_reduces: bool = True
+) -> Iterator[Pair]:
     """The pairs that map makes of the records. Raises `LookAgain` if it does not look yet."""
     if skipping is not None:
         return chain.from_iterable(skipping.pairs(source))
     if looks:
-        return looked_at(job, source)
+        return looked_at(job, source, for_reduces)
     if isgeneratorfunction(job.map):
         pairs = chain.from_iterable(chain.from_iterable(map(job.map, r) for r in source))
         return pairs if makes_pairs(job.map) else checked_pairs(pairs)

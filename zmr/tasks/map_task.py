@@ -176,6 +176,6 @@ def _lines(
     if takes_batches(job, skipping):
         made = batches(job, source, skipping)
         return chain.from_iterable(lines_of_rows(batch, output) for batch in made)
-    pairs = mapped(job, source, skipping, looks)
+    pairs = mapped(job, source, skipping, looks, for_reduces=False)
     lines = users_lines if looks or skipping is not None else first_lines
     return lines(pairs, output, lambda: f"in map, {source.where()}")

@@ -34,12 +34,12 @@ class BadRecords:
     How many there may be is its owner's to decide.
     """
 
-    def __init__(self, job: Job, file: SkippedFile) -> None:
+    def __init__(self, job: Job, file: SkippedFile, for_reduces: bool) -> None:
         self.n = 0
         self.last = ""  # where the last one is, and why it is bad
         self._job = job
         self._file = file
-        self._look = Look(job)
+        self._look = Look(job, for_reduces)
 
     def pairs_of(self, record: Any, make: Callable[[Any], Iterable[Pair] | None]) -> list[Pair]:
         """The pairs that `make`, which is the job's map, makes of the record.
@@ -105,9 +105,8 @@ class SkipRecords:
         self._skips = frozenset(task.skips)
         # After a failure, records go one by one, so that the next failure shows which it was.
         self.one_by_one = bool(task.skips) or task.failures > 0
-        self._bad = BadRecords(
-            job, SkippedFile.of_attempt(task.output, task.job_id, task.index, task.attempt)
-        )
+        file = SkippedFile.of_attempt(task.output, task.job_id, task.index, task.attempt)
+        self._bad = BadRecords(job, file, task.n_reduce > 0)
 
     @property
     def n(self) -> int:

@@ -204,12 +204,12 @@ def unpickled(value: Any, data: bytes) -> Any:
         raise PickleError(0, f"{text}: {in_one_line(error)}") from error
 
 
-def looked_at(job: Job, source: MapInput) -> Iterator[Pair]:
+def looked_at(job: Job, source: MapInput, for_reduces: bool) -> Iterator[Pair]:
     """The pairs that map makes of the records, each checked and private before map goes on.
 
     Raises `YieldError` for what is no pair, or can't be kept, while the source is at the record.
     """
-    look = Look(job)
+    look = Look(job, for_reduces)
     make = job.map
     return (pair for records in source for record in records for pair in look.at(make(record)))
 
@@ -217,11 +217,11 @@ def looked_at(job: Job, source: MapInput) -> Iterator[Pair]:
 class Look:
     """Looks at each pair that a job's map yields.
 
-    If there are reduces, all keys are of one type, and values are made private.
+    If they are for reduces, all keys are of one type, and values are made private.
     """
 
-    def __init__(self, job: Job) -> None:
-        self._is_for_reduces = job.reduce is not None
+    def __init__(self, job: Job, for_reduces: bool) -> None:
+        self._is_for_reduces = for_reduces
         self._counts_only = isinstance(job.reduce, Count)
         self.one_type = OneType()
 
