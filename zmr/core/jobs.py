@@ -259,8 +259,6 @@ class JobRun:
         self.table(attempt.task.kind).complete(attempt, done, ran_s, now)
         del self.attempts[attempt.id]
         self.backups_wanted.pop(attempt.id, None)
-        if isinstance(done, MapDone):
-            self.outputs_changed()
         if self.is_complete:
             self.output_checks = OutputChecks()  # nothing reads map outputs any more
 
