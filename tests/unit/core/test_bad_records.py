@@ -97,6 +97,20 @@ def test_more_than_may_be_left_out_of_the_whole_job_fail_it() -> None:
     assert "killed by SIGSEGV" in outcome.reason
 
 
+def test_an_attempt_that_finds_too_many_ends_the_job_at_once() -> None:
+    cluster = Cluster(workers=1)
+    failing = Work(fails="more than 1 bad record", reason=FailureReason.BAD_RECORDS)
+    cluster.plan(failing, TaskKind.MAP, index=0, times=1)
+    job = cluster.submit(maps=1, reduces=1, skip_bad_records=1)
+
+    cluster.run_until_over()
+
+    assert cluster.outcomes[job].state is JobState.FAILED
+    assert "map 0 failed 1 time, the last on w1: more than 1 bad record" in (
+        cluster.outcomes[job].reason
+    )
+
+
 def test_a_map_that_is_made_again_leaves_out_the_same_and_counts_once() -> None:
     cluster = Cluster(workers=2)
     cluster.plan(Work(dies=SEGFAULT, record=5), TaskKind.MAP, index=0, times=2)

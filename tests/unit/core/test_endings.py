@@ -179,6 +179,18 @@ def test_with_nothing_running_the_first_signal_is_enough() -> None:
     assert cluster.workers["w1"].quit is not None
 
 
+def test_a_signal_that_comes_after_the_end_changes_nothing() -> None:
+    cluster = Cluster(workers=2, settings=ONE_JOB)
+    cluster.network.drop(m.Exit, worker="w2")
+    job = cluster.submit(maps=2, reduces=1)
+    cluster.run(lambda: job in cluster.outcomes)
+    assert not has_quit(cluster)
+    cluster.interrupt()
+    cluster.run(lambda: has_quit(cluster))
+    assert cluster.quit is not None
+    assert cluster.quit.exit_status == 0
+
+
 def test_a_cancel_that_comes_when_the_output_stands_is_too_late() -> None:
     cluster = Cluster(workers=1)
     job = cluster.submit(maps=1, reduces=1)

@@ -49,6 +49,8 @@ def test_each_transition_is_published_in_its_turn() -> None:
         "done",
     ]  # fmt: skip
     assert cluster.job_states(job) == ["queued", "map", "reduce", "done"]
+    (queued, *_) = [event for event in cluster.published if isinstance(event, m.JobEvent)]
+    assert queued.text == "test: 2 map tasks, 1 reduce task"
 
 
 @pytest.mark.parametrize(
