@@ -139,6 +139,15 @@ def test_when_the_last_good_worker_goes_a_bad_one_goes_on() -> None:
     cluster.check(job)
 
 
+def test_who_was_on_no_trial_does_not_work_again() -> None:
+    cluster = Cluster(workers=1)
+    cluster.plan(DIES, times=1)
+    job = cluster.submit(maps=4, reduces=1)
+    cluster.run_until_over()
+    cluster.check(job)
+    assert not cluster.said("works again")
+
+
 def test_only_different_tasks_within_a_minute_are_a_row_of_failures() -> None:
     one, two, three = (TaskRecord(TaskKind.MAP, index) for index in range(3))
     health = Health()

@@ -50,7 +50,7 @@ def test_an_error_that_repeats_ends_the_job_the_second_time(n_workers: int, kind
     assert outcome.failed_task == f"{kind.label}-1"
     assert cluster.times_begun(job)[kind, 1] == 2
     # It is told once, with the job's end.
-    assert [text for text in cluster.warnings if not text.startswith("job ")] == []
+    assert cluster.warnings == [f"job {job} failed: {outcome.reason}"]
 
 
 def test_an_error_that_comes_back_after_another_one_repeats() -> None:

@@ -188,6 +188,15 @@ def test_a_straggler_whose_sibling_comes_back_gets_no_third_attempt() -> None:
 # --- a worker leaves ---------------------------------------------------------------------------
 
 
+def test_a_worker_that_leaves_with_nothing_is_no_warning() -> None:
+    cluster = Cluster(workers=1)
+    cluster.run_for(1.0)
+    cluster.workers["w1"].interrupt()
+    cluster.run_for(1.0)
+    assert cluster.worker_states("w1") == ["alive", "left"]
+    assert cluster.warnings == []
+
+
 def test_a_worker_that_is_told_to_stop_ends_what_runs_and_leaves() -> None:
     cluster = Cluster(workers=2, slots=2)
     job = cluster.submit(maps=12, reduces=1)
