@@ -61,14 +61,15 @@ class JobSpec:
     steps: Annotated[tuple[Step, ...], f.Check("several", (1_000,))] = ()  # of a pipeline
     step: int = 0  # which of them this is the spec of, from 1; 0: of the whole
     skip_bad_records: int = 0  # so many, in all of the job, may be left out
+    skip_bad_files: int = 0  # so many that can't be read, likewise
 
     def flaw(self) -> str:
         """Why this is the spec of no job; empty: it may be one."""
         n_steps = len(self.steps)
         if self.max_attempts < 1 or not self.task_timeout_s > 0 or not self.backup_after_s >= 0:
             return "a job with limits that make no sense"
-        if n_steps and self.skip_bad_records:
-            return "a pipeline that leaves out bad records"
+        if n_steps and (self.skip_bad_records or self.skip_bad_files):
+            return "a pipeline that leaves out bad records or files"
         if self.step > n_steps:
             return f"{self.step} as the number of a step; there are {n_steps}"
         if n_steps and not self.step and len(f"{self.job_id}.{n_steps}") > f.NAME_LENGTH:
@@ -174,7 +175,8 @@ class MapDone:
     counters: Counters = ()
     file: OutputFile | None = None  # map-only: what was committed
     skipped: int = 0  # records that were left out
-    last_skipped: str = ""  # where the last of them is, and why
+    last_skipped: str = ""  # where the last of them, or of the files, is, and why
+    skipped_files: int = 0  # that were left out
 
 
 @dataclass(frozen=True, slots=True)

@@ -64,13 +64,16 @@ def check_pipeline(pipeline: type[Pipeline]) -> None:
             )
 
 
-def refuse_skipping(job: Job | Pipeline, n_records: int) -> None:
-    """Raise `UsageError` if so many bad records are to be left out of a pipeline."""
-    if n_records and isinstance(job, Pipeline):
+def refuse_skipping(job: Job | Pipeline, n_records: int, n_files: int = 0) -> None:
+    """Raise `UsageError` if so many bad records or files are to be left out of a pipeline."""
+    if (n_records or n_files) and isinstance(job, Pipeline):
         names = [type(step).__name__ for step in job.jobs]
+        option, what = (
+            ("--skip-bad-records", "records") if n_records else ("--skip-bad-files", "files")
+        )
         raise UsageError(
-            f"--skip-bad-records is not for pipelines, such as {type(job).__name__}: only the "
-            f"first of its steps ({', '.join(names)}) reads records that can be bad; run that as a "
+            f"{option} is not for pipelines, such as {type(job).__name__}: only the "
+            f"first of its steps ({', '.join(names)}) reads {what} that can be bad; run that as a "
             f"job of its own to see which they are"
         )
 

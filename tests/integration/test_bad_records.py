@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import re
 import shlex
@@ -246,3 +247,27 @@ def test_what_is_no_capsule_is_refused(zmr: Zmr, content: str | None, said: str)
 
 def output_of_files(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.glob("mr-out-*")}
+
+
+def test_files_that_can_not_be_read_are_left_out_and_named(zmr: Zmr) -> None:
+    inputs = zmr.folder / "in"
+    inputs.mkdir()
+    for number in range(3):
+        packed = gzip.compress(b"a b a\n" * 1000)
+        (inputs / f"{number}.gz").write_bytes(packed if number != 1 else packed[:-30])
+    (inputs / "3.txt").write_bytes((b"\x7fELF" + bytes(60)) * 10)
+    outputs = []
+    for engine in ("local", "inline"):
+        args = "run", "wordcount", inputs, "-r", "1", "--engine", engine, "-o", engine
+        ended = zmr.run(*args, "--skip-bad-files", "2")
+        assert ended.status == 5, ended.stderr
+        assert "zmr: 2 bad files skipped: " in ended.stderr
+        outputs.append((zmr.folder / engine / "mr-out-0").read_bytes())
+        manifest = json.loads((zmr.folder / engine / "_SUCCESS").read_text())
+        assert manifest["skipped_files"] == [str(inputs / "1.gz"), str(inputs / "3.txt")]
+        assert manifest["counters"]["files skipped"] == 2
+    assert outputs[0] == outputs[1] == b"a\t4000\nb\t2000\n"
+
+    ended = zmr.run(*args[:-4], "-o", "none", "--skip-bad-files", "1")
+    assert ended.status == 1
+    assert "more than 1 bad file (--skip-bad-files), the last: " in ended.stderr

@@ -139,8 +139,32 @@ def _(self: outbox.Outbox, level: Level, text: str, right: Any = outbox.Outbox.l
 
 
 @defect("only records that were left out in complete maps count", jobs.JobRun, "skips_too_many")
-def _(self: jobs.JobRun) -> bool:
-    return self._skipped > self.spec.skip_bad_records
+def _(self: jobs.JobRun) -> str:
+    most = self.spec.skip_bad_records
+    noun = "bad record" if most == 1 else "bad records"
+    is_too_many = self._skipped > most
+    return f"more than {most} {noun} (--skip-bad-records)" if is_too_many else ""
+
+
+@defect("files that were left out do not count", jobs.JobRun, "skips_too_many")
+def _(self: jobs.JobRun, right: Any = jobs.JobRun.skips_too_many) -> str:
+    files, self._skipped_files = self._skipped_files, 0
+    found: str = right(self)
+    self._skipped_files = files
+    return found
+
+
+@defect("a map that left only files out is not told of", tasks.TaskTable, "complete")
+def _(
+    self: tasks.TaskTable,
+    attempt: tasks.Attempt,
+    done: Any,
+    ran_s: float | None,
+    now: float,
+    right: Any = tasks.TaskTable.complete,
+) -> None:
+    right(self, attempt, done, ran_s, now)
+    attempt.task.skipped = getattr(done, "skipped", 0)
 
 
 @defect("a failure is told without what is known of it", attempts.Attempts, "_fail")

@@ -98,6 +98,7 @@ def draw(seed: int) -> Scenario:
     jobs = tuple(_job(rng, number, settings, room, is_calm) for number in range(1, n_jobs + 1))
     if not is_calm:
         jobs = tuple(_with_bad_records(Random(f"bad records {seed} {job.id}"), job) for job in jobs)
+        jobs = tuple(_with_bad_files(Random(f"bad files {seed} {job.id}"), job) for job in jobs)
     # Drawn apart, so that the others stay what they were.
     rng_of_steps = Random(f"pipelines {seed}")
     jobs = tuple(
@@ -259,7 +260,7 @@ def _pipeline(rng: Random, job: JobPlan) -> JobPlan:
     """The job as the first step of some more, unless it has bad records."""
     (step,) = job.steps
     # The oracle knows no maps of a later step that share files.
-    if step.bad or (len(step.maps_s) > FILES_AS_TASKS and not step.reduces_s):
+    if step.bad or job.bad_files or (len(step.maps_s) > FILES_AS_TASKS and not step.reduces_s):
         return job
     n_steps = rng.choice([2, 2, 3])
     longest_s = max((*step.maps_s, *step.reduces_s), default=0.5)
@@ -286,6 +287,17 @@ def _pipeline(rng: Random, job: JobPlan) -> JobPlan:
         )
         steps.append(step)
     return replace(job, steps=tuple(steps))
+
+
+def _with_bad_files(rng: Random, job: JobPlan) -> JobPlan:
+    """Sometimes the job with files that can't be read, and leave for as many, or for too few."""
+    (step,) = job.steps
+    n_map = len(step.maps_s)
+    if rng.random() > 0.06 or not n_map or step.bad or step.poisoned:
+        return job
+    bad = tuple(sorted(rng.sample(range(n_map), min(n_map, rng.randint(1, 4)))))
+    limit = max(1, len(bad) + rng.choice([-1, 0, 5]))
+    return replace(job, bad_files=bad, skip_bad_files=limit)
 
 
 def _with_bad_records(rng: Random, job: JobPlan) -> JobPlan:

@@ -56,14 +56,16 @@ def _(self: phases.Phases, job: jobs.JobRun) -> None:
     self._outbox.act(CompleteOutput(job.outcome(Ending(JobState.DONE))))
 
 
-@defect("a job with too many bad records names no task", attempts.Attempts, "_too_many_skipped")
+@defect(
+    "a job with too many bad records names no task", attempts.Attempts, "_end_if_too_many_skipped"
+)
 def _(
     self: attempts.Attempts,
     job: jobs.JobRun,
     last: str,
     now: float,
     failed_task: str = "",
-    right: Any = attempts.Attempts._too_many_skipped,
+    right: Any = attempts.Attempts._end_if_too_many_skipped,
 ) -> None:
     right(self, job, last, now)
 

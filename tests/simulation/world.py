@@ -295,7 +295,7 @@ class World(Site):
         if len(steps) > 1:
             counted = [{name: n for name, n in step.counters if n} for step in outcome.steps]
             assert counted == [{name: n for name, n in s.counters() if n} for s in steps]
-        with_bad = {index for index, _, _ in answer.step.bad}
+        with_bad = {*(index for index, _, _ in answer.step.bad), *answer.job.bad_files}
         assert {index for index, _ in outcome.skipped} == with_bad, (
             "not all that is left out is told"
         )
@@ -316,9 +316,8 @@ class World(Site):
         self.faults.job_ended(len(self.closed) == len(self.jobs))
         self.say("job", f"{job_id} {outcome.state.value} {outcome.reason}")
         job = self.jobs[job_id]
-        is_too_bad = sum(len(step.bad) for step in job.steps) > job.skip_bad_records
-        blames_records = "bad record" in outcome.reason.split("(--skip-bad-records)")[0]
-        assert is_too_bad or not blames_records, f"{job_id}: {outcome.reason}"
+        blames_input = "(--skip-bad-" in outcome.reason and "more than" in outcome.reason
+        assert job.is_too_bad or not blames_input, f"{job_id}: {outcome.reason}"
         # Of jobs with one folder, the next may be taken on in this turn, and have cleared it.
         if outcome.state is JobState.DONE and not job.shares_output_of:
             answer = self.answers[job.steps[-1].id]

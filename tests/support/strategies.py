@@ -87,6 +87,7 @@ class _Parts:
             SECONDS,
             st.binary(max_size=20),
             skip_bad_records=U32,
+            skip_bad_files=U32,
         )
         step = st.builds(m.Step, TEXT, several(st.tuples(TEXT, TEXT)), words.reduces)
         self.spec = job | st.builds(_pipeline, job, several(step), st.integers(0, 4))
@@ -119,14 +120,16 @@ class _Parts:
             st.none() | self.file,
             U32,
             TEXT,
+            U32,
         )
 
 
 def _pipeline(spec: m.JobSpec, steps: tuple[m.Step, ...], step: int) -> m.JobSpec:
     """The job as one of these steps, or of all of them; the ids of steps are longer."""
     job_id = spec.job_id[:90]
-    step, n_skips = min(step, len(steps)), 0 if steps else spec.skip_bad_records
-    return replace(spec, job_id=job_id, steps=steps, step=step, skip_bad_records=n_skips)
+    if steps:
+        spec = replace(spec, skip_bad_records=0, skip_bad_files=0)
+    return replace(spec, job_id=job_id, steps=steps, step=min(step, len(steps)))
 
 
 def messages(words: Vocabulary = Vocabulary()) -> dict[type, st.SearchStrategy[m.Message]]:

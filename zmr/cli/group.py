@@ -72,5 +72,6 @@ def zmr() -> None:
     is --task-timeout 60.
 
     Exit status: 0 done, 1 the job failed, 2 usage, 3 not enough workers in time, 4 master
-    unreachable or lost, 5 done with bad records skipped, 130 or 143 ended by SIGINT or SIGTERM.
+    unreachable or lost, 5 done with bad records or files skipped, 130 or 143 ended by SIGINT or
+    SIGTERM.
     """

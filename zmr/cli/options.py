@@ -154,6 +154,7 @@ def job_settings(function: Callable[..., int]) -> Callable[..., int]:
         task_timeout: float,
         backup_after: float,
         skip_bad_records: int,
+        skip_bad_files: int,
         no_backups: bool,
         hidden_files: bool,
         **others: Any,
@@ -166,6 +167,7 @@ def job_settings(function: Callable[..., int]) -> Callable[..., int]:
             task_timeout_s=task_timeout,
             backup_after_s=backup_after,
             skip_bad_records=skip_bad_records,
+            skip_bad_files=skip_bad_files,
             hidden_files=hidden_files,
         )
         return function(job_settings=settings, **others)
@@ -249,6 +251,14 @@ _JOB_SETTINGS = (
         default=JobSettings().skip_bad_records,
         metavar="N",
         help="Skip up to N records that make map raise, or crash its process twice; save them "
+        "beside the output (exit status 5). Not for pipelines.",
+    ),
+    _job_option(
+        "--skip-bad-files",
+        type=click.IntRange(0, 1_000_000),
+        default=JobSettings().skip_bad_files,
+        metavar="N",
+        help="Skip up to N input files that can't be read to their end, all of each; name them "
         "beside the output (exit status 5). Not for pipelines.",
     ),
     _job_option(

@@ -162,12 +162,16 @@ def report_skipped(output: str, quiet: bool, is_kept: bool = True) -> int:
 
 
 def _list_skipped(skipped: list[dict[str, str]], folder: str) -> None:
+    n_files = sum("file" in row for row in skipped)
     for row in skipped[:_MOST_SKIPPED_LISTED]:
         write_stderr(f"  skipped: {row['error']}")
     if len(skipped) > _MOST_SKIPPED_LISTED:
         write_stderr(f"  skipped: and {len(skipped) - _MOST_SKIPPED_LISTED:,} more")
     where = folder or "with -o DIR, they are saved there"
-    write_stderr(f"zmr: {_count(len(skipped), 'bad record')} skipped: {where}")
+    n_records = len(skipped) - n_files
+    counts = [_count(n_records, "bad record")] if n_records else []
+    counts += [_count(n_files, "bad file")] if n_files else []
+    write_stderr(f"zmr: {' and '.join(counts)} skipped: {where}")
 
 
 def exit_status(outcome: Outcome, of_signal: int) -> int:

@@ -137,6 +137,7 @@ def _run_inline(options: JobOptions) -> tuple[Prepared, Outcome]:
                 options.n_reduce,
                 name=spec.name,
                 skip_bad_records=spec.skip_bad_records,
+                skip_bad_files=spec.skip_bad_files,
             )
     except ZmrError:
         raise

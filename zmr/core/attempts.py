@@ -104,8 +104,8 @@ class Attempts:
             self._notices.cancelled(over, "another attempt was first")
         if job.state is not state:
             self._phases.reduces_begin(job)
-        if isinstance(done, m.MapDone) and done.skipped and job.skips_too_many:
-            self._too_many_skipped(job, job.last_skipped, now)
+        if isinstance(done, m.MapDone) and (done.skipped or done.skipped_files):
+            self._end_if_too_many_skipped(job, job.last_skipped, now)
 
     def _is_result(self, done: m.MapDone | m.ReduceDone, kind: m.TaskKind) -> bool:
         """Whether this attempt is the one that completed the task: then this is a repetition."""
@@ -193,14 +193,15 @@ class Attempts:
             if job.spec.skip_bad_records and task.kind is m.TaskKind.REDUCE:
                 reason += " (--skip-bad-records is for records of map, not for keys of reduce)"
             self._end_job(job, reason, now, failed.traceback, f"{task.kind.label}-{task.index}")
-        elif is_skipped and job.skips_too_many:
+        elif is_skipped:
             last = f"of {task}: {failed.message}"
-            self._too_many_skipped(job, last, now, f"{task.kind.label}-{task.index}")
+            self._end_if_too_many_skipped(job, last, now, f"{task.kind.label}-{task.index}")
 
-    def _too_many_skipped(self, job: JobRun, last: str, now: float, failed_task: str = "") -> None:
-        most = counted(job.spec.skip_bad_records, "bad record")
-        reason = f"more than {most} (--skip-bad-records), the last: {last}"
-        self._end_job(job, reason, now, failed_task=failed_task)
+    def _end_if_too_many_skipped(
+        self, job: JobRun, last: str, now: float, failed_task: str = ""
+    ) -> None:
+        if too_many := job.skips_too_many():
+            self._end_job(job, f"{too_many}, the last: {last}", now, failed_task=failed_task)
 
     def _end_job(
         self, job: JobRun, reason: str, now: float, traceback: str = "", failed_task: str = ""

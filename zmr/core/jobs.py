@@ -16,6 +16,7 @@ from zmr.core.plan import SPLIT_BYTES, Pieces, plan, splits_of
 from zmr.core.states import JOB, JobState, TaskState
 from zmr.core.tasks import Attempt, TaskRecord, TaskTable
 from zmr.core.workers import WorkerTable
+from zmr.display import counted
 from zmr.messages import (
     JobSpec,
     JobStatus,
@@ -78,6 +79,7 @@ class JobRun:
         self._counters: Counter[str] = Counter()
         self._sums = (0, 0, 0, 0)  # records and bytes in, records and bytes out
         self._skipped = 0  # records that complete maps left out
+        self._skipped_files = 0  # files likewise
         self.last_skipped = ""  # where the last of them is, and why
         self._last_status: JobStatus | None = None
 
@@ -240,13 +242,19 @@ class JobRun:
             and self.reduces.remaining > 0
         )
 
-    # --- bad records ---
+    # --- bad records and files ---
 
-    @property
-    def skips_too_many(self) -> bool:
-        """Whether more records were or will be left out than may be."""
+    def skips_too_many(self) -> str:
+        """What more were or will be left out than may be: "more than 1 bad record", with the option
+        that says so; empty: there are not too many.
+        """
         found = sum(len(task.skips) for task in self.maps.tasks if task.skips and not task.winner)
-        return self._skipped + found > self.spec.skip_bad_records
+        records, files = self.spec.skip_bad_records, self.spec.skip_bad_files
+        if self._skipped + found > records:
+            return f"more than {counted(records, 'bad record')} (--skip-bad-records)"
+        if self._skipped_files > files:
+            return f"more than {counted(files, 'bad file')} (--skip-bad-files)"
+        return ""
 
     # --- how it went ---
 
@@ -266,8 +274,9 @@ class JobRun:
         """Add up what a task did, when it is complete for the first time."""
         for name, n in done.counters:
             self._counters[name] += n
-        if isinstance(done, MapDone) and done.skipped:
+        if isinstance(done, MapDone) and (done.skipped or done.skipped_files):
             self._skipped += done.skipped
+            self._skipped_files += done.skipped_files
             self.last_skipped = done.last_skipped
         stats, sums = done.stats, self._sums
         is_map, is_published = isinstance(done, MapDone), done.file is not None

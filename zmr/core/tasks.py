@@ -143,7 +143,7 @@ class TaskRecord:
         self.file: OutputFile | None = None  # the published one
         self.suspects: tuple[int, ...] = ()  # records at which a slot has died once ...
         self.skips: tuple[int, ...] = ()  # ... and twice: they are left out
-        self.skipped = 0  # records that the winner left out
+        self.skipped = 0  # records and files that the winner left out
 
     def __str__(self) -> str:
         return f"{self.kind.label} {self.index}"
@@ -290,7 +290,7 @@ class TaskTable:
         self._move(task, "complete")
         task.winner, task.owner, task.file = attempt.id, attempt.peer, done.file
         task.path = done.path if isinstance(done, MapDone) else ""
-        task.skipped = done.skipped if isinstance(done, MapDone) else 0
+        task.skipped = done.skipped + done.skipped_files if isinstance(done, MapDone) else 0
         task.committer = None
         self.completed += 1
         self.completed_at = now

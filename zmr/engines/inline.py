@@ -24,6 +24,7 @@ from typing import Any
 from zmr.core.plan import SPLIT_BYTES
 from zmr.display import short_repr
 from zmr.engines.inline_tasks import (
+    BadFilesOfJob,
     BadRecordsOfJob,
     FileTask,
     MapTask,
@@ -32,6 +33,7 @@ from zmr.engines.inline_tasks import (
     pair_tasks,
 )
 from zmr.errors import PickleError, YieldError
+from zmr.formats import BadRecord
 from zmr.formats.output import Text
 from zmr.formats.text import not_a_pair, to_text
 from zmr.job import Job, begin_task
@@ -40,6 +42,7 @@ from zmr.messages import Counters, InputFile, OutputFile, Stats
 from zmr.output.folder import output_name
 from zmr.output.manifest import success_manifest, write_success
 from zmr.output.partition_file import describe
+from zmr.output.skipped import SKIPPED_FILES_COUNTER
 from zmr.partitioners import checked_partition
 from zmr.pipeline import Pipeline, refuse_skipping
 from zmr.pipeline_steps import StepDone, Totals, counters_of_all, totals_of_all
@@ -69,6 +72,7 @@ def run_inline(
     n_reduce: int,
     name: str = "",
     skip_bad_records: int = 0,
+    skip_bad_files: int = 0,
     split_bytes: int = SPLIT_BYTES,
 ) -> InlineResult:
     """Run the job over the inputs in order, and leave its output in the folder `output`.
@@ -77,11 +81,12 @@ def run_inline(
     into a file as map yields them. Inputs larger than `split_bytes` are several tasks, if they can
     be cut. `name` is what the manifest calls the job. Raises what the job raises, with a note of
     the step if it is a pipeline. Up to `skip_bad_records` records on which map raises are left
-    out, and saved beside the output.
+    out, and saved beside the output; and so are up to `skip_bad_files` files that can't be read.
     """
-    refuse_skipping(job, skip_bad_records)
+    refuse_skipping(job, skip_bad_records, skip_bad_files)
     jobs = job.jobs if isinstance(job, Pipeline) else (job,)
     bad_records = BadRecordsOfJob(output, skip_bad_records) if skip_bad_records else None
+    bad_files = BadFilesOfJob(output, skip_bad_files)
     partitions: list[list[Pair]] = []
     steps: list[StepDone] = []
     for number, step in enumerate(jobs, 1):
@@ -90,7 +95,7 @@ def run_inline(
                 tasks: Sequence[MapTask] = file_tasks(inputs, split_bytes)
             else:
                 tasks = pair_tasks(partitions, split_bytes)
-            partitions, done = _run(step, tasks, n_reduce, bad_records)
+            partitions, done = _run(step, tasks, n_reduce, bad_records, bad_files)
         except BaseException as error:
             if isinstance(job, Pipeline):
                 error.add_note(f"in step {number} of {len(jobs)}, {type(step).__name__}")
@@ -108,13 +113,19 @@ def run_inline(
     )
     of_steps = tuple(steps) if isinstance(job, Pipeline) else ()
     manifest = success_manifest(name or type(job).__name__, (), written, counters, stats, of_steps)
+    if bad_files.paths:
+        manifest["skipped_files"] = bad_files.paths
     write_success(output, manifest)
     phase_s = {"map": totals.map_s, "reduce": totals.reduce_s}
     return InlineResult(written, stats, counters, phase_s, of_steps)
 
 
 def _run(
-    job: Job, tasks: Sequence[MapTask], n_reduce: int, bad_records: BadRecordsOfJob | None
+    job: Job,
+    tasks: Sequence[MapTask],
+    n_reduce: int,
+    bad_records: BadRecordsOfJob | None,
+    bad_files: BadFilesOfJob,
 ) -> tuple[list[list[Pair]], StepDone]:
     """What the job puts out, partition by partition, and what it has done."""
     began = perf_counter()
@@ -126,8 +137,21 @@ def _run(
         own_jobs.append(begin_task(job))
         return own_jobs[-1]
 
-    maps = [_map_and_combine(begin(), task, n_partitions, bad_records) for task in tasks]
-    mapped = perf_counter()
+    def mapped(task: MapTask) -> list[list[Pair]]:
+        while True:
+            try:
+                return _map_and_combine(begin(), task, n_partitions, bad_records)
+            except (BadRecord, OSError) as error:
+                if not isinstance(task, FileTask):
+                    raise
+                bad_files.leave_out(task, error)
+                own_jobs.pop()
+                if bad_records is not None:
+                    bad_records.begin_anew()
+
+    maps = list(map(mapped, tasks))
+    bad_files.finish()
+    mapped_at = perf_counter()
     if is_map_only:
         partitions = [pairs for found in maps for pairs in found]
     else:
@@ -140,10 +164,12 @@ def _run(
         records_in=sum(task.n_records for task in tasks),
         bytes_in=sum(task.size_bytes for task in tasks),
         records_out=sum(map(len, partitions)),
-        map_s=mapped - began,
-        reduce_s=perf_counter() - mapped,
+        map_s=mapped_at - began,
+        reduce_s=perf_counter() - mapped_at,
     )
     counters: Counter[str] = Counter()
+    if bad_files.paths:
+        counters[SKIPPED_FILES_COUNTER] = len(bad_files.paths)
     for own in own_jobs:
         counters.update(own._counters)
     return partitions, StepDone(type(job).__name__, tuple(sorted(counters.items())), totals)

@@ -58,6 +58,11 @@ class FileTask:
     def where(self) -> str:
         return self._place()
 
+    def leave_out(self, path: str) -> None:
+        """Begin anew, without this file."""
+        self._splits = [split for split in self._splits if split.path != path]
+        self.n_records = self.size_bytes = 0
+
     def records(self, job: Job) -> Iterator[Any]:
         for split in self._splits:
             for index, record in enumerate(self._read(job, input_of_map(job), split)):
@@ -115,6 +120,8 @@ def _reading(split: Split) -> Iterator[None]:
             reason = error.reason
         else:
             where, reason = split.path, error.strerror or str(error)
+        if isinstance(error, OSError) or not error.place:
+            error.zmr_file = split.path  # type: ignore[union-attr]  # all of which is bad
         error.zmr_place = f"reading {where}"  # type: ignore[union-attr]
         error.zmr_reason = reason  # type: ignore[union-attr]
         raise
@@ -178,6 +185,10 @@ class BadRecordsOfJob:
         self._limit = limit
         self._found: list[BadRecords] = []
 
+    def begin_anew(self) -> None:
+        """The task that was last is to be run once more."""
+        self._found.pop().discard()
+
     def good(
         self,
         job: Job,
@@ -205,6 +216,31 @@ class BadRecordsOfJob:
                 place = where()
                 bad.add(place, record, error_of(place, record, error))
         bad.finish()
+
+
+class BadFilesOfJob:
+    """The files that can't be read of a job: up to `limit` are left out, and named in a file."""
+
+    def __init__(self, output: str, limit: int) -> None:
+        self.paths: list[str] = []
+        self._left_out = SkippedFile(os.path.join(output, SKIPPED, "files.jsonl"))
+        self._limit = limit
+
+    def leave_out(self, task: FileTask, error: Exception) -> None:
+        """The task is to begin anew, without the file of which the error is. Raises the error if it
+        is of none, or of one too many.
+        """
+        path = getattr(error, "zmr_file", "")
+        if not path or len(self.paths) == self._limit:
+            self._left_out.discard()
+            raise error
+        self.paths.append(path)
+        self._left_out.add_file(path, f"{error.zmr_reason} ({error.zmr_place})")  # type: ignore[attr-defined]
+        task.leave_out(path)
+
+    def finish(self) -> None:
+        """All maps are through."""
+        self._left_out.finish()
 
 
 def _from_place(records: InputFormat, split: Split, index: int) -> Callable[[], str]:

@@ -24,7 +24,10 @@ _MOST_NAMED = 10
 
 
 def list_inputs(
-    paths: Iterable[str], input_format: InputFormat | None = None, hidden_files: bool = False
+    paths: Iterable[str],
+    input_format: InputFormat | None = None,
+    hidden_files: bool = False,
+    skip_bad_files: bool = False,
 ) -> tuple[InputFile, ...]:
     """The files behind the paths, folders searched to the bottom, with absolute paths.
 
@@ -34,10 +37,12 @@ def list_inputs(
     them read, but for the markers of earlier jobs (`_SUCCESS`). A file named twice is read twice; a
     pattern gives each file once. Without `input_format`, which decides what files may be split,
     none may. Raises `InputError`, which names everything that is
-    missing, unreadable, not a regular file, or not text where there should be text.
+    missing, unreadable, not a regular file, or not text where there should be text. With
+    `skip_bad_files`, what is unreadable or no text is left to the tasks.
     """
     files: list[InputFile] = []
     problems: list[str] = []
+    unreadable: list[str] = [] if skip_bad_files else problems
     ignored = NOT_OUTPUT | (input_format.ignored_names if input_format else frozenset())
     passes = _Passes(ignored, "" if hidden_files else "._")
     for path in paths:
@@ -51,9 +56,10 @@ def list_inputs(
         if not names and not problems:
             log.warning("%s has no files that are read", path)
         for name in names:
-            size_bytes = _size(name, problems)
+            size_bytes = _size(name, problems, unreadable)
             if size_bytes is not None:
-                files.append(InputFile(name, size_bytes, _can_split(name, input_format, problems)))
+                can_split = _can_split(name, input_format, unreadable)
+                files.append(InputFile(name, size_bytes, can_split))
     if problems:
         raise InputError(_in_one_message(problems))
     _warn_of_duplicates(files)
@@ -151,8 +157,8 @@ def _files_below(
         problems.append(f"{folder}: {error.strerror}")
 
 
-def _size(path: str, problems: list[str]) -> int | None:
-    """The size of a file that can serve as input; otherwise None, and what is wrong is noted."""
+def _size(path: str, problems: list[str], unreadable: list[str]) -> int | None:
+    """The size of a file that can serve as input; otherwise None. What is wrong is noted."""
     try:
         path.encode()
     except UnicodeEncodeError:
@@ -166,11 +172,10 @@ def _size(path: str, problems: list[str]) -> int | None:
         return None
     if not stat.S_ISREG(status.st_mode):
         problems.append(f"{path}: neither a regular file nor a folder")
-    elif not os.access(path, os.R_OK):
-        problems.append(f"{path}: Permission denied")
-    else:
-        return status.st_size
-    return None
+        return None
+    if not os.access(path, os.R_OK):
+        unreadable.append(f"{path}: Permission denied")
+    return status.st_size
 
 
 def _can_split(path: str, input_format: InputFormat | None, problems: list[str]) -> bool:

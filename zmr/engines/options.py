@@ -15,6 +15,7 @@ class JobSettings:
     task_timeout_s: float = 30.0
     backup_after_s: float = 2.0  # infinite: no backup tasks
     skip_bad_records: int = 0
+    skip_bad_files: int = 0
     hidden_files: bool = False  # whether they are read, too
 
 

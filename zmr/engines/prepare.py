@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from zmr.engines.inputs import list_inputs
-from zmr.engines.options import JobOptions
+from zmr.engines.options import JobOptions, JobSettings
 from zmr.errors import InputError, JobError, OutputError, UsageError
 from zmr.job import Job
 from zmr.job_loader import find_job
@@ -50,15 +50,16 @@ def prepare(options: JobOptions, claims_output: bool = True) -> Prepared:
     job = source.create(settings.params)
     jobs = job.jobs if isinstance(job, Pipeline) else (job,)
     first, last = jobs[0], jobs[-1]
-    refuse_skipping(job, settings.skip_bad_records)
+    refuse_skipping(job, settings.skip_bad_records, settings.skip_bad_files)
     for number, later in enumerate(jobs[1:], 2):
         _refuse_sampling(number, later, options.n_reduce)
-    inputs = list_inputs(options.inputs, first.input, settings.hidden_files)
+    inputs = list_inputs(
+        options.inputs, first.input, settings.hidden_files, settings.skip_bad_files > 0
+    )
     output = os.path.abspath(options.output)
     bounds = b""
     if type(first.partition) is Range and n_reduce_of(first, options.n_reduce) > 1:
-        skip_bad = settings.skip_bad_records > 0
-        bounds = _sampled(first, inputs, n_reduce_of(first, options.n_reduce), skip_bad)
+        bounds = _sampled(first, inputs, n_reduce_of(first, options.n_reduce), settings)
     prepare_output(output, settings.overwrite, options.inputs)
     spec = JobSpec(
         job_id=f"{_identifier(source.name)}-{os.urandom(4).hex()}",
@@ -75,6 +76,7 @@ def prepare(options: JobOptions, claims_output: bool = True) -> Prepared:
         bounds=bounds,
         steps=_steps(job, options) if isinstance(job, Pipeline) else (),
         skip_bad_records=settings.skip_bad_records,
+        skip_bad_files=settings.skip_bad_files,
     )
     if claims_output:
         claim_output(output, spec.job_id)
@@ -104,12 +106,13 @@ def _refuse_sampling(number: int, job: Job, asked: int) -> None:
         )
 
 
-def _sampled(job: Job, inputs: Sequence[InputFile], n_reduce: int, skip_bad: bool) -> bytes:
+def _sampled(job: Job, inputs: Sequence[InputFile], n_reduce: int, settings: JobSettings) -> bytes:
     """Give the job's range partitioner its bounds; the same for its spec."""
     from zmr.engines.sampling import sample_bounds
 
     try:
-        bounds = sample_bounds(job, inputs, n_reduce, skip_bad)
+        skips = settings.skip_bad_records > 0, settings.skip_bad_files > 0
+        bounds = sample_bounds(job, inputs, n_reduce, *skips)
     except OSError as error:
         raise InputError(f"can't sample the input: {error}") from None
     job.partition = Range(bounds)

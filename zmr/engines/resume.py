@@ -45,6 +45,7 @@ def fingerprint_of(options: JobOptions) -> str:
             "task timeout": settings.task_timeout_s,
             "backup after": settings.backup_after_s,
             "skip bad records": settings.skip_bad_records,
+            "skip bad files": settings.skip_bad_files,
             "hidden files": settings.hidden_files,
         }
     )

@@ -22,17 +22,25 @@ _RECORDS_A_PLACE = 200
 
 
 def sample_bounds(
-    job: Job, inputs: Sequence[InputFile], n_partitions: int, skip_bad: bool = False
+    job: Job,
+    inputs: Sequence[InputFile],
+    n_partitions: int,
+    skip_bad: bool = False,
+    skip_files: bool = False,
 ) -> list[Any]:
     """The first keys of the partitions after the first; fewer where keys are few.
 
     The job's own map is run, here, over a sample of the records, or its map_batch if it has no map.
     Raises `JobError` for what goes wrong with it, and OSError. With `skip_bad`, records that map
-    raises on are passed over, and so are whole batches of map_batch.
+    raises on are passed over, and so are whole batches of map_batch; with `skip_files`, files that
+    can't be read.
     """
     try:
         job = begin_task(job)
-        keys = [plain_key(key) for split in _places(inputs) for key in _keys(job, split, skip_bad)]
+        keys: list[Any] = []
+        for split in _places(inputs):
+            with suppress(*((OSError, BadRecord) if skip_files else ())):
+                keys += map(plain_key, _keys(job, split, skip_bad))
         type_of_keys(keys)
     except (OSError, KeyTypeError):
         raise

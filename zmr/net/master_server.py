@@ -42,7 +42,7 @@ from zmr.net.router import LINGER_MS, Peers
 from zmr.output.capsules import keep_capsule
 from zmr.output.folder import clean_temporary, hold_claim
 from zmr.output.manifest import require_files, stats_of, success_manifest, write_success
-from zmr.output.skipped import keep_skipped
+from zmr.output.skipped import keep_skipped, skipped_files
 from zmr.pipeline_steps import StepDone
 from zmr.wire import codec
 
@@ -221,7 +221,10 @@ class MasterServer:
         try:
             require_files(outcome.spec.output, outcome.files)
             keep_skipped(outcome.spec.output, outcome.spec.job_id, outcome.skipped)
-            write_success(outcome.spec.output, manifest_of(outcome))
+            manifest = manifest_of(outcome)
+            if outcome.spec.skip_bad_files and (paths := skipped_files(outcome.spec.output)):
+                manifest["skipped_files"] = paths
+            write_success(outcome.spec.output, manifest)
         except OutputError as failure:
             error = str(failure)
         except OSError as failure:

@@ -1,4 +1,5 @@
-"""Records that a job skipped, as files beside its output: `OUT/_skipped/map-<n>.jsonl`.
+"""Records and input files that a job skipped, as files beside its output:
+`OUT/_skipped/map-<n>.jsonl`.
 
 An attempt at a map task writes those of its task, a JSON object a line, among the job's unfinished
 files. When the job is done, the files of the attempts that counted move to `OUT/_skipped/`.
@@ -16,12 +17,13 @@ from zmr.output.folder import SKIPPED
 from zmr.pipeline_steps import temporary_folder
 
 SKIPPED_COUNTER = "records skipped"
+SKIPPED_FILES_COUNTER = "files skipped"
 
 _RECORD_CHARS = 1 << 20
 
 
 class SkippedFile:
-    """The records that one attempt skips. The file is made when there is a first one."""
+    """What one attempt skips. The file is made when there is a first record or input file."""
 
     def __init__(self, path: str) -> None:
         self._path = path
@@ -34,20 +36,27 @@ class SkippedFile:
 
     def add(self, place: str, record: Any, error: str, traceback: str) -> None:
         """Append a record; `place` is where it stands in the input. Raises OSError."""
+        row = {"place": place, "error": error, "record": _as_text(record), "traceback": traceback}
+        self._append(row)
+
+    def add_file(self, path: str, error: str) -> None:
+        """Append an input file. Raises OSError."""
+        self._append({"file": path, "error": error})
+
+    def finish(self) -> None:
+        """Flush the file to the disk and close it, if that is not done yet. Raises OSError."""
+        if self._file is not None and not self._file.closed:
+            self._file.flush()
+            os.fsync(self._file.fileno())
+            self._file.close()
+
+    def _append(self, row: dict[str, str]) -> None:
         if self._file is None:
             os.makedirs(os.path.dirname(self._path), exist_ok=True)
             self._file = open(  # noqa: SIM115  # until `finish`
                 self._path, "w", encoding="utf-8", errors="backslashreplace"
             )
-        row = {"place": place, "error": error, "record": _as_text(record), "traceback": traceback}
         self._file.write(json.dumps(row, ensure_ascii=False) + "\n")
-
-    def finish(self) -> None:
-        """Flush the file to the disk and close it. Raises OSError."""
-        if self._file is not None:
-            self._file.flush()
-            os.fsync(self._file.fileno())
-            self._file.close()
 
     def discard(self) -> None:
         """Remove the file: the attempt does not count."""
@@ -79,7 +88,9 @@ def keep_skipped(output: str, job_id: str, winners: Iterable[tuple[int, int]]) -
 
 
 def read_skipped(output: str) -> list[dict[str, str]]:
-    """The records that the finished job skipped: place, error, record and traceback of each."""
+    """What the finished job skipped: place, error, record and traceback of each record; of each
+    input file, file and error.
+    """
     folder = os.path.join(output, SKIPPED)
     rows: list[dict[str, str]] = []
     with suppress(FileNotFoundError, NotADirectoryError):
@@ -87,6 +98,11 @@ def read_skipped(output: str) -> list[dict[str, str]]:
             with open(os.path.join(folder, name), encoding="utf-8") as file:
                 rows += map(json.loads, file)
     return rows
+
+
+def skipped_files(output: str) -> list[str]:
+    """The paths of the input files that the finished job skipped."""
+    return [row["file"] for row in read_skipped(output) if "file" in row]
 
 
 def _path_of_attempt(output: str, job_id: str, index: int, attempt: int) -> str:

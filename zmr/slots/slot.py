@@ -144,6 +144,7 @@ class SlotProcess:
                 progress=progress,
                 memory_bytes=start.memory_bytes or DEFAULT_MEMORY_BYTES,
                 skip_bad_records=start.spec.skip_bad_records,
+                skip_bad_files=start.spec.skip_bad_files,
             )
             with keep_capsule(start.spec, task, context, lambda: _sources(start, task, context)):
                 done = _run(job, start, task, context)

@@ -54,6 +54,9 @@ class TaskContext:
     skip_bad_records: int = 0
     """So many bad records may be left out of a map task; they are saved beside its output."""
 
+    skip_bad_files: int = 0
+    """So many files that can't be read may be left out of a map task, likewise."""
+
     at_record: Callable[[int], None] = _ignored
     """Called before map gets a record, with its number (from 0, in the task), and with `NO_RECORD`
     after it, if bad records may be left out: what kills the process is known then."""

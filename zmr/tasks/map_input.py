@@ -14,6 +14,7 @@ from zmr.formats.compression import is_compressed
 from zmr.messages import FailureReason, Split
 from zmr.tasks.errors import TaskError, worker_error
 from zmr.tasks.progress import TaskProgress
+from zmr.tasks.skip_files import UnreadableFile
 
 Position = tuple[Split | None, int]  # a split, and the number of a record in it
 
@@ -123,11 +124,14 @@ class MapInput:
         try:
             yield
         except BadRecord as error:
-            where = f"{error.path}, {error.place}" if error.place else error.path
-            message = f"{error.reason} (reading {where})"
+            if not error.place:
+                message = f"{error.reason} (reading {error.path})"
+                raise UnreadableFile(split.path, FailureReason.USER_ERROR, message) from error
+            message = f"{error.reason} (reading {error.path}, {error.place})"
             raise TaskError(FailureReason.USER_ERROR, message) from error
         except OSError as error:
-            raise worker_error(error, f"reading {split.path}") from error
+            failed = worker_error(error, f"reading {split.path}")
+            raise UnreadableFile(split.path, failed.reason, failed.message) from error
 
     def _place(self, split: Split, index: int) -> str:
         try:

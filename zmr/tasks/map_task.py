@@ -19,6 +19,7 @@ from typing import Any
 from zmr.display import short_repr
 from zmr.job import Job, begin_task, counters_of, input_of, output_of
 from zmr.messages import MapDone, OutputFile, Stats, Task
+from zmr.output.skipped import SkippedFile
 from zmr.partitioners import Hash, Range
 from zmr.reducers import Reducer
 from zmr.shuffle.map_output import CorruptMapOutput
@@ -32,6 +33,7 @@ from zmr.tasks.context import TaskContext
 from zmr.tasks.errors import LookAgain, TaskError, user_error, users_code, worker_error
 from zmr.tasks.map_input import MapInput
 from zmr.tasks.reduction import Piece, first_lines, lines_of_rows, users_lines
+from zmr.tasks.skip_files import SkipFiles, UnreadableFile
 from zmr.tasks.skip_records import SkipRecords
 from zmr.tasks.used_columns import input_of_map
 from zmr.tasks.user_combiner import combiner_of
@@ -59,18 +61,40 @@ def _attempt(
 ) -> MapDone | None:
     """Run the task. Raises `LookAgain` if it does not look at each pair, but must."""
     began = perf_counter()
-    with users_code(lambda: "in setup"):
-        job = begin_task(job)
-    if not context.skip_bad_records:
-        return _run(job, task, sink, context, None, looks, began)
-    skipping = SkipRecords(job, task, context)
-    done = None
+    bad_files = SkipFiles(task, context.skip_bad_files)
+    while True:
+        with users_code(lambda: "in setup"):
+            own_job = begin_task(job)
+        try:
+            if not (context.skip_bad_records or bad_files.n):
+                return _run(own_job, task, sink, context, None, looks, began)
+            return _skipping(own_job, bad_files, sink, context, looks, began)
+        except UnreadableFile as error:
+            bad_files.add(error)
+
+
+def _skipping(
+    job: Job, bad_files: SkipFiles, sink: MapSink, context: TaskContext, looks: bool, began: float
+) -> MapDone | None:
+    """Run the task without these files, and without what records may be left out."""
+    task, done = bad_files.task(), None
+    left_out = SkippedFile.of_attempt(task.output, task.job_id, task.index, task.attempt)
+    records = SkipRecords(job, task, context, left_out) if context.skip_bad_records else None
     try:
-        done = _run(job, task, sink, context, skipping, looks, began)
+        bad_files.save(job, left_out)
+        done = _run(job, task, sink, context, records, looks, began)
+        if done is None:
+            return None
+        left_out.finish()
+    except OSError as error:
+        done = None
+        raise worker_error(error, "saving what is left out") from error
     finally:
         if done is None:
-            skipping.discard()
-    return done and replace(done, skipped=skipping.n, last_skipped=skipping.last)
+            left_out.discard()
+    n, last = (records.n, records.last) if records is not None else (0, "")
+    last = last or bad_files.last
+    return replace(done, skipped=n, skipped_files=bad_files.n, last_skipped=last)
 
 
 def _run(

@@ -98,15 +98,14 @@ def error_of(place: str, record: Any, error: BaseException) -> TaskError:
 class SkipRecords:
     """What one attempt leaves out: up to so many records as its context allows."""
 
-    def __init__(self, job: Job, task: Task, context: TaskContext) -> None:
+    def __init__(self, job: Job, task: Task, context: TaskContext, left_out: SkippedFile) -> None:
         self._job = job
         self._limit = context.skip_bad_records
         self._at = context.at_record
         self._skips = frozenset(task.skips)
         # After a failure, records go one by one, so that the next failure shows which it was.
         self.one_by_one = bool(task.skips) or task.failures > 0
-        file = SkippedFile.of_attempt(task.output, task.job_id, task.index, task.attempt)
-        self._bad = BadRecords(job, file, task.n_reduce > 0)
+        self._bad = BadRecords(job, left_out, task.n_reduce > 0)
 
     @property
     def n(self) -> int:
@@ -150,10 +149,6 @@ class SkipRecords:
             self._bad.finish()
         except OSError as error:
             raise worker_error(error, "saving bad records") from error
-
-    def discard(self) -> None:
-        """The attempt has failed."""
-        self._bad.discard()
 
     def _parts(
         self,

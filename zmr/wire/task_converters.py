@@ -118,6 +118,8 @@ def write_job_spec(p: Any, v: m.JobSpec) -> None:
         p.step = v.step
     if v.skip_bad_records:
         p.skip_bad_records = v.skip_bad_records
+    if v.skip_bad_files:
+        p.skip_bad_files = v.skip_bad_files
 
 
 def read_job_spec(p: Any) -> m.JobSpec:
@@ -137,6 +139,7 @@ def read_job_spec(p: Any) -> m.JobSpec:
         tuple(map(read_step, c.several(p.steps, "JobSpec.steps", 1000))),
         p.step,
         p.skip_bad_records,
+        p.skip_bad_files,
     )
     return c.sound(value, value.flaw())
 
@@ -223,6 +226,8 @@ def write_map_done(p: Any, v: m.MapDone) -> None:
         p.skipped = v.skipped
     if v.last_skipped:
         p.last_skipped = c.text(v.last_skipped)
+    if v.skipped_files:
+        p.skipped_files = v.skipped_files
 
 
 def read_map_done(p: Any) -> m.MapDone:
@@ -236,6 +241,7 @@ def read_map_done(p: Any) -> m.MapDone:
         read_output_file(p.file) if p.HasField("file") else None,
         p.skipped,
         p.last_skipped,
+        p.skipped_files,
     )
 
 

@@ -140,7 +140,7 @@ class Step(_message.Message):
     def __init__(self, name: _Optional[str] = ..., params: _Optional[_Iterable[_Union[Param, _Mapping]]] = ..., n_reduce: _Optional[int] = ...) -> None: ...
 
 class JobSpec(_message.Message):
-    __slots__ = ("job_id", "name", "reference", "source", "search_path", "params", "n_reduce", "output", "max_attempts", "task_timeout_s", "backup_after_s", "bounds", "steps", "step", "skip_bad_records")
+    __slots__ = ("job_id", "name", "reference", "source", "search_path", "params", "n_reduce", "output", "max_attempts", "task_timeout_s", "backup_after_s", "bounds", "steps", "step", "skip_bad_records", "skip_bad_files")
     JOB_ID_FIELD_NUMBER: _ClassVar[int]
     NAME_FIELD_NUMBER: _ClassVar[int]
     REFERENCE_FIELD_NUMBER: _ClassVar[int]
@@ -156,6 +156,7 @@ class JobSpec(_message.Message):
     STEPS_FIELD_NUMBER: _ClassVar[int]
     STEP_FIELD_NUMBER: _ClassVar[int]
     SKIP_BAD_RECORDS_FIELD_NUMBER: _ClassVar[int]
+    SKIP_BAD_FILES_FIELD_NUMBER: _ClassVar[int]
     job_id: str
     name: str
     reference: bytes
@@ -171,7 +172,8 @@ class JobSpec(_message.Message):
     steps: _containers.RepeatedCompositeFieldContainer[Step]
     step: int
     skip_bad_records: int
-    def __init__(self, job_id: _Optional[str] = ..., name: _Optional[str] = ..., reference: _Optional[bytes] = ..., source: _Optional[bytes] = ..., search_path: _Optional[bytes] = ..., params: _Optional[_Iterable[_Union[Param, _Mapping]]] = ..., n_reduce: _Optional[int] = ..., output: _Optional[bytes] = ..., max_attempts: _Optional[int] = ..., task_timeout_s: _Optional[float] = ..., backup_after_s: _Optional[float] = ..., bounds: _Optional[bytes] = ..., steps: _Optional[_Iterable[_Union[Step, _Mapping]]] = ..., step: _Optional[int] = ..., skip_bad_records: _Optional[int] = ...) -> None: ...
+    skip_bad_files: int
+    def __init__(self, job_id: _Optional[str] = ..., name: _Optional[str] = ..., reference: _Optional[bytes] = ..., source: _Optional[bytes] = ..., search_path: _Optional[bytes] = ..., params: _Optional[_Iterable[_Union[Param, _Mapping]]] = ..., n_reduce: _Optional[int] = ..., output: _Optional[bytes] = ..., max_attempts: _Optional[int] = ..., task_timeout_s: _Optional[float] = ..., backup_after_s: _Optional[float] = ..., bounds: _Optional[bytes] = ..., steps: _Optional[_Iterable[_Union[Step, _Mapping]]] = ..., step: _Optional[int] = ..., skip_bad_records: _Optional[int] = ..., skip_bad_files: _Optional[int] = ...) -> None: ...
 
 class MapOutput(_message.Message):
     __slots__ = ("index", "attempt", "host", "path", "shuffle_address")
@@ -294,7 +296,7 @@ class Heartbeat(_message.Message):
     def __init__(self, credit: _Optional[int] = ..., progress: _Optional[_Iterable[_Union[Progress, _Mapping]]] = ..., jobs: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class MapDone(_message.Message):
-    __slots__ = ("job_id", "index", "attempt", "path", "stats", "counters", "file", "skipped", "last_skipped")
+    __slots__ = ("job_id", "index", "attempt", "path", "stats", "counters", "file", "skipped", "last_skipped", "skipped_files")
     JOB_ID_FIELD_NUMBER: _ClassVar[int]
     INDEX_FIELD_NUMBER: _ClassVar[int]
     ATTEMPT_FIELD_NUMBER: _ClassVar[int]
@@ -304,6 +306,7 @@ class MapDone(_message.Message):
     FILE_FIELD_NUMBER: _ClassVar[int]
     SKIPPED_FIELD_NUMBER: _ClassVar[int]
     LAST_SKIPPED_FIELD_NUMBER: _ClassVar[int]
+    SKIPPED_FILES_FIELD_NUMBER: _ClassVar[int]
     job_id: str
     index: int
     attempt: int
@@ -313,7 +316,8 @@ class MapDone(_message.Message):
     file: OutputFile
     skipped: int
     last_skipped: str
-    def __init__(self, job_id: _Optional[str] = ..., index: _Optional[int] = ..., attempt: _Optional[int] = ..., path: _Optional[bytes] = ..., stats: _Optional[_Union[Stats, _Mapping]] = ..., counters: _Optional[_Iterable[_Union[Counter, _Mapping]]] = ..., file: _Optional[_Union[OutputFile, _Mapping]] = ..., skipped: _Optional[int] = ..., last_skipped: _Optional[str] = ...) -> None: ...
+    skipped_files: int
+    def __init__(self, job_id: _Optional[str] = ..., index: _Optional[int] = ..., attempt: _Optional[int] = ..., path: _Optional[bytes] = ..., stats: _Optional[_Union[Stats, _Mapping]] = ..., counters: _Optional[_Iterable[_Union[Counter, _Mapping]]] = ..., file: _Optional[_Union[OutputFile, _Mapping]] = ..., skipped: _Optional[int] = ..., last_skipped: _Optional[str] = ..., skipped_files: _Optional[int] = ...) -> None: ...
 
 class ReduceDone(_message.Message):
     __slots__ = ("job_id", "index", "attempt", "file", "stats", "counters")

@@ -51,6 +51,8 @@ class JobPlan:
     task_timeout_s: float = 30.0
     backup_after_s: float = 2.0
     skip_bad_records: int = 0
+    bad_files: tuple[int, ...] = ()  # maps, each of which leaves a file out that can't be read
+    skip_bad_files: int = 0
     shares_output_of: str = ""  # the id of another job, which has the same output folder
     inputs: tuple[m.InputFile, ...] = ()  # none: a small file for each map of the first step
 
@@ -71,6 +73,12 @@ class JobPlan:
         return self.inputs or tuple(
             m.InputFile(f"/in/{self.id}/{n}", 10, splittable=True) for n in range(n_map)
         )
+
+    @property
+    def is_too_bad(self) -> bool:
+        """Whether more is bad than may be left out."""
+        n_records = sum(len(step.bad) for step in self.steps)
+        return n_records > self.skip_bad_records or len(self.bad_files) > self.skip_bad_files
 
     @property
     def is_pipeline(self) -> bool:
@@ -98,6 +106,7 @@ class JobPlan:
             backup_after_s=self.backup_after_s,
             steps=steps if self.is_pipeline else (),
             skip_bad_records=self.skip_bad_records,
+            skip_bad_files=self.skip_bad_files,
         )
         return m.Submit(spec, self.input_files)
 

@@ -209,6 +209,7 @@ class SimulatedSlot:
     ) -> m.MapDone:
         answer = self.site.answers[task.job_id]
         skips, records = len(self._left_out(task)), answer.step.records[task.index]
+        n_files = int(task.index in answer.job.bad_files)
         return m.MapDone(
             task.job_id,
             task.index,
@@ -218,7 +219,8 @@ class SimulatedSlot:
             answer.map_counters(task.index, skips),
             file,
             skipped=skips,
-            last_skipped="the last one" if skips else "",
+            last_skipped="the last one" if skips or n_files else "",
+            skipped_files=n_files,
         )
 
     # --- publishing ---

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import get_args
 
 from zmr import messages as m
 
-from ..machines.jobs import StepPlan
+from ..machines.jobs import JobPlan, StepPlan
 
 TaskKey = tuple[str, m.TaskKind, int]
 
@@ -62,3 +63,8 @@ def is_of_client(frame: m.Frame) -> bool:
 
 _FROM_CLIENT = (m.Submit, m.CancelJob, m.GetSnapshot)
 FROM_PEERS = (*_FROM_CLIENT, *get_args(m.FromWorker))
+
+
+def files_left_out(complete_maps: Iterable[TaskKey], job: JobPlan) -> int:
+    """How many files the maps of the job that have been complete left out."""
+    return sum(key[0] == job.steps[0].id and key[2] in job.bad_files for key in complete_maps)

@@ -10,7 +10,7 @@ from zmr.core.states import JobState
 
 from ..machines.jobs import JobPlan
 from ..machines.site import Site
-from .books import ENDED
+from .books import ENDED, files_left_out
 from .ledger import Ledger
 from .repeats import Repeats
 
@@ -60,8 +60,7 @@ class Endings:
         else:
             is_poisoned = any(step.poisoned for step in job.steps)
             assert not is_poisoned, f"{job.id} is done, although a task always fails"
-            is_too_bad = sum(len(step.bad) for step in job.steps) > job.skip_bad_records
-            assert not is_too_bad, f"{job.id} is done, although too many records are bad"
+            assert not job.is_too_bad, f"{job.id} is done, although too much of its input is bad"
             assert job.id not in self._incomplete, f"{job.id} is done without a manifest"
 
     def _folder_is_taken(self, job: JobPlan) -> bool:
@@ -80,7 +79,9 @@ class Endings:
         ledger = self._ledger
         known = {key: len(skips) for key, skips in ledger.skips.items()} | ledger.left_out
         n = sum(n for key, n in known.items() if key[0] in step_ids)
-        found = n > job.skip_bad_records
+        found = (
+            n > job.skip_bad_records or files_left_out(ledger.left_out, job) > job.skip_bad_files
+        )
         return found or not self._ledger.too_bad.isdisjoint(step_ids)
 
     def _may_give_up(self, ended: JobEnded) -> bool:

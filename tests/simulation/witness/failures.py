@@ -16,7 +16,7 @@ from zmr.core.states import JobState
 
 from ..machines.jobs import JobPlan
 from ..machines.site import Site
-from .books import ENDED, NUMBER, TaskKey
+from .books import ENDED, NUMBER, TaskKey, files_left_out
 from .ledger import Ledger
 from .movement import STOPPED
 from .repeats import Repeats
@@ -206,10 +206,12 @@ class Failures:
         return is_of_job and (is_too_often or id in self._repeats.attempts)
 
     def _check_too_many(self, outcome: Outcome, job: JobPlan) -> None:
-        if "(--skip-bad-records)" in outcome.reason and "bad record" in outcome.reason:
-            most = job.skip_bad_records
-            noun = "bad record" if most == 1 else "bad records"
-            told = f"more than {most} {noun} (--skip-bad-records), the last: "
+        if "(--skip-bad-" in outcome.reason and "more than" in outcome.reason:
+            what, most = "record", job.skip_bad_records
+            if job.bad_files:
+                what, most = "file", job.skip_bad_files
+            noun = f"bad {what}" if most == 1 else f"bad {what}s"
+            told = f"more than {most} {noun} (--skip-bad-{what}s), the last: "
             assert told in outcome.reason, f"{outcome.reason}, not {told}"
             last = outcome.reason.partition(", the last: ")[2]
             assert last, f"{outcome.reason} does not say which was the last"
@@ -234,3 +236,5 @@ class Failures:
             known_bad = {key: len(skips) for key, skips in ledger.skips.items()} | ledger.left_out
             n = sum(n for key, n in known_bad.items() if key[0] in step_ids)
             assert n <= job.skip_bad_records, f"{job_id} goes on, and leaves out {n} records"
+        n = files_left_out(ledger.left_out, job)
+        assert n <= job.skip_bad_files, f"{job_id} goes on, and leaves out {n} files"

@@ -171,7 +171,7 @@ class Figures:
         skipped = tuple(
             (index, maps[index].attempt)
             for index in sorted(maps)
-            if maps[index].skipped  # type: ignore[union-attr]
+            if maps[index].skipped or maps[index].skipped_files  # type: ignore[union-attr]
         )
         assert outcome.skipped == skipped, f"{answer.step.id}: {outcome.skipped}, not {skipped}"
 
