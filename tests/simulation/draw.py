@@ -293,7 +293,7 @@ def _with_bad_files(rng: Random, job: JobPlan) -> JobPlan:
     """Sometimes the job with files that can't be read, and leave for as many, or for too few."""
     (step,) = job.steps
     n_map = len(step.maps_s)
-    if rng.random() > 0.06 or not n_map or step.bad or step.poisoned:
+    if rng.random() > 0.1 or not n_map or step.bad or step.poisoned:
         return job
     bad = tuple(sorted(rng.sample(range(n_map), min(n_map, rng.randint(1, 4)))))
     limit = max(1, len(bad) + rng.choice([-1, 0, 5]))

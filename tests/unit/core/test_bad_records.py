@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from support.story import Cluster, Work
 
 from zmr.core.states import JobState
@@ -108,6 +109,34 @@ def test_an_attempt_that_finds_too_many_ends_the_job_at_once() -> None:
     assert cluster.outcomes[job].state is JobState.FAILED
     assert "map 0 failed 1 time, the last on w1: more than 1 bad record" in (
         cluster.outcomes[job].reason
+    )
+
+
+@pytest.mark.parametrize("limit", [1, 2])
+def test_files_that_are_left_out_count_over_the_whole_job(limit: int) -> None:
+    cluster = Cluster(workers=1)
+    job = cluster.submit(maps=3, reduces=1, bad_files=(0, 2), skip_bad_files=limit)
+
+    cluster.run_until_over()
+
+    outcome = cluster.outcomes[job]
+    if limit == 1:
+        assert outcome.state is JobState.FAILED
+        assert outcome.reason == "more than 1 bad file (--skip-bad-files), the last: the last one"
+    else:
+        assert outcome.state is JobState.DONE
+        assert [index for index, _ in outcome.skipped] == [0, 2]
+
+
+def test_a_key_of_which_reduce_raises_is_no_bad_record() -> None:
+    cluster = Cluster(workers=1)
+    cluster.plan(Work(fails="no good"), TaskKind.REDUCE)
+    job = cluster.submit(maps=1, reduces=1, skip_bad_records=1)
+
+    cluster.run_until_over()
+
+    assert cluster.outcomes[job].reason.endswith(
+        "no good (--skip-bad-records is for records of map, not for keys of reduce)"
     )
 
 

@@ -89,6 +89,8 @@ def test_without_workers_a_job_waits_as_long_as_it_may() -> None:
     cluster = Cluster(workers=0, settings=MasterSettings(worker_timeout_s=10.0, one_job=True))
     cluster.run_for(60.0)  # without a job there is nothing to wait for
     job = cluster.submit(maps=1, reduces=1)
+    cluster.run_for(9.0)
+    assert cluster.core.tick(cluster.now) == [], "it is looked at before its time"
 
     cluster.run(lambda: has_quit(cluster))
 
