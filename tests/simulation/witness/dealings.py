@@ -65,10 +65,12 @@ class Dealings:
         if peer is None:
             return
         self._was = peer.state
-        if any(isinstance(message, m.Heartbeat) for message in event.frame.messages):
+        beats = [message for message in event.frame.messages if isinstance(message, m.Heartbeat)]
+        if beats:
             going = self._movement.going
             self._live |= {id: (going[id].began_at, going[id].queued) for id in peer.live}
-            if any(queued for _, queued in self._live.values()):
+            # A late one may say that those wait which have begun since.
+            if any(row.queued and row.attempt in self._live for row in beats[-1].progress):
                 self._has_free_beside = self._is_free_beside(worker)
 
     def master_did(self, event: Any, actions: list[MasterAction], now: float, epoch: int) -> None:
