@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import gzip
 import json
+import re
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
+from pyarrow import parquet
 from support import Zmr
 from support.cluster import output_of
 
@@ -146,3 +151,99 @@ def test_what_a_task_keeps_in_self_is_its_own_whatever_the_slots(zmr: Zmr) -> No
         counters.append(json.loads((zmr.folder / folder / "_SUCCESS").read_text())["counters"])
     assert outputs[0] == outputs[1] == outputs[2]
     assert counters[0] == counters[1] == counters[2] == {"set up": 12}
+
+
+TABLES = """
+import zmr
+
+class Table(zmr.Job):
+    input = zmr.{input}
+    reduce = zmr.{reduce}
+
+    def {method}(self, record):
+        {body}
+
+class Turned(zmr.Job):
+    reduce = zmr.Count()
+
+    def map(self, pair):
+        yield str(pair[1]), pair[0]
+
+class Both(zmr.Pipeline):
+    steps = [Table, Turned]
+"""
+BY_MAP = "map", 'yield record["key"], record["n"]'
+BY_BATCH = "map_batch", 'return record.column("key"), record.column("n")'
+ROWS: list[dict[str, object]] = [
+    {"key": key, "n": n} for n, key in enumerate(["a", None, "b\tc", "", "a", "é"] * 50)
+]
+
+
+def csv_table(path: Path) -> None:
+    lines = (f"{row['key'] or ''},{row['n']}\n" for row in ROWS)
+    path.write_text("key,n\n" + "".join(lines))
+
+
+def json_table(path: Path) -> None:
+    path.write_bytes(gzip.compress("".join(json.dumps(row) + "\n" for row in ROWS).encode()))
+
+
+def parquet_table(path: Path) -> None:
+    names = ("key", "n")
+    table = pa.table({name: [row[name] for row in ROWS] for name in names})
+    parquet.write_table(table, path, row_group_size=70)
+
+
+def damaged_json(path: Path) -> None:
+    json_table(path)
+    path.write_bytes(path.read_bytes()[:-9])
+
+
+def damaged_parquet(path: Path) -> None:
+    parquet_table(path)
+    path.write_bytes(path.read_bytes()[:-9])
+
+
+@pytest.mark.parametrize(
+    ("write", "name", "how", "input_format", "reduce", "job"),
+    [
+        (csv_table, "a.csv", BY_MAP, "Csv(types={'n': int})", "Sum()", "Table"),
+        (csv_table, "a.csv", BY_BATCH, "Csv()", "Collect()", "Both"),
+        (json_table, "a.jsonl.gz", BY_MAP, "JsonLines()", "Mean()", "Both"),
+        (json_table, "a.jsonl.gz", BY_BATCH, "JsonLines()", "Identity()", "Table"),
+        (parquet_table, "a.parquet", BY_MAP, "Parquet()", "Top(3)", "Both"),
+        (parquet_table, "a.parquet", BY_BATCH, "Parquet()", "Distinct()", "Table"),
+        (csv_table, "a.csv", BY_MAP, "Csv()", "Sum()", "Table"),
+        (damaged_json, "a.jsonl.gz", BY_MAP, "JsonLines()", "Sum()", "Table"),
+        (damaged_parquet, "a.parquet", BY_BATCH, "Parquet()", "Sum()", "Table"),
+        (parquet_table, "a.parquet", BY_MAP, "Parquet(columns=['key', 'm'])", "Sum()", "Both"),
+    ],
+)
+def test_tables_give_one_answer_or_one_reason(
+    zmr: Zmr,
+    write: Callable[[Path], None],
+    name: str,
+    how: tuple[str, str],
+    input_format: str,
+    reduce: str,
+    job: str,
+) -> None:
+    write(zmr.folder / name)
+    method, body = how
+    source = TABLES.format(input=input_format, reduce=reduce, method=method, body=body)
+    (zmr.folder / "table.py").write_text(source)
+    ended = []
+    for engine in ("local", "inline"):
+        args = ("--engine", engine, "-j", "2", "-r", "2", "--max-attempts", "1")
+        ended.append(zmr.run("run", f"table.py:{job}", name, "-o", engine, *args))
+        assert "Traceback" not in ended[-1].stderr, ended[-1].stderr
+    local, inline = ended
+    assert local.status == inline.status
+    if local.status == 0:
+        assert output_of(zmr.folder / "local") == output_of(zmr.folder / "inline")
+        return
+    # The last line of each says why, after what failed and where.
+    reasons = [each.stderr.splitlines() for each in ended]
+    last = [next(line for line in reversed(lines) if " failed" in line) for lines in reasons]
+    reason = re.sub(r"^in step \d of 2, \w+: ", "", last[1].split("failed: ", 1)[1])
+    assert reason.split(" (")[0] in last[0], last

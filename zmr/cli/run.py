@@ -139,10 +139,10 @@ def _run_inline(options: JobOptions) -> tuple[Prepared, Outcome]:
                 skip_bad_records=spec.skip_bad_records,
                 skip_bad_files=spec.skip_bad_files,
             )
-    except ZmrError:
-        raise
     except (Exception, SystemExit) as error:
         reason = getattr(error, "zmr_reason", "")  # why the input can't be read
+        if isinstance(error, ZmrError) and not reason:
+            raise
         if not reason and (traceback := users_traceback(error)):
             write_stderr(traceback.rstrip("\n"))
         step = "".join(f"{note}: " for note in getattr(error, "__notes__", ())[-1:] if spec.steps)
