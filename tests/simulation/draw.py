@@ -232,6 +232,8 @@ def _many_maps(rng: Random, job: JobPlan, is_long: bool) -> JobPlan:
         max_attempts=50,
         cancelled_after_s=None,
         skip_bad_records=0,
+        bad_files=(),
+        skip_bad_files=0,
     )
 
 
