@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -316,7 +317,7 @@ class World(Site):
         self.faults.job_ended(len(self.closed) == len(self.jobs))
         self.say("job", f"{job_id} {outcome.state.value} {outcome.reason}")
         job = self.jobs[job_id]
-        blames_input = "(--skip-bad-" in outcome.reason and "more than" in outcome.reason
+        blames_input = re.search(r"more than \d+ bad (record|file)", outcome.reason)
         assert job.is_too_bad or not blames_input, f"{job_id}: {outcome.reason}"
         # Of jobs with one folder, the next may be taken on in this turn, and have cleared it.
         if outcome.state is JobState.DONE and not job.shares_output_of:

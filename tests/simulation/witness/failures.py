@@ -206,7 +206,7 @@ class Failures:
         return is_of_job and (is_too_often or id in self._repeats.attempts)
 
     def _check_too_many(self, outcome: Outcome, job: JobPlan) -> None:
-        if "(--skip-bad-" in outcome.reason and "more than" in outcome.reason:
+        if re.search(r"more than \d+ bad (record|file)", outcome.reason):
             what, most = "record", job.skip_bad_records
             if job.bad_files:
                 what, most = "file", job.skip_bad_files
