@@ -33,7 +33,7 @@ from typing import TYPE_CHECKING, Any
 
 from zmr.display import short_repr
 from zmr.errors import YieldError
-from zmr.key_types import sortable
+from zmr.key_types import KeyTypeError, sortable
 
 if TYPE_CHECKING:
     from decimal import Decimal
@@ -78,7 +78,19 @@ class Range:
         self.bounds = list(bounds)
 
     def __call__(self, key: Any, n: int) -> int:
-        return bisect_right(self.bounds, sortable(key), key=sortable)
+        try:
+            return bisect_right(self.bounds, sortable(key), key=sortable)
+        except TypeError:
+            raise self.refusal(key) from None
+
+    def refusal(self, key: Any) -> KeyTypeError:
+        """The error for a key that does not compare with the bounds."""
+        bound = self.bounds[0]
+        return KeyTypeError(
+            "the keys of a job must be of one type, but there are "
+            f"{type(bound).__name__} ({short_repr(bound)}), a bound of Range(), and "
+            f"{type(key).__name__} ({short_repr(key)})"
+        )
 
     def __repr__(self) -> str:
         return "Range()"

@@ -7,13 +7,16 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
 
+from zmr.display import short_repr
 from zmr.engines.inputs import list_inputs
 from zmr.engines.options import JobOptions, JobSettings
 from zmr.errors import InputError, JobError, OutputError, UsageError
 from zmr.job import Job
 from zmr.job_loader import find_job
-from zmr.key_types import keys_to_bytes
+from zmr.key_types import KeyTypeError, keys_to_bytes, sortable, type_of_keys
 from zmr.messages import InputFile, JobSpec, Step, Submit
 from zmr.output.folder import claim_output, prepare_output
 from zmr.partitioners import Range
@@ -58,7 +61,10 @@ def prepare(options: JobOptions, claims_output: bool = True) -> Prepared:
     )
     output = os.path.abspath(options.output)
     bounds = b""
-    if type(first.partition) is Range and n_reduce_of(first, options.n_reduce) > 1:
+    partition = first.partition
+    if type(partition) is Range and partition.bounds:
+        _check_bounds(first, partition.bounds)
+    elif type(partition) is Range and n_reduce_of(first, options.n_reduce) > 1:
         bounds = _sampled(first, inputs, n_reduce_of(first, options.n_reduce), settings)
     prepare_output(output, settings.overwrite, options.inputs)
     spec = JobSpec(
@@ -106,6 +112,18 @@ def _refuse_sampling(number: int, job: Job, asked: int) -> None:
         )
 
 
+def _check_bounds(job: Job, bounds: Sequence[Any]) -> None:
+    """Raise `JobError` unless the bounds that the job gives Range() are keys, and ascend."""
+    name = type(job).__name__
+    try:
+        type_of_keys(bounds)
+    except KeyTypeError as error:
+        raise JobError(f"{name} gives Range() bounds that are no keys: {error}") from None
+    in_order = list(map(sortable, bounds))
+    if any(not one < other for one, other in pairwise(in_order)):
+        raise JobError(f"{name} gives Range() bounds that don't ascend: {short_repr(bounds)}")
+
+
 def _sampled(job: Job, inputs: Sequence[InputFile], n_reduce: int, settings: JobSettings) -> bytes:
     """Give the job's range partitioner its bounds; the same for its spec."""
     from zmr.engines.sampling import sample_bounds
@@ -115,6 +133,9 @@ def _sampled(job: Job, inputs: Sequence[InputFile], n_reduce: int, settings: Job
         bounds = sample_bounds(job, inputs, n_reduce, *skips)
     except OSError as error:
         raise InputError(f"can't sample the input: {error}") from None
+    except KeyTypeError as error:
+        name = type(job).__name__
+        raise JobError(f"{name} fails on a sample of its input: TypeError: {error}") from None
     job.partition = Range(bounds)
     return keys_to_bytes(bounds) if bounds else b""
 

@@ -11,7 +11,7 @@ from typing import Any
 from zmr.errors import JobError
 from zmr.formats import BadRecord
 from zmr.job import Job, begin_task
-from zmr.key_types import KeyTypeError, plain_key, sortable, type_of_keys
+from zmr.key_types import KeyTypeError, OneType, plain_key, sortable
 from zmr.messages import InputFile, Split
 
 # So many places are looked at, evenly spread over the input, and so many records at each. With
@@ -38,10 +38,13 @@ def sample_bounds(
     try:
         job = begin_task(job)
         keys: list[Any] = []
+        one_type = OneType()
         for split in _places(inputs):
             with suppress(*((OSError, BadRecord) if skip_files else ())):
-                keys += map(plain_key, _keys(job, split, skip_bad))
-        type_of_keys(keys)
+                for key in map(plain_key, _keys(job, split, skip_bad)):
+                    with suppress(*((KeyTypeError,) if skip_bad else ())):
+                        one_type.check(key)
+                        keys.append(key)
     except (OSError, KeyTypeError):
         raise
     except Exception as error:

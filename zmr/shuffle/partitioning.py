@@ -40,7 +40,12 @@ def sort_opaque(
 ) -> tuple[pa.RecordBatch, Index]:
     """Opaque rows sorted by partition and key, and the partition of each."""
     keys = rows.keys_of(batch)
-    chosen = [checked_partition(partition, key, n) for key in keys]
+    # Keys that are equal may look different: all go where the first does.
+    by_key: dict[Any, int] = {}
+    for key in keys:
+        if key not in by_key:
+            by_key[key] = checked_partition(partition, key, n)
+    chosen = [by_key[key] for key in keys]
     order = sorted(range(len(keys)), key=lambda i: (chosen[i], sortable(keys[i])))
     return batch.take(pa.array(order, pa.int64())), np.array(chosen, np.int64)[order]
 
@@ -48,7 +53,10 @@ def sort_opaque(
 def _ranges(groups: Groups, partition: Range, n: int) -> Index:
     """The partition of each group. As groups are sorted, so are partitions."""
     keys = _FirstKeys(groups)  # to gather all of them would take as long as to sort them
-    starts = [bisect_left(keys, sortable(bound)) for bound in partition.bounds]
+    try:
+        starts = [bisect_left(keys, sortable(bound)) for bound in partition.bounds]
+    except TypeError:
+        raise partition.refusal(keys[0]) from None
     ranges = np.searchsorted(starts, np.arange(len(groups)), side="right")
     if len(groups) and ranges[-1] >= n:
         checked_partition(partition, keys[len(keys) - 1], n)  # raises
