@@ -97,6 +97,7 @@ def run_inline(
                 tasks = pair_tasks(partitions, split_bytes)
             partitions, done = _run(step, tasks, n_reduce, bad_records, bad_files)
         except BaseException as error:
+            bad_files.discard()
             if isinstance(job, Pipeline):
                 error.add_note(f"in step {number} of {len(jobs)}, {type(step).__name__}")
             raise

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from copy import copy
 from typing import TYPE_CHECKING, Any, Protocol
 
 from zmr.core.plan import plan, splits_of
+from zmr.display import counted
 from zmr.formats import BadRecord, InputFormat, unchanged
 from zmr.job import Job
 from zmr.messages import InputFile, Split
@@ -82,10 +83,11 @@ class FileTask:
 
         Records that can't be read come as `BadRecord`.
         """
-        records = copy(job.input)
+        has_map = type(job).map is not Job.map
+        records = copy(input_of_map(job) if has_map else job.input)
         records.keeps_bad = True
         for split in self._splits:
-            if type(job).map is not Job.map:
+            if has_map:
                 found = self._read(job, records, split)
             else:
                 batches = self._read_batches(job, records, split)
@@ -223,7 +225,8 @@ class BadFilesOfJob:
 
     def __init__(self, output: str, limit: int) -> None:
         self.paths: list[str] = []
-        self._left_out = SkippedFile(os.path.join(output, SKIPPED, "files.jsonl"))
+        self._folder = os.path.join(output, SKIPPED)
+        self._left_out = SkippedFile(os.path.join(self._folder, "files.jsonl"))
         self._limit = limit
 
     def leave_out(self, task: FileTask, error: Exception) -> None:
@@ -231,16 +234,27 @@ class BadFilesOfJob:
         is of none, or of one too many.
         """
         path = getattr(error, "zmr_file", "")
-        if not path or len(self.paths) == self._limit:
-            self._left_out.discard()
+        if not path or not self._limit:
+            raise error
+        reason = f"{error.zmr_reason} ({error.zmr_place})"  # type: ignore[attr-defined]
+        if len(self.paths) == self._limit:
+            most = counted(self._limit, "bad file")
+            error.zmr_place = ""  # type: ignore[attr-defined]
+            error.zmr_reason = f"more than {most} (--skip-bad-files), the last: {reason}"  # type: ignore[attr-defined]
             raise error
         self.paths.append(path)
-        self._left_out.add_file(path, f"{error.zmr_reason} ({error.zmr_place})")  # type: ignore[attr-defined]
+        self._left_out.add_file(path, reason)
         task.leave_out(path)
 
     def finish(self) -> None:
         """All maps are through."""
         self._left_out.finish()
+
+    def discard(self) -> None:
+        """The job has failed."""
+        self._left_out.discard()
+        with suppress(OSError):  # which has other files, or is not there
+            os.rmdir(self._folder)
 
 
 def _from_place(records: InputFormat, split: Split, index: int) -> Callable[[], str]:

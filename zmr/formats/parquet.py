@@ -56,6 +56,8 @@ class Parquet(InputFormat):
 
     def only(self, names: Collection[str]) -> Parquet:
         """The same, of whose records the other columns are left out."""
+        if type(self) is not Parquet:  # which may look at others itself
+            return self
         narrow = copy(self)
         narrow._used = names
         return narrow
@@ -93,8 +95,12 @@ class Parquet(InputFormat):
             names = unique_names(stored)
             positions = self._positions(split.path, names)
             # Those of a name come together, and the names in the order in which they are asked for.
-            wanted = list(dict.fromkeys(stored[at] for at in positions))
-            there = [at for name in wanted for at, other in enumerate(stored) if other == name]
+            wanted: list[str] | None = list(dict.fromkeys(stored[at] for at in positions))
+            there = [
+                at for name in wanted or () for at, other in enumerate(stored) if other == name
+            ]
+            if any("." in name for name in stored):  # Arrow would take it for a path in a struct
+                wanted, there = None, list(range(len(stored)))
             order = [there.index(at) for at in positions]
             for group in _row_groups(file, split):
                 metadata = file.metadata.row_group(group)
@@ -194,8 +200,10 @@ def _start(metadata: Any) -> int:
     return min(data, column.dictionary_page_offset or data)
 
 
-def _read_bytes(metadata: Any, names: Collection[str]) -> int:
-    """The size of these columns of a row group, not compressed."""
+def _read_bytes(metadata: Any, names: Collection[str] | None) -> int:
+    """The size of these columns of a row group, not compressed; None: of all."""
+    if names is None:
+        return int(metadata.total_byte_size)
     wanted = set(names)
     columns = map(metadata.column, range(metadata.num_columns))
     # Columns of lists and structs are several, with paths that begin with the name.

@@ -106,13 +106,11 @@ def _run(
     looks: bool,
     began: float,
 ) -> MapDone | None:
-    records = input_of(job)
-    records.fit(context.memory_bytes)
+    input_of(job).fit(context.memory_bytes)
+    records = input_of(job) if takes_batches(job, skipping) else input_of_map(job)
     if skipping is not None:
         records = copy(records)  # which other jobs of this process may share
         records.keeps_bad = True
-    elif not takes_batches(job, None):
-        records = input_of_map(job)
     source = MapInput(records, task.splits, job.count, context.progress)
     path = ""
     file: OutputFile | None = None

@@ -7,14 +7,17 @@ Seen in the function's bytecode, where each use of the record has to be `record[
 from __future__ import annotations
 
 import dis
-from collections.abc import Callable, Iterator
-from types import CodeType
+from collections.abc import Iterator
+from inspect import getattr_static
+from types import FunctionType
 from typing import Any
 
 from zmr.formats import InputFormat
 from zmr.job import Job, input_of
 
-_FRAME_READERS = frozenset({"locals", "vars", "dir", "eval", "exec", "breakpoint", "_getframe"})
+_FRAME_READERS = frozenset(
+    {"locals", "vars", "dir", "eval", "exec", "breakpoint", "_getframe", "currentframe", "f_locals"}
+)
 _PASSED_OVER = frozenset({"EXTENDED_ARG", "CACHE", "NOP", "PRECALL"})
 _CALLS = frozenset({"CALL", "CALL_METHOD"})
 _VARARGS = 0x0C  # flags of a function with *args or **kwargs
@@ -25,14 +28,20 @@ Instructions = list[dis.Instruction]
 def input_of_map(job: Job) -> InputFormat:
     """What the job reads, with those columns alone that its map looks at."""
     records = input_of(job)
-    names = None if "map" in vars(job) else used_columns(type(job).map)
+    names = None if "map" in vars(job) else used_columns(getattr_static(type(job), "map"))
     return records if names is None else records.only(names)
 
 
-def used_columns(method: Callable[..., Any]) -> frozenset[str] | None:
-    """The names by which `method(self, record)` looks into the record; None: it can't be seen."""
-    code = getattr(method, "__code__", None)
-    if not isinstance(code, CodeType) or code.co_argcount != 2 or code.co_flags & _VARARGS:
+def used_columns(method: Any) -> frozenset[str] | None:
+    """The names by which `method(self, record)` looks into the record; None: it can't be seen.
+
+    A map that looks at the record by the frames of its call, in another way than by these names, is
+    not seen to do that.
+    """
+    if type(method) is not FunctionType:
+        return None
+    code = method.__code__
+    if code.co_argcount != 2 or code.co_flags & _VARARGS:
         return None
     record = code.co_varnames[1]
     is_elsewhere = record in code.co_cellvars or code.co_kwonlyargcount

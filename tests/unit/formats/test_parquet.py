@@ -51,6 +51,17 @@ def test_parquet_reads_the_columns_that_are_asked_for(path: Path, how: Any) -> N
         Parquet(columns="name")
 
 
+@BOTH
+def test_a_dot_in_a_name_is_no_path(path: Path, how: Any) -> None:
+    columns = {"a": [{"b": 10}, {"b": 20}], "a.b": [1, 2], "z": ["p", "q"]}
+    for names in (["a", "a.b", "z"], ["a.b", "z", "a"]):
+        parquet.write_table(pa.table({name: columns[name] for name in names}), path)
+        rows = [{"a.b": 1, "z": "p"}, {"a.b": 2, "z": "q"}]
+        assert how(Parquet(columns=["a.b", "z"]), Split(str(path))).records == rows
+        if how is read:
+            assert sorted(read(Parquet().only({"a.b"}), Split(str(path))).records[1]) == ["a.b"]
+
+
 def test_parquet_rows_are_located_in_their_row_groups(path: Path) -> None:
     parquet.write_table(table_of(25), path, row_group_size=10)
     assert Parquet().locate(Split(str(path)), 12) == "row 3 of row group 2"

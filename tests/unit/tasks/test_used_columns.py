@@ -15,7 +15,7 @@ from support.tasks import output_of, run_as_tasks
 from zmr import Job, Parquet, Sum, run_inline
 from zmr.engines.inputs import list_inputs
 from zmr.messages import Split
-from zmr.tasks.used_columns import used_columns
+from zmr.tasks.used_columns import input_of_map, used_columns
 
 KEY = "a"
 
@@ -114,6 +114,9 @@ class Others:
     def by_locals(self: Any, record: Any) -> Any:
         yield locals()["record"]["a"], record["b"]
 
+    def by_frame(self: Any, record: Any) -> Any:
+        yield self.frame.f_locals["record"]["a"], record["b"]
+
     def two(self: Any, record: Any, more: int = 0) -> Any:
         yield record["a"], more
 
@@ -136,9 +139,40 @@ def test_of_other_uses_nothing_is_known(method: Any) -> None:
     assert used_columns(method) is None
 
 
+class Proxy:
+    """Has the code of another function, as some decorators do."""
+
+    __code__ = Maps.nothing.__code__
+
+    def __call__(self, *args: Any) -> Any:
+        return ()
+
+
+class Static(Job):
+    input = Parquet()
+
+    @staticmethod
+    def map(record: Any, weights: Any = {"a": 1}) -> Any:  # noqa: B006
+        yield record["b"], weights["a"]
+
+
 def test_what_is_no_function_of_python_is_not_looked_into() -> None:
     assert used_columns(len) is None
-    assert used_columns(type("Callable", (), {"__call__": Maps.nothing})()) is None
+    assert used_columns(Proxy()) is None
+    assert input_of_map(Static())._used is None  # type: ignore[attr-defined]
+    assert input_of_map(SumOfKey())._used == {"key", "n"}  # type: ignore[attr-defined]
+
+
+class Filtered(Parquet):
+    """Looks at a column itself."""
+
+    def read(self, split: Split, count: Any) -> Any:
+        for records, size_bytes in super().read(split, count):
+            yield [record for record in records if record["n"] > 0], size_bytes
+
+
+def test_a_format_of_the_jobs_own_gets_all_columns() -> None:
+    assert Filtered().only({"key"})._used is None
 
 
 def table_of(n: int) -> pa.Table:
