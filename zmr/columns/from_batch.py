@@ -41,6 +41,8 @@ def from_map_batch(result: Any, needs_values: bool = False) -> pa.RecordBatch:
     key_columns = [_key_column(array) for array in arrays]
     names = list(map(_type_name, key_columns))
     key_type = f"({', '.join(names)})" if is_tuple else names[0]
+    if lengths == {0}:
+        key_type = "()" if is_tuple else ""
     return rows.from_arrays(key_columns, _value_column(values), key_type)
 
 
@@ -81,6 +83,8 @@ def _array(column: Any) -> pa.Array:
 
 
 def _key_column(array: pa.Array) -> pa.Array:
+    if array.null_count == len(array):  # and if there are none: of whatever type they are
+        return pa.nulls(len(array))
     try:
         column = _canonical(array)
     except pa.ArrowInvalid as error:
@@ -96,9 +100,10 @@ def _key_column(array: pa.Array) -> pa.Array:
 
 def _type_name(column: pa.Array) -> str:
     """The name of the Python type of the column's keys, of which the nulls are None."""
-    if not column.null_count:
-        return _TYPE_NAMES[column.type]
-    return checked_common_type(_TYPE_NAMES.get(column.type, "None"), "None")
+    if pa.types.is_null(column.type):
+        return "None"
+    name = _TYPE_NAMES[column.type]
+    return checked_common_type(name, "None") if column.null_count else name
 
 
 def _value_column(array: pa.Array | None) -> pa.Array | None:

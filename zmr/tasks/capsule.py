@@ -32,7 +32,7 @@ from zmr.shuffle.map_output_sources import MapSources
 from zmr.shuffle.multipass_merge import Run, merge_in_passes, run_of, write_merged
 from zmr.tasks.context import TaskContext
 from zmr.tasks.errors import TaskError
-from zmr.tasks.reduce_input import ReduceInput
+from zmr.tasks.reduce_input import ReduceInput, check_key_types
 from zmr.version import __version__
 
 VERSION = 1
@@ -165,6 +165,7 @@ class CapsuleMaker:
             reduce_input = ReduceInput(stack.enter_context(self._open_sources()))
             if sum(partition.size_bytes for _, partition in reduce_input.stored) > MOST_INPUT_BYTES:
                 return None
+            check_key_types(reduce_input.stored)
             runs: Sequence[Run] = reduce_input.runs()
             if not runs:
                 return ""

@@ -10,11 +10,13 @@ from collections.abc import Iterator, Sequence
 
 import pyarrow as pa
 
+from zmr.columns import rows
+from zmr.key_types import check_maps
 from zmr.messages import FailureReason, MapOutput
 from zmr.shuffle.map_output import CorruptMapOutput, StoredPartition
 from zmr.shuffle.map_output_sources import MapSources
 from zmr.shuffle.multipass_merge import Run, run_of
-from zmr.tasks.errors import TaskError
+from zmr.tasks.errors import TaskError, users_code
 
 Stored = tuple[MapOutput, StoredPartition]
 
@@ -107,3 +109,9 @@ def _lost(lost: Sequence[MapOutput], others: Sequence[Stored], reason: str) -> T
         f"can't read the output of map {maps}{more}: {reason}",
         lost=tuple((source.index, source.attempt) for source in lost),
     )
+
+
+def check_key_types(stored: Sequence[Stored]) -> None:
+    """Raise `TaskError` if the keys of the maps are not all of one type."""
+    with users_code(lambda: "in map"):
+        check_maps((source.index, rows.key_type(each.schema)) for source, each in stored)

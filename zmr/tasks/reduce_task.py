@@ -17,7 +17,6 @@ import pyarrow as pa
 from zmr.columns import rows
 from zmr.errors import YieldError
 from zmr.job import Job, begin_task, counters_of, output_of
-from zmr.key_types import check_maps
 from zmr.messages import ReduceDone, Stats, Task
 from zmr.shuffle.map_output import CorruptMapOutput, LocalSource, StoredPartition, open_partition
 from zmr.shuffle.map_output_sink import FileSink
@@ -36,7 +35,7 @@ from zmr.tasks.commit import write_and_commit
 from zmr.tasks.context import TaskContext
 from zmr.tasks.errors import user_error, users_code, worker_error
 from zmr.tasks.progress import TaskProgress
-from zmr.tasks.reduce_input import ReduceInput, Stored
+from zmr.tasks.reduce_input import ReduceInput, check_key_types
 from zmr.tasks.reduction import Piece, Reduction
 from zmr.tasks.user_combiner import combiner_of
 
@@ -58,7 +57,7 @@ def run_reduce(
     with ExitStack() as stack:
         reduce_input = ReduceInput(sources)
         stored = reduce_input.stored
-        _check_key_types(stored)
+        check_key_types(stored)
         runs: Sequence[Run] = reduce_input.runs()
         largest_block_bytes = max((run.largest_block_bytes for run in runs), default=0)
         most = fan_in(largest_block_bytes, memory_bytes)
@@ -135,9 +134,3 @@ class _Passes:
         except (OSError, CorruptMapOutput) as error:
             folder = os.path.dirname(self._scratch)
             raise worker_error(error, f"merging runs in {folder}") from error
-
-
-def _check_key_types(stored: Sequence[Stored]) -> None:
-    """Raise `TaskError` if the keys of the maps are not all of one type."""
-    with users_code(lambda: "in map"):
-        check_maps((source.index, rows.key_type(each.schema)) for source, each in stored)

@@ -227,6 +227,8 @@ def first_lines(
 def lines_of_rows(batch: pa.RecordBatch, output: OutputFormat) -> Iterator[Piece]:
     """The bytes of keys and values in columns."""
     data = None
+    if not rows.has_values(batch.schema):
+        batch = rows.with_values(batch, pa.nulls(len(batch)))
     if len(batch) and not is_pickled(batch.schema.field(rows.VALUE)):
         data = _bytes_of_columns(_keys_alone(batch), batch.column(rows.VALUE), output)
     if data is not None:
