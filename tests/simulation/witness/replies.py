@@ -60,7 +60,8 @@ class Replies:
             elif isinstance(message, _RESULTS):
                 assert again or message.attempt in acks, "a result without an answer"
             elif isinstance(message, m.CommitRequest):
-                is_answered = message.attempt in replied or self._has_to_wait(message, stopped)
+                is_answered = message.attempt in replied | cancelled
+                is_answered = is_answered or self._has_to_wait(message, stopped)
                 assert again or is_answered, "a request to publish without an answer"
 
     def _is_useful(self, attempt: int) -> bool:
