@@ -77,20 +77,21 @@ def _skipping(
     job: Job, bad_files: SkipFiles, sink: MapSink, context: TaskContext, looks: bool, began: float
 ) -> MapDone | None:
     """Run the task without these files, and without what records may be left out."""
-    task, done = bad_files.task(), None
+    task = bad_files.task()
     left_out = SkippedFile.of_attempt(task.output, task.job_id, task.index, task.attempt)
     records = SkipRecords(job, task, context, left_out) if context.skip_bad_records else None
+    is_through = False
     try:
         bad_files.save(job, left_out)
         done = _run(job, task, sink, context, records, looks, began)
         if done is None:
             return None
         left_out.finish()
+        is_through = True
     except OSError as error:
-        done = None
         raise worker_error(error, "saving what is left out") from error
     finally:
-        if done is None:
+        if not is_through:
             left_out.discard()
     n, last = (records.n, records.last) if records is not None else (0, "")
     last = last or bad_files.last
@@ -106,8 +107,8 @@ def _run(
     looks: bool,
     began: float,
 ) -> MapDone | None:
-    input_of(job).fit(context.memory_bytes)
     records = input_of(job) if takes_batches(job, skipping) else input_of_map(job)
+    records.fit(context.memory_bytes)
     if skipping is not None:
         records = copy(records)  # which other jobs of this process may share
         records.keeps_bad = True
