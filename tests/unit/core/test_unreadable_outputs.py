@@ -87,6 +87,19 @@ def test_no_reduce_begins_while_a_question_is_open_and_silence_is_an_answer() ->
     cluster.check(job)
 
 
+def test_of_two_questions_the_first_is_overdue_first() -> None:
+    # Given two workers that are asked, one after the other, and can't be heard
+    cluster = Cluster(workers=0)
+    job = cluster.submit()
+    cluster.run_for(1.0)
+    run = cluster.core.cluster.jobs[job]
+    for peer, answer_by in ((b"w1", 7.0), (b"w2", 9.0)):
+        run.output_checks.failed_to_read(peer, 1)
+        run.output_checks.ask(peer, {1: 0}, answer_by)
+    cluster.core.cluster.active[job] = run
+    assert cluster.core._fetch_failures.next_deadline() == 7.0
+
+
 def test_who_cannot_read_its_own_map_outputs_is_not_asked() -> None:
     cluster = Cluster(workers=1)
     cluster.plan(Work(takes_s=5.0), REDUCE, times=1)

@@ -35,6 +35,12 @@ def test_a_frame_of_too_many_messages_is_bad(n: int) -> None:
         codec.decode(b"\x08\x01" + ONE * n)
 
 
+def test_a_frame_of_too_many_messages_is_not_even_parsed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(codec, "_parse", None)
+    with pytest.raises(codec.BadFrame, match="a frame of more than 1,000 messages"):
+        codec.decode(b"\x08\x01" + ONE * 100_000)
+
+
 def test_a_large_frame_is_searched_only_as_far_as_needed() -> None:
     # Without looking ahead, the parser would make an object for each of a million messages first.
     with pytest.raises(codec.BadFrame, match="a frame of more than 3 messages"):
