@@ -91,7 +91,7 @@ def _key_column(array: pa.Array) -> pa.Array:
         raise KeyTypeError(
             f"map_batch gave keys of type {array.type} that are beyond what keys can be: {error}"
         ) from None
-    if column.type not in _TYPE_NAMES and not pa.types.is_null(column.type):
+    if column.type not in _TYPE_NAMES:
         raise KeyTypeError(f"map_batch gave keys of type {array.type}: keys are {_ALLOWED}")
     if column.type == pa.float64() and np.isnan(column.drop_null().to_numpy()).any():
         raise KeyTypeError("NaN can't be a key: it equals nothing, not even itself")

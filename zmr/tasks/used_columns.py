@@ -28,6 +28,8 @@ Instructions = list[dis.Instruction]
 def input_of_map(job: Job) -> InputFormat:
     """What the job reads, with those columns alone that its map looks at."""
     records = input_of(job)
+    if type(records).only is InputFormat.only:  # most have no columns: each task would look in vain
+        return records
     names = None if "map" in vars(job) else used_columns(getattr_static(type(job), "map"))
     return records if names is None else records.only(names)
 
