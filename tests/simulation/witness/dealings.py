@@ -9,6 +9,7 @@ taken back when another worker has a free slot; what never reached it is lost.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Set
 from typing import Any
 
 from zmr import messages as m
@@ -248,14 +249,18 @@ class Dealings:
         if not all(isinstance(message, FROM_PEERS) for message in said):
             return
         rows = {row.attempt: row for row in beats[-1].progress}
-        self._check_missing(rows, now, epoch)
+        # When it registers after that, in the same frame, what it says is running is back.
+        later = said[said.index(beats[-1]) + 1 :]
+        registers = [message for message in later if isinstance(message, m.Register)]
+        back = {id for message in registers for id in message.running}
+        self._check_missing(rows.keys() | back, now, epoch)
         self._check_queue(rows, now, worker)
 
-    def _check_missing(self, rows: dict[int, m.Progress], now: float, epoch: int) -> None:
+    def _check_missing(self, named: Set[int], now: float, epoch: int) -> None:
         """What the worker does not have is lost, unless it may be on its way."""
         beat_s = self._site.settings.heartbeat_interval_s
         for id, (began_at, _) in self._live.items():
-            if id in rows:
+            if id in named:
                 continue
             is_late = id >> 32 != epoch or now - began_at > _BEATS_TO_ARRIVE * beat_s + _ROUNDING_S
             is_live = self._ledger.attempts[id].state in LIVE
