@@ -1,6 +1,7 @@
 r"""Splitting text into words, for `map_batch`.
 
-A word is what `str.split()` makes one. In UTF-8 all of the white space that is not ASCII has two or
+A word is what `str.split()` makes one. Where there is no compiled library (`zmr.columns.native`),
+numpy finds them. In UTF-8 all of the white space that is not ASCII has two or
 three bytes and is rare, so it is made ASCII first; then the work is one comparison a byte. With the
 white space taken out, the text is the data of an Arrow array, and white space number j, at byte b,
 is an offset in it: b - j. An offset that comes twice is an empty word and is dropped.
@@ -15,6 +16,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from zmr.columns import native
 from zmr.columns.arrays import Index
 from zmr.columns.strings import one_string, string_array
 
@@ -37,7 +39,11 @@ def split_words(text: Any) -> Any:
     result is an Arrow array of type `string`, beyond 2 GiB of words of type `large_string`. Nulls
     have no words. Raises ValueError for bytes that are not UTF-8, TypeError for what is no text.
     """
-    data = _spaced(_joined(text))
+    joined = _joined(text)
+    found = native.split_words(joined)
+    if found is not None:
+        return string_array(*found)
+    data = _spaced(joined)
     return string_array(_offsets(data), data.translate(None, _SPACE))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from zmr.columns.arrays import Index
@@ -12,7 +13,7 @@ from zmr.columns.arrays import Index
 _INT32_MAX = 2**31 - 1
 
 
-def string_array(offsets: Index, data: Any) -> pa.Array:
+def string_array(offsets: Index | npt.NDArray[np.int32], data: Any) -> pa.Array:
     """The strings of `data` (valid UTF-8) between neighbouring offsets.
 
     The type is `string`; only beyond 2 GiB of data is it `large_string`.

@@ -7,6 +7,7 @@ import pyarrow as pa
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from support.kernels import both_kernels as both_kernels
 
 from zmr import split_words
 from zmr.columns import split_words as words

@@ -1,0 +1,118 @@
+"""What the compiled kernels give is what Python gives."""
+
+from __future__ import annotations
+
+import shutil
+from collections import Counter
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from zmr.columns import native
+
+needs_library = pytest.mark.skipif(
+    not native.is_there(), reason="zmr was installed without a C compiler"
+)
+
+# Of the sizes at which something changes: 8 and 16 bytes
+KEY = st.sampled_from([0, 1, 7, 8, 9, 15, 16, 17, 24, 100]).flatmap(
+    lambda size: st.text("a\0", min_size=size, max_size=size)
+)
+SPACES = "\t\n\v\f\r\x1c\x1d\x1e\x1f \x85\xa0\u1680\u2000\u200a\u2028\u2029\u202f\u205f\u3000"
+NO_SPACES = "ab\0\x08\x0e\x1bé¢\U0001f40d\u1681\u167f\u200b\u2027\u202a\u2030\u205e\u3001\u2fff"
+
+
+@pytest.mark.skipif(not shutil.which("cc"), reason="no C compiler")
+def test_the_library_is_there_where_there_is_a_compiler() -> None:
+    assert native.is_there()
+
+
+@needs_library
+def test_a_library_of_another_source_is_not_taken(tmp_path: Path) -> None:
+    # Given the library beside its source
+    here = Path(native.__file__).parent
+    for name in ("libnative.so", "native.c"):
+        shutil.copy(here / name, tmp_path)
+    assert native.load(tmp_path) is not None
+    # When the source is changed, or the library damaged or away, then it is not taken
+    with open(tmp_path / "native.c", "a") as file:
+        file.write("\n")
+    assert native.load(tmp_path) is None
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other/libnative.so").write_bytes(b"no library")
+    assert native.load(tmp_path / "other") is None
+    assert native.load(tmp_path / "nowhere") is None
+
+
+@needs_library
+@given(st.text(st.sampled_from(SPACES + NO_SPACES), max_size=60))
+@example("")
+@example(" ")
+@example("ends in a long space\u3000")
+@example("a word of sixteen" + 40 * "-" + " and one more")
+def test_words_are_those_of_str_split(text: str) -> None:
+    found = native.split_words(text.encode())
+    assert found is not None
+    offsets, data = found
+    edges = zip(offsets[:-1].tolist(), offsets[1:].tolist(), strict=True)
+    assert [data[start:end].tobytes().decode() for start, end in edges] == text.split()
+
+
+@needs_library
+@given(st.lists(st.lists(KEY, max_size=40), max_size=5), st.integers(0, 3))
+def test_a_table_counts_and_numbers_keys(batches: list[list[str]], skipped: int) -> None:
+    table = native.KeyTable()
+    expected: Counter[str] = Counter()
+    for batch in batches:
+        # A column that begins in the middle of its buffers
+        column = pa.array([skipped * "x", *batch], pa.large_string())[1:]
+        numbers = table.add_numbered(column)
+        expected.update(batch)
+        order = {key: number for number, key in enumerate(expected)}
+        assert numbers.tolist() == [order[key] for key in batch]
+    keys, counts = table.keys_and_counts(pa.large_string())
+    keys.validate(full=True)
+    assert len(table) == len(expected)
+    assert dict(zip(keys.to_pylist(), counts.tolist(), strict=True)) == expected
+    assert keys.to_pylist() == list(expected)
+
+
+@needs_library
+@pytest.mark.parametrize("make", [str, lambda i: f"a key of many more bytes than {i}"])
+def test_a_table_grows(make: Any) -> None:
+    # Given so many keys that the table is made anew several times, each a few times and far apart
+    numbers = [i for i in range(40_000) for _ in range(1 + i % 3)]
+    Random(1).shuffle(numbers)
+    table = native.KeyTable()
+    size_bytes = table.size_bytes
+    for start in range(0, len(numbers), 7_001):
+        table.add(pa.array(map(make, numbers[start : start + 7_001]), pa.large_string()))
+    # Then it has all of them, and knows that it is larger
+    keys, counts = table.keys_and_counts(pa.large_string())
+    assert dict(zip(keys.to_pylist(), counts.tolist(), strict=True)) == Counter(map(make, numbers))
+    assert table.size_bytes > size_bytes + keys.nbytes
+
+
+@needs_library
+@settings(max_examples=30)
+@given(st.lists(st.integers(0, 9), max_size=100))
+def test_rows_are_ordered_by_the_number_of_their_key(numbers: list[int]) -> None:
+    found = np.array(numbers, np.uint32)
+    counts = np.bincount(found, minlength=10)
+    order, starts = native.order_of(found, counts)
+    assert order.tolist() == np.argsort(found, kind="stable").tolist()
+    assert starts.tolist() == [int(counts[:i].sum()) for i in range(10)]
+
+
+@needs_library
+def test_which_columns_a_table_takes() -> None:
+    taken = [pa.array(["a"], pa.large_string()), pa.array([b"a"], pa.large_binary())]
+    others = [pa.array(["a"]), pa.array([1]), pa.array(["a", None], pa.large_string())]
+    assert all(map(native.takes, taken))
+    assert not any(map(native.takes, others))

@@ -1,0 +1,269 @@
+/* Kernels for keys that are strings or binaries, and for splitting text into words.
+ *
+ * zmr/columns/native.py calls them; where this file was not compiled, what is in numpy does the
+ * same. No function keeps a pointer that it is given. A column of n strings has n + 1 offsets, in
+ * bytes. What can't be allocated is told as NULL or -1; the table may then have a part of the rows
+ * and is of no more use.
+ */
+
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#ifndef ZMR_SOURCE /* the CRC-32 of this file, by which native.py knows a library of another state */
+#define ZMR_SOURCE 0
+#endif
+
+#define EXPORT __attribute__((visibility("default")))
+
+EXPORT uint32_t zmr_source(void) { return ZMR_SOURCE; }
+
+/* --- words ----------------------------------------------------------------------------------- */
+
+/* What a byte may be in UTF-8 text: SPACE is white space as in str.split(); LEAD is the first byte
+ * of characters some of which are. */
+enum { OTHER = 0, SPACE = 1, LEAD = 2 };
+
+static const uint8_t KIND[256] = {
+    ['\t'] = SPACE, ['\n'] = SPACE, ['\v'] = SPACE, ['\f'] = SPACE, ['\r'] = SPACE,
+    [0x1c] = SPACE, [0x1d] = SPACE, [0x1e] = SPACE, [0x1f] = SPACE, [' '] = SPACE,
+    [0xc2] = LEAD, [0xe1] = LEAD, [0xe2] = LEAD, [0xe3] = LEAD,
+};
+
+/* The size of the white space that begins with a lead byte at `at`; 0 if it is none. */
+static int wide_space(const uint8_t *at, const uint8_t *end) {
+    if (at[0] == 0xc2)
+        return end - at >= 2 && (at[1] == 0x85 || at[1] == 0xa0) ? 2 : 0;
+    if (end - at < 3)
+        return 0;
+    int rest = at[1] << 8 | at[2];
+    switch (at[0]) {
+    case 0xe1: return rest == 0x9a80 ? 3 : 0;
+    case 0xe2: return (rest >= 0x8080 && rest <= 0x808a) || rest == 0x80a8 || rest == 0x80a9 ||
+                      rest == 0x80af || rest == 0x819f ? 3 : 0;
+    default: return rest == 0x8080 ? 3 : 0;
+    }
+}
+
+/* The words of valid UTF-8 text, one after the other: their number. `words` has room for `size`
+ * bytes and `offsets` for size / 2 + 2 numbers. */
+EXPORT int64_t zmr_split_words(const uint8_t *text, int64_t size, uint8_t *words, int32_t *offsets) {
+    const uint8_t *at = text, *end = text + size;
+    uint8_t *out = words;
+    int64_t n = 0;
+    offsets[0] = 0;
+    while (at < end) {
+        const uint8_t *begin = at;
+        int space = 0;
+        while (at < end) {
+            uint8_t kind = KIND[*at];
+            if (kind == SPACE) { space = 1; break; }
+            if (kind == LEAD && (space = wide_space(at, end))) break;
+            at++;
+        }
+        int64_t length = at - begin;
+        if (length) {
+            /* Most words are short: 16 bytes are copied in one go where there is room for them. */
+            if (length <= 16 && end - begin >= 16) memcpy(out, begin, 16);
+            else memcpy(out, begin, length);
+            out += length;
+            offsets[++n] = (int32_t)(out - words);
+        }
+        at += space;
+    }
+    return n;
+}
+
+/* --- a table of keys ------------------------------------------------------------------------- */
+
+typedef struct {
+    uint64_t first;  /* bytes 0 to 7, padded with zeros */
+    uint64_t second; /* bytes 8 to 15 likewise; of a longer key, its hash */
+    uint64_t count;  /* 0: no key */
+    uint32_t size;
+    uint32_t number;
+} Entry;
+
+typedef struct {
+    Entry *entries;
+    uint64_t mask; /* the number of entries, a power of two, less 1 */
+    uint64_t seed;
+    uint8_t *bytes; /* of all keys, in the order of their numbers */
+    int64_t bytes_room;
+    int64_t *ends;
+    int64_t ends_room;
+    int64_t n;
+} Table;
+
+typedef struct {
+    uint64_t first, second, hash;
+    const uint8_t *at;
+    uint32_t size;
+} Key;
+
+enum { SHORT = 16, AHEAD = 32 };
+
+static inline uint64_t load(const uint8_t *at, int64_t size, const uint8_t *end) {
+    uint64_t word = 0;
+    if (end - at >= 8) {
+        memcpy(&word, at, 8);
+        if (size < 8) word &= size <= 0 ? 0 : ~0ULL >> (64 - 8 * size);
+    } else if (size > 0) {
+        memcpy(&word, at, size < 8 ? size : 8);
+    }
+    return word;
+}
+
+static inline uint64_t mix(uint64_t a, uint64_t b) {
+    unsigned __int128 product = (unsigned __int128)a * b;
+    return (uint64_t)product ^ (uint64_t)(product >> 64);
+}
+
+static inline uint64_t hash_short(uint64_t first, uint64_t second, uint32_t size, uint64_t seed) {
+    return mix(first ^ seed ^ 0x9e3779b97f4a7c15ULL, second ^ mix(size ^ seed, 0xbf58476d1ce4e5b9ULL));
+}
+
+static uint64_t hash_long(const uint8_t *at, int64_t size, const uint8_t *end, uint64_t seed) {
+    uint64_t hash = seed ^ (uint64_t)size;
+    for (; size > 0; at += 16, size -= 16)
+        hash = mix(load(at, size, end) ^ hash ^ 0x9e3779b97f4a7c15ULL,
+                   (size > 8 ? load(at + 8, size - 8, end) : 0) ^ 0x94d049bb133111ebULL);
+    return hash;
+}
+
+static inline void look(Key *key, const uint8_t *at, int64_t size, const uint8_t *end, uint64_t seed) {
+    key->at = at;
+    key->size = (uint32_t)size;
+    key->first = load(at, size, end);
+    if (size <= SHORT) {
+        key->second = size > 8 ? load(at + 8, size - 8, end) : 0;
+        key->hash = hash_short(key->first, key->second, key->size, seed);
+    } else {
+        key->second = key->hash = hash_long(at, size, end, seed);
+    }
+}
+
+static int grow_entries(Table *table) {
+    uint64_t size = 2 * (table->mask + 1), mask = size - 1;
+    Entry *entries = calloc(size, sizeof(Entry));
+    if (!entries) return -1;
+    for (uint64_t i = 0; i <= table->mask; i++) {
+        Entry *entry = &table->entries[i];
+        if (!entry->count) continue;
+        uint64_t at = entry->size <= SHORT
+            ? hash_short(entry->first, entry->second, entry->size, table->seed) : entry->second;
+        for (at &= mask; entries[at].count; at = (at + 1) & mask) {}
+        entries[at] = *entry;
+    }
+    free(table->entries);
+    table->entries = entries;
+    table->mask = mask;
+    return 0;
+}
+
+static int keep_key(Table *table, const Key *key) {
+    int64_t end = table->n ? table->ends[table->n - 1] : 0;
+    if (table->n == table->ends_room) {
+        int64_t *ends = realloc(table->ends, 2 * table->ends_room * sizeof(int64_t));
+        if (!ends) return -1;
+        table->ends = ends;
+        table->ends_room *= 2;
+    }
+    if (end + key->size > table->bytes_room) {
+        int64_t room = 2 * table->bytes_room + key->size;
+        uint8_t *bytes = realloc(table->bytes, room);
+        if (!bytes) return -1;
+        table->bytes = bytes;
+        table->bytes_room = room;
+    }
+    memcpy(table->bytes + end, key->at, key->size);
+    table->ends[table->n++] = end + key->size;
+    return 0;
+}
+
+EXPORT void zmr_table_free(Table *table) {
+    if (!table) return;
+    free(table->entries);
+    free(table->bytes);
+    free(table->ends);
+    free(table);
+}
+
+EXPORT Table *zmr_table_new(uint64_t seed) {
+    Table *table = calloc(1, sizeof(Table));
+    if (!table) return NULL;
+    table->seed = seed;
+    table->mask = (1 << 12) - 1;
+    table->bytes_room = 1 << 15;
+    table->ends_room = 1 << 12;
+    table->entries = calloc(table->mask + 1, sizeof(Entry));
+    table->bytes = malloc(table->bytes_room);
+    table->ends = malloc(table->ends_room * sizeof(int64_t));
+    if (!table->entries || !table->bytes || !table->ends) {
+        zmr_table_free(table);
+        return NULL;
+    }
+    return table;
+}
+
+/* Counts the keys of a column; `numbers`, unless it is NULL, gets the number of each one's key. */
+EXPORT int zmr_table_add(Table *table, const uint8_t *data, const int64_t *offsets, int64_t n,
+                         uint32_t *numbers) {
+    Key keys[AHEAD];
+    const uint8_t *end = data + offsets[n];
+    for (int64_t row = 0; row < n; row += AHEAD) {
+        int some = n - row < AHEAD ? (int)(n - row) : AHEAD;
+        /* As many as may be new, at most two thirds full. */
+        while (3 * (uint64_t)(table->n + some) > 2 * table->mask)
+            if (grow_entries(table)) return -1;
+        for (int i = 0; i < some; i++) {
+            int64_t begin = offsets[row + i];
+            look(&keys[i], data + begin, offsets[row + i + 1] - begin, end, table->seed);
+            __builtin_prefetch(&table->entries[keys[i].hash & table->mask], 1);
+        }
+        for (int i = 0; i < some; i++) {
+            const Key *key = &keys[i];
+            Entry *entry;
+            for (uint64_t at = key->hash & table->mask;; at = (at + 1) & table->mask) {
+                entry = &table->entries[at];
+                if (!entry->count) {
+                    uint32_t number = (uint32_t)table->n;
+                    if (keep_key(table, key)) return -1;
+                    *entry = (Entry){key->first, key->second, 0, key->size, number};
+                    break;
+                }
+                if (entry->first == key->first && entry->second == key->second &&
+                    entry->size == key->size &&
+                    (key->size <= SHORT ||
+                     !memcmp(table->bytes + table->ends[entry->number] - key->size, key->at, key->size)))
+                    break;
+            }
+            entry->count++;
+            if (numbers) numbers[row + i] = entry->number;
+        }
+    }
+    return 0;
+}
+
+/* What the table takes of memory. */
+EXPORT int64_t zmr_table_memory(const Table *table) {
+    return (int64_t)((table->mask + 1) * sizeof(Entry)) + table->bytes_room +
+           table->ends_room * (int64_t)sizeof(int64_t);
+}
+
+EXPORT int64_t zmr_table_n(const Table *table) { return table->n; }
+EXPORT int64_t zmr_table_bytes(const Table *table) { return table->n ? table->ends[table->n - 1] : 0; }
+
+EXPORT void zmr_table_take(const Table *table, int64_t *offsets, uint8_t *bytes, int64_t *counts) {
+    offsets[0] = 0;
+    memcpy(offsets + 1, table->ends, table->n * sizeof(int64_t));
+    memcpy(bytes, table->bytes, zmr_table_bytes(table));
+    for (uint64_t i = 0; i <= table->mask; i++)
+        if (table->entries[i].count)
+            counts[table->entries[i].number] = (int64_t)table->entries[i].count;
+}
+
+/* The rows by the number of their key, in their order: `starts` has where each number's begin. */
+EXPORT void zmr_order(const uint32_t *numbers, int64_t n, int64_t *starts, int64_t *order) {
+    for (int64_t row = 0; row < n; row++) order[starts[numbers[row]]++] = row;
+}
