@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from zmr.columns import rows
+from zmr.columns import native, rows
 from zmr.columns.arrays import Index
 from zmr.columns.sort import sort_order
 from zmr.columns.take import Taker
@@ -62,7 +62,7 @@ class GroupedColumn:
 
 @dataclass(frozen=True, slots=True)
 class Groups:
-    """Rows sorted by key, and where in them each key starts.
+    """Rows by their key, mostly sorted by it, and where in them each key starts.
 
     The rows are those of `batch` in the `order`, which may leave some out; None means as they are.
     With `goes_on`, the last key goes on in the next groups, as their first.
@@ -108,7 +108,21 @@ class Groups:
         return GroupedColumn(values, self.order, self.starts, self.n_rows)
 
 
+def grouped_by_table(batch: pa.RecordBatch) -> Groups | None:
+    """The rows, which need not be sorted, in groups that are in no order of their keys.
+
+    Each group's rows are in order. None where there is no table for such keys.
+    """
+    keys = rows.key_columns(batch)
+    if len(keys) > 1 or not native.takes(keys[0]):
+        return None
+    table = native.KeyTable()
+    numbers = table.add_numbered(keys[0])
+    order, starts = native.order_of(numbers, np.bincount(numbers, minlength=len(table)))
+    return Groups(batch, order, starts)
+
+
 def group(batch: pa.RecordBatch) -> Groups:
-    """The rows, which need not be sorted."""
+    """The rows, which need not be sorted, in groups that are sorted by their keys."""
     order, starts = sort_order(rows.key_columns(batch))
     return Groups(batch, order, starts)

@@ -19,10 +19,16 @@ from zmr.display import short_repr
 from zmr.errors import YieldError
 from zmr.reducers.base import Reducer
 from zmr.reducers.grouped import partials_of
+from zmr.reducers.sums import Count
 
 
 class Combiner(Protocol):
-    """Combines the rows of each key. What it raises is the fault of the job's own code."""
+    """Combines the rows of each key. What it raises is the fault of the job's own code.
+
+    With `counts_rows`, the partial of rows is how many there are.
+    """
+
+    counts_rows: bool
 
     def combine(self, groups: Groups, are_partials: bool) -> Groups:
         """The same groups with fewer rows; a group may even have none."""
@@ -38,6 +44,7 @@ class ReducerCombiner:
 
     def __init__(self, reducer: Reducer) -> None:
         self._reducer = reducer
+        self.counts_rows = type(reducer) is Count
 
     def combine(self, groups: Groups, are_partials: bool) -> Groups:
         if are_partials and len(groups) == groups.n_rows:

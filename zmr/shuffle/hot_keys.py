@@ -3,6 +3,9 @@
 A table of the most frequent keys stays in the processor's cache: to look a row up in it takes a
 fraction of what sorting the row does. So only the rest is sorted.
 
+Of strings it is what is done where there is no compiled library: with it, all of them are found in
+a table (`zmr.columns.groups.grouped_by_table`).
+
 This is for one kind of work, and to be deleted when `python -m benchmarks --only wordcount-batch
 --engines zmr` takes no more processor time with `_LEAST_SHARE = 1.0`, with which no key is ever hot
 (a tenth more).

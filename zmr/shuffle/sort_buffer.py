@@ -17,12 +17,13 @@ import pyarrow as pa
 
 from zmr.columns import rows
 from zmr.columns.arrays import Index
-from zmr.columns.groups import Groups, group
+from zmr.columns.groups import Groups, group, grouped_by_table
 from zmr.columns.schema import concat_unified
 from zmr.display import short_repr
 from zmr.key_types import KeyTypeError, common_type
 from zmr.reducers.combiner import Combiner
 from zmr.shuffle.hot_keys import HotKeys
+from zmr.shuffle.key_counts import KeyCounts
 from zmr.shuffle.map_output import LocalSource, StoredPartition, open_partitions
 from zmr.shuffle.map_output_sink import FileSink, MapSink
 from zmr.shuffle.multipass_merge import fan_in, merge_in_passes, run_of, write_merged
@@ -71,6 +72,7 @@ class SortBuffer:
         self._room_bytes = memory_bytes // _ROOM_SHARE
         self._values = _Batches()  # to be combined
         self._partials = _Batches()  # combined before; without a combiner, everything
+        self._counts = KeyCounts()  # of rows of which only the number counts
         self._hot_keys = HotKeys()
         self._spills: list[str] = []
         self._key_type = ""
@@ -86,6 +88,8 @@ class SortBuffer:
         if self._combiner is None or are_partials:
             self._combine_values()
             self._partials.add(batch)
+        elif self._combiner.counts_rows and self._counts.takes(batch):
+            self._counts.add(batch)
         else:
             self._values.add(batch)
             most = _FOLD_BYTES if self._hot_keys.has_learned else _FIRST_FOLD_BYTES
@@ -94,7 +98,8 @@ class SortBuffer:
 
     def make_room(self) -> None:
         """If there are too many rows at hand, combine them; spill them if that is not enough."""
-        if self._values.size_bytes + self._partials.size_bytes <= self._room_bytes:
+        at_hand = (self._values, self._counts, self._partials)
+        if sum(some.size_bytes for some in at_hand) <= self._room_bytes:
             return
         self._combine_values()
         if self._combiner is not None and len(self._partials.batches) > 1:
@@ -137,6 +142,9 @@ class SortBuffer:
 
     def _combine_values(self) -> None:
         """Turn values into partials."""
+        counted = self._counts.take()
+        if counted is not None:
+            self._partials.add(counted)
         if not self._values.batches:
             return
         assert self._combiner is not None
@@ -144,7 +152,8 @@ class SortBuffer:
         if rows.is_opaque(batch.schema):
             self._partials.add(self._combiner.combine_opaque(batch))
         else:
-            for groups in self._hot_keys.grouped(batch):
+            by_table = grouped_by_table(batch)
+            for groups in self._hot_keys.grouped(batch) if by_table is None else [by_table]:
                 combined = self._combiner.combine(groups, are_partials=False)
                 self._partials.add(combined.in_order())
 

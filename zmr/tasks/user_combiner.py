@@ -39,6 +39,8 @@ class UserCombiner:
     alone.
     """
 
+    counts_rows = False
+
     def __init__(self, job: Job) -> None:
         self._combine = job.combine
 

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.kernels import both_kernels as both_kernels
 from support.map_outputs import Rows, read_map_output
 
 from zmr import Collect, Count, Hash, Max, Reducer, Sum
