@@ -237,6 +237,23 @@ def test_a_task_that_hangs_is_stopped_and_given_to_someone_else(index: int) -> N
     assert 5.0 < cluster.now < 10.0
 
 
+def test_a_reduce_that_hangs_hangs_at_no_record() -> None:
+    # Given a reduce that says how many rows it has read, and then nothing any more
+    cluster = Cluster(workers=1)
+    cluster.plan(Work(takes_s=60.0, pulses=60), TaskKind.REDUCE, times=1)
+    job = cluster.submit(maps=8, reduces=1, task_timeout_s=25.0)
+
+    cluster.run_until_over()
+
+    cluster.check(job)
+    (failed,) = cluster.attempts("failed")
+    assert (failed.kind, failed.text) == (
+        TaskKind.REDUCE,
+        "no progress for 25 s (--task-timeout)",
+    )
+    assert failed.circumstances == m.Circumstances()
+
+
 def test_a_task_that_makes_progress_may_take_as_long_as_it_likes() -> None:
     cluster = Cluster(workers=1)
     cluster.plan(Work(takes_s=60.0))
