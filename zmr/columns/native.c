@@ -45,33 +45,41 @@ static int wide_space(const uint8_t *at, const uint8_t *end) {
     }
 }
 
-/* The words of valid UTF-8 text, one after the other: their number. `words` has room for `size`
- * bytes and `offsets` for size / 2 + 2 numbers. */
-EXPORT int64_t zmr_split_words(const uint8_t *text, int64_t size, uint8_t *words, int32_t *offsets) {
-    const uint8_t *at = text, *end = text + size;
+/* The words of n strings of valid UTF-8, one after the other: their number. For strings of `size`
+ * bytes, `words` has room for as many, and `ends` for size / 2 + n numbers. */
+EXPORT int64_t zmr_split_words(const uint8_t *text, const int64_t *offsets, int64_t n,
+                               uint8_t *words, int32_t *ends) {
+    const uint8_t *all = text + offsets[n];
     uint8_t *out = words;
-    int64_t n = 0;
-    offsets[0] = 0;
-    while (at < end) {
-        const uint8_t *begin = at;
-        int space = 0;
+    int64_t n_words = 0;
+    for (int64_t i = 0; i < n; i++) {
+        const uint8_t *at = text + offsets[i], *end = text + offsets[i + 1];
         while (at < end) {
-            uint8_t kind = KIND[*at];
-            if (kind == SPACE) { space = 1; break; }
-            if (kind == LEAD && (space = wide_space(at, end))) break;
-            at++;
+            const uint8_t *begin = at;
+            int space = 0;
+            for (; at < end; at++) {
+                uint8_t kind = KIND[*at];
+                if (kind == SPACE) {
+                    space = 1;
+                    break;
+                }
+                if (kind == LEAD && (space = wide_space(at, end)))
+                    break;
+            }
+            int64_t size = at - begin;
+            if (size) {
+                /* Most words are short: 16 bytes take one instruction, where there are so many. */
+                if (size <= 16 && all - begin >= 16)
+                    memcpy(out, begin, 16);
+                else
+                    memcpy(out, begin, size);
+                out += size;
+                ends[n_words++] = (int32_t)(out - words);
+            }
+            at += space;
         }
-        int64_t length = at - begin;
-        if (length) {
-            /* Most words are short: 16 bytes are copied in one go where there is room for them. */
-            if (length <= 16 && end - begin >= 16) memcpy(out, begin, 16);
-            else memcpy(out, begin, length);
-            out += length;
-            offsets[++n] = (int32_t)(out - words);
-        }
-        at += space;
     }
-    return n;
+    return n_words;
 }
 
 /* --- a table of keys ------------------------------------------------------------------------- */

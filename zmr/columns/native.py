@@ -27,7 +27,7 @@ from zmr.columns.bytes_view import LARGE_BYTE_TYPES
 
 _POINTER, _INT = ctypes.c_void_p, ctypes.c_int64
 _FUNCTIONS: dict[str, tuple[Any, list[Any]]] = {
-    "zmr_split_words": (_INT, [_POINTER, _INT, _POINTER, _POINTER]),
+    "zmr_split_words": (_INT, [_POINTER, _POINTER, _INT, _POINTER, _POINTER]),
     "zmr_table_new": (_POINTER, [ctypes.c_uint64]),
     "zmr_table_free": (None, [_POINTER]),
     "zmr_table_add": (ctypes.c_int, [_POINTER, _POINTER, _POINTER, _INT, _POINTER]),
@@ -68,22 +68,29 @@ def is_there() -> bool:
     return _library() is not None
 
 
-def split_words(text: bytes) -> tuple[npt.NDArray[np.int32], Bytes] | None:
-    """The words of valid UTF-8 text: their offsets, and their bytes one word after the other.
+def split_words(strings: pa.Array) -> tuple[npt.NDArray[np.int32], Bytes] | None:
+    """The words of valid UTF-8: their offsets, and their bytes one word after the other.
 
-    None where there is no library, or 2 GiB of text.
+    `strings` are of type `large_string`, and none is null. The result is None where there is no
+    library, or 2 GiB of text.
     """
     library = _library()
-    if library is None or len(text) > _MOST_TEXT_BYTES:
+    _, edges, text = strings.buffers()
+    n = len(strings)
+    if library is None or not n or text is None:
         return None
-    words = np.empty(len(text), np.uint8)
-    offsets = np.empty(len(text) // 2 + 2, np.int32)
-    source = np.frombuffer(text, np.uint8)
-    n = library.zmr_split_words(
-        source.ctypes.data, len(text), words.ctypes.data, offsets.ctypes.data
+    offsets = np.frombuffer(edges, np.int64, n + 1, 8 * strings.offset)
+    size_bytes = int(offsets[-1] - offsets[0])
+    if size_bytes > _MOST_TEXT_BYTES:
+        return None
+    words = np.empty(size_bytes, np.uint8)
+    ends = np.empty(size_bytes // 2 + n + 1, np.int32)
+    ends[0] = 0
+    n_words = library.zmr_split_words(
+        text.address, offsets.ctypes.data, n, words.ctypes.data, ends[1:].ctypes.data
     )
-    # The offsets have had room for twice as much as the text.
-    return offsets[: n + 1].copy(), words[: offsets[n]]
+    ends = ends[: n_words + 1].copy()  # there has been room for twice as much as the text
+    return ends, words[: ends[-1]]
 
 
 def takes(column: pa.Array) -> bool:

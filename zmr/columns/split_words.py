@@ -39,43 +39,38 @@ def split_words(text: Any) -> Any:
     result is an Arrow array of type `string`, beyond 2 GiB of words of type `large_string`. Nulls
     have no words. Raises ValueError for bytes that are not UTF-8, TypeError for what is no text.
     """
-    joined = _joined(text)
-    found = native.split_words(joined)
+    strings = _strings(text)
+    found = native.split_words(strings)
     if found is not None:
         return string_array(*found)
-    data = _spaced(joined)
+    data = _spaced(_joined(strings))
     return string_array(_offsets(data), data.translate(None, _SPACE))
 
 
-def _joined(text: Any) -> bytes:
-    """The strings as one, with white space between them."""
+def _strings(text: Any) -> pa.Array:
+    """The strings that there are, of type `large_string`."""
     if isinstance(text, str):
-        return text.encode()
-    if isinstance(text, (pa.ChunkedArray, pa.Array)):
-        text = text.drop_null()
-        if not len(text):
-            return b""
-        if len(text) > 1:
-            return _join(text)
-        text = text[0]
+        return one_string(text.encode()).cast(pa.large_string())
     if isinstance(text, pa.Scalar):
+        text = pa.array([text], text.type)
+    if isinstance(text, pa.ChunkedArray):
+        text = text.combine_chunks()
+    if isinstance(text, pa.Array):
         if not _is_string(text.type):
             raise TypeError(f"split_words takes strings, not {text.type}")
-        return text.as_buffer().to_pybytes() if text.is_valid else b""
-    data = bytes(memoryview(text))
-    if not data.isascii():
-        one_string(data).validate(full=True)
-    return data
+        return text.drop_null().cast(pa.large_string())
+    strings = one_string(pa.py_buffer(text))
+    strings.validate(full=True)
+    return strings.cast(pa.large_string())
 
 
-def _join(strings: pa.Array | pa.ChunkedArray) -> bytes:
-    if not _is_string(strings.type):
-        raise TypeError(f"split_words takes strings, not {strings.type}")
-    if isinstance(strings, pa.ChunkedArray):
-        strings = strings.combine_chunks()
-    large = strings.cast(pa.large_string())
-    lists = pa.ListArray.from_arrays(pa.array([0, len(large)], pa.int32()), large)
-    separator = pa.scalar("\n", large.type)
+def _joined(strings: pa.Array) -> bytes:
+    """The strings as one, with white space between them."""
+    n = len(strings)
+    if n <= 1:
+        return strings[0].as_buffer().to_pybytes() if n else b""
+    lists = pa.ListArray.from_arrays(pa.array([0, n], pa.int32()), strings)
+    separator = pa.scalar("\n", strings.type)
     joined: bytes = pc.call_function("binary_join", [lists, separator])[0].as_buffer().to_pybytes()
     return joined
 

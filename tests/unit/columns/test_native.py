@@ -26,6 +26,7 @@ KEY = st.sampled_from([0, 1, 7, 8, 9, 15, 16, 17, 24, 100]).flatmap(
 )
 SPACES = "\t\n\v\f\r\x1c\x1d\x1e\x1f \x85\xa0\u1680\u2000\u200a\u2028\u2029\u202f\u205f\u3000"
 NO_SPACES = "ab\0\x08\x0e\x1bé¢\U0001f40d\u1681\u167f\u200b\u2027\u202a\u2030\u205e\u3001\u2fff"
+TEXT = st.text(st.sampled_from(SPACES + NO_SPACES), max_size=40)
 
 
 @pytest.mark.skipif(not shutil.which("cc"), reason="no C compiler")
@@ -51,17 +52,21 @@ def test_a_library_of_another_source_is_not_taken(tmp_path: Path) -> None:
 
 
 @needs_library
-@given(st.text(st.sampled_from(SPACES + NO_SPACES), max_size=60))
-@example("")
-@example(" ")
-@example("ends in a long space\u3000")
-@example("a word of sixteen" + 40 * "-" + " and one more")
-def test_words_are_those_of_str_split(text: str) -> None:
-    found = native.split_words(text.encode())
+@given(
+    st.lists(st.text(st.sampled_from(SPACES + NO_SPACES), max_size=40), min_size=1), st.booleans()
+)
+@example([""], False)
+@example([" "], False)
+@example(["ends in a long space\u3000", "and", "goes on \xa0"], True)
+@example(["a word of sixteen" + 40 * "-" + " and one more"], True)
+def test_words_are_those_of_str_split(texts: list[str], is_slice: bool) -> None:
+    strings = pa.array([*is_slice * ["left out"], *texts], pa.large_string())[is_slice:]
+    found = native.split_words(strings)
     assert found is not None
     offsets, data = found
     edges = zip(offsets[:-1].tolist(), offsets[1:].tolist(), strict=True)
-    assert [data[start:end].tobytes().decode() for start, end in edges] == text.split()
+    words = [data[start:end].tobytes().decode() for start, end in edges]
+    assert words == [word for text in texts for word in text.split()]
 
 
 @needs_library
