@@ -165,8 +165,9 @@ class Faults:
         if not self._master.is_up and not self._is_over():
             self._start_master()
         self._have_a_worker()
-        # Who was cut off for long may be about to give up.
-        self.clock.later(self._scenario.death_timeout_s + 1.0, self._have_a_worker)
+        # Who was cut off for long may be about to give up, also after a last word that was late.
+        silent_s = self._scenario.death_timeout_s + 2 * self._scenario.network.latest_s + 1.0
+        self.clock.later(silent_s, self._have_a_worker)
 
     def _have_a_worker(self) -> None:
         """There is one that does the work, unless there is none to be done."""
