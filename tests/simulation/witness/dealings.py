@@ -192,7 +192,9 @@ class Dealings:
         step, state = self._ledger.phases.get(job_id, (1, event.state))
         if event.state in ENDED:
             self._over.add(self._steps.pop(job_id, job_id))
-        elif state not in ENDED and event.state != "queued":
+        elif event.state == "queued":
+            self._steps.pop(job_id, None)  # again: of its start the journal had nothing
+        elif state not in ENDED:
             id = job.steps[step - 1].id
             before = self._steps.get(job_id, id)
             self._steps[job_id] = id
