@@ -6,6 +6,7 @@ import pytest
 from support.story import Cluster, Work
 
 from zmr import messages as m
+from zmr.core.output_checks import OutputChecks
 from zmr.core.settings import MasterSettings
 from zmr.messages import TaskKind
 
@@ -98,6 +99,17 @@ def test_of_two_questions_the_first_is_overdue_first() -> None:
         run.output_checks.ask(peer, {1: 0}, answer_by)
     cluster.core.cluster.active[job] = run
     assert cluster.core._fetch_failures.next_deadline() == 7.0
+
+
+def test_an_answer_for_some_outputs_gives_time_for_the_others() -> None:
+    # Given a worker that is asked about two outputs until 7 s
+    checks = OutputChecks()
+    checks.failed_to_read(b"w1", 1)
+    checks.ask(b"w1", {1: 0, 2: 1}, 7.0)
+    # When it answers for one of them, then it has longer for the other
+    checks.answered(b"w1", (1,), newest_attempt=5, answer_by=11.0)
+    assert checks.awaited[b"w1"].answer_by == 11.0
+    assert checks.awaited[b"w1"].unanswered == {2: 1}
 
 
 def test_who_cannot_read_its_own_map_outputs_is_not_asked() -> None:

@@ -84,7 +84,9 @@ def test_it_asks_for_more_at_a_time_when_tasks_are_quick() -> None:
 def test_heartbeats_are_no_flood_and_come_now_and_then(asked_s: float, interval_s: float) -> None:
     worker = Worker(register=False)
     worker.hears(m.Registered(asked_s, 5.0))
-    worker.passes(1.5 * interval_s)
+    worker.passes(0.99 * interval_s)
+    assert not worker.said(m.Heartbeat)
+    worker.passes(0.02 * interval_s)
     assert len(worker.said(m.Heartbeat)) == 1
 
 
