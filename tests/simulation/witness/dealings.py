@@ -71,7 +71,8 @@ class Dealings:
             going = self._movement.going
             self._live |= {id: (going[id].began_at, going[id].queued) for id in peer.live}
             # A late one may say that those wait which have begun since.
-            if any(row.queued and row.attempt in self._live for row in beats[-1].progress):
+            rows = (row for beat in beats for row in beat.progress)
+            if any(row.queued and row.attempt in self._live for row in rows):
                 self._has_free_beside = self._is_free_beside(worker)
 
     def master_did(self, event: Any, actions: list[MasterAction], now: float, epoch: int) -> None:
