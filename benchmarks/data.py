@@ -153,3 +153,56 @@ def _hex(numbers: NDArray[np.int64]) -> Bytes:
     """The 16 hexadecimal digits of each number."""
     digits: Bytes = _HEX[numbers[:, None] >> np.arange(60, -4, -4) & 15]
     return digits
+
+
+# --- URLs --------------------------------------------------------------------------------------
+
+_PATH_LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789-_"
+
+
+def urls(
+    seed: int, n: int, n_distinct: int, sizes_bytes: tuple[int, int], long_of_1000: int = 0
+) -> Iterator[bytes]:
+    """`n` URLs, a line each, of so many distinct ones, in chunks of whole lines.
+
+    Each is of `sizes_bytes`, from and to, but for `long_of_1000` that have 300 bytes more.
+    """
+    source = np.random.PCG64((seed, 3))
+    shortest, longest = sizes_bytes
+    letters = "".join(_PATH_LETTERS[i % len(_PATH_LETTERS)] for i in source.random_raw(1 << 16))
+    made = []
+    for number, raw in enumerate(source.random_raw(n_distinct).tolist()):
+        head = f"https://www{raw % 97}.example.org/{number:x}/"
+        size_bytes = shortest + (raw >> 8) % (longest - shortest + 1)
+        if (raw >> 24) % 1000 < long_of_1000:
+            size_bytes += 300
+        start = (raw >> 40) % (len(letters) - longest - 300)
+        made.append((head + letters[start : start + size_bytes - len(head)] + "\n").encode())
+    if n == n_distinct:
+        order = np.argsort(source.random_raw(n))
+    else:
+        order = (source.random_raw(n) % np.uint64(n_distinct)).astype(np.intp)
+    for first in range(0, n, _CHUNK_RECORDS):
+        yield b"".join([made[i] for i in order[first : first + _CHUNK_RECORDS].tolist()])
+
+
+# --- rows of a table ---------------------------------------------------------------------------
+
+Row = tuple[str, int, float, str]  # key, value, price, note
+
+
+def rows(seed: int, n: int, n_keys: int) -> Iterator[list[Row]]:
+    """`n` rows of a table, in chunks. Some notes have a comma, some a line's end, some quotes."""
+    source = np.random.PCG64((seed, 4))
+    notes = ["", "as agreed", "paid, in part", "see the letter", 'the "new" one', "two\nlines"]
+    for first in range(0, n, _CHUNK_RECORDS):
+        raw = source.random_raw(min(_CHUNK_RECORDS, n - first)).tolist()
+        yield [
+            (
+                f"customer-{(r & 0xFFFF) * (r >> 16 & 0xFFFF) * n_keys >> 32:06}",
+                r >> 32 & 0xFFF,
+                (r >> 20 & 0xFFFF) / 100,
+                notes[(r >> 44) % 5 + ((r >> 48) % 500 == 0)],
+            )
+            for r in raw
+        ]

@@ -9,9 +9,10 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from itertools import chain, islice
 from pathlib import Path
 
-from benchmarks import data
+from benchmarks import data, real_text, tables
 from benchmarks.places import remove
 
 # Below zmr's split size, so that every engine, also those that can't cut a file, gets pieces.
@@ -99,6 +100,42 @@ class Datasets:
         } | {f"one/{_part_name(0)}": lines}
         name = f"cut-{size_bytes}-{n_files}"
         return self._make_named(name, files.items(), f"generated text, seed {self._seed}")
+
+    def real_text(self, size_bytes: int, suffixes: tuple[str, ...] = real_text.ALL) -> Dataset:
+        """Text that is found on this machine, in files of 64 MB. There may be less."""
+        blocks = _in_files(real_text.real_text(size_bytes, suffixes))
+        kinds = "" if suffixes == real_text.ALL else f" ({', '.join(suffixes)})"
+        name = f"real-{size_bytes}-{_short_hash(repr(suffixes))}"
+        return self._make(name, blocks, f"text found on this machine{kinds}")
+
+    def urls(
+        self, n: int, n_distinct: int, sizes_bytes: tuple[int, int], long_of_1000: int = 0
+    ) -> Dataset:
+        """URLs, a line each: see `data.urls`."""
+        shortest, longest = sizes_bytes
+        chunks = data.urls(self._seed, n, n_distinct, sizes_bytes, long_of_1000)
+        name = f"urls-{n}-{n_distinct}-{shortest}-{longest}-{long_of_1000}"
+        long = f", {long_of_1000 / 10:g} % over 300 bytes long" if long_of_1000 else ""
+        text = f"{n:,} URLs, {n_distinct:,} of them distinct{long}"
+        return self._make(name, [chunks], f"{text}, seed {self._seed}")
+
+    def table(self, size_bytes: int, n_keys: int, suffix: str) -> Dataset:
+        """Rows as CSV, JSON lines or Parquet: so many that CSV takes about `size_bytes`."""
+        n = max(1, size_bytes // tables.ROW_BYTES)
+        blocks = tables.written(suffix, data.rows(self._seed, n, n_keys))
+        text = f"{n:,} rows of {n_keys:,} keys, seed {self._seed}"
+        named = [(f"part-00000.{suffix}", blocks)]
+        return self._make_named(f"table-{suffix}-{n}-{n_keys}", named, text)
+
+    def csv_files(self, n_files: int, n_rows: int) -> Dataset:
+        """Small CSV files of so many rows each."""
+        rows = chain.from_iterable(data.rows(self._seed, n_files * n_rows, 1000))
+        named = (
+            (f"part-{number:05}.csv", tables.written("csv", [list(islice(rows, n_rows))]))
+            for number in range(n_files)
+        )
+        text = f"{n_files:,} files of {n_rows} rows, seed {self._seed}"
+        return self._make_named(f"csv-files-{n_files}-{n_rows}", named, text)
 
     def hollow(self, size_bytes: int) -> Dataset:
         """One file of this size without any content, which takes no place on the disk."""

@@ -8,7 +8,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from zmr import Count, InputFormat, Job, Sum
+from zmr import Count, Csv, InputFormat, Job, JsonLines, Parquet, Sum
 
 BLOCK_BYTES = 256 * 1024
 
@@ -34,6 +34,59 @@ class PythonWords(Job):
         yield word, sum(counts)
 
     reduce = combine
+
+
+class RowSums(Job):
+    """Sum by key over rows that are dicts."""
+
+    def map(self, row: dict[str, Any]) -> Iterator[tuple[str, int]]:
+        yield row["key"], row["value"]
+
+    reduce = Sum()
+
+
+class BatchSums(RowSums):
+    """The same over batches."""
+
+    def map_batch(self, batch: Any) -> Any:
+        """The two columns."""
+        return batch["key"], batch["value"]
+
+
+class CsvRowSums(RowSums):
+    """Of CSV."""
+
+    input = Csv(types={"value": int})
+
+
+class CsvSums(BatchSums):
+    """Of CSV."""
+
+    input = Csv(types={"value": int})
+
+
+class JsonRowSums(RowSums):
+    """Of JSON lines."""
+
+    input = JsonLines()
+
+
+class JsonSums(BatchSums):
+    """Of JSON lines."""
+
+    input = JsonLines()
+
+
+class ParquetRowSums(RowSums):
+    """Of Parquet."""
+
+    input = Parquet()
+
+
+class ParquetSums(BatchSums):
+    """Of Parquet."""
+
+    input = Parquet(columns=["key", "value"])
 
 
 class BigKey(Job):

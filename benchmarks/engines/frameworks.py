@@ -72,6 +72,10 @@ ENGINES = (
             "sort-records": _duckdb("sort"),
             "sort-memory": _duckdb("sort"),
             "start-up": _duckdb("words"),
+            "real-batch": _duckdb("real-words"),
+            "sum-csv": _duckdb("sum-csv"),
+            "sum-json": _duckdb("sum-json"),
+            "sum-parquet": _duckdb("sum-parquet"),
         },
     ),
     _engine(

@@ -66,6 +66,6 @@ ENGINES = (
         "cpp",
         "C++ by hand",
         lambda envs: (str(compiled("words", _COMPILER, BENCHMARKS / "peers" / "words.cpp", envs)),),
-        {"wordcount-batch": _words},
+        {"wordcount-batch": _words, "real-batch": _words},
     ),
 )

@@ -20,6 +20,10 @@ def _words(run: Run) -> Command:
     return _script("python_words.py", str(run.data), str(run.output))(run)
 
 
+def _sums(run: Run) -> Command:
+    return _script("python_sums.py", str(run.data), str(run.output))(run)
+
+
 def _script(name: str, *arguments: str) -> Callable[[Run], Command]:
     path = str(BENCHMARKS / "peers" / name)
     return lambda run: Command((*run.program, path, *arguments))
@@ -43,14 +47,25 @@ def _imports(run: Run) -> Command:
     return Command((*run.program, "-c", _IMPORTS))
 
 
-_WORDCOUNTS = ("wordcount-batch", "wordcount-records", "wordcount-python", "start-up")
+_WORDCOUNTS = (
+    "wordcount-batch",
+    "wordcount-records",
+    "wordcount-python",
+    "real-batch",
+    "real-records",
+    "real-scripts",
+    "count-urls",
+    "distinct-urls",
+    "start-up",
+)
+_TABLES = ("sum-csv", "sum-json", "sum-parquet", "csv-files")
 
 ENGINES = (
     Engine(
         "python",
         "plain Python, one thread",
         _this_python,
-        dict.fromkeys(_WORDCOUNTS, _words),
+        dict.fromkeys(_WORDCOUNTS, _words) | dict.fromkeys(_TABLES, _sums),
     ),
     Engine("echo", "bare ROUTER/DEALER echo", _this_python, {"noop-tasks": _echo}),
     Engine("stream", "bare ZeroMQ stream", _this_python, {"shuffle": _timed("stream.py")}),

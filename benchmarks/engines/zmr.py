@@ -59,6 +59,15 @@ COMMANDS = {
     "wordcount-batch": _run("wordcount"),
     "wordcount-records": _run(_own("RecordWords")),
     "wordcount-python": _run(_own("PythonWords")),
+    "real-batch": _run("wordcount"),
+    "real-records": _run(_own("RecordWords")),
+    "real-scripts": _run("wordcount"),
+    "count-urls": _run("wordcount"),
+    "distinct-urls": _run("wordcount"),
+    "sum-csv": _run(_own("CsvSums")),
+    "sum-json": _run(_own("JsonSums")),
+    "sum-parquet": _run(_own("ParquetSums")),
+    "csv-files": _run(_own("CsvSums")),
     "sort-records": _SORT,
     "sort-memory": _SORT,
     "big-key": _run(_own("BigKey")),
@@ -92,10 +101,24 @@ def _engine(name: str, title: str, commands: dict[str, MakeCommand]) -> Engine:
     )
 
 
+# A plain `map` where `zmr` has map_batch
+_OF_RECORDS = {
+    "real-scripts": _run(_own("RecordWords")),
+    "count-urls": _run(_own("RecordWords")),
+    "distinct-urls": _run(_own("RecordWords")),
+    "sum-csv": _run(_own("CsvRowSums")),
+    "sum-json": _run(_own("JsonRowSums")),
+    "sum-parquet": _run(_own("ParquetRowSums")),
+    "csv-files": _run(_own("CsvRowSums")),
+}
+
 ENGINES = (
     _engine("zmr", "zmr", COMMANDS),
+    _engine("zmr-map", "zmr, plain map", _OF_RECORDS),
     _engine(
-        "zmr-1-slot", "zmr, one slot", {"wordcount-records": _run(_own("RecordWords"), slots=1)}
+        "zmr-1-slot",
+        "zmr, one slot",
+        dict.fromkeys(("wordcount-records", "real-records"), _run(_own("RecordWords"), slots=1)),
     ),
     _engine("zmr-sum", "zmr, declared Sum", {"wordcount-python": _run(_own("RecordWords"))}),
     _engine("zmr-lines", "zmr, as lines", {"sort-records": _run("sort")}),

@@ -1,6 +1,9 @@
 """DuckDB's part: SQL over text read as a table of one column.
 
-python with_duckdb.py words|sort INPUT_FOLDER OUTPUT_FOLDER THREADS TEMPORARY_FOLDER [MEMORY]
+python with_duckdb.py WORK INPUT_FOLDER OUTPUT_FOLDER THREADS TEMPORARY_FOLDER [MEMORY]
+
+WORK is words, real-words (where spaces may follow each other), sort, sum-csv, sum-json or
+sum-parquet.
 """
 
 # mypy: disable-error-code="import-not-found,import-untyped"
@@ -23,9 +26,18 @@ WORDS = """
     COPY (
         SELECT word, count(*)
         FROM (SELECT unnest(string_split(line, ' ')) AS word FROM {lines})
+        {where}
         GROUP BY word
     ) TO '{output}' {to_text}
 """
+# The types are given, as to zmr: DuckDB need not look for them.
+COLUMNS = "columns={'key': 'VARCHAR', 'value': 'BIGINT', 'price': 'DOUBLE', 'note': 'VARCHAR'}"
+TABLES = {
+    "sum-csv": "read_csv('{source}/*.csv', header=true, quote='\"', escape='\"', " + COLUMNS + ")",
+    "sum-json": "read_json('{source}/*.jsonl', format='newline_delimited', " + COLUMNS + ")",
+    "sum-parquet": "read_parquet('{source}/*.parquet')",
+}
+SUMS = "COPY (SELECT key, sum(value) FROM {table} GROUP BY key) TO '{output}' {to_text}"
 SORT = "COPY (SELECT line FROM {lines} ORDER BY line) TO '{output}' {to_text}"
 
 
@@ -39,11 +51,14 @@ def main(
     connection.execute(f"SET temp_directory = '{temporary}'")
     if memory:
         connection.execute(f"SET memory_limit = '{memory}'")
-    if work == "words":
+    if work != "sort":
         connection.execute("SET preserve_insertion_order = false")
-    query = WORDS if work == "words" else SORT
+    query = SUMS if work in TABLES else SORT if work == "sort" else WORDS
+    where = "WHERE word <> ''" if work == "real-words" else ""
+    table = TABLES.get(work, "").replace("{source}", source)
+    lines, result = LINES.format(source), f"{output}/result.txt"
     connection.execute(
-        query.format(lines=LINES.format(source), output=f"{output}/result.txt", to_text=TO_TEXT)
+        query.format(table=table, lines=lines, where=where, output=result, to_text=TO_TEXT)
     )
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from benchmarks.checksum import Digest, digest_of_lines, lines_of, result_files
 from benchmarks.datasets import Dataset, Datasets, Facts
+from benchmarks.real_text import SCRIPTS
 from benchmarks.work import Task, Work, at_most, described, faster
 
 
@@ -46,6 +47,64 @@ class Python(WordCount):
     name = "wordcount-python"
     title = "Word count, plain map, plain combine and reduce"
     goals = (at_most("zmr", "zmr-sum", 1.6),)
+
+
+class RealBatch(Batch):
+    """The same of text that no generator made."""
+
+    name = "real-batch"
+    title = "Word count of real text, in batches"
+    goals = (at_most("zmr", "cpp", 2.0), at_most("zmr", "duckdb", 1.0))
+
+    def prepare(self, datasets: Datasets, size_bytes: int) -> Task:
+        return count_task(datasets.real_text(size_bytes))
+
+
+class RealRecords(Records):
+    """The same of text that no generator made."""
+
+    name = "real-records"
+    title = "Word count of real text, plain map"
+    goals = (faster("zmr-1-slot", "python", 1.1), faster("zmr", "python", 2.0))
+
+    def prepare(self, datasets: Datasets, size_bytes: int) -> Task:
+        return count_task(datasets.real_text(size_bytes))
+
+
+class Scripts(WordCount):
+    """What tools have written: words of any length."""
+
+    name = "real-scripts"
+    title = "Word count of scripts, style sheets and source maps"
+    full_size_bytes = 200_000_000
+    goals = (faster("zmr", "python", 3.0), faster("zmr-map", "python", 1.6))
+
+    def prepare(self, datasets: Datasets, size_bytes: int) -> Task:
+        return count_task(datasets.real_text(size_bytes, SCRIPTS))
+
+
+class Urls(WordCount):
+    """Long keys, some of them very long."""
+
+    name = "count-urls"
+    title = "Count of 600,000 URLs"
+    full_size_bytes = 600_000
+    goals = (faster("zmr", "python", 3.0), faster("zmr-map", "python", 1.6))
+
+    def prepare(self, datasets: Datasets, size_bytes: int) -> Task:
+        n = size_bytes
+        return count_task(datasets.urls(n, max(1, n // 6), (30, 120), long_of_1000=5))
+
+
+class DistinctUrls(Urls):
+    """Keys of which each is there once: there is nothing to combine."""
+
+    name = "distinct-urls"
+    title = "Count of 2,000,000 distinct URLs"
+    full_size_bytes = 2_000_000
+
+    def prepare(self, datasets: Datasets, size_bytes: int) -> Task:
+        return count_task(datasets.urls(size_bytes, size_bytes, (50, 190)))
 
 
 def count_task(dataset: Dataset) -> Task:
