@@ -57,13 +57,12 @@ class CsvFiles(Work):
 
     name = "csv-files"
     title = "Sum by key, 3,000 CSV files of 20 rows"
-    full_size_bytes = 3000
-    unit = ""
+    full_size_bytes = 500_000
     goals = (at_most("zmr-map", "python", 4.0),)
 
     def prepare(self, datasets: Datasets, size_bytes: int) -> Task:
-        dataset = datasets.csv_files(size_bytes, 20)
-        return Task(dataset, size_bytes, described(dataset))
+        dataset = datasets.csv_files(3000, 20)
+        return Task(dataset, dataset.size_bytes, described(dataset))
 
     def check(self, task: Task, engine: str, output: Path) -> None:
         require_sums(task, output)

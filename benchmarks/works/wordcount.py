@@ -87,24 +87,25 @@ class Urls(WordCount):
     """Long keys, some of them very long."""
 
     name = "count-urls"
-    title = "Count of 600,000 URLs"
-    full_size_bytes = 600_000
+    title = "Count of URLs, some very long"
+    full_size_bytes = 45_600_000
     goals = (faster("zmr", "python", 3.0), faster("zmr-map", "python", 1.6))
 
     def prepare(self, datasets: Datasets, size_bytes: int) -> Task:
-        n = size_bytes
-        return count_task(datasets.urls(n, max(1, n // 6), (30, 120), long_of_1000=5))
+        n = max(6, size_bytes // 76)
+        return count_task(datasets.urls(n, n // 6, (30, 120), long_of_1000=5))
 
 
 class DistinctUrls(Urls):
     """Keys of which each is there once: there is nothing to combine."""
 
     name = "distinct-urls"
-    title = "Count of 2,000,000 distinct URLs"
-    full_size_bytes = 2_000_000
+    title = "Count of distinct URLs"
+    full_size_bytes = 242_000_000
 
     def prepare(self, datasets: Datasets, size_bytes: int) -> Task:
-        return count_task(datasets.urls(size_bytes, size_bytes, (50, 190)))
+        n = max(1, size_bytes // 121)
+        return count_task(datasets.urls(n, n, (50, 190)))
 
 
 def count_task(dataset: Dataset) -> Task:
