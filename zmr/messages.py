@@ -436,6 +436,7 @@ class StartJob:
     memory_bytes: int  # what one task may use; 0: no limit
     progress_interval_s: float
     no_direct_read: bool = False  # fetch map outputs of this host, too, from its workers
+    syncs_late: bool = False  # of many output files, the master has all on the disk at the end
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,6 +58,7 @@ class WorkerSettings:
     death_timeout_s: float = 300.0  # the worker ends when its master is silent for so long
     shuffle_address: str = ""  # where its map outputs are served
     no_direct_read: bool = False  # its reduces fetch all map outputs, also those of this host
+    syncs_late: bool = False  # of many output files, the master has all on the disk at the end
 
 
 class WorkerCore:
@@ -423,8 +424,6 @@ class WorkerCore:
 
     def _fill_slots(self, now: float) -> None:
         """Give the queued tasks to slots, one each first."""
-        if not self.slots.queue:
-            return
         most = self._depth_in_slot()
         while (slot := self.slots.place(most)) is not None:
             self._give(slot, self.slots.queue.popleft(), now)
@@ -440,6 +439,7 @@ class WorkerCore:
                 self.settings.memory_bytes,
                 self._heartbeat_interval_s / 2,
                 self.settings.no_direct_read,
+                self.settings.syncs_late,
             )
             self._actions.append(StartSlot(slot.number, start))
         if not slot.tasks:

@@ -43,7 +43,9 @@ def run_local(
         reactor = Reactor()
         stack.callback(reactor.close)  # last: until then a signal interrupts no cleaning up
         inproc = Inproc(reactor)
-        server = MasterServer(reactor, inproc.peers, None, "", _settings(submit), outcomes.append)
+        server = MasterServer(
+            reactor, inproc.peers, None, "", _settings(submit), outcomes.append, syncs_late=True
+        )
         agent = start_worker(
             reactor,
             inproc.uplink,
@@ -52,6 +54,7 @@ def run_local(
             death_timeout_s=_NEVER_S,
             on_quit=lambda reason, status: None,  # the master ends the loop
             shuffle_at=Address("127.0.0.1", 0) if options.no_direct_read else None,
+            syncs_late=True,  # if this machine ends, so does the job
         )
         stack.callback(agent.close)
         reactor.on_signals(

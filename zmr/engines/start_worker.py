@@ -25,11 +25,13 @@ def start_worker(
     death_timeout_s: float,
     on_quit: Callable[[str, int], None],
     shuffle_at: Address | None = None,
+    syncs_late: bool = False,
 ) -> Agent:
     """An agent; closing it ends the slots and removes the folder.
 
     `on_quit` is called with the reason and the exit status when it is about to end. With
-    `shuffle_at`, others can fetch its map outputs there. Raises `OutputError` if there is no place
+    `shuffle_at`, others can fetch its map outputs there. With `syncs_late`, the master does so for
+    it: see `MasterServer`. Raises `OutputError` if there is no place
     for the folder, and `AddressError`.
     """
     with ExitStack() as undo:
@@ -50,6 +52,7 @@ def start_worker(
                 options.memory_bytes,
                 death_timeout_s,
                 options.no_direct_read,
+                syncs_late,
             ),
             lambda on_event: SlotPool(options.slots, reactor, on_event, options.memory_bytes),
             folder,

@@ -53,6 +53,7 @@ class AgentSettings:
     memory_bytes: int
     death_timeout_s: float
     no_direct_read: bool = False
+    syncs_late: bool = False
 
 
 class Agent:
@@ -84,6 +85,7 @@ class Agent:
             death_timeout_s=settings.death_timeout_s,
             shuffle_address=str(shuffle.address) if shuffle is not None else "",
             no_direct_read=settings.no_direct_read,
+            syncs_late=settings.syncs_late,
         )
         self.core = WorkerCore(worker, reactor.clock())
         self._reactor = reactor

@@ -40,6 +40,7 @@ from zmr.net.publisher import Publisher
 from zmr.net.reactor import Reactor
 from zmr.net.router import LINGER_MS, Peers
 from zmr.output.capsules import keep_capsule
+from zmr.output.durable_file import MANY_FILES, sync_file_system
 from zmr.output.folder import clean_temporary, hold_claim
 from zmr.output.manifest import require_files, stats_of, success_manifest, write_success
 from zmr.output.skipped import keep_skipped, skipped_files
@@ -97,6 +98,7 @@ class MasterServer:
     """Serves one master core until the core says to quit.
 
     With a journal, it goes on where that ends. `on_ended` is called with the outcome of each job.
+    With `syncs_late`, workers leave it to have the files of an output with many on the disk.
     Peers, socket and journal belong to the caller. `flush` raises `JournalError`.
     """
 
@@ -109,6 +111,7 @@ class MasterServer:
         settings: MasterSettings,
         on_ended: Callable[[Outcome], None],
         journal: Journal | None = None,
+        syncs_late: bool = False,
     ) -> None:
         last_epoch = journal.last_epoch() if journal is not None else 0
         epoch = last_epoch + 1 if last_epoch else new_epoch()
@@ -123,6 +126,7 @@ class MasterServer:
         self._events_address = events_address
         self._on_ended = on_ended
         self._journal = journal
+        self._syncs_late = syncs_late
         self._effects: list[CompleteOutput | JobEnded] = []  # of this turn, beyond this process
         self._held: dict[str, int] = {}  # the claims of jobs that run
         self._outbox: dict[bytes, list[m.Message]] = {}
@@ -224,6 +228,8 @@ class MasterServer:
             manifest = manifest_of(outcome)
             if outcome.spec.skip_bad_files and (paths := skipped_files(outcome.spec.output)):
                 manifest["skipped_files"] = paths
+            if self._syncs_late and len(outcome.files) > MANY_FILES:
+                sync_file_system(outcome.spec.output)
             write_success(outcome.spec.output, manifest)
         except OutputError as failure:
             error = str(failure)

@@ -48,9 +48,11 @@ class PartitionFile:
         self._checksum = crc32(data, self._checksum)
         self.size_bytes += len(data)
 
-    def finish(self) -> None:
-        """Flush everything to the disk, as must be before the file is published."""
-        self._file.finish()
+    def finish(self, is_synced: bool = True) -> None:
+        """Have everything on the disk, as must be before the file is published: or not, where a
+        machine that ends has the whole job end, which then does so before `_SUCCESS` is written.
+        """
+        self._file.finish(is_synced)
 
     def publish(self) -> OutputFile:
         """Give the file its final name, unless that is taken; what now has that name.

@@ -145,6 +145,7 @@ class SlotProcess:
                 memory_bytes=start.memory_bytes or DEFAULT_MEMORY_BYTES,
                 skip_bad_records=start.spec.skip_bad_records,
                 skip_bad_files=start.spec.skip_bad_files,
+                syncs_late=start.syncs_late,
             )
             with keep_capsule(start.spec, task, context, lambda: _sources(start, task, context)):
                 done = _run(job, start, task, context)

@@ -7,6 +7,7 @@ from typing import Any
 
 from zmr.formats.output import OutputFormat
 from zmr.messages import OutputFile, Task
+from zmr.output.durable_file import MANY_FILES
 from zmr.output.folder import output_name
 from zmr.output.partition_file import PartitionFile
 from zmr.tasks.context import TaskContext
@@ -41,7 +42,7 @@ def write_and_commit(
             del data  # it makes room for the next
         try:
             file.write(output.footer(file.name))
-            file.finish()
+            file.finish(is_synced=not context.syncs_late or task.n_reduce <= MANY_FILES)
         except OSError as error:
             raise worker_error(error, doing) from error
         if not context.commit():

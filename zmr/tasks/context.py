@@ -51,6 +51,9 @@ class TaskContext:
     memory_bytes: int = DEFAULT_MEMORY_BYTES
     """About how much to use; what does not fit goes to files in `folder`."""
 
+    syncs_late: bool = False
+    """Of an output with many files, whoever writes `_SUCCESS` has them on the disk before that."""
+
     skip_bad_records: int = 0
     """So many bad records may be left out of a map task; they are saved beside its output."""
 

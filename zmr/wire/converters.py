@@ -373,6 +373,8 @@ def write_start_job(p: Any, v: m.StartJob) -> None:
     p.progress_interval_s = v.progress_interval_s
     if v.no_direct_read:
         p.no_direct_read = v.no_direct_read
+    if v.syncs_late:
+        p.syncs_late = v.syncs_late
 
 
 def read_start_job(p: Any) -> m.StartJob:
@@ -382,6 +384,7 @@ def read_start_job(p: Any) -> m.StartJob:
         p.memory_bytes,
         p.progress_interval_s,
         p.no_direct_read,
+        p.syncs_late,
     )
 
 

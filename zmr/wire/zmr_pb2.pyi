@@ -674,18 +674,20 @@ class FetchReply(_message.Message):
     def __init__(self, version: _Optional[int] = ..., id: _Optional[int] = ..., file_bytes: _Optional[int] = ..., error: _Optional[str] = ...) -> None: ...
 
 class StartJob(_message.Message):
-    __slots__ = ("spec", "folder", "memory_bytes", "progress_interval_s", "no_direct_read")
+    __slots__ = ("spec", "folder", "memory_bytes", "progress_interval_s", "no_direct_read", "syncs_late")
     SPEC_FIELD_NUMBER: _ClassVar[int]
     FOLDER_FIELD_NUMBER: _ClassVar[int]
     MEMORY_BYTES_FIELD_NUMBER: _ClassVar[int]
     PROGRESS_INTERVAL_S_FIELD_NUMBER: _ClassVar[int]
     NO_DIRECT_READ_FIELD_NUMBER: _ClassVar[int]
+    SYNCS_LATE_FIELD_NUMBER: _ClassVar[int]
     spec: JobSpec
     folder: bytes
     memory_bytes: int
     progress_interval_s: float
     no_direct_read: bool
-    def __init__(self, spec: _Optional[_Union[JobSpec, _Mapping]] = ..., folder: _Optional[bytes] = ..., memory_bytes: _Optional[int] = ..., progress_interval_s: _Optional[float] = ..., no_direct_read: _Optional[bool] = ...) -> None: ...
+    syncs_late: bool
+    def __init__(self, spec: _Optional[_Union[JobSpec, _Mapping]] = ..., folder: _Optional[bytes] = ..., memory_bytes: _Optional[int] = ..., progress_interval_s: _Optional[float] = ..., no_direct_read: _Optional[bool] = ..., syncs_late: _Optional[bool] = ...) -> None: ...
 
 class JournalRecord(_message.Message):
     __slots__ = ("epoch_begun", "worker_joined", "worker_gone", "job_submitted", "handed_out", "commit_granted", "map_completed", "reduce_completed", "attempt_failed", "output_lost", "job_closed", "job_forgotten", "step_begun")
