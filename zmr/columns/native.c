@@ -271,6 +271,16 @@ EXPORT void zmr_table_take(const Table *table, int64_t *offsets, uint8_t *bytes,
             counts[table->entries[i].number] = (int64_t)table->entries[i].count;
 }
 
+/* Adds each row's value to the sum of its key, up to a sum beyond 64 bits: how many rows that is. */
+EXPORT int64_t zmr_sum(const uint32_t *numbers, const int64_t *values, int64_t n, int64_t *sums) {
+    for (int64_t row = 0; row < n; row++)
+        if (__builtin_add_overflow(sums[numbers[row]], values[row], &sums[numbers[row]])) {
+            sums[numbers[row]] = (int64_t)((uint64_t)sums[numbers[row]] - (uint64_t)values[row]);
+            return row;
+        }
+    return n;
+}
+
 /* The rows by the number of their key, in their order: `starts` has where each number's begin. */
 EXPORT void zmr_order(const uint32_t *numbers, int64_t n, int64_t *starts, int64_t *order) {
     for (int64_t row = 0; row < n; row++) order[starts[numbers[row]]++] = row;

@@ -35,6 +35,7 @@ _FUNCTIONS: dict[str, tuple[Any, list[Any]]] = {
     "zmr_table_bytes": (_INT, [_POINTER]),
     "zmr_table_memory": (_INT, [_POINTER]),
     "zmr_table_take": (None, [_POINTER] * 4),
+    "zmr_sum": (_INT, [_POINTER, _POINTER, _INT, _POINTER]),
     "zmr_order": (None, [_POINTER, _INT, _POINTER, _POINTER]),
 }
 
@@ -161,6 +162,23 @@ class KeyTable:
             numbers,
         ):
             raise MemoryError(f"a table of {len(self)} keys")
+
+
+def add_to_sums(sums: Index, numbers: npt.NDArray[np.uint32], values: Index) -> int:
+    """Add each value to the sum of its key's number, up to one that outgrows 64 bits.
+
+    Returns how many values were added, from the first on.
+    """
+    library = _library()
+    assert library is not None
+    return int(
+        library.zmr_sum(
+            numbers.ctypes.data,
+            np.ascontiguousarray(values).ctypes.data,
+            len(numbers),
+            sums.ctypes.data,
+        )
+    )
 
 
 def order_of(numbers: npt.NDArray[np.uint32], counts: Index) -> tuple[Index, Index]:

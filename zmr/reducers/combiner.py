@@ -7,6 +7,7 @@ values, or of other partials.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from enum import Enum
 from typing import Any, Protocol
 
 import numpy as np
@@ -19,16 +20,21 @@ from zmr.display import short_repr
 from zmr.errors import YieldError
 from zmr.reducers.base import Reducer
 from zmr.reducers.grouped import partials_of
-from zmr.reducers.sums import Count
+from zmr.reducers.sums import Count, Sum
+
+
+class Total(Enum):
+    """What the partial of a key's values is, where a total of them is all of it."""
+
+    NONE = "no total"
+    ROWS = "how many there are"
+    INTS = "the sum, of ints"
 
 
 class Combiner(Protocol):
-    """Combines the rows of each key. What it raises is the fault of the job's own code.
+    """Combines the rows of each key. What it raises is the fault of the job's own code."""
 
-    With `counts_rows`, the partial of rows is how many there are.
-    """
-
-    counts_rows: bool
+    total: Total
 
     def combine(self, groups: Groups, are_partials: bool) -> Groups:
         """The same groups with fewer rows; a group may even have none."""
@@ -44,7 +50,7 @@ class ReducerCombiner:
 
     def __init__(self, reducer: Reducer) -> None:
         self._reducer = reducer
-        self.counts_rows = type(reducer) is Count
+        self.total = {Count: Total.ROWS, Sum: Total.INTS}.get(type(reducer), Total.NONE)
 
     def combine(self, groups: Groups, are_partials: bool) -> Groups:
         if are_partials and len(groups) == groups.n_rows:

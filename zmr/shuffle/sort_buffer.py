@@ -21,9 +21,9 @@ from zmr.columns.groups import Groups, group, grouped_by_table
 from zmr.columns.schema import concat_unified
 from zmr.display import short_repr
 from zmr.key_types import KeyTypeError, common_type
-from zmr.reducers.combiner import Combiner
+from zmr.reducers.combiner import Combiner, Total
 from zmr.shuffle.hot_keys import HotKeys
-from zmr.shuffle.key_counts import KeyCounts
+from zmr.shuffle.key_totals import KeyTotals
 from zmr.shuffle.map_output import LocalSource, StoredPartition, open_partitions
 from zmr.shuffle.map_output_sink import FileSink, MapSink
 from zmr.shuffle.multipass_merge import fan_in, merge_in_passes, run_of, write_merged
@@ -72,7 +72,7 @@ class SortBuffer:
         self._room_bytes = memory_bytes // _ROOM_SHARE
         self._values = _Batches()  # to be combined
         self._partials = _Batches()  # combined before; without a combiner, everything
-        self._counts = KeyCounts()  # of rows of which only the number counts
+        self._totals = KeyTotals(combiner.total if combiner is not None else Total.NONE)
         self._hot_keys = HotKeys()
         self._spills: list[str] = []
         self._key_type = ""
@@ -88,9 +88,9 @@ class SortBuffer:
         if self._combiner is None or are_partials:
             self._combine_values()
             self._partials.add(batch)
-        elif self._combiner.counts_rows and self._counts.takes(batch):
-            self._counts.add(batch)
-        else:
+            return
+        batch = self._totals.add(batch)  # all of it, mostly
+        if len(batch):
             self._values.add(batch)
             most = _FOLD_BYTES if self._hot_keys.has_learned else _FIRST_FOLD_BYTES
             if self._values.size_bytes > min(most, self._room_bytes // 2):
@@ -98,7 +98,7 @@ class SortBuffer:
 
     def make_room(self) -> None:
         """If there are too many rows at hand, combine them; spill them if that is not enough."""
-        at_hand = (self._values, self._counts, self._partials)
+        at_hand = (self._values, self._totals, self._partials)
         if sum(some.size_bytes for some in at_hand) <= self._room_bytes:
             return
         self._combine_values()
@@ -142,9 +142,9 @@ class SortBuffer:
 
     def _combine_values(self) -> None:
         """Turn values into partials."""
-        counted = self._counts.take()
-        if counted is not None:
-            self._partials.add(counted)
+        totals = self._totals.take()
+        if totals is not None:
+            self._partials.add(totals)
         if not self._values.batches:
             return
         assert self._combiner is not None

@@ -19,7 +19,7 @@ from zmr.errors import YieldError
 from zmr.formats.text import not_a_pair
 from zmr.job import Job
 from zmr.reducers import Reducer
-from zmr.reducers.combiner import Combiner, ReducerCombiner
+from zmr.reducers.combiner import Combiner, ReducerCombiner, Total
 from zmr.tasks.errors import users_code
 from zmr.tasks.yielded import FIXED, is_pair, iterated, private
 
@@ -39,7 +39,7 @@ class UserCombiner:
     alone.
     """
 
-    counts_rows = False
+    total = Total.NONE
 
     def __init__(self, job: Job) -> None:
         self._combine = job.combine

@@ -116,6 +116,25 @@ def test_rows_are_ordered_by_the_number_of_their_key(numbers: list[int]) -> None
 
 
 @needs_library
+@given(st.lists(st.tuples(st.integers(0, 3), st.integers(-(2**63), 2**63 - 1)), max_size=20))
+@example([(0, 2**63 - 1), (1, 5), (0, 1), (1, 1)])
+@example([(2, -(2**63)), (2, -1)])
+def test_sums_end_before_one_that_outgrows_64_bits(rows: list[tuple[int, int]]) -> None:
+    numbers = np.array([number for number, _ in rows], np.uint32)
+    values = np.array([value for _, value in rows], np.int64)
+    sums = np.zeros(4, np.int64)
+    n = native.add_to_sums(sums, numbers, values)
+    expected = [0] * 4
+    for number, value in rows[:n]:
+        expected[number] += value
+        assert -(2**63) <= expected[number] < 2**63
+    assert sums.tolist() == expected
+    if n < len(rows):
+        number, value = rows[n]
+        assert not -(2**63) <= expected[number] + value < 2**63
+
+
+@needs_library
 def test_which_columns_a_table_takes() -> None:
     taken = [pa.array(["a"], pa.large_string()), pa.array([b"a"], pa.large_binary())]
     others = [pa.array(["a"]), pa.array([1]), pa.array(["a", None], pa.large_string())]
