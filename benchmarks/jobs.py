@@ -12,6 +12,9 @@ from zmr import Count, Csv, InputFormat, Job, JsonLines, Parquet, Sum
 
 BLOCK_BYTES = 256 * 1024
 
+# Of a table's columns, as DuckDB is told
+_TYPES = {"key": str, "value": int, "price": float, "note": str}
+
 
 class RecordWords(Job):
     """Count words with plain Python for each word, and a declared sum."""
@@ -68,13 +71,13 @@ class CsvSums(BatchSums):
 class JsonRowSums(RowSums):
     """Of JSON lines."""
 
-    input = JsonLines()
+    input = JsonLines(types=_TYPES)
 
 
 class JsonSums(BatchSums):
     """Of JSON lines."""
 
-    input = JsonLines()
+    input = JsonLines(types=_TYPES)
 
 
 class ParquetRowSums(RowSums):

@@ -20,9 +20,9 @@ ALL = (
 )
 _MOST_FILE_BYTES = 1 << 21  # so that none of them is most of it
 
-# All engines are to see and write the same words. Bytes up to the space, and white space that is not
-# ASCII, part words for some of them only; zmr's output stands for a tab with a picture of one, and
-# marks such pictures. Runs of spaces stay.
+# All engines are to see and write the same words. Bytes up to the space, and white space that is
+# not ASCII, part words for some of them only; and zmr marks the pictures of control characters, as
+# it writes them for such characters themselves. Runs of spaces stay.
 _ALIKE = {
     i: " " for i in range(sys.maxunicode + 1) if (i < ord(" ") or chr(i).isspace()) and i != 10
 } | dict.fromkeys(range(0x2400, 0x2440), "?")

@@ -80,6 +80,25 @@ def test_a_bad_line_is_told_by_its_number(path: Path, how: Any, line: str, reaso
         assert error.match(f"line 4: {reason}")
 
 
+@pytest.mark.parametrize(
+    ("lines", "bad"),
+    [
+        (['{"a":1},{"b":2}', '{"c":3}'], 1),
+        (['{"a":1}', '{"c":[3', "4]}"], 2),
+        (['{"a":1},{"b":2}', '{"c":[3', "4]}"], 1),  # as many objects as lines
+        (['{"a":1},null,{"b":2}', '{"c":[3', "4]}"], 1),
+        (['{"a":1}', "null", '{"b":2}'], 2),
+        (['{"a":1}],[{"b":2}'], 1),
+    ],
+)
+def test_a_line_is_one_object_whatever_the_others_are(
+    path: Path, lines: list[str], bad: int
+) -> None:
+    write_input(path, "\n".join([*lines, ""]))
+    with pytest.raises(BadRecord, match=rf"line {bad}\b"):
+        read(JsonLines(), *cut(path, []))
+
+
 def test_json_types_are_those_of_the_values_or_the_ones_that_are_said(path: Path) -> None:
     split = write_input(path, '{"n": 1, "s": "2026-01-31"}\n{"n": null}\n')
     ((batch, _),) = JsonLines().read_batches(split, print)
