@@ -69,7 +69,7 @@ class Questions:
         for key, outputs in self._reported.items():
             self._check_asked(key, outputs)
         for (job_id, worker), check in self._checks.items():
-            if check.open and now > check.answer_by - _ROUNDING_S:
+            if check.open and now > check.answer_by + _ROUNDING_S:
                 is_late = event is None or now > check.answer_by + _TURN_S
                 assert not is_late, f"{worker} does not answer for outputs of {job_id}: waited for"
 
