@@ -49,6 +49,21 @@ COMMIT;
 """
 
 
+def _private(path: str) -> int:
+    """A descriptor of the file, which is made if need be, and is for its owner alone: the journal
+    has jobs' sources and parameters, and the identities of workers. Raises OSError.
+    """
+    flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+    descriptor = os.open(path, flags, 0o600)
+    try:
+        if os.fstat(descriptor).st_mode & 0o077:  # of an earlier version, or a wider umask
+            os.fchmod(descriptor, 0o600)
+    except OSError:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
 class Journal:
     """The journal in this folder, which is made if need be. Raises `StateError`.
 
@@ -62,12 +77,13 @@ class Journal:
         self._pending: list[Record] = []
         self._turns = self._n = self._checksum = self._seq = 0
         try:
-            os.makedirs(self.folder, exist_ok=True)
-            self._counter = os.open(
-                os.path.join(self.folder, "turns"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666
-            )
+            os.makedirs(self.folder, mode=0o700, exist_ok=True)
+            # SQLite gives the files beside it the permissions that it has.
+            os.close(_private(self._path))
+            self._counter = _private(os.path.join(self.folder, "turns"))
         except OSError as error:
-            raise StateError(f"can't use {self.folder} (--state-dir): {error.strerror}") from None
+            what = error.filename or self.folder
+            raise StateError(f"can't use {what} (--state-dir): {error.strerror}") from None
         try:
             # Another master's lock is not waited for.
             self._database = sqlite3.connect(self._path, timeout=0, isolation_level=None)

@@ -81,6 +81,26 @@ def read(folder: Path) -> list[j.Record]:
 # --- records -----------------------------------------------------------------------------------
 
 
+def test_the_journal_is_for_its_owner_alone(tmp_path: Path) -> None:
+    # Given a process that lets others read what it makes, and a file of an earlier version
+    folder = tmp_path / "state"
+    before = os.umask(0)
+    try:
+        journal = Journal(str(folder))
+        journal.append([submitted()])
+        journal.commit()
+        modes = {path.name: path.stat().st_mode & 0o777 for path in folder.iterdir()}
+        journal.close()
+        assert folder.stat().st_mode & 0o777 == 0o700
+        assert set(modes.values()) == {0o600}
+        assert {"journal.sqlite", "turns"} <= set(modes)
+        (folder / "journal.sqlite").chmod(0o644)
+        Journal(str(folder)).close()
+    finally:
+        os.umask(before)
+    assert (folder / "journal.sqlite").stat().st_mode & 0o777 == 0o600
+
+
 def test_every_kind_of_record_is_covered() -> None:
     assert set(get_args(j.Record)) == KINDS.keys()
 
