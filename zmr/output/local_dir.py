@@ -84,7 +84,27 @@ def _remove(folder: str) -> None:
     """Remove the folder, as far as possible: another thread may be removing it as well."""
     from shutil import rmtree
 
-    rmtree(folder, ignore_errors=True)
+    try:
+        rmtree(folder, ignore_errors=True)
+    except RecursionError:  # user code can make folders in folders, as deep as it likes
+        _remove_deep(folder)
+
+
+def _remove_deep(folder: str) -> None:
+    """Remove the folder with one folder at a time: what is in that is moved up before."""
+    beside, folders, n = os.path.dirname(folder), [folder], 0
+    while folders:
+        path = folders.pop()
+        with suppress(OSError):
+            for entry in list(os.scandir(path)):
+                if not entry.is_dir(follow_symlinks=False):
+                    os.unlink(entry.path)
+                    continue
+                n += 1
+                up = os.path.join(beside, f"{_PREFIX}{_REMOVED}{os.getpid()}-{n}")
+                os.rename(entry.path, up)
+                folders.append(up)
+            os.rmdir(path)
 
 
 def _new_locked(parent: str) -> tuple[str, int]:
@@ -104,7 +124,10 @@ def _remove_abandoned(parent: str) -> None:
         candidates = [
             entry.path
             for entry in entries
-            if entry.name.startswith(_PREFIX) and entry.is_dir(follow_symlinks=False)
+            if entry.name.startswith(_PREFIX)
+            and entry.is_dir(follow_symlinks=False)
+            and entry.stat(follow_symlinks=False).st_uid
+            == os.geteuid()  # or it is nobody's of ours
         ]
     for path in candidates:
         try:

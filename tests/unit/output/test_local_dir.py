@@ -39,6 +39,35 @@ def test_the_next_worker_removes_what_a_killed_one_left(tmp_path: Path) -> None:
     late.close()
 
 
+def test_a_tree_that_is_deeper_than_any_recursion_is_removed(tmp_path: Path) -> None:
+    # Given such a one, as anybody's code may leave it, with files on its way down
+    deep = tmp_path / "zmr-worker-dead"
+    deep.mkdir()
+    folder = os.open(deep, os.O_RDONLY)
+    for level in range(3000):
+        os.mkdir("a", dir_fd=folder)
+        inner = os.open("a", os.O_RDONLY, dir_fd=folder)
+        os.close(folder)
+        folder = inner
+        if level % 1000 == 0:
+            os.close(os.open("file", os.O_CREAT, dir_fd=folder))
+    os.close(folder)
+
+    late = LocalDir(str(tmp_path))
+
+    assert [str(path) for path in tmp_path.iterdir()] == [late.path]
+    late.close()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can make files of others")
+def test_the_folders_of_other_users_are_left_alone(tmp_path: Path) -> None:
+    others = tmp_path / "zmr-worker-theirs"
+    others.mkdir()
+    os.chown(others, 65534, 65534)
+    LocalDir(str(tmp_path)).close()
+    assert list(tmp_path.iterdir()) == [others]
+
+
 def test_only_what_is_in_the_folder_can_be_discarded(tmp_path: Path) -> None:
     folder = LocalDir(str(tmp_path))
     job = Path(folder.path) / "job"
