@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
@@ -17,6 +18,8 @@ from zmr.errors import OutputError
 from zmr.messages import Counters, OutputFile, Stats
 from zmr.output.folder import SUCCESS, sync_folder
 from zmr.pipeline_steps import StepDone
+
+_FILE_NAME = re.compile(r"[\w-][\w.-]*")
 
 
 def success_manifest(
@@ -96,7 +99,12 @@ def write_success(folder: str, manifest: Mapping[str, Any]) -> None:
     path = os.path.join(folder, SUCCESS)
     try:
         sync_folder(folder)  # the names of all files, which none of them has waited for
-        with open(path + ".part", "w", encoding="utf-8", errors="backslashreplace") as file:
+        with suppress(FileNotFoundError):  # of a master that was killed
+            os.unlink(path + ".part")
+        # In a folder where others may write, nobody's link of that name is followed.
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
+        descriptor = os.open(path + ".part", flags, 0o666)
+        with open(descriptor, "w", encoding="utf-8", errors="backslashreplace") as file:
             json.dump(manifest, file, indent=1, ensure_ascii=False)
             file.write("\n")
             file.flush()
@@ -112,12 +120,21 @@ def write_success(folder: str, manifest: Mapping[str, Any]) -> None:
 def output_files(folder: str | os.PathLike[str]) -> list[str]:
     """The paths of a finished job's files, in the order of the partitions.
 
-    Raises `OutputError` if the folder holds no finished output.
+    Raises `OutputError` if the folder holds no finished output, or if what says so names files that
+    no job writes.
     """
     try:
         names = [entry["name"] for entry in _read(folder)["files"]]
-    except (OSError, ValueError, LookupError, TypeError):
+    except FileNotFoundError:
         raise OutputError(f"{os.fspath(folder)} holds no finished output (no {SUCCESS})") from None
+    except (OSError, ValueError, LookupError, TypeError, RecursionError) as error:
+        reason = getattr(error, "strerror", None) or "it is damaged, or not zmr's"
+        raise OutputError(f"can't read {os.path.join(folder, SUCCESS)}: {reason}") from None
+    for name in names:
+        if not (isinstance(name, str) and _FILE_NAME.fullmatch(name)):
+            raise OutputError(
+                f"{os.path.join(folder, SUCCESS)} names a file that no job writes: {name!r:.80}"
+            )
     return [os.path.join(folder, name) for name in names]
 
 

@@ -29,6 +29,36 @@ def test_only_finished_output_is_read_and_in_the_order_of_partitions(tmp_path: P
     assert (told["counters"], told["stats"]["records_in"]) == ({"seen": 3}, 5)
 
 
+def test_a_link_of_somebody_else_is_not_written_through(tmp_path: Path) -> None:
+    # Given a link in the place where the manifest is made
+    precious = tmp_path / "precious"
+    precious.write_text("as it was")
+    output = tmp_path / "out"
+    output.mkdir()
+    (output / "_SUCCESS.part").symlink_to(precious)
+    write_success(str(output), success_manifest("j", [], [], (), Stats()))
+    assert precious.read_text() == "as it was"
+    assert json.loads((output / "_SUCCESS").read_text())["job"] == "j"
+    assert not (output / "_SUCCESS").is_symlink()
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["/etc/passwd", "../other", "..", "", ".hidden", "a/b", "mr\0out", 3, None, [], "mr\nout"],
+)
+def test_a_manifest_names_only_files_of_its_folder(tmp_path: Path, name: object) -> None:
+    (tmp_path / "_SUCCESS").write_text(json.dumps({"files": [{"name": name}]}))
+    with pytest.raises(OutputError, match="names a file that no job writes"):
+        next(zmr.read_output(tmp_path))
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "null", '{"files": 3}', "[" * 100_000, '"\udcff"'])
+def test_a_damaged_manifest_is_told(tmp_path: Path, text: str) -> None:
+    (tmp_path / "_SUCCESS").write_text(text, errors="surrogateescape")
+    with pytest.raises(OutputError, match="_SUCCESS: it is damaged, or not zmr's"):
+        next(zmr.read_output(tmp_path))
+
+
 def test_an_output_is_complete_only_with_all_of_its_files(tmp_path: Path) -> None:
     (tmp_path / "mr-out-0").write_bytes(b"12345")
     require_files(str(tmp_path), [OutputFile("mr-out-0", 5, "")])
