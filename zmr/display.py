@@ -15,6 +15,26 @@ def short_repr(value: Any, to_text: Callable[[Any], str] = repr, most_chars: int
     return text if len(text) <= most_chars else text[: most_chars - 3] + "..."
 
 
+def printable(text: str) -> str:
+    r"""The text for a terminal: what is no character to be seen is written as an escape (`\x1b`).
+
+    So that who has made it up, on another machine perhaps, can't move the cursor, or hide or change
+    what stands beside it. Tabs and line ends stay.
+    """
+    if text.isprintable():
+        return text
+    return "".join(map(_printable, text))
+
+
+def on_one_line(text: str) -> str:
+    """The same with line ends as escapes, too: nobody can make up a line of its own."""
+    return printable(text).replace("\n", "\\n")
+
+
+def _printable(char: str) -> str:
+    return char if char.isprintable() or char in "\t\n" else ascii(char)[1:-1]
+
+
 def is_power_of_ten(count: int) -> bool:
     """Whether the count is 1, 10, 100, ...: then it is worth a line in the log."""
     return str(count).strip("0") == "1"

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Self
 from zmr.cli.streams import write_stderr
 from zmr.core.actions import Outcome
 from zmr.core.states import JobState
+from zmr.display import on_one_line
 from zmr.errors import JobFailed, NotEnoughWorkers, RecordsSkipped
 from zmr.messages import JobStatus
 from zmr.output.capsules import list_capsules
@@ -104,10 +105,22 @@ class BarReporter(Reporter):
 
     def _start(self) -> Progress:
         from rich.console import Console
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeElapsedColumn
+        from rich.progress import (
+            BarColumn,
+            MofNCompleteColumn,
+            Progress,
+            TextColumn,
+            TimeElapsedColumn,
+        )
 
-        columns = ("{task.description}", BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-        progress = Progress(*columns, console=Console(stderr=True), transient=True)
+        progress = Progress(
+            TextColumn("{task.description}", markup=False),  # a step may be called "[b]"
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            console=Console(stderr=True),
+            transient=True,
+        )
         progress.start()
         self._progress = progress
         return progress
@@ -119,7 +132,7 @@ class BarReporter(Reporter):
         self._rows.clear()
         for phase in _PHASES if status.n_reduce else ("map",):
             _, total = _figures(status, phase)
-            text = with_step(status.step, status.n_steps, f"{phase:>6}")
+            text = on_one_line(with_step(status.step, status.n_steps, f"{phase:>6}"))
             self._rows[phase] = progress.add_task(text, total=total)
 
 

@@ -10,7 +10,7 @@ import click
 from zmr.cli.base import Command
 from zmr.cli.options import give_up_after, insecure, option
 from zmr.cli.streams import to_stdout
-from zmr.display import counted
+from zmr.display import counted, on_one_line
 from zmr.messages import JobStatus, Snapshot
 from zmr.net.client import Client, has_ended
 from zmr.pipeline_steps import with_step
@@ -46,7 +46,7 @@ def _text(snapshot: Snapshot) -> str:
         f"{counted(worker.slots, 'slot')}"
         for worker in snapshot.workers
     ]
-    return "\n".join(lines) or "no jobs, no workers"
+    return "\n".join(map(on_one_line, lines)) or "no jobs, no workers"
 
 
 def _line(job: JobStatus) -> str:

@@ -17,6 +17,7 @@ from typing import TextIO
 
 import click
 
+from zmr.display import printable
 from zmr.errors import ZmrError
 
 _A_LEVEL = logging.WARNING - logging.INFO
@@ -25,9 +26,9 @@ _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}
 
 
 def write_stderr(text: str) -> None:
-    """Write a line to stderr; without a reader it is dropped."""
+    """Write a text to stderr, and a line end; without a reader it is dropped."""
     try:
-        click.echo(text, err=True)
+        click.echo(printable(text), err=True)
     except OSError:
         _discard(sys.stderr)
 
@@ -61,11 +62,18 @@ def set_up_logging(verbose: bool, quiet: bool, usual: int = logging.INFO) -> Non
     """Log to stderr from the level `usual`: `verbose` is one level more, `quiet` only errors."""
     level = logging.ERROR if quiet else usual - _A_LEVEL if verbose else usual
     handler = _StderrHandler()
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s", "%H:%M:%S"))
+    handler.setFormatter(_Lines("%(asctime)s %(levelname)s %(message)s", "%H:%M:%S"))
     logger = logging.getLogger("zmr")
     logger.handlers[:] = [handler]
     logger.setLevel(level)
     logger.propagate = False
+
+
+class _Lines(logging.Formatter):
+    """What others have said can't look like lines of this log: a message's own are set in."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return printable(super().format(record)).replace("\n", "\n    ")
 
 
 class _StderrHandler(logging.StreamHandler[TextIO]):

@@ -10,6 +10,7 @@ import click
 from zmr.cli.base import Command
 from zmr.cli.options import give_up_after, insecure, option
 from zmr.cli.streams import to_stdout, write_stderr
+from zmr.display import on_one_line
 from zmr.messages import (
     Circumstances,
     FailureReason,
@@ -74,7 +75,7 @@ def _line(published: Published) -> str:
         case MasterEvent():
             what, state = "master", event.state
     text = f" ({event.text})" if event.text else ""
-    return f"{at} {what}: {state}{text}"
+    return on_one_line(f"{at} {what}: {state}{text}")
 
 
 def _json(published: Published) -> str:
