@@ -24,6 +24,10 @@ _FRAMES_A_TURN = 500
 # libzmq drops the connection of a peer that sends more than this; less can be answered and counted.
 _LARGEST_MESSAGE_BYTES = 256 * 1024 * 1024
 
+# So many frames wait at most for a peer that does not read: a client that asks again and again, and
+# reads nothing, must not fill the memory. All that is dropped is repeated.
+_MOST_WAITING = 100
+
 LINGER_MS = 1000
 
 OnFrame = Callable[[bytes, m.Frame], None]
@@ -48,7 +52,7 @@ def control_socket(context: zmq.Context[zmq.Socket[bytes]]) -> zmq.Socket[bytes]
     socket.setsockopt(zmq.ROUTER_MANDATORY, 1)
     socket.setsockopt(zmq.ROUTER_HANDOVER, 1)
     socket.setsockopt(zmq.MAXMSGSIZE, _LARGEST_MESSAGE_BYTES)
-    socket.setsockopt(zmq.SNDHWM, 10_000)
+    socket.setsockopt(zmq.SNDHWM, _MOST_WAITING)
     socket.setsockopt(zmq.LINGER, LINGER_MS)
     return socket
 
