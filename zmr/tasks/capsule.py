@@ -261,11 +261,11 @@ def read_capsule(folder: str) -> Capsule:
         raise UsageError(f"{folder} is no capsule: there is no {error.filename}") from None
     except OSError as error:
         raise UsageError(f"can't read the capsule {folder}: {error.strerror}") from None
-    except (ValueError, LookupError, TypeError):
+    except (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError):
         raise UsageError(f"{folder} is no capsule: its capsule.json is damaged") from None
     failure = ""
     try:
-        with open(os.path.join(folder, "failure.txt"), encoding="utf-8") as file:
+        with open(os.path.join(folder, "failure.txt"), errors="replace", encoding="utf-8") as file:
             failure = file.read()
     except OSError:
         pass
