@@ -225,7 +225,13 @@ def about_command(command: click.Command, context: click.Context) -> Iterator[st
     for option in options:
         flags = ", ".join(f"`{flag}`" for flag in (*option.opts, *option.secondary_opts))
         value = "" if option.is_flag else f" {value_of(option)}"
-        yield row([flags + value, f"`{option.envvar}`", f"{option.help}{default_of(option)}"])
+        yield row(
+            [
+                flags + value,
+                f"`{option.envvar}`" if option.envvar else "",
+                f"{option.help}{default_of(option)}",
+            ]
+        )
     if examples := getattr(command, "examples", ()):
         yield from ("", "```sh")
         yield from (f"{typed}    # {does}" if does else typed for typed, does in examples)

@@ -343,8 +343,15 @@ def test_addresses_beyond_this_machine_need_to_be_allowed(zmr: Zmr) -> None:
 
 
 def test_an_address_beyond_this_machine_can_be_allowed(cluster: Cluster) -> None:
-    cluster.start_master("--host", "0.0.0.0", "--insecure")
+    master = cluster.start_master("--host", "0.0.0.0", "--insecure")
+    master.wait_for("--insecure: whoever can reach tcp://0.0.0.0:")
     assert cluster.address.startswith("tcp://0.0.0.0:")
     cluster.address = cluster.address.replace("0.0.0.0", "127.0.0.1")
     cluster.start_worker("--insecure").wait_for("registered with the master")
     cluster.stop()
+
+
+def test_the_environment_opens_no_master(zmr: Zmr) -> None:
+    master = zmr.start("master", "--host", "0.0.0.0", env={"ZMR_INSECURE": "1"})
+    assert master.wait() == 2
+    assert "is beyond this machine" in master.stderr

@@ -29,7 +29,7 @@ from zmr.cli.report import (
     reporter,
     sum_up,
 )
-from zmr.cli.streams import set_up_logging, to_stdout, write_stderr
+from zmr.cli.streams import set_up_logging, to_stdout, warn_of_strangers, write_stderr
 from zmr.core.actions import Outcome
 from zmr.core.settings import MasterSettings
 from zmr.core.states import JobState
@@ -211,6 +211,7 @@ class MasterSockets:
         with to_stdout():
             print(self.address)
         write_stderr(f"zmr: listening at {self.address}, events at {self.events_address}")
+        warn_of_strangers(self.address)
         return server
 
 

@@ -298,7 +298,8 @@ _SLOT_OPTIONS = (
     ),
 )
 
-insecure = option(
+# Without an environment variable: one that was forgotten in a profile would open all masters.
+insecure = click.option(
     "--insecure",
     is_flag=True,
     help="Allow addresses beyond this machine: every program that can reach the port can then run "

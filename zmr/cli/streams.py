@@ -19,6 +19,7 @@ import click
 
 from zmr.display import printable
 from zmr.errors import ZmrError
+from zmr.wire.address import Address
 
 _A_LEVEL = logging.WARNING - logging.INFO
 _READER_GONE = 128 + signal.SIGPIPE
@@ -31,6 +32,15 @@ def write_stderr(text: str) -> None:
         click.echo(printable(text), err=True)
     except OSError:
         _discard(sys.stderr)
+
+
+def warn_of_strangers(address: Address) -> None:
+    """Say what it means that this address is beyond this machine, if it is: also if --quiet."""
+    if not address.is_loopback:
+        write_stderr(
+            f"zmr: --insecure: whoever can reach {address} can run code on the workers and read "
+            "the traffic"
+        )
 
 
 @contextmanager

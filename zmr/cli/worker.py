@@ -10,7 +10,7 @@ import zmq
 
 from zmr.cli.base import Command
 from zmr.cli.options import SECONDS, insecure, option, slot_options, verbosity
-from zmr.cli.streams import set_up_logging
+from zmr.cli.streams import set_up_logging, warn_of_strangers
 from zmr.engines.options import SlotOptions
 from zmr.engines.start_worker import shuffle_address, start_worker
 from zmr.net.reactor import Reactor
@@ -52,7 +52,9 @@ def worker(
     The first SIGINT or SIGTERM lets running tasks finish, the second stops at once.
     """
     set_up_logging(verbose, quiet)
-    return _work(parse(address, insecure), slot_options, death_timeout, shuffle_port)
+    master = parse(address, insecure)
+    warn_of_strangers(master)
+    return _work(master, slot_options, death_timeout, shuffle_port)
 
 
 def _work(address: Address, options: SlotOptions, death_timeout_s: float, shuffle_port: int) -> int:
