@@ -45,9 +45,30 @@ def test_every_option_says_what_it_does_and_has_its_environment_variable() -> No
         assert option.help, where
         assert re.fullmatch(r"[A-Z].{10,}\.", option.help), where
         long = next(name for name in option.opts if name.startswith("--"))
-        assert option.envvar == "ZMR_" + long[2:].replace("-", "_").upper(), where
+        variable = "ZMR_" + long[2:].replace("-", "_").upper()
+        variable += "_NUMBER" if variable.endswith("_PORT") else ""
+        assert option.envvar == (None if long == "--insecure" else variable), where
         if not option.is_flag:
             assert option.metavar or isinstance(option.type, click.Choice), where
+
+
+def test_no_variable_is_one_that_kubernetes_sets() -> None:
+    # For a service that is called zmr, or zmr-shuffle
+    of_services = re.compile(r"\w*_(SERVICE_HOST|SERVICE_PORT\w*|PORT|PORT_\d+_\w+)")
+    for command, option in every_option():
+        assert not of_services.fullmatch(str(option.envvar)), f"{command} {option.opts}"
+
+
+def test_an_error_names_the_variable_that_the_value_is_from(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("ZMR_PORT_NUMBER", "tcp://10.0.0.1:5555")
+    with pytest.raises(click.BadParameter) as error:
+        group.main(["master"], standalone_mode=False)
+    assert "'--port' (environment variable ZMR_PORT_NUMBER)" in error.value.format_message()
+    with pytest.raises(click.BadParameter) as error:
+        group.main(["master", "--port", "x"], standalone_mode=False)
+    assert "environment" not in error.value.format_message()
 
 
 def test_an_option_of_several_commands_means_the_same_in_all() -> None:

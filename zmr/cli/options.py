@@ -24,11 +24,25 @@ def option(*names: str, **attributes: Any) -> Callable[[F], F]:
     """`click.option` with the environment variable and the default shown."""
     flag = next(name for name in names if name.startswith("--")).split("/")[0]
     variable = "ZMR_" + flag.removeprefix("--").replace("-", "_").upper()
+    if variable.endswith("_PORT"):
+        # Kubernetes sets ZMR_PORT for a service called zmr, to "tcp://10.0.0.1:5555".
+        variable += "_NUMBER"
     attributes.setdefault("show_default", True)
+    attributes.setdefault("cls", _Option)
     return click.option(*names, envvar=variable, **attributes)
 
 
-class JobOption(click.Option):
+class _Option(click.Option):
+    """Names the environment variable in errors, where the value is from there."""
+
+    def get_error_hint(self, ctx: click.Context | None) -> str:
+        hint = super().get_error_hint(ctx)
+        source = ctx.get_parameter_source(self.name or "") if ctx is not None else None
+        is_from_there = source is ParameterSource.ENVIRONMENT
+        return hint + is_from_there * f" (environment variable {self.envvar})"
+
+
+class JobOption(_Option):
     """What belongs to a job, not to the process that runs it."""
 
 
