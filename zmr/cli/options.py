@@ -16,6 +16,7 @@ import click
 from click.core import ParameterSource
 
 from zmr.engines.options import JobSettings, SlotOptions
+from zmr.slots.cgroup import processors
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -123,9 +124,11 @@ SECONDS = Seconds()
 
 
 def default_slots() -> int:
-    """The processors that this process may use; on macOS, all of this machine."""
+    """The processors that this process may use, or a container's quota of them; on macOS, all of
+    this machine.
+    """
     if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
+        return processors(len(os.sched_getaffinity(0)))
     return os.cpu_count() or 1
 
 
@@ -288,7 +291,7 @@ _SLOT_OPTIONS = (
         "--slots",
         type=click.IntRange(1, 10_000),
         metavar="N",
-        show_default="this machine's processors",
+        show_default="the processors that it may use",
         help="How many tasks run at once.",
     ),
     option(
