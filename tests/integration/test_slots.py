@@ -243,6 +243,27 @@ def test_a_slot_ends_with_the_processes_that_it_started(agent: SlotAgent, by_its
         agent.wait_for_end()
 
 
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_signals_are_left_to_the_agent(agent: SlotAgent, number: signal.Signals) -> None:
+    # Given what a service that is stopped sends to all of its processes
+    agent.run(0, "import time", f"os.kill(os.getpid(), {int(number)})", "time.sleep(0.1)")
+    assert isinstance(agent.wait_for_message(), MapDone)
+    # But what the slot has started, or forked, ends by them as anywhere
+    lines = (
+        "program = subprocess.Popen(['sleep', '1000'])",
+        f"program.send_signal({int(number)})",
+        f"assert program.wait(30) == -{int(number)}",
+        "child = os.fork()",
+        "child or (time.sleep(1000), os._exit(0))",
+        "time.sleep(0.2)",
+        f"os.kill(child, {int(number)})",
+        "_, status = os.waitpid(child, 0)",
+        "assert status != 0, status",
+    )
+    agent.pool.send(0, [agent.map_task(*lines)])
+    assert isinstance(agent.wait_for_message(1), MapDone)
+
+
 def test_a_process_forked_by_user_code_neither_speaks_for_the_slot_nor_keeps_its_end_secret(
     agent: SlotAgent,
 ) -> None:
