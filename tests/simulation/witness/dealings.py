@@ -233,8 +233,9 @@ class Dealings:
                 seen = ledger.attempts.get(id)
                 if seen is None or seen.worker != worker:
                     continue
-                is_read = self._site.answers[seen.task[0]].n_reduce and id not in ledger.empty
-                is_output = seen.task[1] is m.TaskKind.MAP and is_read
+                answer = self._site.answers[seen.task[0]]
+                is_read = answer.n_reduce and not ledger.has_all_files(answer)
+                is_output = seen.task[1] is m.TaskKind.MAP and id not in ledger.empty and is_read
                 holds = bool(is_output) and ledger.winners.get(seen.task) == id
                 is_useful = holds or (seen.state in LIVE and not _has_result(event, id))
                 assert not is_useful or seen.task[0] not in self._steps.values(), (

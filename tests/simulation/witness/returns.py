@@ -107,7 +107,8 @@ class Returns:
             answer = self._site.answers[seen.task[0]]
             step, state = ledger.phases.get(answer.job.id, (0, ""))
             is_current = state in ACTIVE and answer.job.steps[step - 1].id == answer.step.id
-            is_kept = is_current and seen.task[1] is m.TaskKind.MAP and answer.n_reduce
+            is_read = answer.n_reduce and not ledger.has_all_files(answer)
+            is_kept = is_current and seen.task[1] is m.TaskKind.MAP and is_read
             assert not is_kept, f"the output of attempt {id & NUMBER} counts, and is cancelled"
 
     # --- asking to publish ---
