@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import logging
 import os
+import select
 import signal
 import sys
 from collections.abc import Iterator
@@ -17,12 +18,15 @@ from typing import TextIO
 
 import click
 
-from zmr.display import printable
+from zmr.display import counted, printable
 from zmr.errors import ZmrError
 from zmr.wire.address import Address
 
 _A_LEVEL = logging.WARNING - logging.INFO
 _READER_GONE = 128 + signal.SIGPIPE
+# A pipe that takes anything takes PIPE_BUF bytes, 4096: with the time, and the line's end.
+_MOST_BYTES = 4000
+
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}
 
 
@@ -80,17 +84,49 @@ def set_up_logging(verbose: bool, quiet: bool, usual: int = logging.INFO) -> Non
 
 
 class _Lines(logging.Formatter):
-    """What others have said can't look like lines of this log: a message's own are set in."""
+    """What others have said can't look like lines of this log: a message's own are set in.
+
+    A record is no longer than what a pipe takes at once, or nothing.
+    """
 
     def format(self, record: logging.LogRecord) -> str:
-        return printable(super().format(record)).replace("\n", "\n    ")
+        text = printable(super().format(record)).replace("\n", "\n    ")
+        data = text.encode(errors="backslashreplace")
+        if len(data) <= _MOST_BYTES:
+            return text
+        return data[:_MOST_BYTES].decode(errors="ignore") + " ..."
+
+
+def _takes_more(stream: TextIO) -> bool:
+    """Whether it takes a line now, without waiting for somebody to read."""
+    try:
+        poll = select.poll()
+        poll.register(stream.fileno(), select.POLLOUT)
+        return bool(poll.poll(0))
+    except (OSError, ValueError, AttributeError):  # closed, or no file
+        return True
 
 
 class _StderrHandler(logging.StreamHandler[TextIO]):
-    """Writes to what `sys.stderr` is by then: a progress bar replaces it for a while."""
+    """Writes to what `sys.stderr` is by then: a progress bar replaces it for a while.
+
+    It never waits: where nobody reads (a pipe that is full, a terminal that was stopped by Ctrl-S),
+    a master would answer nobody until somebody does. Such lines are dropped, and counted.
+    """
 
     def __init__(self) -> None:
         logging.Handler.__init__(self)
+        self._n_dropped = 0
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if not _takes_more(self.stream):
+            self._n_dropped += 1
+            return
+        if n := self._n_dropped:
+            self._n_dropped = 0
+            message = f"{counted(n, 'line')} of the log dropped: nobody read this"
+            super().emit(logging.makeLogRecord({"msg": message, "levelname": "WARNING"}))
+        super().emit(record)
 
     @property
     def stream(self) -> TextIO:  # type: ignore[override]

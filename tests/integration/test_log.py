@@ -1,0 +1,40 @@
+"""A log that nobody reads holds nothing up."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+
+from zmr.net.client import Client
+from zmr.wire.address import parse
+
+
+def test_a_master_whose_log_nobody_reads_goes_on() -> None:
+    # Given a master that logs each message to a pipe, which nobody reads
+    log, unread = os.pipe()
+    os.set_blocking(log, False)
+    command = [sys.executable, "-m", "zmr", "master", "--port", "0", "-v"]
+    with (
+        open(log, "rb", buffering=0) as reader,
+        open(unread, "wb") as stderr,
+        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=stderr, text=True) as master,
+    ):
+        try:
+            assert master.stdout is not None
+            address = parse(master.stdout.readline().strip())
+            with Client(address, 20.0) as client:
+                # When it is asked so often that the pipe is full
+                for _ in range(3000):
+                    client.snapshot()
+                # Then it has answered, and says how much is missing once somebody reads
+                told = reader.read(1 << 20) or b""
+                assert len(told) > 10_000
+                client.snapshot()
+            deadline = time.monotonic() + 30
+            while b"lines of the log dropped: nobody read this" not in told:
+                assert time.monotonic() < deadline
+                told += reader.read(1 << 20) or b""
+        finally:
+            master.kill()  # one that hangs hears no other signal
