@@ -21,13 +21,15 @@ SPY = """
 import json, os, sys
 from zmr.cli import main
 from zmr.net import master_server
-from zmr.output.durable_file import sync_file_system
+from zmr.output.durable_file import sync_files
 
-def spy(folder):
-    print(json.dumps([name for name in os.listdir(folder) if name[0] != "."]))
-    sync_file_system(folder)
+def spy(folder, names):
+    names = list(names)
+    assert sorted(names) == sorted(name for name in os.listdir(folder) if name[0] != ".")
+    print(json.dumps(names))
+    sync_files(folder, names)
 
-master_server.sync_file_system = spy
+master_server.sync_files = spy
 sys.exit(main(sys.argv[1:]))
 """
 

@@ -40,7 +40,7 @@ from zmr.net.publisher import Publisher
 from zmr.net.reactor import Reactor
 from zmr.net.router import LINGER_MS, Peers
 from zmr.output.capsules import keep_capsule
-from zmr.output.durable_file import MANY_FILES, sync_file_system
+from zmr.output.durable_file import MANY_FILES, sync_files
 from zmr.output.folder import clean_temporary, hold_claim
 from zmr.output.manifest import require_files, stats_of, success_manifest, write_success
 from zmr.output.skipped import keep_skipped, skipped_files
@@ -229,7 +229,7 @@ class MasterServer:
             if outcome.spec.skip_bad_files and (paths := skipped_files(outcome.spec.output)):
                 manifest["skipped_files"] = paths
             if self._syncs_late and len(outcome.files) > MANY_FILES:
-                sync_file_system(outcome.spec.output)
+                sync_files(outcome.spec.output, (file.name for file in outcome.files))
             write_success(outcome.spec.output, manifest)
         except OutputError as failure:
             error = str(failure)

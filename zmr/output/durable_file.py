@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import errno
 import os
+from collections.abc import Iterable
 from concurrent.futures import Future
 from contextlib import suppress
 from mmap import MAP_ANONYMOUS, MAP_PRIVATE, mmap
@@ -63,7 +64,7 @@ class DurableFile:
                 self._hand_over()
 
     def finish(self, is_synced: bool = True) -> None:
-        """Have everything on the disk, or else with the next `sync_file_system`."""
+        """Have everything on the disk, or else by a later `sync_files`."""
         self._wait()
         if self._is_direct:
             self._set_direct(False)  # the end is no whole number of blocks of the disk
@@ -78,8 +79,9 @@ class DurableFile:
             self._writer.shutdown()
             self._writer = None
         if self._descriptor >= 0:
-            os.close(self._descriptor)
-            self._descriptor = -1
+            # It is closed also if an error is told, as network file systems do here.
+            descriptor, self._descriptor = self._descriptor, -1
+            os.close(descriptor)
 
     def _hand_over(self) -> None:
         """Have the full chunk written, and begin another."""
@@ -136,19 +138,31 @@ class DurableFile:
             self._is_direct = is_direct
 
 
-def sync_file_system(folder: str) -> None:
-    """Have all files of this file system on the disk. Raises OSError.
+def sync_files(folder: str, names: Iterable[str]) -> None:
+    """Have these files of the folder on the disk. Raises OSError.
 
-    Since Linux 5.8 that includes what could not be written earlier.
+    One sync of the file system does the work for all of them. One of each file follows, which then
+    has hardly anything to do: it tells of errors, which the other one does since Linux 5.8 only,
+    and is passed on where a file system does not take the other (FUSE).
     """
+    _sync_file_system(folder)
+    for name in names:
+        descriptor = os.open(os.path.join(folder, name), os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def _sync_file_system(folder: str) -> None:
     import ctypes
 
-    descriptor = os.open(folder, os.O_RDONLY)
+    library = ctypes.CDLL(None, use_errno=True)
+    if not hasattr(library, "syncfs"):  # as on macOS
+        return
+    descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
     try:
-        library = ctypes.CDLL(None, use_errno=True)
-        if not hasattr(library, "syncfs"):  # as on macOS
-            os.sync()
-        elif library.syncfs(descriptor):
+        if library.syncfs(descriptor):
             raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()), folder)
     finally:
         os.close(descriptor)

@@ -126,3 +126,24 @@ def knows_direct_writing(folder: Path) -> bool:
     os.close(descriptor)
     device = os.stat(folder).st_dev
     return os.path.exists(f"/sys/dev/block/{os.major(device)}:{os.minor(device)}")
+
+
+def test_an_error_that_is_told_at_the_end_is_told_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given a file system that tells only then that there is no room, as network ones do
+    closed: list[int] = []
+    right = os.close
+
+    def close(descriptor: int) -> None:
+        closed.append(descriptor)
+        right(descriptor)
+        raise OSError(errno.EDQUOT, "Disk quota exceeded")
+
+    file = DurableFile(str(tmp_path / "file"))
+    file.write(b"data")
+    monkeypatch.setattr(os, "close", close)
+    with pytest.raises(OSError, match="quota"):
+        file.finish(is_synced=False)
+    file.close()
+    assert len(closed) == 1
