@@ -34,30 +34,45 @@ class NativeBuildHook(BuildHookInterface[Any]):
         platform = sysconfig.get_platform().replace("-", "_").replace(".", "_")
         build_data.update(pure_python=False, tag=f"py3-none-{platform}")
         if version == "editable":
-            part = Path(self.root, LIBRARY + ".part")
-            shutil.copy(made, part)
-            os.replace(part, Path(self.root, LIBRARY))
+            self._put_into_the_checkout(made)
         else:
             build_data["force_include"][str(made)] = LIBRARY
 
     def finalize(self, version: str, build_data: dict[str, Any], artifact_path: str) -> None:
         shutil.rmtree(self._folder, ignore_errors=True)
 
+    def _put_into_the_checkout(self, made: Path) -> None:
+        part = Path(self.root, LIBRARY + ".part")
+        try:
+            shutil.copy(made, part)
+            os.replace(part, Path(self.root, LIBRARY))
+        except OSError as error:
+            self._without(str(error))
+
     def _compile(self, made: Path) -> bool:
         source = Path(self.root, SOURCE)
-        compiler = shlex.split(os.environ.get("CC") or "cc")
         checksum = f"-DZMR_SOURCE={zlib.crc32(source.read_bytes())}u"
-        flags = [*FLAGS, *shlex.split(os.environ.get("CFLAGS", "")), checksum]
-        command = [*compiler, *flags, "-o", str(made), str(source)]
         # A compiler that is a Python package is not to see the packages of this build alone.
         environment = {name: text for name, text in os.environ.items() if name != "PYTHONPATH"}
         try:
+            compiler = shlex.split(os.environ.get("CC") or "cc")
+            flags = [*FLAGS, *shlex.split(os.environ.get("CFLAGS", "")), checksum]
             done = subprocess.run(
-                command, env=environment, capture_output=True, text=True, timeout=300, check=False
+                [*compiler, *flags, "-o", str(made), str(source)],
+                cwd=self.root,
+                env=environment,
+                capture_output=True,
+                text=True,
+                errors="replace",
+                timeout=300,
+                check=False,
             )
-            reason = (done.stderr.strip() or f"{compiler[0]} failed") if done.returncode else ""
-        except (OSError, subprocess.TimeoutExpired) as error:
-            reason = str(error)
-        if reason:
-            self.app.display_warning(f"zmr is built without {LIBRARY}: {reason}")
-        return made.exists() and not reason
+        except (OSError, ValueError, subprocess.TimeoutExpired) as error:
+            return self._without(str(error))
+        if done.returncode or not made.exists():
+            return self._without(done.stderr.strip() or f"{compiler[0]} failed")
+        return True
+
+    def _without(self, reason: str) -> bool:
+        self.app.display_warning(f"zmr is built without {LIBRARY}: {reason}")
+        return False

@@ -60,7 +60,16 @@ def test_an_editable_installation_has_it_in_the_checkout(tmp_path: Path) -> None
     assert native.load(tmp_path / "zmr/columns") is not None
 
 
-@pytest.mark.parametrize("compiler", ["/nowhere/cc", f"{sys.executable} -c 'raise SystemExit(1)'"])
+@pytest.mark.parametrize(
+    "compiler",
+    [
+        "/nowhere/cc",
+        f"{sys.executable} -c 'raise SystemExit(1)'",
+        "sh -c 'printf \"\\351\" >&2; exit 1'",
+        "true",
+        "cc '",
+    ],
+)
 def test_without_a_compiler_a_wheel_is_made_without_it(
     monkeypatch: pytest.MonkeyPatch, compiler: str
 ) -> None:

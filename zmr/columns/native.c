@@ -10,6 +10,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#if __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
+#error "keys are read as little-endian words: numpy does it here"
+#endif
+
 #ifndef ZMR_SOURCE /* the CRC-32 of this file, by which native.py knows a library of another state */
 #define ZMR_SOURCE 0
 #endif

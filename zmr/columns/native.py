@@ -171,14 +171,11 @@ def add_to_sums(sums: Index, numbers: npt.NDArray[np.uint32], values: Index) -> 
     """
     library = _library()
     assert library is not None
-    return int(
-        library.zmr_sum(
-            numbers.ctypes.data,
-            np.ascontiguousarray(values).ctypes.data,
-            len(numbers),
-            sums.ctypes.data,
-        )
+    values = np.ascontiguousarray(values)
+    n: int = library.zmr_sum(
+        numbers.ctypes.data, values.ctypes.data, len(numbers), sums.ctypes.data
     )
+    return n
 
 
 def order_of(numbers: npt.NDArray[np.uint32], counts: Index) -> tuple[Index, Index]:

@@ -46,7 +46,10 @@ class KeyTotals:
             sums = np.zeros(2 * len(self._table), np.int64)
             sums[: len(self._sums)] = self._sums
             self._sums = sums
-        return batch.slice(native.add_to_sums(self._sums, numbers, batch.column(1).to_numpy()))
+        n = native.add_to_sums(self._sums, numbers, batch.column(1).to_numpy())
+        if n in (0, len(batch)):
+            return batch.slice(n)
+        return batch.take(pa.array(np.arange(n, len(batch))))  # and not all of the batch with it
 
     def take(self) -> pa.RecordBatch | None:
         """Each key and its total, if there are any; none is left."""
@@ -60,7 +63,7 @@ class KeyTotals:
         return rows.with_values(batch, pa.array(totals))
 
     def _takes(self, batch: pa.RecordBatch) -> bool:
-        if self._table is not None and not batch.schema.equals(self._schema, check_metadata=True):
+        if self._schema is not None and not batch.schema.equals(self._schema, check_metadata=True):
             return False
         if len(rows.key_columns(batch)) > 1 or not native.takes(batch.column(0)):
             return False

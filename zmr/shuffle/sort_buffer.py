@@ -89,6 +89,8 @@ class SortBuffer:
             self._combine_values()
             self._partials.add(batch)
             return
+        if self._combiner.total is Total.ROWS and rows.has_values(batch.schema):
+            batch = batch.select(rows.key_names(batch.schema))
         batch = self._totals.add(batch)  # all of it, mostly
         if len(batch):
             self._values.add(batch)
