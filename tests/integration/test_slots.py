@@ -243,7 +243,7 @@ def test_a_slot_ends_with_the_processes_that_it_started(agent: SlotAgent, by_its
         agent.wait_for_end()
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_signals_are_left_to_the_agent(agent: SlotAgent, number: signal.Signals) -> None:
     # Given what a service that is stopped sends to all of its processes
     agent.run(0, "import time", f"os.kill(os.getpid(), {int(number)})", "time.sleep(0.1)")

@@ -68,8 +68,8 @@ class Commands(Command, click.Group):
 def zmr() -> None:
     """MapReduce for Python, on one machine or on many.
 
-    Every option can also be set by an environment variable, ZMR_ and its name: ZMR_TASK_TIMEOUT=60
-    is --task-timeout 60.
+    Options can also be set by environment variables, ZMR_ and their name: ZMR_TASK_TIMEOUT=60 is
+    --task-timeout 60. That of a port ends in _NUMBER; --insecure has none.
 
     Exit status: 0 done, 1 the job failed, 2 usage, 3 not enough workers in time, 4 master
     unreachable or lost, 5 done with bad records or files skipped, 130 or 143 ended by SIGINT or

@@ -29,7 +29,13 @@ from zmr.cli.report import (
     reporter,
     sum_up,
 )
-from zmr.cli.streams import set_up_logging, to_stdout, warn_of_strangers, write_stderr
+from zmr.cli.streams import (
+    set_up_logging,
+    to_stdout,
+    warn_of_strangers,
+    write_if_read,
+    write_stderr,
+)
 from zmr.core.actions import Outcome
 from zmr.core.settings import MasterSettings
 from zmr.core.states import JobState
@@ -220,8 +226,8 @@ def _serve(sockets: MasterSockets, settings: MasterSettings, journal: Journal | 
 
     def on_ended(outcome: Outcome) -> None:
         if outcome.traceback:
-            write_stderr(outcome.traceback.rstrip("\n"))
-        report_capsules(outcome.spec.output)
+            write_if_read(outcome.traceback.rstrip("\n"))
+        report_capsules(outcome.spec.output, write_if_read)
 
     server = sockets.server(settings, on_ended, journal)
     sockets.reactor.run()

@@ -8,9 +8,10 @@ from __future__ import annotations
 import os
 import sys
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Self
 
-from zmr.cli.streams import write_stderr
+from zmr.cli.streams import write_if_read, write_stderr
 from zmr.core.actions import Outcome
 from zmr.core.states import JobState
 from zmr.display import on_one_line
@@ -71,7 +72,7 @@ class LineReporter(Reporter):
             self._phase, self._printed_at = phase, now
             done, total = _figures(status, status.state)
             what = with_step(status.step, status.n_steps, status.state)
-            write_stderr(f"{what}: {done} of {total} tasks done")
+            write_if_read(f"{what}: {done} of {total} tasks done")
 
 
 class BarReporter(Reporter):
@@ -156,12 +157,12 @@ def report_failure(outcome: Outcome, is_kept: bool = True) -> None:
         report_capsules(outcome.spec.output)
 
 
-def report_capsules(output: str) -> None:
+def report_capsules(output: str, write: Callable[[str], None] = write_stderr) -> None:
     """How to run a task alone by which the job with this output folder has failed."""
     for folder in list_capsules(output):
         from shlex import quote
 
-        write_stderr(f"zmr: to run that task alone: zmr replay {quote(folder)}")
+        write(f"zmr: to run that task alone: zmr replay {quote(folder)}")
 
 
 def report_skipped(output: str, quiet: bool, is_kept: bool = True) -> int:

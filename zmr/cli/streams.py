@@ -27,6 +27,8 @@ _READER_GONE = 128 + signal.SIGPIPE
 # A pipe that takes anything takes PIPE_BUF bytes, 4096: with the time, and the line's end.
 _MOST_BYTES = 4000
 
+_SLOW_READER_S = 0.02
+
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}
 
 
@@ -45,6 +47,14 @@ def warn_of_strangers(address: Address) -> None:
             f"zmr: --insecure: whoever can reach {address} can run code on the workers and read "
             "the traffic"
         )
+
+
+def write_if_read(text: str) -> None:
+    """Write a text to stderr, line by line, as long as somebody reads: for who can't wait."""
+    for line in text.split("\n"):
+        if not _takes_more(sys.stderr, _SLOW_READER_S):
+            return
+        write_stderr(line)
 
 
 @contextmanager
@@ -97,12 +107,12 @@ class _Lines(logging.Formatter):
         return data[:_MOST_BYTES].decode(errors="ignore") + " ..."
 
 
-def _takes_more(stream: TextIO) -> bool:
-    """Whether it takes a line now, without waiting for somebody to read."""
+def _takes_more(stream: TextIO, wait_s: float = 0.0) -> bool:
+    """Whether it takes a line within that time, without waiting longer for somebody to read."""
     try:
         poll = select.poll()
         poll.register(stream.fileno(), select.POLLOUT)
-        return bool(poll.poll(0))
+        return bool(poll.poll(1000 * wait_s))
     except (OSError, ValueError, AttributeError):  # closed, or no file
         return True
 
@@ -119,7 +129,8 @@ class _StderrHandler(logging.StreamHandler[TextIO]):
         self._n_dropped = 0
 
     def emit(self, record: logging.LogRecord) -> None:
-        if not _takes_more(self.stream):
+        # A reader that is only slow is waited for, once.
+        if not _takes_more(self.stream, 0.0 if self._n_dropped else _SLOW_READER_S):
             self._n_dropped += 1
             return
         if n := self._n_dropped:

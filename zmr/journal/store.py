@@ -49,19 +49,17 @@ COMMIT;
 """
 
 
-def _private(path: str) -> int:
-    """A descriptor of the file, which is made if need be, and is for its owner alone: the journal
-    has jobs' sources and parameters, and the identities of workers. Raises OSError.
+def _make_private(path: str) -> None:
+    """Have the file be there, and be for its owner alone: the journal has jobs' sources and
+    parameters, and the identities of workers. Raises OSError.
     """
-    flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
-    descriptor = os.open(path, flags, 0o600)
-    try:
-        if os.fstat(descriptor).st_mode & 0o077:  # of an earlier version, or a wider umask
-            os.fchmod(descriptor, 0o600)
-    except OSError:
-        os.close(descriptor)
-        raise
-    return descriptor
+    with suppress(FileExistsError):
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+        return
+    # Of an earlier version. Not by opening it: to close it lets go of this process's locks on it.
+    if os.stat(path).st_mode & 0o077:
+        with suppress(PermissionError):  # another's, or of a file system that has no permissions
+            os.chmod(path, 0o600)
 
 
 class Journal:
@@ -78,9 +76,12 @@ class Journal:
         self._turns = self._n = self._checksum = self._seq = 0
         try:
             os.makedirs(self.folder, mode=0o700, exist_ok=True)
-            # SQLite gives the files beside it the permissions that it has.
-            os.close(_private(self._path))
-            self._counter = _private(os.path.join(self.folder, "turns"))
+            counter = os.path.join(self.folder, "turns")
+            # SQLite gives the files that it makes beside it the permissions that it has.
+            beside = [self._path + suffix for suffix in ("-wal", "-shm")]
+            for path in (self._path, counter, *filter(os.path.exists, beside)):
+                _make_private(path)
+            self._counter = os.open(counter, os.O_RDWR | os.O_CLOEXEC)
         except OSError as error:
             what = error.filename or self.folder
             raise StateError(f"can't use {what} (--state-dir): {error.strerror}") from None

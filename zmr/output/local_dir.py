@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import tempfile
 from contextlib import suppress
+from itertools import count
 from threading import Thread
 
 from zmr.errors import OutputError
@@ -16,6 +17,7 @@ from zmr.output.locks import lock
 
 _PREFIX = "zmr-worker-"
 _REMOVED = ".removed-"
+_numbers = count()  # of what is moved up, for names that no other thread takes
 
 
 class LocalDir:
@@ -92,7 +94,7 @@ def _remove(folder: str) -> None:
 
 def _remove_deep(folder: str) -> None:
     """Remove the folder with one folder at a time: what is in that is moved up before."""
-    beside, folders, n = os.path.dirname(folder), [folder], 0
+    beside, folders = os.path.dirname(folder), [folder]
     while folders:
         path = folders.pop()
         with suppress(OSError):
@@ -100,8 +102,7 @@ def _remove_deep(folder: str) -> None:
                 if not entry.is_dir(follow_symlinks=False):
                     os.unlink(entry.path)
                     continue
-                n += 1
-                up = os.path.join(beside, f"{_PREFIX}{_REMOVED}{os.getpid()}-{n}")
+                up = os.path.join(beside, f"{_PREFIX}{_REMOVED}{os.getpid()}-{next(_numbers)}")
                 os.rename(entry.path, up)
                 folders.append(up)
             os.rmdir(path)
@@ -119,16 +120,19 @@ def _new_locked(parent: str) -> tuple[str, int]:
             os.close(descriptor)
 
 
+def _is_own(entry: os.DirEntry[str]) -> bool:
+    """Whether it is a folder of this user's, of a worker."""
+    if not entry.name.startswith(_PREFIX) or not entry.is_dir(follow_symlinks=False):
+        return False
+    try:
+        return entry.stat(follow_symlinks=False).st_uid == os.geteuid()
+    except OSError:
+        return False  # its process has removed it meanwhile
+
+
 def _remove_abandoned(parent: str) -> None:
     with os.scandir(parent) as entries:
-        candidates = [
-            entry.path
-            for entry in entries
-            if entry.name.startswith(_PREFIX)
-            and entry.is_dir(follow_symlinks=False)
-            and entry.stat(follow_symlinks=False).st_uid
-            == os.geteuid()  # or it is nobody's of ours
-        ]
+        candidates = [entry.path for entry in entries if _is_own(entry)]
     for path in candidates:
         try:
             descriptor = lock(path)

@@ -142,7 +142,7 @@ def read_counters(folder: str) -> dict[str, int]:
     """The counters of a finished job, as far as they can be read."""
     try:
         return {str(name): int(value) for name, value in _read(folder)["counters"].items()}
-    except (OSError, ValueError, LookupError, TypeError, AttributeError):
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
         return {}
 
 

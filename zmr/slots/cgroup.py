@@ -33,7 +33,9 @@ def _quotas(membership: str, mounted: str) -> Iterator[float]:
         is_first = "cpu" in controllers.split(",")  # of version 1
         if controllers and not is_first:
             continue
-        root = os.path.join(mounted, controllers) if is_first else mounted
+        # Version 1 is mounted by the names of its controllers, in this or that order, or by a link.
+        roots = [os.path.join(mounted, name) for name in (controllers, "cpu")]
+        root = next(filter(os.path.isdir, roots), mounted) if is_first else mounted
         for folder in _upwards(root, path):
             quota = _of_version_1(folder) if is_first else _of_version_2(folder)
             if quota:

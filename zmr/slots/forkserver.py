@@ -63,23 +63,21 @@ class _Process:
                 kill(self.pid, signal.SIGKILL)
 
 
-def _leave_to_the_agent(*signals: signal.Signals) -> None:
-    """Have these signals change nothing in this process, a slot.
+def _leave_to_the_agent() -> None:
+    """Have SIGTERM and SIGINT change nothing in this process, a slot.
 
     Who stops a service, or a job of a cluster's, sends them to all of its processes. The agent then
-    lets the running tasks end; it stops a slot by SIGKILL. A handler of Python's, and not SIG_IGN:
-    other programs that the slot starts get the signals as usual, and so do processes that it forks.
+    lets the running tasks end; it stops a slot by SIGKILL. They are handled, and not ignored:
+    programs that the slot starts get them as usual, and so do processes that it forks.
     """
-    slot = os.getpid()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: None)
+    os.register_at_fork(after_in_child=_as_usual)
 
-    def handler(number: int, frame: object) -> None:
-        if os.getpid() != slot:
-            usual = signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL
-            signal.signal(number, usual)
-            signal.raise_signal(number)
 
-    for number in signals:
-        signal.signal(number, handler)
+def _as_usual() -> None:
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 class ForkServer:
@@ -164,7 +162,7 @@ class ForkServer:
             linux.volunteer_for_the_oom_killer()
             signal.set_wakeup_fd(-1)
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-            _leave_to_the_agent(signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+            _leave_to_the_agent()
             for inherited in (self._connection, self._wake_reader, self._wake_writer):
                 inherited.close()
             self._serve(connection)

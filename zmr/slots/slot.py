@@ -22,6 +22,8 @@ from collections import deque
 from contextlib import closing, suppress
 from dataclasses import replace
 
+import pyarrow as pa
+
 from zmr.errors import JobError
 from zmr.job import Job
 from zmr.job_loader import load_job
@@ -68,6 +70,8 @@ _GC_THRESHOLDS = (100_000, 1000, 1000)
 
 def serve(connection: socket.socket) -> None:
     """Be a slot until the agent closes the connection."""
+    # Else reading CSV would end by signals that are left to the agent.
+    pa.enable_signal_handlers(False)
     gc.enable()
     gc.set_threshold(*_GC_THRESHOLDS)
     if sys.stderr is not None:

@@ -94,11 +94,15 @@ def test_the_journal_is_for_its_owner_alone(tmp_path: Path) -> None:
         assert folder.stat().st_mode & 0o777 == 0o700
         assert set(modes.values()) == {0o600}
         assert {"journal.sqlite", "turns"} <= set(modes)
-        (folder / "journal.sqlite").chmod(0o644)
-        Journal(str(folder)).close()
+        for name in ("journal.sqlite", "journal.sqlite-wal"):
+            (folder / name).touch()
+            (folder / name).chmod(0o644)
+        again = Journal(str(folder))
+        modes = {path.name: path.stat().st_mode & 0o777 for path in folder.iterdir()}
+        again.close()
     finally:
         os.umask(before)
-    assert (folder / "journal.sqlite").stat().st_mode & 0o777 == 0o600
+    assert set(modes.values()) == {0o600}
 
 
 def test_every_kind_of_record_is_covered() -> None:
