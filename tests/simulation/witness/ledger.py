@@ -199,9 +199,10 @@ class Ledger:
                 seen = self.attempts[id]
                 is_committer = task.committer is not None and task.committer.id == id
                 assert not seen.is_granted or is_committer, f"{task}: a grant is forgotten"
-                known = any(a.id == id for a in (*task.attempts, *task.lost))
+                is_lost = id in {a.id for a in task.lost}  # also if it had come back
+                known = is_lost or id in {a.id for a in task.attempts}
                 assert known or seen.state not in LIVE, f"attempt {id & NUMBER} is forgotten"
-                seen.is_granted = is_committer
+                seen.is_granted, seen.state = is_committer, "lost" if is_lost else seen.state
             for attempt in task.attempts:  # also some that had been given up
                 self.attempts[attempt.id].state = "running"
                 self.peers[attempt.peer.decode()].live.add(attempt.id)
