@@ -125,9 +125,9 @@ class Charges:
         return False
 
     def _check_queue(self, worker: str) -> None:
-        """What waits there is taken back."""
-        going = self._movement.going
-        left = [id & NUMBER for id in self._ledger.peers[worker].live if going[id].queued]
+        """What waits there is taken back: not what a heartbeat behind it says that waits."""
+        live = self._ledger.peers[worker].live & self._movement.had_waited
+        left = [id & NUMBER for id in live if self._movement.going[id].queued]
         assert not left, f"{left} wait at {worker}, which is quarantined"
 
     def _able(self) -> list[str]:

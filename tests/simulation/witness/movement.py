@@ -59,6 +59,7 @@ class Movement:
         self._committing: set[int] = set()
         self._live: set[int] = set()  # of the worker, before this frame
         self._had_leave: set[int] = set()  # those of them that had the leave to publish
+        self.had_waited: set[int] = set()  # those of them that did not run yet
         self._was_suspect = False
         self.was_present = False  # whose frame this is, before it
 
@@ -75,6 +76,7 @@ class Movement:
         self._committing.clear()
         self._live = set(peer.live) if peer is not None else set()
         self._had_leave = {id for id in self._live if ledger.attempts[id].is_granted}
+        self.had_waited = {id for id in self._live if id in self.going and self.going[id].queued}
         if peer is not None:
             for id in peer.live:
                 seen = ledger.attempts[id]
