@@ -246,16 +246,17 @@ def test_a_slot_ends_with_the_processes_that_it_started(agent: SlotAgent, by_its
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_signals_are_left_to_the_agent(agent: SlotAgent, number: signal.Signals) -> None:
     # Given what a service that is stopped sends to all of its processes
-    agent.run(0, "import time", f"os.kill(os.getpid(), {int(number)})", "time.sleep(0.1)")
+    agent.run(0, f"os.kill(os.getpid(), {int(number)})", "pass")
     assert isinstance(agent.wait_for_message(), MapDone)
     # But what the slot has started, or forked, ends by them as anywhere
     lines = (
         "program = subprocess.Popen(['sleep', '1000'])",
         f"program.send_signal({int(number)})",
         f"assert program.wait(30) == -{int(number)}",
+        "readable, writable = os.pipe()",
         "child = os.fork()",
-        "child or (time.sleep(1000), os._exit(0))",
-        "time.sleep(0.2)",
+        "child or (os.write(writable, b'!'), any(0 for _ in iter(int, 1)), os._exit(0))",
+        "os.read(readable, 1)",
         f"os.kill(child, {int(number)})",
         "_, status = os.waitpid(child, 0)",
         "assert status != 0, status",
