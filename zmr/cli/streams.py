@@ -14,13 +14,15 @@ import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 import click
 
 from zmr.display import counted, printable
 from zmr.errors import ZmrError
-from zmr.wire.address import Address
+
+if TYPE_CHECKING:
+    from zmr.wire.address import Address  # loads ZeroMQ, which `zmr --help` does not need
 
 _A_LEVEL = logging.WARNING - logging.INFO
 _READER_GONE = 128 + signal.SIGPIPE
