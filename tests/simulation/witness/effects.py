@@ -25,6 +25,7 @@ from zmr.core.states import JobState
 from ..machines.site import Site
 from .books import ACTIVE, ENDED, LIVE, NUMBER, PRESENT
 from .ledger import Ledger
+from .movement import OUTPUT_LOST
 
 
 class Effects:
@@ -148,7 +149,7 @@ class Effects:
             if not isinstance(action, Publish) or not isinstance(action.event, m.TaskEvent):
                 continue
             event = action.event
-            if event.state != "lost" or not event.text.startswith("its output: "):
+            if event.state != "lost" or not event.text.startswith(OUTPUT_LOST):
                 continue
             answer = self._site.answers[event.job_id]
             is_needed = not all(

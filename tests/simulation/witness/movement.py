@@ -24,6 +24,7 @@ from .ledger import Ledger
 _ROUNDING_S = 1e-6
 
 STOPPED = "no progress"  # begins the reason
+OUTPUT_LOST = "its output: "  # likewise
 
 
 @dataclass(slots=True)
@@ -149,6 +150,9 @@ class Movement:
             going = self.going.setdefault(id, Going(now, now, now))
             if self._ledger.attempts[id].returned_at == now:
                 going.moved_at = now
+        elif event.state == "lost" and event.text.startswith(OUTPUT_LOST):
+            # It is known as one that was handed out once; whether it runs, heartbeats will say.
+            self.going[id] = Going(0.0, 0.0, 0.0)
         elif event.state == "failed" and event.text.startswith(STOPPED):
             going = self.going[id]
             still_s, limit_s = now - going.moved_at, self._limit_s(id)
