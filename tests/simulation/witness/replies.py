@@ -31,11 +31,11 @@ class Replies:
                 self._check_cancel(message.job_id)
 
     def _stopped(self, actions: list[MasterAction]) -> set[int]:
-        """Attempts that had leave to publish, and have failed now."""
+        """Attempts that had leave to publish, and have failed now or are lost."""
         ledger = self._ledger
         events = (a.event for a in actions if isinstance(a, Publish))
-        failed = (e for e in events if isinstance(e, m.TaskEvent) and e.state == "failed")
-        return {id for id in map(ledger.id_of, failed) if ledger.attempts[id].was_granted}
+        over = (e for e in events if isinstance(e, m.TaskEvent) and e.state in ("failed", "lost"))
+        return {id for id in map(ledger.id_of, over) if ledger.attempts[id].was_granted}
 
     def _check_worker(self, event: FrameReceived, sent: list[m.Message], stopped: set[int]) -> None:
         if not all(isinstance(message, FROM_PEERS) for message in event.frame.messages):
