@@ -24,7 +24,9 @@ from benchmarks.places import BENCHMARKS
 from benchmarks.processes import descendants, end_all
 from zmr.messages import JobEvent, Published, TaskEvent, TaskKind, WorkerEvent
 from zmr.net.client import Client
+from zmr.net.keyring import Keyring
 from zmr.wire.address import parse
+from zmr.wire.roles import Role
 
 SLOWNESS = 10
 RECORDS_A_MAP = 10
@@ -138,7 +140,7 @@ def _run(workload: Workload, fault: Fault, processes: Processes) -> Course:
     odd_one = processes.start_worker(address, slowness)
     for _ in range(workload.workers - 1):
         processes.start_worker(address)
-    with Client(parse(address), _WAIT_S) as client:
+    with Client(Keyring(parse(address)), Role.WATCH, _WAIT_S) as client:
         _wait_for_workers(client, workload.workers)
         course = Course()
         job = processes.start(

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import atexit
+import os
+import shutil
 import signal
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +19,10 @@ from support.process import zmr_processes
 # A loaded machine is slow now and then; pytest's own timeout bounds a test.
 hypothesis.settings.register_profile("zmr", deadline=None, print_blob=True)
 hypothesis.settings.load_profile("zmr")
+
+# Masters keep their keys there, and whoever connects to them finds them.
+os.environ["ZMR_HOME"] = tempfile.mkdtemp(prefix="zmr-home-")
+atexit.register(shutil.rmtree, os.environ["ZMR_HOME"], ignore_errors=True)
 
 # In the background of a script, or under nohup, signals are ignored, and children inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)

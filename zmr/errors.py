@@ -94,3 +94,11 @@ class MasterLost(ZmrError):
     """The master can't be reached, or could be once and no longer answers."""
 
     exit_status = 4
+
+
+class KeyFileError(UsageError):
+    """A key can't be understood, read, written or used."""
+
+
+class KeyRefused(MasterLost):
+    """The key that was given is none of the master's."""

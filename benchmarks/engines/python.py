@@ -68,7 +68,9 @@ ENGINES = (
         dict.fromkeys(_WORDCOUNTS, _words) | dict.fromkeys(_TABLES, _sums),
     ),
     Engine("echo", "bare ROUTER/DEALER echo", _this_python, {"noop-tasks": _echo}),
-    Engine("stream", "bare ZeroMQ stream", _this_python, {"shuffle": _timed("stream.py")}),
+    Engine(
+        "stream", "bare ZeroMQ stream with CURVE", _this_python, {"shuffle": _timed("stream.py")}
+    ),
     Engine("fetch", "zmr, fetching alone", _this_python, {"shuffle": _timed("fetch.py")}),
     Engine("imports", "only the imports", _this_python, {"start-up": _imports}),
 )

@@ -1,4 +1,4 @@
-"""A bare one-way ZeroMQ stream over loopback TCP, in messages of 256 KiB, without copies.
+"""A bare one-way ZeroMQ stream with CURVE over loopback TCP, in messages of 256 KiB.
 
     python stream.py BYTES
 
@@ -17,11 +17,13 @@ MESSAGE_BYTES = 256 * 1024
 QUEUED = 16  # messages on each side
 
 
-def send(address: str, n: int) -> None:
-    """Send n messages to whoever is bound there."""
+def send(address: str, key: str, n: int) -> None:
+    """Send n messages to whoever is bound there, and has that public key."""
     block = bytes(MESSAGE_BYTES)
     with zmq.Context() as context, context.socket(zmq.PUSH) as socket:
         socket.setsockopt(zmq.SNDHWM, QUEUED)
+        socket.curve_serverkey = key.encode()
+        socket.curve_publickey, socket.curve_secretkey = zmq.curve_keypair()
         socket.connect(address)
         for _ in range(n):
             socket.send(block, copy=False)
@@ -31,9 +33,11 @@ def main(n: int) -> None:
     """Receive n messages from a process that sends them."""
     with zmq.Context() as context, context.socket(zmq.PULL) as socket:
         socket.setsockopt(zmq.RCVHWM, QUEUED)
+        public, socket.curve_secretkey = zmq.curve_keypair()
+        socket.curve_server = 1
         port = socket.bind_to_random_port("tcp://127.0.0.1")
         address = f"tcp://127.0.0.1:{port}"
-        sender = subprocess.Popen((sys.executable, __file__, address, str(n + 1)))
+        sender = subprocess.Popen((sys.executable, __file__, address, public, str(n + 1)))
         socket.recv()
         began = time.perf_counter()
         for _ in range(n):
@@ -45,6 +49,6 @@ def main(n: int) -> None:
 
 if __name__ == "__main__":
     if sys.argv[1].startswith("tcp:"):
-        send(sys.argv[1], int(sys.argv[2]))
+        send(sys.argv[1], sys.argv[2], int(sys.argv[3]))
     else:
         main(int(sys.argv[1]) // MESSAGE_BYTES)

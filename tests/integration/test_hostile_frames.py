@@ -7,6 +7,7 @@ the last one is over, the job is let go on and its output compared.
 from __future__ import annotations
 
 import re
+import signal
 import socket
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
@@ -23,10 +24,12 @@ from support.process import WAIT_S, zmr_processes
 from support.programs import in_shell
 
 from zmr import messages as m
-from zmr.cli import group as commands
-from zmr.errors import AddressError
+from zmr.net.keyring import Keyring
 from zmr.wire import codec
 from zmr.wire import zmr_pb2 as pb
+from zmr.wire.address import parse
+from zmr.wire.curve import present
+from zmr.wire.roles import Role
 
 Context = zmq.Context[zmq.Socket[bytes]]
 
@@ -118,31 +121,71 @@ UNKNOWN_KIND = bytes([0x08, codec.VERSION, 0x1A, 3, 0xFA, 0x7F, 0])  # field 204
         ([b"", WHOLE], "a message of 2 parts"),
         ([b"x"] * 1000, "a message of 1000 parts"),
         ([frame(*[pb.Message(get_snapshot=pb.GetSnapshot())] * 1001)], "more than 1,000 messages"),
-        ([WHOLE * 1_000_000], "a frame of more than 1,000 messages"),
-        ([frame(pb.Message())], "a message of an unknown kind"),
-        ([UNKNOWN_KIND], "a message of an unknown kind"),
+        ([WHOLE * 1_000_000], "more than 16 fields that are no messages"),
+        ([frame(pb.Message())], "may not send a master that"),
+        ([UNKNOWN_KIND], "may not send a master that"),
         ([frame(pb.Message(register=pb.Register(slots=0)))], "slots"),
         ([frame(pb.Message(register=pb.Register(slots=10_001)))], "10001 slots; at most 10000"),
         ([frame(pb.Message(get_task=pb.GetTask(credit=2**31)))], "credits; at most"),
         ([frame(pb.Message(commit_request=pb.CommitRequest()))], "0 is no task kind"),
-        ([submit(job_id="../../tmp/x")], "'../../tmp/x' can't be a job id"),
-        ([submit(n_reduce=2**31)], "reduce tasks; at most"),
-        ([submit(max_attempts=0)], "a job with limits that make no sense"),
-        ([submit(task_timeout_s=float("nan"))], "a job with limits that make no sense"),
-        ([submit()], "this master takes no more jobs"),
-        ([frame(pb.Message(exit=pb.Exit()))], "a master takes no Exit"),
-        ([frame(pb.Message(task=pb.Task(job_id="j", kind=pb.TASK_KIND_MAP)))], "takes no Task"),
-        ([frame(pb.Message(cancel_job=pb.CancelJob(job_id="x")))], "there is no job 'x'"),
+        ([frame(pb.Message(exit=pb.Exit()))], "with a worker key may not send a master exit"),
+        ([frame(pb.Message(task=pb.Task(job_id="j", kind=pb.TASK_KIND_MAP)))], "a master task"),
+        ([frame(pb.Message(snapshot=pb.Snapshot()))], "may not send a master snapshot"),
+        ([submit()], "a peer with a worker key may not send a master submit"),
     ],
 )
 def test_a_bad_frame_is_refused_with_its_reason(
     parts: list[bytes], reason: str, peer: Peer
 ) -> None:
     peer.send(*parts)
+    assert_refused(peer, reason)
+
+
+def assert_refused(peer: Peer, reason: str) -> None:
     [answer] = peer.answer()
     assert isinstance(answer, m.Refused)
     assert re.search(reason, answer.reason)
     assert len(answer.reason) < 300
+
+
+@pytest.mark.parametrize(
+    ("part", "reason"),
+    [
+        (submit(job_id="../../tmp/x"), "'../../tmp/x' can't be a job id"),
+        (submit(n_reduce=2**31), "reduce tasks; at most"),
+        (submit(max_attempts=0), "a job with limits that make no sense"),
+        (submit(task_timeout_s=float("nan")), "a job with limits that make no sense"),
+        (submit(), "this master takes no more jobs"),
+        (frame(pb.Message(cancel_job=pb.CancelJob(job_id="x"))), "there is no job 'x'"),
+        (frame(pb.Message(register=pb.Register(slots=1))), "a client key may not send a master"),
+    ],
+)
+def test_what_a_client_may_not_ask_is_refused(
+    part: bytes, reason: str, besieged: Besieged, peer: Peer, zmq_context: Context
+) -> None:
+    with peer_of(zmq_context, besieged.cluster.address, Role.CLIENT) as client:
+        client.send(part)
+        assert_refused(client, reason)
+
+
+def test_who_watches_may_do_nothing(besieged: Besieged, peer: Peer, zmq_context: Context) -> None:
+    with peer_of(zmq_context, besieged.cluster.address, Role.WATCH) as watcher:
+        for part, kind in (
+            (submit(), "submit"),
+            (frame(pb.Message(cancel_job=pb.CancelJob(job_id=besieged.job_id))), "cancel_job"),
+            (frame(pb.Message(register=pb.Register(slots=1))), "register"),
+            (frame(pb.Message(leave=pb.Leave())), "leave"),
+        ):
+            watcher.send(part)
+            assert_refused(watcher, f"a peer with a watch key may not send a master {kind}")
+        assert watcher.snapshot().jobs == besieged.snapshot.jobs
+
+
+def test_who_has_no_key_is_not_heard(besieged: Besieged, peer: Peer, zmq_context: Context) -> None:
+    with peer_of(zmq_context, besieged.cluster.address, role=None) as stranger:
+        stranger.say(m.GetSnapshot())
+        besieged.cluster.master.wait_for("peer refused, number 1: it has no key")
+        assert not stranger.socket.poll(200)
 
 
 def test_a_frame_of_100_megabytes_is_refused_and_its_memory_given_back(
@@ -153,7 +196,7 @@ def test_a_frame_of_100_megabytes_is_refused_and_its_memory_given_back(
     peer.send(bytes(100_000_000))
     [answer] = peer.answer()
     assert answer == m.Refused(
-        f"a frame of 100,000,000 bytes; the largest allowed has {codec.FRAME_LIMIT_BYTES:,}"
+        f"a frame of 100,000,000 bytes; a master takes {codec.TO_MASTER_LIMIT_BYTES:,}"
     )
     peer.snapshot()
     assert besieged.memory_bytes < before_bytes + 20_000_000
@@ -254,6 +297,9 @@ def test_nothing_can_be_said_at_the_events_port(
     besieged: Besieged, zmq_context: Context, peer: Peer
 ) -> None:
     with zmq_context.socket(zmq.XSUB) as subscriber:
+        key = Keyring(parse(besieged.cluster.address)).find(Role.WATCH)
+        assert key is not None
+        present(subscriber, key.master, key.pair)
         subscriber.connect(besieged.snapshot.events_address)
         for said in (b"\x01", b"\x01" * 1000, b"\x00never subscribed", b"\x07", WHOLE):
             subscriber.send(said)
@@ -272,7 +318,7 @@ def test_a_worker_stands_what_a_wrong_master_sends(zmr: Zmr, zmq_context: Contex
     # Given a worker whose master is none
     master = FakeMaster(zmq_context)
     with master.socket:
-        worker = zmr.start("worker", master.address, "-j", "1")
+        worker = zmr.start("worker", master.address, "-j", "1", "--insecure")
         assert isinstance(master.heard(m.Register), m.Register)
         master.say(m.Registered(0.05, 5.0), epoch=7)
         master.heard(m.Heartbeat)
@@ -322,36 +368,18 @@ def test_a_port_in_use_is_said_before_anything_starts(
     assert not (tmp_path / "out").exists()
 
 
-def test_addresses_beyond_this_machine_need_to_be_allowed(zmr: Zmr) -> None:
-    beyond = "tcp://192.0.2.1:5555"
-    refusal = (
-        f"{beyond} is beyond this machine (loopback). --insecure allows it: then every program "
-        "that can reach the port can run code here and read the traffic."
-    )
-    master = zmr.start("master", "--host", "192.0.2.1")
-    worker = zmr.start("worker", beyond)
-    for arguments in (
-        ["tail", beyond],
-        ["status", beyond],
-        ["cancel", beyond, "job"],
-        ["submit", "wordcount", "nothing", "-o", "out", "--master", beyond],
-    ):
-        with pytest.raises(AddressError, match=re.escape(refusal)):
-            commands.zmr.main(arguments, standalone_mode=False)
-    for process in (master, worker):
-        assert (process.wait(), process.stderr) == (2, f"zmr: {refusal}\n")
-
-
-def test_an_address_beyond_this_machine_can_be_allowed(cluster: Cluster) -> None:
-    master = cluster.start_master("--host", "0.0.0.0", "--insecure")
-    master.wait_for("--insecure: whoever can reach tcp://0.0.0.0:")
-    assert cluster.address.startswith("tcp://0.0.0.0:")
-    cluster.address = cluster.address.replace("0.0.0.0", "127.0.0.1")
+def test_a_master_without_keys_says_so_each_time(cluster: Cluster) -> None:
+    master = cluster.start_master("--insecure")
+    master.wait_for("--insecure: whoever can reach the ports can run code on the workers")
     cluster.start_worker("--insecure").wait_for("registered with the master")
     cluster.stop()
 
 
-def test_the_environment_opens_no_master(zmr: Zmr) -> None:
-    master = zmr.start("master", "--host", "0.0.0.0", env={"ZMR_INSECURE": "1"})
-    assert master.wait() == 2
-    assert "is beyond this machine" in master.stderr
+def test_the_environment_opens_no_master(cluster: Cluster, zmr: Zmr) -> None:
+    master = zmr.start("master", "--port", "0", env={"ZMR_INSECURE": "1"})
+    cluster.address = master.wait_for(r"^tcp://\S+", stream="stdout").group()
+    stranger = zmr.run("status", cluster.address, "--insecure")
+    assert stranger.status == 4
+    assert "wants a key: leave --insecure out" in stranger.stderr
+    master.send(signal.SIGTERM)
+    assert master.wait() == 128 + signal.SIGTERM

@@ -8,7 +8,9 @@ import sys
 import time
 
 from zmr.net.client import Client
+from zmr.net.keyring import Keyring
 from zmr.wire.address import parse
+from zmr.wire.roles import Role
 
 
 def test_a_master_whose_log_nobody_reads_goes_on() -> None:
@@ -24,7 +26,7 @@ def test_a_master_whose_log_nobody_reads_goes_on() -> None:
         try:
             assert master.stdout is not None
             address = parse(master.stdout.readline().strip())
-            with Client(address, 20.0) as client:
+            with Client(Keyring(address), Role.WATCH, 20.0) as client:
                 # When it is asked so often that the pipe is full
                 for _ in range(3000):
                     client.snapshot()

@@ -219,7 +219,7 @@ def test_two_hosts_that_share_inputs_and_output_but_not_their_local_folders(
     out = zmr.folder / "out"
     everywhere = hosts.program("a", zmr.temporary / "none")
     master = zmr.start(
-        *("master", "--host", "10.213.77.1", "--port", "0", "--insecure", "--job", *orders.job),
+        *("master", "--host", "10.213.77.1", "--port", "0", "--job", *orders.job),
         *(texts, "-o", out, "-r", "3"),
         program=everywhere,
     )
@@ -227,7 +227,7 @@ def test_two_hosts_that_share_inputs_and_output_but_not_their_local_folders(
     workers = []
     for host, other in ("ab", "ba"):
         worker = zmr.start(
-            *("worker", address, "--insecure", "-j", "1", "--local-dir", folders[host]),
+            *("worker", address, "-j", "1", "--local-dir", folders[host]),
             program=hosts.program(host, folders[other]),
         )
         worker.wait_for(r"hold at map text\d.txt")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from random import Random
 
 from zmr.errors import AddressError
-from zmr.wire.address import Address, parse, require_loopback
+from zmr.wire.address import Address, parse
 
 # So many of the scenarios have workers that serve their map outputs at an address.
 _WITH_ADDRESSES = 0.3
@@ -37,30 +37,25 @@ class Addresses:
         host, port = rng.choice(_HERE if is_here else _ELSEWHERE), rng.choice(_PORTS)
         shown = f"[{host}]" if ":" in host else host
         text = rng.choice(["tcp://", ""]) + f"{shown}:{port}"
-        address = parse(text, insecure=True)
+        address = parse(text)
         assert (address.host, address.port) == (host, port), f"{text} is read as {address}"
         assert str(address) == f"tcp://{shown}:{port}"
         assert address.is_loopback == is_here
-        if is_here:
-            assert parse(text) == parse(text, insecure=False) == address
-            require_loopback(address, insecure=False)
-        else:
-            assert _is_refused(text, insecure=False), f"{text} is allowed without a word"
         return str(address)
 
     def _check_no_address(self) -> None:
         text = self._rng.choice(_NO_ADDRESSES)
-        assert _is_refused(text, insecure=True), f"{text!r} passes for an address"
+        assert _is_refused(text), f"{text!r} passes for an address"
 
     def check(self, text: str, owner: str) -> None:
         """A reduce is given the address of the worker that has what it needs."""
         assert text == owner, f"a reduce is sent to {text}, not to {owner}"
-        assert not text or isinstance(parse(text, insecure=True), Address)
+        assert not text or isinstance(parse(text), Address)
 
 
-def _is_refused(text: str, insecure: bool) -> bool:
+def _is_refused(text: str) -> bool:
     try:
-        parse(text, insecure)
+        parse(text)
     except AddressError:
         return True
     return False

@@ -13,7 +13,9 @@ from pathlib import Path
 from support.process import WAIT_S, Argument, Command, Zmr
 from zmr.messages import TaskEvent, TaskKind
 from zmr.net.client import Client
+from zmr.net.keyring import Keyring
 from zmr.wire.address import parse
+from zmr.wire.roles import Role
 
 # Workers that fall silent are given up after this, where a test waits for just that.
 LOST_AFTER_S = 1
@@ -60,7 +62,7 @@ class Cluster:
 
     def wait_for_tasks(self, kind: TaskKind, state: str, n: int) -> None:
         """Wait until the master has published `n` attempts of this kind in this state."""
-        with Client(parse(self.address), WAIT_S) as client:
+        with Client(Keyring(parse(self.address)), Role.WATCH, WAIT_S) as client:
             for published in client.follow(from_start=True):
                 event = published.event
                 if isinstance(event, TaskEvent) and (event.kind, event.state) == (kind, state):

@@ -10,16 +10,29 @@ import zmq
 
 from support.process import WAIT_S
 from zmr import messages as m
+from zmr.net.keyring import Keyring
 from zmr.wire import codec
+from zmr.wire.address import parse
+from zmr.wire.curve import present
+from zmr.wire.roles import Role
 
 Socket = zmq.Socket[bytes]
 
 
 class Peer:
-    """A connection with the master at `address`, on which anything at all can be sent."""
+    """A connection with the master at `address`, on which anything at all can be sent.
 
-    def __init__(self, context: zmq.Context[Socket], address: str) -> None:
+    It has the key for this role, as any process of the same user; None: it has none.
+    """
+
+    def __init__(
+        self, context: zmq.Context[Socket], address: str, role: Role | None = Role.WORKER
+    ) -> None:
         self.socket = context.socket(zmq.DEALER)
+        if role is not None:
+            key = Keyring(parse(address)).find(role)
+            assert key is not None, f"no key for {address}"
+            present(self.socket, key.master, key.pair)
         self.socket.connect(address)
         self.epoch = 0
 
@@ -81,9 +94,11 @@ class FakeMaster:
 
 
 @contextmanager
-def peer_of(context: zmq.Context[Socket], address: str) -> Iterator[Peer]:
+def peer_of(
+    context: zmq.Context[Socket], address: str, role: Role | None = Role.WORKER
+) -> Iterator[Peer]:
     """Give a peer of the master at `address`."""
-    peer = Peer(context, address)
+    peer = Peer(context, address, role)
     try:
         yield peer
     finally:

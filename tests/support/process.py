@@ -36,7 +36,8 @@ _KEPT_OUT = ("ZMR_", "PYTHONDONTWRITEBYTECODE", "PYTHONHASHSEED", "PYTHONUNBUFFE
 def clean_environment(mark: str, extra: Mapping[str, str]) -> dict[str, str]:
     """Return the environment of a process under test: the caller's without what would colour it."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(_KEPT_OUT)}
-    return kept | {MARK_VARIABLE: mark} | dict(extra)
+    home = {name: os.environ[name] for name in ("ZMR_HOME",) if name in os.environ}
+    return kept | home | {MARK_VARIABLE: mark} | dict(extra)
 
 
 @dataclass(frozen=True, slots=True)

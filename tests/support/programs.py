@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from support.process import ZMR, Argument
 
@@ -43,4 +44,27 @@ def with_files_of_at_most(size_bytes: int) -> Sequence[Argument]:
         f"resource.setrlimit(resource.RLIMIT_FSIZE, ({size_bytes}, {size_bytes}))\n"
         "os.execv(sys.argv[1], sys.argv[1:])",
         *ZMR,
+    )
+
+
+def as_nobody(home: Path) -> Sequence[Argument]:
+    """Be another user of this machine, one without any rights, whose home folder that is.
+
+    All of zmr is loaded before, as that user may not be able to read where it is.
+    """
+    return (
+        sys.executable,
+        "-c",
+        "import importlib, os, pkgutil, sys, zmr\n"
+        "import ctypes, decimal, difflib, encodings.ascii, encodings.idna, pwd, resource, uuid\n"
+        "import multiprocessing.resource_tracker, pyarrow.compute, zmq.utils.monitor\n"
+        "from zmr.cli import main\n"
+        "for module in pkgutil.walk_packages(zmr.__path__, 'zmr.'):\n"
+        "    if not module.name.endswith(('__main__', 'native', '.forkserver')):\n"
+        "        importlib.import_module(module.name)\n"
+        "os.setgroups([]); os.setgid(65534); os.setuid(65534)\n"
+        f"os.chdir({str(home)!r})\n"
+        f"os.environ.update(HOME={str(home)!r}, TMPDIR={str(home)!r})\n"
+        "os.environ.pop('ZMR_HOME', None)\n"
+        "sys.exit(main())",
     )

@@ -97,7 +97,7 @@ class Relay:
 @contextmanager
 def relayed(server: ShuffleServer, tamper: Tamper) -> Iterator[Relay]:
     """Give a relay in front of the server."""
-    relay = Relay(str(server.address), tamper)
+    relay = Relay(server.endpoint, tamper)
     try:
         yield relay
     finally:

@@ -17,6 +17,7 @@ COMMANDS = {
     "tail": "Print events as they happen.",
     "status": "Show jobs and workers.",
     "cancel": "End a job.",
+    "key": "Print, make or change keys.",
     "replay": "Run a failed task again, in this process.",
 }
 

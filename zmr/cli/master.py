@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import signal
 import time
 from collections.abc import Callable
@@ -14,8 +15,9 @@ import zmq
 from zmr.cli.base import Command
 from zmr.cli.options import (
     SECONDS,
-    insecure,
+    KeyOptions,
     job_settings,
+    key_options,
     n_reduce,
     option,
     refuse_job_settings,
@@ -32,7 +34,6 @@ from zmr.cli.report import (
 from zmr.cli.streams import (
     set_up_logging,
     to_stdout,
-    warn_of_strangers,
     write_if_read,
     write_stderr,
 )
@@ -42,6 +43,7 @@ from zmr.core.states import JobState
 from zmr.engines.options import JobOptions, JobSettings
 from zmr.engines.resume import resume_or_prepare
 from zmr.errors import AddressError
+from zmr.net.master_keys import MasterKeys
 from zmr.net.master_server import (
     MasterServer,
     allow_many_connections,
@@ -50,10 +52,14 @@ from zmr.net.master_server import (
 )
 from zmr.net.reactor import Reactor
 from zmr.net.router import LINGER_MS, Router, control_socket
-from zmr.wire.address import Address, bind, require_loopback
+from zmr.net.zap import Authenticator
+from zmr.wire.address import Address, bind, rebind
+from zmr.wire.curve import serve
 
 if TYPE_CHECKING:
     from zmr.journal.store import Journal
+
+log = logging.getLogger("zmr.master")
 
 _PORT = 5555
 
@@ -106,7 +112,7 @@ _PORT = 5555
     show_default="none: a killed master's jobs are gone",
     help="Keep a journal in DIR, so that a restarted master resumes its jobs.",
 )
-@insecure
+@key_options
 @verbosity
 def master(
     inputs: tuple[str, ...],
@@ -120,7 +126,7 @@ def master(
     worker_timeout: float | None,
     lost_after: float,
     state_dir: str | None,
-    insecure: bool,
+    keys: KeyOptions,
     verbose: bool,
     quiet: bool,
 ) -> int:
@@ -134,7 +140,7 @@ def master(
     start.
     """
     set_up_logging(verbose, quiet)
-    require_loopback(Address(host, port), insecure)
+    given = keys.given()
     options = None
     if job is not None:
         required = _required_output(output, inputs)
@@ -159,7 +165,8 @@ def master(
             collect_garbage_rarely()  # a journal may be long
             journal = Journal(state_dir)
             stack.callback(journal.close)
-        sockets = MasterSockets(stack, Address(host, port), events_port)
+        master_keys = None if keys.is_insecure else MasterKeys(given, state_dir)
+        sockets = MasterSockets(stack, Address(host, port), events_port, master_keys)
         if options is None:
             return _serve(sockets, settings, journal)
         return _run(sockets, settings, options, journal, quiet)
@@ -174,9 +181,18 @@ def _required_output(output: str | None, inputs: tuple[str, ...]) -> str:
 
 
 class MasterSockets:
-    """The master's two sockets, bound; `stack` closes them. Raises `AddressError`."""
+    """The master's two sockets, bound; `stack` closes them. Raises `AddressError`.
 
-    def __init__(self, stack: ExitStack, address: Address, events_port: int | None) -> None:
+    `keys` None: they take anybody.
+    """
+
+    def __init__(
+        self,
+        stack: ExitStack,
+        address: Address,
+        events_port: int | None,
+        keys: MasterKeys | None,
+    ) -> None:
         allow_many_connections()
         collect_garbage_rarely()
         self.reactor = Reactor()
@@ -186,6 +202,15 @@ class MasterSockets:
         stack.callback(context.destroy, LINGER_MS)
         self.control = stack.enter_context(control_socket(context))
         self.events = stack.enter_context(events_socket(context))
+        self._keys = keys
+        if keys is not None:
+            self._authenticator = Authenticator(context, self.reactor)
+            stack.callback(self._authenticator.close)
+            self._authenticator.allowed = keys.secret.allowed()
+            for socket in (self.control, self.events):
+                serve(socket, keys.secret.pair(), with_roles=True)
+                self._authenticator.watch(socket)
+            keys.on_rotated = self._on_rotated
         self.address = bind(self.control, address, "--port")
         if events_port is None:  # beside a port picked for being free, the next may be taken
             events_port = address.port + 1 if address.port else 0
@@ -193,6 +218,18 @@ class MasterSockets:
             raise AddressError("there is no port after 65535 for events: give --events-port")
         events_address = Address(address.host, events_port)
         self.events_address = bind(self.events, events_address, "--events-port")
+        if keys is not None:
+            keys.publish(self.address)
+            stack.callback(keys.withdraw)
+            self.reactor.add(keys)
+
+    def _on_rotated(self) -> None:
+        """Take the new keys only: those who have them come back."""
+        assert self._keys is not None
+        self._authenticator.allowed = self._keys.secret.allowed()
+        for socket in (self.control, self.events):
+            rebind(socket)
+        log.info("the keys have changed: whoever has an earlier one is out")
 
     def server(
         self,
@@ -203,7 +240,7 @@ class MasterSockets:
         """Begin to serve, which a signal ends, and print the addresses."""
         server = MasterServer(
             reactor=self.reactor,
-            peers=Router(self.control),
+            peers=Router(self.control, with_roles=self._keys is not None),
             events=self.events,
             events_address=str(self.events_address),
             settings=settings,
@@ -217,7 +254,6 @@ class MasterSockets:
         with to_stdout():
             print(self.address)
         write_stderr(f"zmr: listening at {self.address}, events at {self.events_address}")
-        warn_of_strangers(self.address)
         return server
 
 

@@ -9,14 +9,19 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial, wraps
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 from click.core import ParameterSource
 
+from zmr.cli.streams import write_stderr
 from zmr.engines.options import JobSettings, SlotOptions
 from zmr.slots.cgroup import processors
+
+if TYPE_CHECKING:
+    from zmr.net.keyring import GivenKey, Keyring  # load ZeroMQ, which `zmr --help` does not need
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -315,13 +320,60 @@ _SLOT_OPTIONS = (
     ),
 )
 
-# Without an environment variable: one that was forgotten in a profile would open all masters.
-insecure = click.option(
-    "--insecure",
-    is_flag=True,
-    help="Allow addresses beyond this machine: every program that can reach the port can then run "
-    "code on the workers and read the traffic.",
+_KEY_OPTIONS = (
+    option(
+        "--key-file",
+        metavar="FILE",
+        show_default="ZMR_KEY, or found by the address",
+        help="The key of the master, see zmr key.",
+    ),
+    # Without an environment variable: one that was forgotten in a profile would open all masters.
+    click.option(
+        "--insecure",
+        is_flag=True,
+        help="No keys and no encryption: every program that can reach the ports can run code on "
+        "the workers and read the traffic.",
+    ),
 )
+
+
+@dataclass(frozen=True, slots=True)
+class KeyOptions:
+    """Which key to use, as the user said it."""
+
+    key_file: str | None
+    is_insecure: bool
+
+    def given(self) -> GivenKey | None:
+        """The key that was given; None: it is to be found, or there is none. Says --insecure.
+
+        Raises `KeyFileError`.
+        """
+        from zmr.net.keyring import given_key
+
+        if self.is_insecure:
+            write_stderr(
+                "zmr: --insecure: whoever can reach the ports can run code on the workers and "
+                "read the traffic"
+            )
+        return given_key(self.key_file, self.is_insecure)
+
+    def keyring(self, address: str) -> Keyring:
+        """The keys for the master at this address. Raises `AddressError`, `KeyFileError`."""
+        from zmr.net.keyring import Keyring
+        from zmr.wire.address import parse
+
+        return Keyring(parse(address), self.given(), self.is_insecure)
+
+
+def key_options(function: Callable[..., int]) -> Callable[..., int]:
+    """`keys`: a `KeyOptions`."""
+
+    @wraps(function)
+    def with_keys(*, key_file: str | None, insecure: bool, **others: Any) -> int:
+        return function(keys=KeyOptions(key_file, insecure), **others)
+
+    return _all_of(_KEY_OPTIONS, with_keys)
 
 
 def give_up_after(default_s: float) -> Callable[[F], F]:

@@ -8,23 +8,23 @@ from dataclasses import asdict
 import click
 
 from zmr.cli.base import Command
-from zmr.cli.options import give_up_after, insecure, option
+from zmr.cli.options import KeyOptions, give_up_after, key_options, option
 from zmr.cli.streams import to_stdout
 from zmr.display import counted, on_one_line
 from zmr.messages import JobStatus, Snapshot
 from zmr.net.client import Client, has_ended
 from zmr.pipeline_steps import with_step
-from zmr.wire.address import parse
+from zmr.wire.roles import Role
 
 
 @click.command(cls=Command)
 @click.argument("address")
 @option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @give_up_after(5.0)
-@insecure
-def status(address: str, as_json: bool, timeout: float, insecure: bool) -> int:
+@key_options
+def status(address: str, as_json: bool, timeout: float, keys: KeyOptions) -> int:
     """Show the jobs and the workers of the master at ADDRESS."""
-    with Client(parse(address, insecure), timeout) as client:
+    with Client(keys.keyring(address), Role.WATCH, timeout) as client:
         _, snapshot = client.snapshot()
     with to_stdout():
         click.echo(_json(snapshot) if as_json else _text(snapshot))

@@ -14,15 +14,12 @@ import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, TextIO
+from typing import TextIO
 
 import click
 
 from zmr.display import counted, printable
 from zmr.errors import ZmrError
-
-if TYPE_CHECKING:
-    from zmr.wire.address import Address  # loads ZeroMQ, which `zmr --help` does not need
 
 _A_LEVEL = logging.WARNING - logging.INFO
 _READER_GONE = 128 + signal.SIGPIPE
@@ -40,15 +37,6 @@ def write_stderr(text: str) -> None:
         click.echo(printable(text), err=True)
     except OSError:
         _discard(sys.stderr)
-
-
-def warn_of_strangers(address: Address) -> None:
-    """Say what it means that this address is beyond this machine, if it is: also if --quiet."""
-    if not address.is_loopback:
-        write_stderr(
-            f"zmr: --insecure: whoever can reach {address} can run code on the workers and read "
-            "the traffic"
-        )
 
 
 def write_if_read(text: str) -> None:

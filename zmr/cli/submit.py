@@ -8,9 +8,10 @@ import click
 
 from zmr.cli.base import Command
 from zmr.cli.options import (
+    KeyOptions,
     give_up_after,
-    insecure,
     job_settings,
+    key_options,
     n_reduce,
     option,
     quiet_option,
@@ -25,7 +26,7 @@ from zmr.messages import JobSpec, JobStatus
 from zmr.net.client import Client
 from zmr.output.folder import clean_temporary
 from zmr.output.manifest import read_counters
-from zmr.wire.address import parse
+from zmr.wire.roles import Role
 
 
 @click.command(
@@ -54,7 +55,7 @@ from zmr.wire.address import parse
     help="Follow the job to its end, which gives the exit status.",
 )
 @give_up_after(30.0)
-@insecure
+@key_options
 @quiet_option
 def submit(
     job: str,
@@ -65,7 +66,7 @@ def submit(
     job_settings: JobSettings,
     wait: bool,
     timeout: float,
-    insecure: bool,
+    keys: KeyOptions,
     quiet: bool,
 ) -> int:
     """Hand JOB over INPUT... to a running master. The id of the job goes to stdout.
@@ -75,9 +76,9 @@ def submit(
 
     SIGINT ends the following, not the job.
     """
-    target = parse(address, insecure)
+    keyring = keys.keyring(address)
     began = time.monotonic()
-    with Client(target, timeout) as client:
+    with Client(keyring, Role.CLIENT, timeout) as client:
         epoch = client.listen()  # no output folder is touched for a master that isn't there
         prepared = prepare(JobOptions(job, inputs, output, reducers, job_settings))
         spec = prepared.spec
@@ -90,7 +91,7 @@ def submit(
             last = _follow(client, spec.job_id, epoch, quiet)
         except KeyboardInterrupt:
             write_stderr(
-                f"zmr: {spec.job_id} goes on; to end it: zmr cancel {target} {spec.job_id}"
+                f"zmr: {spec.job_id} goes on; to end it: zmr cancel {keyring.address} {spec.job_id}"
             )
             raise
     return _sum_up(spec, last, time.monotonic() - began, quiet)

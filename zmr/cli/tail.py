@@ -8,7 +8,7 @@ from datetime import datetime
 import click
 
 from zmr.cli.base import Command
-from zmr.cli.options import give_up_after, insecure, option
+from zmr.cli.options import KeyOptions, give_up_after, key_options, option
 from zmr.cli.streams import to_stdout, write_stderr
 from zmr.display import on_one_line
 from zmr.messages import (
@@ -21,7 +21,7 @@ from zmr.messages import (
     WorkerEvent,
 )
 from zmr.net.client import Client
-from zmr.wire.address import parse
+from zmr.wire.roles import Role
 
 
 @click.command(cls=Command)
@@ -29,17 +29,17 @@ from zmr.wire.address import parse
 @option("--json", "as_json", is_flag=True, help="Print one JSON object a line.")
 @option("--from-start", is_flag=True, help="Begin with the events that the master still keeps.")
 @give_up_after(60.0)
-@insecure
-def tail(address: str, as_json: bool, from_start: bool, timeout: float, insecure: bool) -> int:
+@key_options
+def tail(address: str, as_json: bool, from_start: bool, timeout: float, keys: KeyOptions) -> int:
     """Print what happens at the master at ADDRESS, until it ends: jobs, tasks, workers.
 
     The master may start later. Ctrl-C is the usual way to end this: exit status 0.
     """
-    target = parse(address, insecure)
-    waiting = Waiting(f"waiting for a master at {target} ...")
+    keyring = keys.keyring(address)
+    waiting = Waiting(f"waiting for a master at {keyring.address} ...")
     write = _json if as_json else _line
     try:
-        with Client(target, timeout) as client:
+        with Client(keyring, Role.WATCH, timeout) as client:
             for published in client.follow(from_start, waiting):
                 with to_stdout():
                     click.echo(write(published))

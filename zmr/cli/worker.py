@@ -9,13 +9,16 @@ import click
 import zmq
 
 from zmr.cli.base import Command
-from zmr.cli.options import SECONDS, insecure, option, slot_options, verbosity
-from zmr.cli.streams import set_up_logging, warn_of_strangers
+from zmr.cli.options import SECONDS, KeyOptions, key_options, option, slot_options, verbosity
+from zmr.cli.streams import set_up_logging
 from zmr.engines.options import SlotOptions
 from zmr.engines.start_worker import shuffle_address, start_worker
+from zmr.errors import ZmrError
+from zmr.net.connection import Connection
+from zmr.net.keyring import Keyring
 from zmr.net.reactor import Reactor
 from zmr.net.uplink import LINGER_MS, SocketUplink, master_socket
-from zmr.wire.address import Address, connect, parse
+from zmr.wire.roles import Role
 
 
 @click.command(cls=Command)
@@ -36,14 +39,14 @@ from zmr.wire.address import Address, connect, parse
     show_default="a free one",
     help="Where other workers fetch map outputs, on the interface towards the master.",
 )
-@insecure
+@key_options
 @verbosity
 def worker(
     address: str,
     slot_options: SlotOptions,
     death_timeout: float,
     shuffle_port: int,
-    insecure: bool,
+    keys: KeyOptions,
     verbose: bool,
     quiet: bool,
 ) -> int:
@@ -52,13 +55,15 @@ def worker(
     The first SIGINT or SIGTERM lets running tasks finish, the second stops at once.
     """
     set_up_logging(verbose, quiet)
-    master = parse(address, insecure)
-    warn_of_strangers(master)
-    return _work(master, slot_options, death_timeout, shuffle_port)
+    keyring = keys.keyring(address)
+    keyring.require(Role.WORKER)
+    return _work(keyring, slot_options, death_timeout, shuffle_port)
 
 
-def _work(address: Address, options: SlotOptions, death_timeout_s: float, shuffle_port: int) -> int:
+def _work(keyring: Keyring, options: SlotOptions, death_timeout_s: float, shuffle_port: int) -> int:
+    """Raises `KeyRefused`."""
     statuses: list[int] = []
+    refused: list[ZmrError] = []
     with ExitStack() as stack:
         reactor = Reactor()
         stack.callback(reactor.close)  # last: until then a signal interrupts no cleaning up
@@ -66,25 +71,34 @@ def _work(address: Address, options: SlotOptions, death_timeout_s: float, shuffl
         # Also what a signal has kept from being closed in its place: `term` would wait for it.
         stack.callback(context.destroy, LINGER_MS)
         master = stack.enter_context(master_socket(context))
-        connect(master, address)
+        connection = Connection(master, keyring, Role.WORKER)
+        stack.callback(connection.close)
 
         def on_quit(reason: str, exit_status: int) -> None:
             statuses.append(exit_status)
             reactor.stop()
 
+        def on_refused(error: ZmrError) -> None:
+            refused.append(error)
+            reactor.stop()
+
         agent = start_worker(
             reactor,
-            SocketUplink(master, reactor),
-            str(address),
+            SocketUplink(master, connection, reactor, on_refused),
+            str(keyring.address),
             options,
             death_timeout_s=death_timeout_s,
             on_quit=on_quit,
-            shuffle_at=shuffle_address(address, shuffle_port),
+            shuffle_at=shuffle_address(keyring.address, shuffle_port),
+            is_encrypted=not keyring.is_insecure,
         )
         stack.callback(agent.close)
         reactor.on_signals(
             (signal.SIGINT, signal.SIGTERM),
             lambda number: agent.stop(signal.Signals(number).name, 128 + number),
         )
-        reactor.run()
+        if not refused:
+            reactor.run()
+    if refused:
+        raise refused[0]
     return statuses[-1]

@@ -53,7 +53,8 @@ def run_local(
             options,
             death_timeout_s=_NEVER_S,
             on_quit=lambda reason, status: None,  # the master ends the loop
-            shuffle_at=Address("127.0.0.1", 0) if options.no_direct_read else None,
+            shuffle_at=_shuffle_in if options.no_direct_read else None,
+            is_encrypted=options.no_direct_read,
             syncs_late=True,  # if this machine ends, so does the job
         )
         stack.callback(agent.close)
@@ -66,6 +67,13 @@ def run_local(
         reactor.after_turn(lambda: show(job.status()))
         reactor.run()
     return outcomes[-1], server.exit_status or 0
+
+
+def _shuffle_in(folder: str) -> Address | str:
+    """Where nobody else can fetch map outputs, or needs the key for it."""
+    from zmr.shuffle.endpoint import ipc_in
+
+    return ipc_in(folder) or Address("127.0.0.1", 0)
 
 
 def _settings(submit: Submit) -> MasterSettings:

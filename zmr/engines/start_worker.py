@@ -24,13 +24,15 @@ def start_worker(
     options: SlotOptions,
     death_timeout_s: float,
     on_quit: Callable[[str, int], None],
-    shuffle_at: Address | None = None,
+    shuffle_at: Address | Callable[[str], Address | str] | None = None,
+    is_encrypted: bool = False,
     syncs_late: bool = False,
 ) -> Agent:
     """An agent; closing it ends the slots and removes the folder.
 
     `on_quit` is called with the reason and the exit status when it is about to end. With
-    `shuffle_at`, others can fetch its map outputs there. With `syncs_late`, the master does so for
+    `shuffle_at`, others can fetch its map outputs there (see `ShuffleServer`): an address, or what
+    it is in the agent's folder. With `syncs_late`, the master does so for
     it: see `MasterServer`. Raises `OutputError` if there is no place
     for the folder, and `AddressError`.
     """
@@ -41,7 +43,8 @@ def start_worker(
         if shuffle_at is not None:
             from zmr.shuffle.server import ShuffleServer
 
-            shuffle = ShuffleServer(shuffle_at, folder.path)
+            at = shuffle_at if isinstance(shuffle_at, Address) else shuffle_at(folder.path)
+            shuffle = ShuffleServer(at, folder.path, is_encrypted)
             undo.callback(shuffle.close)
         agent = Agent(
             reactor,

@@ -83,7 +83,7 @@ class Agent:
             master=settings.master_name,
             memory_bytes=settings.memory_bytes,
             death_timeout_s=settings.death_timeout_s,
-            shuffle_address=str(shuffle.address) if shuffle is not None else "",
+            shuffle_address=shuffle.endpoint if shuffle is not None else "",
             no_direct_read=settings.no_direct_read,
             syncs_late=settings.syncs_late,
         )

@@ -15,6 +15,7 @@ from zmr import messages as m
 from zmr.net.reactor import Reactor
 from zmr.net.trace import described
 from zmr.wire import codec
+from zmr.wire.roles import Role
 
 log = logging.getLogger("zmr.master")
 
@@ -58,10 +59,14 @@ def control_socket(context: zmq.Context[zmq.Socket[bytes]]) -> zmq.Socket[bytes]
 
 
 class Router:
-    """`Peers` on a bound ROUTER, which belongs to the caller."""
+    """`Peers` on a bound ROUTER, which belongs to the caller.
 
-    def __init__(self, socket: zmq.Socket[bytes]) -> None:
+    `with_roles`: each peer has a key, and may send what its role allows.
+    """
+
+    def __init__(self, socket: zmq.Socket[bytes], with_roles: bool = False) -> None:
         self._socket = socket
+        self._with_roles = with_roles
         self._is_tracing = log.isEnabledFor(logging.DEBUG)
 
     def watch(self, reactor: Reactor, on_frame: OnFrame, on_bad_frame: OnBadFrame) -> None:
@@ -70,11 +75,13 @@ class Router:
         def on_readable() -> None:
             for _ in range(_FRAMES_A_TURN):
                 try:
-                    peer, *parts = self._socket.recv_multipart(zmq.NOBLOCK)
+                    routing_id, *parts = self._socket.recv_multipart(zmq.NOBLOCK, copy=False)
                 except zmq.Again:
                     return
+                peer = routing_id.bytes
                 try:
-                    frame = codec.decode_only(parts)
+                    role = _role_of(parts[-1]) if self._with_roles and parts else None
+                    frame = codec.decode_from(role, [part.buffer for part in parts])
                 except codec.BadFrame as error:
                     on_bad_frame(peer, error)
                 else:
@@ -94,6 +101,14 @@ class Router:
             except zmq.ZMQError as error:  # gone, or too far behind
                 log.debug("not sent to %s: %s", _short_id(peer), error)
                 return
+
+
+def _role_of(part: zmq.Frame) -> Role:
+    """That of the sender, as `zmr.net.zap` gave it to the connection. Raises `BadFrame`."""
+    try:
+        return Role(part.get("User-Id"))
+    except (zmq.ZMQError, ValueError):
+        raise codec.BadFrame("a peer without a role") from None
 
 
 def _short_id(peer: bytes) -> str:

@@ -12,10 +12,11 @@ import zmq
 
 from zmr import messages as m
 from zmr.display import is_power_of_ten
+from zmr.errors import ZmrError
+from zmr.net.connection import Connection
 from zmr.net.reactor import Reactor
 from zmr.net.trace import described
 from zmr.wire import codec
-from zmr.wire.address import reconnect
 
 log = logging.getLogger("zmr.worker")
 
@@ -41,7 +42,7 @@ class Uplink(Protocol):
 
 
 def master_socket(context: zmq.Context[zmq.Socket[bytes]]) -> zmq.Socket[bytes]:
-    """The DEALER, to be connected by the caller."""
+    """The DEALER, to be connected by `Connection`."""
     socket = context.socket(zmq.DEALER)
     # The master knows this process by these bytes, over reconnections. Those that begin with a
     # zero are libzmq's own.
@@ -52,14 +53,31 @@ def master_socket(context: zmq.Context[zmq.Socket[bytes]]) -> zmq.Socket[bytes]:
 
 
 class SocketUplink:
-    """An `Uplink` on a connected DEALER, which belongs to the caller."""
+    """An `Uplink` on a DEALER and its connection, which belong to the caller.
 
-    def __init__(self, socket: zmq.Socket[bytes], reactor: Reactor) -> None:
+    `on_refused` is called with the reason if the master will never take this worker.
+    """
+
+    def __init__(
+        self,
+        socket: zmq.Socket[bytes],
+        connection: Connection,
+        reactor: Reactor,
+        on_refused: Callable[[ZmrError], None],
+    ) -> None:
         self.bad_frames = 0
+        self._connection = connection
+        self._on_refused = on_refused
         self._is_tracing = log.isEnabledFor(logging.DEBUG)
         self._socket = socket
         self._clock = reactor.clock
         self._silent_since = reactor.clock()  # or connected since
+        self._is_waiting = False  # for a key
+        self._n_connects = 0
+        self._last: list[bytes] = []  # what was sent last, as long as nothing came after it
+        self._try(lambda: connection.connect(reactor.clock()))
+        reactor.watch(connection.monitor, self._on_monitor)
+        reactor.add(self)
 
     def watch(self, reactor: Reactor, on_frame: Callable[[m.Frame], None]) -> None:
         """Call `on_frame` with each frame that arrives."""
@@ -71,6 +89,7 @@ class SocketUplink:
                 except zmq.Again:
                     return
                 self._silent_since = self._clock()
+                self._last.clear()
                 try:
                     frame = codec.decode_only(parts)
                 except codec.BadFrame as error:
@@ -87,8 +106,12 @@ class SocketUplink:
         self._reconnect_if_silent(self._clock())
         if self._is_tracing:
             log.debug("to the master: %s", described(messages))
+        self._last = list(codec.encode_all(epoch, messages))
+        self._send_last()
+
+    def _send_last(self) -> None:
         with suppress(zmq.Again):  # the master is far behind
-            for frame in codec.encode_all(epoch, messages):
+            for frame in self._last:
                 self._socket.send(frame, zmq.NOBLOCK)
 
     def drop_unsent(self) -> None:
@@ -104,4 +127,29 @@ class SocketUplink:
         if now - self._silent_since > _RECONNECT_AFTER_S:
             self._silent_since = now
             log.debug("nothing from the master for %g s: connecting again", _RECONNECT_AFTER_S)
-            reconnect(self._socket)
+            self._try(lambda: self._connection.connect(now))
+
+    def next_deadline(self) -> float | None:
+        """The connection's."""
+        return self._connection.next_deadline()
+
+    def tick(self, now: float) -> None:
+        """Let the connection handle its deadline."""
+        self._try(lambda: self._connection.tick(now))
+
+    def _on_monitor(self) -> None:
+        self._try(lambda: self._connection.on_monitor(self._clock()))
+
+    def _try(self, step: Callable[[], None]) -> None:
+        try:
+            step()
+        except ZmrError as error:
+            self._on_refused(error)
+            return
+        if self._connection.n_connects != self._n_connects:
+            # What waited to be sent on the earlier connection is lost.
+            self._n_connects = self._connection.n_connects
+            self._send_last()
+        if not self._connection.has_key and not self._is_waiting:
+            log.info("waiting for the master: %s", self._connection.why_waiting())
+        self._is_waiting = not self._connection.has_key

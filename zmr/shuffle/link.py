@@ -19,6 +19,7 @@ from time import monotonic
 
 import zmq
 
+from zmr.shuffle.endpoint import connect, without_key
 from zmr.shuffle.protocol import (
     MAX_PIECE_BYTES,
     MAX_UNDER_WAY,
@@ -76,7 +77,7 @@ class Link:
         patience_s: tuple[float, ...],
         on_bytes: Callable[[int], None],
     ) -> None:
-        self.address = address
+        self.address = without_key(address)
         self.ignored = 0  # answers that made no sense, or came twice
         self._error = ""  # the worker is gone
         self._patience_s = patience_s
@@ -90,9 +91,7 @@ class Link:
         self._socket.setsockopt(zmq.RCVHWM, 0)
         self._socket.setsockopt(zmq.SNDHWM, 0)
         self._socket.setsockopt(zmq.MAXMSGSIZE, _LARGEST_ANSWER_BYTES)
-        if "[" in address:
-            self._socket.setsockopt(zmq.IPV6, 1)
-        self._socket.connect(address)
+        connect(self._socket, address)
 
     def close(self) -> None:
         self._socket.close(linger=0)
@@ -207,6 +206,8 @@ class Link:
 
     def _refuses(self) -> bool:
         """Whether nothing listens at the worker's port, though its machine answers."""
+        if not self.address.startswith("tcp://"):
+            return False
         host, _, port = self.address.removeprefix("tcp://").rpartition(":")
         try:
             with std_socket.create_connection((host.strip("[]"), int(port)), _PROBE_S):

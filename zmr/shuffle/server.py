@@ -23,6 +23,7 @@ from threading import Thread
 import zmq
 
 from zmr.display import is_power_of_ten
+from zmr.shuffle.endpoint import with_key
 from zmr.shuffle.names import map_output_name
 from zmr.shuffle.protocol import (
     MAX_UNDER_WAY,
@@ -32,7 +33,8 @@ from zmr.shuffle.protocol import (
     decode_request,
     encode_reply,
 )
-from zmr.wire.address import Address, bind
+from zmr.wire.address import Address, bind, bind_ipc
+from zmr.wire.curve import new_pair, serve
 
 log = logging.getLogger("zmr.shuffle")
 
@@ -63,10 +65,12 @@ def interface_towards(master: Address) -> str:
 class ShuffleServer:
     """Serves the map outputs in the job folders of `folder` at `address` until closed.
 
-    Port 0 picks a free one; `self.address` is the real one. Raises `AddressError`.
+    An address of TCP, where port 0 picks a free one, or an `ipc://` endpoint. `self.endpoint` is
+    what readers need (`zmr.shuffle.endpoint`). With `is_encrypted`, over TCP, they need its key,
+    which is a new one. Raises `AddressError`.
     """
 
-    def __init__(self, address: Address, folder: str) -> None:
+    def __init__(self, address: Address | str, folder: str, is_encrypted: bool = False) -> None:
         self.bad_frames = 0  # requests that made no sense
         self.dropped = 0  # answers to peers that take none
         self._is_tracing = log.isEnabledFor(logging.DEBUG)
@@ -80,7 +84,16 @@ class ShuffleServer:
             self._socket.setsockopt(zmq.SNDHWM, _MOST_QUEUED)
             self._socket.setsockopt(zmq.MAXMSGSIZE, _LARGEST_REQUEST_BYTES)
             self._socket.setsockopt(zmq.LINGER, 0)
-            self.address = bind(self._socket, address, "--shuffle-port")
+            pair = new_pair() if is_encrypted and isinstance(address, Address) else None
+            if pair is not None:
+                serve(self._socket, pair, with_roles=False)
+            if isinstance(address, Address):
+                self.endpoint = str(bind(self._socket, address, "--shuffle-port"))
+            else:
+                bind_ipc(self._socket, address)
+                self.endpoint = address
+            if pair is not None:
+                self.endpoint = with_key(self.endpoint, pair.public)
             self._stop = self._context.socket(zmq.PAIR)
             self._stop.bind("inproc://stop")
             self._stopped = self._context.socket(zmq.PAIR)

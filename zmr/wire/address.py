@@ -1,19 +1,17 @@
-"""TCP addresses: parsed, kept to loopback unless --insecure allows more, bound and connected."""
+"""TCP addresses: parsed, bound and connected."""
 
 from __future__ import annotations
 
 import ipaddress
-from contextlib import suppress
 from dataclasses import dataclass
 
 import zmq
 
 from zmr.errors import AddressError
 
-INSECURE_MEANS = (
-    "--insecure allows it: then every program that can reach the port can run code here and read "
-    "the traffic"
-)
+# How long to wait for libzmq to have closed a port.
+_MOST_TRIES = 200
+_AGAIN_MS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,22 +36,14 @@ class Address:
             return False  # a name: it may mean any machine
 
 
-def parse(text: str, insecure: bool = False) -> Address:
+def parse(text: str) -> Address:
     """The address that the user wrote: `tcp://host:port` or `host:port`. Raises `AddressError`."""
     rest = text.removeprefix("tcp://")
     host, colon, port = rest.rpartition(":")
     host = host.removeprefix("[").removesuffix("]")
     if not colon or not host or not port.isdecimal() or not 0 < int(port) < 65536 or "/" in rest:
         raise AddressError(f"{text!r} is no address: write tcp://HOST:PORT")
-    address = Address(host, int(port))
-    require_loopback(address, insecure)
-    return address
-
-
-def require_loopback(address: Address, insecure: bool) -> None:
-    """Raise `AddressError` for an address that other machines can reach, unless `insecure`."""
-    if not insecure and not address.is_loopback:
-        raise AddressError(f"{address} is beyond this machine (loopback). {INSECURE_MEANS}.")
+    return Address(host, int(port))
 
 
 def bind(socket: zmq.Socket[bytes], address: Address, flag: str) -> Address:
@@ -78,6 +68,32 @@ def bind(socket: zmq.Socket[bytes], address: Address, flag: str) -> Address:
     return Address(address.host, int(endpoint.rpartition(":")[2]))
 
 
+def bind_ipc(socket: zmq.Socket[bytes], endpoint: str) -> None:
+    """Bind the socket at `ipc://PATH`. Raises `AddressError`."""
+    try:
+        socket.bind(endpoint)
+    except zmq.ZMQError as error:
+        raise AddressError(f"can't listen at {endpoint}: {error.strerror}") from None
+
+
+def rebind(socket: zmq.Socket[bytes]) -> None:
+    """End all connections of a bound socket, and take new ones at the same address.
+
+    Raises `AddressError` if that has been taken by somebody else meanwhile.
+    """
+    endpoint = socket.getsockopt_string(zmq.LAST_ENDPOINT)
+    socket.unbind(endpoint)
+    for _ in range(_MOST_TRIES):
+        try:
+            socket.bind(endpoint)
+            return
+        except zmq.ZMQError as error:
+            if error.errno != zmq.EADDRINUSE:
+                raise AddressError(f"can't listen at {endpoint}: {error.strerror}") from None
+        zmq.Poller().poll(_AGAIN_MS)  # libzmq lets go of it in a thread of its own
+    raise AddressError(f"{endpoint} is in use by another program")
+
+
 def connect(socket: zmq.Socket[bytes], address: Address) -> None:
     """Connect the socket, now or as soon as a peer listens there. Raises `AddressError`."""
     if ":" in address.host:
@@ -86,12 +102,3 @@ def connect(socket: zmq.Socket[bytes], address: Address) -> None:
         socket.connect(str(address))
     except zmq.ZMQError as error:
         raise AddressError(f"can't connect to {address}: {error.strerror}") from None
-
-
-def reconnect(socket: zmq.Socket[bytes]) -> None:
-    """Give up the socket's TCP connection, with all that waits to be sent there, for a new one."""
-    endpoint = socket.getsockopt_string(zmq.LAST_ENDPOINT)
-    if endpoint.startswith("tcp://"):
-        with suppress(zmq.ZMQError):  # libzmq may have given it up itself
-            socket.disconnect(endpoint)
-        socket.connect(endpoint)

@@ -18,6 +18,7 @@ MAX_ELEMENTS = 1_000_000
 _NAME = re.compile(rf"[A-Za-z0-9_-][A-Za-z0-9_.-]{{0,{NAME_LENGTH - 1}}}").fullmatch
 _ENDPOINT = re.compile(
     r"tcp://([A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}(%\w{1,15})?\]):[0-9]{1,5}"
+    r"(#[A-Za-z0-9_-]{43})?"
 ).fullmatch
 
 T = TypeVar("T")

@@ -9,7 +9,7 @@ this module, each field by `zmr.wire.converters`, which is made from the types i
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from google.protobuf.message import DecodeError
 
@@ -17,12 +17,14 @@ from zmr import messages as m
 from zmr.wire import converters, scan
 from zmr.wire import zmr_pb2 as pb
 from zmr.wire.checks import BadFrame, several
+from zmr.wire.roles import Role, require_may_send
 
 __all__ = [
     "BadFrame",
     "OtherVersion",
     "decode",
     "decode_events",
+    "decode_from",
     "encode",
     "encode_all",
     "encode_events",
@@ -33,9 +35,14 @@ VERSION = 1
 # The largest frame that is parsed. A reduce of 100,000 maps takes less than half of it.
 FRAME_LIMIT_BYTES = 64 * 1024 * 1024
 
+# What a master takes in one frame; larger ones are from nobody that means well.
+TO_MASTER_LIMIT_BYTES = FRAME_LIMIT_BYTES
+
 # Millions of empty messages would fit into those bytes, each an object to make and a thing to do.
 FRAME_LIMIT_MESSAGES = 1_000
 _QUICKLY_PARSED_BYTES = 64 * 1024
+
+_T = TypeVar("_T")
 
 
 class OtherVersion(BadFrame):
@@ -69,18 +76,48 @@ def encode_all(epoch: int, messages: Sequence[m.Message]) -> Iterator[bytes]:
 def decode(data: bytes | memoryview) -> m.Frame:
     """The frame that the bytes hold. Raises `BadFrame`."""
     if _QUICKLY_PARSED_BYTES < len(data) <= FRAME_LIMIT_BYTES:
-        scan.refuse_many(data, FRAME_LIMIT_MESSAGES)
+        scan.kinds(data, FRAME_LIMIT_MESSAGES)
     parsed = _parse(pb.Frame, data)
+    _require_few(parsed)
+    return _read(parsed)
+
+
+def _require_few(parsed: pb.Frame) -> None:
     if len(parsed.messages) > FRAME_LIMIT_MESSAGES:
         raise BadFrame(f"a frame of more than {FRAME_LIMIT_MESSAGES:,} messages")
+
+
+def _read(parsed: pb.Frame) -> m.Frame:
     return m.Frame(parsed.epoch, tuple(map(_read_message, parsed.messages)))
 
 
 def decode_only(parts: Sequence[bytes]) -> m.Frame:
     """The frame of a ZeroMQ message, which has one part. Raises `BadFrame`."""
+    return decode(_only(parts))
+
+
+def decode_from(role: Role | None, parts: Sequence[bytes | memoryview]) -> m.Frame:
+    """The same, as a master takes it from a peer of this role; None: without keys.
+
+    What the peer may not send is refused before anything is made of it.
+    """
+    data = _only(parts)
+    if len(data) > TO_MASTER_LIMIT_BYTES:
+        raise BadFrame(f"a frame of {len(data):,} bytes; a master takes {TO_MASTER_LIMIT_BYTES:,}")
+    if len(data) > _QUICKLY_PARSED_BYTES:
+        for kind in scan.kinds(data, FRAME_LIMIT_MESSAGES):
+            require_may_send(role, kind)
+    parsed = _parse(pb.Frame, data)
+    _require_few(parsed)
+    for message in parsed.messages:
+        require_may_send(role, message.WhichOneof("kind") or "")
+    return _read(parsed)
+
+
+def _only(parts: Sequence[_T]) -> _T:
     if len(parts) != 1:
         raise BadFrame(f"a message of {len(parts)} parts; one is expected")
-    return decode(parts[0])
+    return parts[0]
 
 
 def encode_events(epoch: int, events: Iterable[m.Published]) -> bytes:

@@ -1,6 +1,7 @@
-"""How many messages a frame holds, counted in its bytes before an object is made for each.
+"""What a frame holds, seen in its bytes before an object is made for any of it.
 
-Only the outer fields are looked at; protobuf's encoding says of each how long it is.
+Only the outer fields are looked at, and the first one of each message, which is the message's kind;
+protobuf's encoding says of each how long it is.
 """
 
 from __future__ import annotations
@@ -11,31 +12,46 @@ from zmr.wire.checks import BadFrame
 _MESSAGES = pb.Frame.DESCRIPTOR.fields_by_name["messages"].number
 _VARINT, _I64, _LENGTH, _I32 = 0, 1, 2, 5
 
+# Beside the messages there is a version and an epoch. Any of them may stand there again, and each
+# costs time.
+_MOST_OTHERS = 16
 
-def refuse_many(data: bytes | memoryview, limit: int) -> None:
-    """Raise `BadFrame` if the frame holds more messages than that.
 
-    Bytes that are no frame pass: the parser has a better word for them.
+def kinds(data: bytes | memoryview, limit: int) -> set[int]:
+    """The kinds of the messages in the frame, as numbers of fields of `Message`; 0: an empty one.
+
+    Raises `BadFrame` for more than `limit` messages, or many other fields. Bytes that are no frame
+    pass: the parser has a better word for them.
     """
-    position, n_messages = 0, 0
+    found: set[int] = set()
+    position, n_messages, n_others = 0, 0, 0
     try:
         while position < len(data):
             tag, position = _varint(data, position)
-            kind = tag & 7
-            if kind == _LENGTH:
+            wire_type = tag & 7
+            if wire_type == _LENGTH:
                 length, position = _varint(data, position)
+                if tag >> 3 == _MESSAGES:
+                    n_messages += 1
+                    found.add(_varint(data, position)[0] >> 3 if length else 0)
+                else:
+                    n_others += 1
                 position += length
-            elif kind == _VARINT:
+            elif wire_type == _VARINT:
+                n_others += 1
                 _, position = _varint(data, position)
-            elif kind in (_I64, _I32):
-                position += 8 if kind == _I64 else 4
+            elif wire_type in (_I64, _I32):
+                n_others += 1
+                position += 8 if wire_type == _I64 else 4
             else:
-                return
-            n_messages += tag >> 3 == _MESSAGES
+                break
             if n_messages > limit:
                 raise BadFrame(f"a frame of more than {limit:,} messages")
+            if n_others > _MOST_OTHERS:
+                raise BadFrame(f"a frame with more than {_MOST_OTHERS} fields that are no messages")
     except IndexError:
-        return
+        pass
+    return found
 
 
 def _varint(data: bytes | memoryview, position: int) -> tuple[int, int]:

@@ -13,8 +13,10 @@ from support import terminate
 from zmr import messages as m
 from zmr.errors import MasterLost, ZmrError
 from zmr.net.client import Client
+from zmr.net.keyring import Keyring
 from zmr.wire import codec
 from zmr.wire.address import parse
+from zmr.wire.roles import Role
 
 EPOCH = 7
 WAIT_S = 10.0
@@ -94,7 +96,7 @@ class Asker:
 
     def _run(self, address: str, use: Use, timeout_s: float) -> None:
         try:
-            with Client(parse(address), timeout_s) as client:
+            with Client(Keyring(parse(address), is_insecure=True), Role.WATCH, timeout_s) as client:
                 for each in use(client):
                     self._got.put(each)
             self._got.put("the end")

@@ -1,0 +1,138 @@
+"""A master's secret where it is kept, and what becomes of it while the master runs.
+
+The secret is that of `--key-file` or ZMR_KEY, else the one in the state folder, else a new one at
+each start. While the master listens, it is also in the files in which this user's commands look
+for it (`zmr.net.key_files`); `zmr key --rotate` changes it there, and the master takes it over.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable
+from contextlib import suppress
+
+from zmr.errors import KeyFileError
+from zmr.net.key_files import (
+    keys_folder,
+    paths_to_keep,
+    read_key,
+    require_private_folder,
+    write_key,
+)
+from zmr.net.keyring import VARIABLE, GivenKey
+from zmr.net.keys import Secret, new_secret
+from zmr.wire.address import Address
+
+log = logging.getLogger("zmr.master")
+
+_FILE = "secret"  # in the state folder
+_LOOK_EVERY_S = 0.5
+
+
+class MasterKeys:
+    """The secret of a master, from where it is given or kept. Raises `KeyFileError`.
+
+    A `zmr.net.reactor.Timed`: looks for a change by `zmr key --rotate`, and reports it.
+    """
+
+    def __init__(self, given: GivenKey | None, state_dir: str | None) -> None:
+        self._kept_in = ""
+        self._paths: list[str] = []
+        self._seen: tuple[int, int] | None = None
+        self._look_at = 0.0
+        self.on_rotated: Callable[[], None] = lambda: None
+        if given is not None:
+            if not isinstance(given.key, Secret):
+                raise KeyFileError(
+                    f"{given.where} is a {given.key.role.value} key; a master needs a secret, "
+                    "such as `zmr key new FILE` makes"
+                )
+            self.secret = given.key
+            self._kept_in = given.where if given.where != VARIABLE else ""
+        elif state_dir is not None:
+            self._kept_in = os.path.join(os.path.abspath(state_dir), _FILE)
+            self.secret = _kept_secret(self._kept_in)
+        else:
+            self.secret = new_secret()
+
+    def publish(self, address: Address) -> None:
+        """Write the files by which this user's commands find the keys, as far as that can be."""
+        try:
+            require_private_folder(keys_folder())
+            for path in paths_to_keep(address):
+                write_key(path, self.secret)
+                self._paths.append(path)
+        except (OSError, KeyFileError) as error:
+            why = error.strerror if isinstance(error, OSError) else str(error)
+            log.warning(
+                "no command finds the key of this master by itself: can't keep it in %s (%s)",
+                keys_folder(),
+                why,
+            )
+        self._seen = self._stamp()
+
+    def withdraw(self) -> None:
+        """Remove those files; another master's, that has them by now, stay."""
+        for path in self._paths:
+            with suppress(OSError, KeyFileError):
+                if read_key(path, is_found=True) == self.secret:
+                    os.unlink(path)
+
+    def next_deadline(self) -> float | None:
+        """When to look for a change."""
+        return self._look_at if self._paths else None
+
+    def tick(self, now: float) -> None:
+        """Look for a change."""
+        self._look_at = now + _LOOK_EVERY_S
+        stamp = self._stamp()
+        if stamp is None or stamp == self._seen:
+            return
+        self._seen = stamp
+        with suppress(OSError, KeyFileError):
+            changed = read_key(self._paths[0], is_found=True)
+            if isinstance(changed, Secret) and self._is_later(changed):
+                self.secret = changed
+                self._keep()
+                self.on_rotated()
+
+    def _is_later(self, changed: Secret) -> bool:
+        """Whether it is the same secret, with other generations than before."""
+        pairs = list(zip(changed.generations, self.secret.generations, strict=True))
+        is_newer = all(n >= old for n, old in pairs) and any(n > old for n, old in pairs)
+        return changed.seed == self.secret.seed and is_newer
+
+    def _keep(self) -> None:
+        for path in [*self._paths[1:], *([self._kept_in] if self._kept_in else ())]:
+            try:
+                write_key(path, self.secret)
+            except OSError as error:
+                log.error(
+                    "can't keep the changed key in %s (%s): the next start takes the earlier one",
+                    path,
+                    error.strerror,
+                )
+
+    def _stamp(self) -> tuple[int, int] | None:
+        """What changes with the file, which is replaced as a whole."""
+        with suppress(OSError, IndexError):
+            status = os.stat(self._paths[0])
+            return status.st_ino, status.st_mtime_ns
+        return None
+
+
+def _kept_secret(path: str) -> Secret:
+    """That in the state folder, or a new one that is there from now on."""
+    try:
+        try:
+            kept = read_key(path, is_found=True)
+        except FileNotFoundError:
+            kept = new_secret()
+            os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+            write_key(path, kept, is_new=True)
+    except OSError as error:
+        raise KeyFileError(f"can't use {path} (--state-dir): {error.strerror}") from None
+    if not isinstance(kept, Secret):
+        raise KeyFileError(f"{path} is no master's secret: remove it, and a new one is made")
+    return kept
