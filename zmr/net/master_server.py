@@ -121,6 +121,7 @@ class MasterServer:
             reactor.watch(events, self.publisher.on_subscription)
         self.exit_status: int | None = None  # set when the core has quit
         self.bad_frames: Counter[str] = Counter()
+        self.failed_frames: Counter[str] = Counter()
         self._reactor = reactor
         self._peers = peers
         self._events_address = events_address
@@ -165,7 +166,22 @@ class MasterServer:
         self.handle(StopRequested(signal_name, exit_status))
 
     def _on_frame(self, peer: bytes, frame: m.Frame) -> None:
-        self.handle(FrameReceived(peer, frame))
+        """Handle it; a mistake of ours that it meets costs this frame, and no more.
+
+        What was decided up to there is done. If the tables do not fit together any more, the master
+        ends, as it does when the journal can't be written: what is there can be relied on.
+        """
+        try:
+            self.handle(FrameReceived(peer, frame))
+        except AssertionError:
+            raise
+        except Exception as error:
+            self.failed_frames[type(error).__name__] += 1
+            if is_power_of_ten(count := self.failed_frames.total()):
+                log.exception("frame that could not be handled, number %d", count)
+            self.core.cluster.validate()
+            self._outbox.setdefault(peer, []).append(m.Refused("an error of this master's own"))
+            self.tick(self._reactor.clock())
 
     def _bad_frame(self, peer: bytes, error: codec.BadFrame) -> None:
         """Count and answer it; the log has the first, tenth, hundredth, ... of them."""

@@ -1,0 +1,86 @@
+"""The master's shell, with a core that makes a mistake."""
+
+from __future__ import annotations
+
+import logging
+
+import pytest
+
+from zmr import messages as m
+from zmr.core.events import FrameReceived, MasterInput
+from zmr.core.settings import MasterSettings
+from zmr.net.inproc import Inproc
+from zmr.net.master_server import MasterServer
+from zmr.net.reactor import Reactor
+
+
+class Pair:
+    """A master, and the one peer that it has, in one process."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.reactor = Reactor()
+        inproc = Inproc(self.reactor)
+        self.server = MasterServer(
+            self.reactor, inproc.peers, None, "", MasterSettings(), lambda outcome: None
+        )
+        self.answers: list[m.Message] = []
+        inproc.uplink.watch(self.reactor, lambda frame: self.answers.extend(frame.messages))
+        self.uplink = inproc.uplink
+        right = self.server.core.handle
+
+        def handle(event: MasterInput, now: float) -> list[object]:
+            actions: list[object] = list(right(event, now))
+            if isinstance(event, FrameReceived) and m.GetSnapshot(13) in event.frame.messages:
+                self.spoil()
+                raise self.error
+            return actions
+
+        self.error: Exception = ValueError("a mistake")
+        self.spoil = lambda: None
+        monkeypatch.setattr(self.server.core, "handle", handle)
+
+    def say(self, *messages: m.Message) -> list[m.Message]:
+        """Send a frame; return all that is answered."""
+        self.answers.clear()
+        self.uplink.send(0, messages)
+        for _ in range(4):
+            self.reactor.turn(0.0)
+        return self.answers
+
+
+@pytest.fixture
+def pair(monkeypatch: pytest.MonkeyPatch) -> Pair:
+    return Pair(monkeypatch)
+
+
+def test_a_mistake_costs_the_frame_that_meets_it(
+    pair: Pair, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.ERROR, "zmr.master"):
+        for _ in range(12):
+            assert pair.say(m.GetSnapshot(13)) == [m.Refused("an error of this master's own")]
+    [registered] = pair.say(m.Register("worker", "host", 1, 1))
+    assert isinstance(registered, m.Registered)
+    assert pair.server.failed_frames == {"ValueError": 12}
+    told = [record.getMessage() for record in caplog.records]
+    assert told == [f"frame that could not be handled, number {n}" for n in (1, 10)]
+    assert "a mistake" in caplog.text
+
+
+def test_tables_that_do_not_fit_together_end_the_master(pair: Pair) -> None:
+    pair.say(m.Register("worker", "host", 1, 1))
+
+    def spoil() -> None:
+        worker = pair.server.core.cluster.workers.get(b"inproc")
+        assert worker is not None
+        worker.knows_of.add("no job")
+
+    pair.spoil = spoil  # type: ignore[assignment]
+    with pytest.raises(AssertionError, match="knows of a job that has ended"):
+        pair.say(m.GetSnapshot(13))
+
+
+def test_what_must_hold_ends_the_master_where_it_does_not(pair: Pair) -> None:
+    pair.error = AssertionError("it does not hold")
+    with pytest.raises(AssertionError, match="it does not hold"):
+        pair.say(m.GetSnapshot(13))
