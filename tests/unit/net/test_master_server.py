@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 
 import pytest
 
@@ -36,7 +37,7 @@ class Pair:
             return actions
 
         self.error: Exception = ValueError("a mistake")
-        self.spoil = lambda: None
+        self.spoil: Callable[[], object] = lambda: None
         monkeypatch.setattr(self.server.core, "handle", handle)
 
     def say(self, *messages: m.Message) -> list[m.Message]:
@@ -75,7 +76,7 @@ def test_tables_that_do_not_fit_together_end_the_master(pair: Pair) -> None:
         assert worker is not None
         worker.knows_of.add("no job")
 
-    pair.spoil = spoil  # type: ignore[assignment]
+    pair.spoil = spoil
     with pytest.raises(AssertionError, match="knows of a job that has ended"):
         pair.say(m.GetSnapshot(13))
 
