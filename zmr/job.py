@@ -157,14 +157,27 @@ class Job:
     def count(self, name: str, n: int = 1) -> None:
         """Add n to the counter of this name. The job's sums are shown when it is done.
 
-        An attempt counts if its output does. Raises `TypeError` if name is no str or n no int.
+        An attempt counts if its output does. Raises `TypeError` if name is no str or n no int, and
+        `ValueError` for a name of over 100 characters or a task with over 4,000 names.
         """
         if type(name) is not str or type(n) is not int:
             raise TypeError(
                 f"count(name, n) takes a str and an int, not {short_repr(name)}, {short_repr(n)}"
             )
-        self._counters[name] = self._counters.get(name, 0) + n
+        if name not in self._counters:
+            if len(name) > _LONGEST_COUNTER or len(self._counters) >= _MOST_COUNTERS:
+                raise ValueError(
+                    f"count({short_repr(name)}): a task has at most {_MOST_COUNTERS:,} counters, "
+                    f"and their names at most {_LONGEST_COUNTER} characters; to count by key, "
+                    "yield name, 1 and reduce with Sum()"
+                )
+            self._counters[name] = 0
+        self._counters[name] += n
 
+
+# Of one task: all go to the master with its result.
+_MOST_COUNTERS = 4_000
+_LONGEST_COUNTER = 100
 
 _CO_VARARGS = 0x04  # a flag of code objects: `inspect`, which has it, takes long to import
 

@@ -16,6 +16,7 @@ from zmr.wire import codec
 # What is limited, how low it may be drawn, and how high.
 _LIMITS: tuple[tuple[ModuleType, str, int, int], ...] = (
     (codec, "FRAME_LIMIT_MESSAGES", 1, 5),
+    (codec, "TO_MASTER_LIMIT_BYTES", 500, 1_000),
     (handouts, "_GRANTS_A_TURN", 1, 5),
     (workers, "_LOST_KEPT", 0, 3),
 )

@@ -145,7 +145,7 @@ def _limits(n_messages: int, n_bytes: int, quickly_bytes: int = 0) -> Iterator[N
     with (
         patch.object(codec, "FRAME_LIMIT_MESSAGES", n_messages),
         patch.object(codec, "FRAME_LIMIT_BYTES", n_bytes),
-        patch.object(codec, "_QUICKLY_PARSED_BYTES", quickly_bytes),
+        patch.object(codec, "QUICKLY_PARSED_BYTES", quickly_bytes),
     ):
         yield
 
@@ -159,11 +159,11 @@ def _check_count(rng: Random) -> None:
     for _ in range(rng.randint(0, 3)):
         parts.insert(rng.randint(0, len(parts)), rng.choice(_UNKNOWN))
     data = b"\x08\x01" + b"".join(parts)
-    scan.kinds(data, n)
+    scan.outline(data, n)
     assert _is_counted_out(data, n - 1), f"{n} messages are not counted"
-    scan.kinds(data[: rng.randrange(len(data))], n)
+    scan.outline(data[: rng.randrange(len(data))], n)
     behind = rng.choice(_UNREADABLE) + data
-    scan.kinds(behind, 0)  # it is the parser's to refuse
+    scan.outline(behind, 0)  # it is the parser's to refuse
     for quickly_bytes in (0, len(data), len(data) + 1):
         with _limits(n, len(data), quickly_bytes):
             read = codec.decode(data).messages
@@ -176,7 +176,7 @@ def _check_count(rng: Random) -> None:
 
 def _is_counted_out(data: bytes, limit: int) -> bool:
     try:
-        scan.kinds(data, limit)
+        scan.outline(data, limit)
     except codec.BadFrame:
         return True
     return False

@@ -37,6 +37,7 @@ from .machines.work import Work
 from .machines.worker import WorkerMachine
 from .pending import leftovers, pending
 from .restored import check_restored
+from .roles import STRANGER, Roles
 from .strangers import Stranger
 from .witness.witness import Witness
 
@@ -54,9 +55,6 @@ _IN_PIECES = 0.15
 
 # Until the workers are registered; what quick tasks wait in a worker's queue.
 _START_S, _RESERVE_S = 1.0, 0.3
-
-
-STRANGER = "x1"
 
 
 class Stuck(AssertionError):
@@ -98,6 +96,7 @@ class World(Site):
             self.journal.is_calm = lambda: self.faults.is_quiet
         self.witness = Witness(self, is_in_order=scenario.network.in_order)
         self.master = MasterMachine(self)
+        self.master.roles = Roles(scenario.seed)
         self.clients = [Client(self, f"c{n}") for n in range(1, 2 * len(scenario.jobs) + 1)]
         self._late = Client(self, "late")
         self.receivers = {MASTER: self.master, **{c.name: c for c in (*self.clients, self._late)}}

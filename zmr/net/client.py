@@ -16,7 +16,7 @@ import zmq
 
 from zmr import messages as m
 from zmr.core.states import JobState
-from zmr.errors import MasterLost, ZmrError
+from zmr.errors import InputError, MasterLost, ZmrError
 from zmr.net.connection import Connection
 from zmr.net.follower import Follower
 from zmr.net.keyring import Keyring
@@ -25,6 +25,7 @@ from zmr.wire import address as addresses
 from zmr.wire import codec
 from zmr.wire.address import Address
 from zmr.wire.curve import present
+from zmr.wire.parts import encode_to_master
 from zmr.wire.roles import Role
 
 # A question without an answer is repeated after this.
@@ -107,6 +108,7 @@ class Client:
 
         Raises `MasterLost` after the timeout, `KeyRefused`, and `ZmrError` if the master refuses.
         """
+        frames = _frames_of(question)
         socket, connection = self._connected()
         began = time.monotonic()
         deadline = began + self._timeout_s
@@ -114,7 +116,8 @@ class Client:
         while True:
             # A peer that is no ROUTER, such as a master's events port, takes no message at all.
             with suppress(zmq.Again):
-                socket.send(codec.encode(m.Frame(0, (question,))), zmq.NOBLOCK)
+                for data in frames:
+                    socket.send(data, zmq.NOBLOCK)
             self._unanswered += 1
             repeat_at = min(time.monotonic() + _REPEAT_S, deadline)
             while self._is_readable(socket, connection, repeat_at):
@@ -325,6 +328,14 @@ class Client:
         self._events = Subscription(self._context, Address(self._address.host, port), key)
         if self._events.wait(min(_IN_FORCE_S, self._timeout_s)):
             self._events.received()
+
+
+def _frames_of(question: m.Message) -> list[bytes]:
+    """Raises `InputError` if the question is longer than a master hears."""
+    try:
+        return list(encode_to_master(0, (question,)))
+    except ValueError as error:
+        raise InputError(f"{error}: name fewer or shorter inputs") from None
 
 
 class Subscription:

@@ -15,6 +15,7 @@ from zmr import messages as m
 from zmr.net.reactor import Reactor
 from zmr.net.trace import described
 from zmr.wire import codec
+from zmr.wire.parts import FramesToMaster
 from zmr.wire.roles import Role
 
 log = logging.getLogger("zmr.master")
@@ -22,8 +23,9 @@ log = logging.getLogger("zmr.master")
 # Frames taken in one go, so that timers get their turn in between.
 _FRAMES_A_TURN = 500
 
-# libzmq drops the connection of a peer that sends more than this; less can be answered and counted.
-_LARGEST_MESSAGE_BYTES = 256 * 1024 * 1024
+# libzmq drops the connection of a peer that sends more than this, and keeps no more of one that has
+# not shown a key yet; less can be answered and counted.
+_LARGEST_MESSAGE_BYTES = 2 * codec.TO_MASTER_LIMIT_BYTES
 
 # So many frames wait at most for a peer that does not read: a client that asks again and again, and
 # reads nothing, must not fill the memory. All that is dropped is repeated.
@@ -67,6 +69,7 @@ class Router:
     def __init__(self, socket: zmq.Socket[bytes], with_roles: bool = False) -> None:
         self._socket = socket
         self._with_roles = with_roles
+        self._frames = FramesToMaster()
         self._is_tracing = log.isEnabledFor(logging.DEBUG)
 
     def watch(self, reactor: Reactor, on_frame: OnFrame, on_bad_frame: OnBadFrame) -> None:
@@ -81,10 +84,11 @@ class Router:
                 peer = routing_id.bytes
                 try:
                     role = _role_of(parts[-1]) if self._with_roles and parts else None
-                    frame = codec.decode_from(role, [part.buffer for part in parts])
+                    frame = self._frames.take(peer, role, [part.buffer for part in parts])
                 except codec.BadFrame as error:
                     on_bad_frame(peer, error)
-                else:
+                    continue
+                if frame is not None:
                     if self._is_tracing:
                         log.debug("from %s: %s", _short_id(peer), described(frame.messages))
                     on_frame(peer, frame)

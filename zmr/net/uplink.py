@@ -17,6 +17,7 @@ from zmr.net.connection import Connection
 from zmr.net.reactor import Reactor
 from zmr.net.trace import described
 from zmr.wire import codec
+from zmr.wire.parts import encode_to_master
 
 log = logging.getLogger("zmr.worker")
 
@@ -106,7 +107,7 @@ class SocketUplink:
         self._reconnect_if_silent(self._clock())
         if self._is_tracing:
             log.debug("to the master: %s", described(messages))
-        self._last = list(codec.encode_all(epoch, messages))
+        self._last = list(encode_to_master(epoch, messages))
         self._send_last()
 
     def _send_last(self) -> None:

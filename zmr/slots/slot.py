@@ -60,6 +60,7 @@ _RECEIVE_BYTES = 256 * 1024
 
 # What an error may bring along: enough for any person, too little to burst a frame.
 _MESSAGE_CHARS = 1000
+_MOST_LOST = 100_000  # map outputs that can't be read; of others the next attempt tells
 _TRACEBACK_CHARS = 30_000
 
 # Cyclic garbage of user code is freed every so many allocated containers, looking at these only.
@@ -293,7 +294,7 @@ def _failed(task: Task, error: TaskError, progress: TaskProgress) -> TaskFailed:
         error.reason,
         error.message[:_MESSAGE_CHARS],
         error.traceback[-_TRACEBACK_CHARS:],
-        error.lost,
+        error.lost[:_MOST_LOST],
         Circumstances(peak_bytes=peak_bytes(), record=record),
     )
 

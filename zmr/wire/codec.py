@@ -17,17 +17,18 @@ from zmr import messages as m
 from zmr.wire import converters, scan
 from zmr.wire import zmr_pb2 as pb
 from zmr.wire.checks import BadFrame, several
-from zmr.wire.roles import Role, require_may_send
 
 __all__ = [
     "BadFrame",
     "OtherVersion",
     "decode",
     "decode_events",
-    "decode_from",
     "encode",
     "encode_all",
     "encode_events",
+    "only",
+    "parse",
+    "read",
 ]
 
 VERSION = 1
@@ -35,12 +36,14 @@ VERSION = 1
 # The largest frame that is parsed. A reduce of 100,000 maps takes less than half of it.
 FRAME_LIMIT_BYTES = 64 * 1024 * 1024
 
-# What a master takes in one frame; larger ones are from nobody that means well.
-TO_MASTER_LIMIT_BYTES = FRAME_LIMIT_BYTES
+# What a master takes in one frame; what is larger comes in parts (`zmr.wire.parts`).
+TO_MASTER_LIMIT_BYTES = 2 * 1024 * 1024
 
 # Millions of empty messages would fit into those bytes, each an object to make and a thing to do.
 FRAME_LIMIT_MESSAGES = 1_000
-_QUICKLY_PARSED_BYTES = 64 * 1024
+
+# Below, it is not worth while to look at a frame before it is parsed.
+QUICKLY_PARSED_BYTES = 64 * 1024
 
 _T = TypeVar("_T")
 
@@ -62,59 +65,50 @@ def encode(frame: m.Frame) -> bytes:
     return encoded
 
 
-def encode_all(epoch: int, messages: Sequence[m.Message]) -> Iterator[bytes]:
-    """The bytes of one frame with the messages, or of as many as it takes to keep to the limits."""
+def encode_all(
+    epoch: int, messages: Sequence[m.Message], limit_bytes: int | None = None
+) -> Iterator[bytes]:
+    """The bytes of one frame with the messages, or of as many as it takes to keep to the limits.
+
+    One message alone may be larger than `limit_bytes`; None is the limit of any frame.
+    """
+    limit_bytes = limit_bytes or FRAME_LIMIT_BYTES
     data = encode(m.Frame(epoch, tuple(messages))) if len(messages) <= FRAME_LIMIT_MESSAGES else b""
-    if len(messages) == 1 or 0 < len(data) <= FRAME_LIMIT_BYTES:
+    if len(messages) == 1 or 0 < len(data) <= limit_bytes:
         yield data
     else:
         middle = len(messages) // 2
-        yield from encode_all(epoch, messages[:middle])
-        yield from encode_all(epoch, messages[middle:])
+        yield from encode_all(epoch, messages[:middle], limit_bytes)
+        yield from encode_all(epoch, messages[middle:], limit_bytes)
 
 
 def decode(data: bytes | memoryview) -> m.Frame:
     """The frame that the bytes hold. Raises `BadFrame`."""
-    if _QUICKLY_PARSED_BYTES < len(data) <= FRAME_LIMIT_BYTES:
-        scan.kinds(data, FRAME_LIMIT_MESSAGES)
-    parsed = _parse(pb.Frame, data)
-    _require_few(parsed)
-    return _read(parsed)
+    if QUICKLY_PARSED_BYTES < len(data) <= FRAME_LIMIT_BYTES:
+        scan.outline(data, FRAME_LIMIT_MESSAGES)
+    return read(parse(data))
 
 
-def _require_few(parsed: pb.Frame) -> None:
+def parse(data: bytes | memoryview) -> pb.Frame:
+    """The frame in protobuf's form, with its fields unchecked. Raises `BadFrame`."""
+    parsed: pb.Frame = _parse(pb.Frame, data)
     if len(parsed.messages) > FRAME_LIMIT_MESSAGES:
         raise BadFrame(f"a frame of more than {FRAME_LIMIT_MESSAGES:,} messages")
+    return parsed
 
 
-def _read(parsed: pb.Frame) -> m.Frame:
+def read(parsed: pb.Frame) -> m.Frame:
+    """The values that it holds. Raises `BadFrame`."""
     return m.Frame(parsed.epoch, tuple(map(_read_message, parsed.messages)))
 
 
 def decode_only(parts: Sequence[bytes]) -> m.Frame:
     """The frame of a ZeroMQ message, which has one part. Raises `BadFrame`."""
-    return decode(_only(parts))
+    return decode(only(parts))
 
 
-def decode_from(role: Role | None, parts: Sequence[bytes | memoryview]) -> m.Frame:
-    """The same, as a master takes it from a peer of this role; None: without keys.
-
-    What the peer may not send is refused before anything is made of it.
-    """
-    data = _only(parts)
-    if len(data) > TO_MASTER_LIMIT_BYTES:
-        raise BadFrame(f"a frame of {len(data):,} bytes; a master takes {TO_MASTER_LIMIT_BYTES:,}")
-    if len(data) > _QUICKLY_PARSED_BYTES:
-        for kind in scan.kinds(data, FRAME_LIMIT_MESSAGES):
-            require_may_send(role, kind)
-    parsed = _parse(pb.Frame, data)
-    _require_few(parsed)
-    for message in parsed.messages:
-        require_may_send(role, message.WhichOneof("kind") or "")
-    return _read(parsed)
-
-
-def _only(parts: Sequence[_T]) -> _T:
+def only(parts: Sequence[_T]) -> _T:
+    """The one part of a ZeroMQ message. Raises `BadFrame` if there are others."""
     if len(parts) != 1:
         raise BadFrame(f"a message of {len(parts)} parts; one is expected")
     return parts[0]

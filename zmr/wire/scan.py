@@ -6,42 +6,49 @@ protobuf's encoding says of each how long it is.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from zmr.wire import zmr_pb2 as pb
 from zmr.wire.checks import BadFrame
 
 _MESSAGES = pb.Frame.DESCRIPTOR.fields_by_name["messages"].number
+_PART = pb.Frame.DESCRIPTOR.fields_by_name["part"].number
 _VARINT, _I64, _LENGTH, _I32 = 0, 1, 2, 5
 
-# Beside the messages there is a version and an epoch. Any of them may stand there again, and each
-# costs time.
+# Beside the messages there are a version, an epoch, and what part it is. Any of them may stand
+# there again, and each costs time.
 _MOST_OTHERS = 16
 
 
-def kinds(data: bytes | memoryview, limit: int) -> set[int]:
-    """The kinds of the messages in the frame, as numbers of fields of `Message`; 0: an empty one.
+class Outline(NamedTuple):
+    """What is seen of a frame."""
 
-    Raises `BadFrame` for more than `limit` messages, or many other fields. Bytes that are no frame
-    pass: the parser has a better word for them.
+    kinds: set[int]  # of its messages, as numbers of fields of `Message`; 0: an empty one
+    part: int  # the frame's field
+
+
+def outline(data: bytes | memoryview, limit: int) -> Outline:
+    """What the frame holds, as far as it is one: of other bytes the parser has a better word.
+
+    Raises `BadFrame` for more than `limit` messages, or many other fields.
     """
-    found: set[int] = set()
-    position, n_messages, n_others = 0, 0, 0
+    kinds: set[int] = set()
+    position, part, n_messages, n_others = 0, 0, 0, 0
     try:
         while position < len(data):
             tag, position = _varint(data, position)
-            wire_type = tag & 7
+            field, wire_type = tag >> 3, tag & 7
+            n_messages += field == _MESSAGES
+            n_others += field != _MESSAGES
             if wire_type == _LENGTH:
                 length, position = _varint(data, position)
-                if tag >> 3 == _MESSAGES:
-                    n_messages += 1
-                    found.add(_varint(data, position)[0] >> 3 if length else 0)
-                else:
-                    n_others += 1
+                if field == _MESSAGES:
+                    kinds.add(_varint(data, position)[0] >> 3 if length else 0)
                 position += length
             elif wire_type == _VARINT:
-                n_others += 1
-                _, position = _varint(data, position)
+                value, position = _varint(data, position)
+                part = value if field == _PART else part
             elif wire_type in (_I64, _I32):
-                n_others += 1
                 position += 8 if wire_type == _I64 else 4
             else:
                 break
@@ -51,7 +58,7 @@ def kinds(data: bytes | memoryview, limit: int) -> set[int]:
                 raise BadFrame(f"a frame with more than {_MOST_OTHERS} fields that are no messages")
     except IndexError:
         pass
-    return found
+    return Outline(kinds, part)
 
 
 def _varint(data: bytes | memoryview, position: int) -> tuple[int, int]:

@@ -40,14 +40,18 @@ FAILURE_REASON_DISK_FULL: FailureReason
 FAILURE_REASON_BAD_RECORDS: FailureReason
 
 class Frame(_message.Message):
-    __slots__ = ("version", "epoch", "messages")
+    __slots__ = ("version", "epoch", "messages", "part", "parts")
     VERSION_FIELD_NUMBER: _ClassVar[int]
     EPOCH_FIELD_NUMBER: _ClassVar[int]
     MESSAGES_FIELD_NUMBER: _ClassVar[int]
+    PART_FIELD_NUMBER: _ClassVar[int]
+    PARTS_FIELD_NUMBER: _ClassVar[int]
     version: int
     epoch: int
     messages: _containers.RepeatedCompositeFieldContainer[Message]
-    def __init__(self, version: _Optional[int] = ..., epoch: _Optional[int] = ..., messages: _Optional[_Iterable[_Union[Message, _Mapping]]] = ...) -> None: ...
+    part: int
+    parts: int
+    def __init__(self, version: _Optional[int] = ..., epoch: _Optional[int] = ..., messages: _Optional[_Iterable[_Union[Message, _Mapping]]] = ..., part: _Optional[int] = ..., parts: _Optional[int] = ...) -> None: ...
 
 class Message(_message.Message):
     __slots__ = ("register", "get_task", "heartbeat", "map_done", "reduce_done", "task_failed", "commit_request", "leave", "outputs_checked", "registered", "task_response", "cancel", "commit_reply", "ack", "heartbeat_reply", "register_again", "forget_job", "exit", "refused", "check_outputs", "submit", "cancel_job", "get_snapshot", "submitted", "snapshot", "start_job", "task", "progress")

@@ -13,8 +13,10 @@ from collections.abc import Callable
 from zmr import messages as m
 from zmr.net.follower import Follower
 from zmr.wire import codec
+from zmr.wire.parts import encode_to_master
 
 from .network import MASTER
+from .process import frames_of
 from .site import Site
 
 _REPEATS_AFTER_S = 1.0
@@ -62,12 +64,10 @@ class Client:
             frame = m.Frame(0, (self.question,))
             site.trace.frame(site.clock.now, self.name, "says", frame)
             master = site.receivers[MASTER]
-            site.network.send(
-                self.name,
-                MASTER,
-                lambda data: master.receive(process, data),
-                codec.encode(frame),
-            )
+            for data in frames_of(0, frame.messages, encode_to_master):
+                site.network.send(
+                    self.name, MASTER, lambda data: master.receive(process, data), data
+                )
         site.clock.later(_REPEATS_AFTER_S, self._repeat, process)
 
     def receive(self, process: str, data: bytes) -> None:

@@ -22,11 +22,12 @@ from zmr.core.master import Master
 from zmr.errors import JournalError
 from zmr.net.event_log import EventLog
 from zmr.wire import codec
+from zmr.wire.parts import FramesToMaster
 
 from .invariants import validate
 from .network import MASTER
 from .process import Process, frames_of
-from .site import Site
+from .site import KeyRoles, NoKeys, Site
 from .trace import shown
 
 # So many tasks and workers are looked at in every step; of more, in every second, third, ... one.
@@ -52,6 +53,7 @@ class MasterMachine(Process):
         self._snapshots: dict[bytes, m.Snapshot] = {}
         self._dies_after: int | None = None  # so many instructions
         self._since_validated = 0
+        self.roles: KeyRoles = NoKeys()
 
     def start(self) -> None:
         """Begin a new process, on the journal if there is one."""
@@ -59,6 +61,7 @@ class MasterMachine(Process):
         self.quit = None
         self.epoch += 1
         self.core = Master(self.epoch, self.site.settings)
+        self._frames = FramesToMaster()
         self.events = EventLog(self.site.kept_events, self.site.events_at_once)
         self._turns_events: list[m.Published] = []  # published in this turn
         self._broadcasts_from = self.site.clock.now + _RECONNECT_S
@@ -144,10 +147,16 @@ class MasterMachine(Process):
             if isinstance(event, tuple):
                 peer, data = event
                 try:
-                    event = FrameReceived(peer, codec.decode_only([data]))
+                    role = self.roles.role_of(name_of(peer))
+                    frame = self._frames.take(peer, role, [data])
                 except codec.BadFrame as error:
+                    self.roles.check_refused(name_of(peer), str(error))
                     self._bad_frame(peer, error)
                     continue
+                if frame is None:
+                    continue  # a part
+                self.roles.check(name_of(peer), frame)
+                event = FrameReceived(peer, frame)
                 self.site.trace.frame(
                     self.site.clock.now, MASTER, f"hears {name_of(peer)}:", event.frame
                 )

@@ -7,11 +7,12 @@ come meanwhile is handled in one turn, before any deadline.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from zmr import messages as m
 from zmr.wire import codec
+from zmr.wire.parts import FramesToMaster
 
 from .site import Site
 
@@ -149,12 +150,24 @@ class Process:
         raise NotImplementedError
 
 
-def frames_of(epoch: int, messages: Sequence[m.Message]) -> list[bytes]:
+def frames_of(
+    epoch: int,
+    messages: Sequence[m.Message],
+    encode: Callable[[int, Sequence[m.Message]], Iterator[bytes]] = codec.encode_all,
+) -> list[bytes]:
     """The frames with these messages: in their order, and no more frames than it takes."""
-    frames = list(codec.encode_all(epoch, messages))
+    frames = list(encode(epoch, messages))
+    is_whole = not any(codec.parse(data).part for data in frames)
     most = 2 * -(-len(messages) // codec.FRAME_LIMIT_MESSAGES) - 1
-    assert len(frames) <= most, f"{len(messages)} messages in {len(frames)} frames"
+    is_small = sum(map(len, frames)) < codec.TO_MASTER_LIMIT_BYTES
+    if is_small and is_whole:
+        assert len(frames) <= most, f"{len(messages)} messages in {len(frames)} frames"
     if len(frames) > 1:
-        sent = [message for data in frames for message in codec.decode(data).messages]
+        taken = FramesToMaster()
+        is_to_master = encode is not codec.encode_all
+        sent: list[m.Message] = []
+        for data in frames:
+            frame = taken.take(b"", None, [data]) if is_to_master else codec.decode(data)
+            sent += frame.messages if frame is not None else ()
         assert sent == list(messages), "messages are lost between frames"
     return frames

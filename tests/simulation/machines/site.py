@@ -16,6 +16,7 @@ from zmr.core.journal import Record
 from zmr.core.master import Master
 from zmr.core.settings import MasterSettings
 from zmr.core.states import JobState
+from zmr.wire.roles import Role
 
 from .clock import Clock
 from .disk import Disk, OutputFolder
@@ -26,6 +27,32 @@ from .oracle import Answer, answers
 from .pipe import Pipe
 from .trace import Trace
 from .work import Work
+
+
+class KeyRoles(Protocol):
+    """Who has which key, where there are keys."""
+
+    def role_of(self, process: str) -> Role | None:
+        """That of a peer of the master; None: it may say everything."""
+
+    def check(self, process: str, frame: m.Frame) -> None:
+        """The master hears this."""
+
+    def check_refused(self, process: str, reason: str) -> None:
+        """The master refuses what it says."""
+
+
+class NoKeys:
+    """Everybody may say everything."""
+
+    def role_of(self, process: str) -> Role | None:
+        return None
+
+    def check(self, process: str, frame: m.Frame) -> None:
+        """It may."""
+
+    def check_refused(self, process: str, reason: str) -> None:
+        """That was no frame."""
 
 
 class Receiver(Protocol):

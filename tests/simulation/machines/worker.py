@@ -22,6 +22,7 @@ from zmr.core.events import FilesChecked, FrameReceived, StopRequested
 from zmr.core.worker import WorkerCore, WorkerSettings
 from zmr.messages import SlotEnded
 from zmr.wire import codec
+from zmr.wire.parts import encode_to_master
 
 from .disk import Disk
 from .invariants import validate_heard, validate_worker
@@ -148,7 +149,7 @@ class WorkerMachine(Process):
         site, frame = self.site, m.Frame(self.core.epoch, tuple(outbox))
         site.trace.frame(site.clock.now, self.name, "says", frame)
         peer, master = self.process, site.receivers[MASTER]
-        for data in frames_of(self.core.epoch, outbox):
+        for data in frames_of(self.core.epoch, outbox, encode_to_master):
             fate = site.network.send(
                 self.name, MASTER, lambda data: master.receive(peer, data), data
             )

@@ -44,30 +44,30 @@ def test_a_frame_of_too_many_messages_is_not_even_parsed(monkeypatch: pytest.Mon
 def test_a_large_frame_is_searched_only_as_far_as_needed() -> None:
     # Without looking ahead, the parser would make an object for each of a million messages first.
     with pytest.raises(codec.BadFrame, match="a frame of more than 3 messages"):
-        scan.kinds(ONE * 4 + b"\xff" * 1000, 3)
+        scan.outline(ONE * 4 + b"\xff" * 1000, 3)
 
 
 @given(st.binary())
 def test_what_is_no_frame_is_left_to_the_parser(data: bytes) -> None:
-    scan.kinds(data, limit=1000)
+    scan.outline(data, limit=1000)
 
 
 @given(st.lists(st.integers(0, 2**64 - 1)), st.integers(0, 2**64 - 1))
 def test_what_keeps_to_the_limit_passes(attempts: list[int], epoch: int) -> None:
     messages = tuple(m.Ack((attempt,)) for attempt in attempts)
     data = codec.encode(m.Frame(epoch, messages))
-    scan.kinds(data, limit=len(messages))
+    scan.outline(data, limit=len(messages))
     if messages:
         with pytest.raises(codec.BadFrame):
-            scan.kinds(data, limit=len(messages) - 1)
+            scan.outline(data, limit=len(messages) - 1)
 
 
 @pytest.mark.parametrize("length", [100, 127, 128, 16_383, 16_384, 2_097_152])
 def test_messages_of_any_length_are_counted(length: int) -> None:
     data = codec.encode(m.Frame(2**40, (m.Leave("x" * length), m.Ack((1,)), m.Leave("y"))))
-    scan.kinds(data, limit=3)
+    scan.outline(data, limit=3)
     with pytest.raises(codec.BadFrame):
-        scan.kinds(data, limit=2)
+        scan.outline(data, limit=2)
 
 
 @pytest.mark.parametrize("parts", [0, 2, 3])
