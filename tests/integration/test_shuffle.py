@@ -8,17 +8,12 @@ from __future__ import annotations
 import os
 import re
 import signal
-import subprocess
-from collections.abc import Iterator
-from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from support import Command, Zmr
 from support.cluster import LOST_AFTER_S, Cluster, name_of, output_of
 from support.orders import Orders
-from support.process import WAIT_S, ZMR
 
 ALL_MAPS = {f"text{number}.txt": 1 for number in range(5)}
 OVER_TCP = "--no-direct-read"
@@ -163,82 +158,3 @@ def test_a_port_in_use_is_told(cluster: Cluster) -> None:
     worker.wait_for(rf"127.0.0.1:{port} is in use: choose another port with --shuffle-port")
     cluster.workers.remove(worker)
     cluster.stop()
-
-
-# --- hosts of their own ---
-
-
-@dataclass(frozen=True)
-class Hosts:
-    """Two network namespaces, "a" and "b", that see each other, and nobody else."""
-
-    mark: str
-
-    def program(self, host: str, hidden: Path) -> list[str]:
-        """How to start zmr there, under a name of its own, with nothing to be seen in `hidden`."""
-        script = 'hostname "$0" && mount -t tmpfs none "$1" && shift && exec "$@"'
-        enter = ["ip", "netns", "exec", f"{self.mark}{host}", "unshare", "--uts", "--mount"]
-        return [*enter, "sh", "-c", script, f"host-{host}", str(hidden), *map(str, ZMR)]
-
-
-@pytest.fixture
-def hosts() -> Iterator[Hosts]:
-    """Give two hosts, at 10.213.77.1 and 10.213.77.2."""
-    mark = f"zmr{os.getpid()}"
-    with ExitStack() as stack:
-        try:
-            for host in "ab":
-                ip("netns", "add", f"{mark}{host}")
-                stack.callback(ip, "netns", "del", f"{mark}{host}")
-            ends = ("type", "veth", "peer", "name", "end", "netns", f"{mark}b")
-            ip("link", "add", "end", "netns", f"{mark}a", *ends)
-            for number, host in enumerate("ab", 1):
-                there = ("-n", f"{mark}{host}")
-                ip(*there, "address", "add", f"10.213.77.{number}/24", "dev", "end")
-                ip(*there, "link", "set", "end", "up")
-                ip(*there, "link", "set", "lo", "up")
-            subprocess.run(["unshare", "--uts", "--mount", "true"], check=True)
-        except (OSError, subprocess.CalledProcessError) as error:
-            pytest.skip(f"network namespaces can't be made here: {error}")
-        yield Hosts(mark)
-
-
-def ip(*args: str) -> None:
-    subprocess.run(["ip", *args], check=True, capture_output=True, timeout=WAIT_S)
-
-
-def test_two_hosts_that_share_inputs_and_output_but_not_their_local_folders(
-    zmr: Zmr, hosts: Hosts, orders: Orders, texts: Path, counts: dict[str, bytes]
-) -> None:
-    # Given a master on one host, and on each a worker whose folder the other one can't see
-    folders = {host: zmr.temporary / host for host in "ab"}
-    for folder in (*folders.values(), zmr.temporary / "none"):
-        folder.mkdir()
-    orders.hold("map text1.txt")
-    orders.hold("map text4.txt")
-    out = zmr.folder / "out"
-    everywhere = hosts.program("a", zmr.temporary / "none")
-    master = zmr.start(
-        *("master", "--host", "10.213.77.1", "--port", "0", "--job", *orders.job),
-        *(texts, "-o", out, "-r", "3"),
-        program=everywhere,
-    )
-    address = master.wait_for(r"^tcp://\S+", stream="stdout").group()
-    workers = []
-    for host, other in ("ab", "ba"):
-        worker = zmr.start(
-            *("worker", address, "-j", "1", "--local-dir", folders[host]),
-            program=hosts.program(host, folders[other]),
-        )
-        worker.wait_for(r"hold at map text\d.txt")
-        workers.append(worker)
-    assert all(list(folder.glob("**/*-map-*")) for folder in folders.values())
-
-    # When both have done some of the maps, and go on
-    orders.go_on()
-
-    # Then the reduces on each have what is on the other
-    assert [process.wait() for process in (master, *workers)] == [0, 0, 0]
-    assert output_of(out) == counts
-    assert orders.maps == ALL_MAPS
-    assert "host-b:" in master.stderr

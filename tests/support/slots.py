@@ -37,7 +37,7 @@ class SlotAgent:
         self.live: set[int] = set()
         self._reactor = Reactor()
         self._attempt = 0
-        (folder / "out").mkdir()
+        (folder / "out" / ".zmr-job-1").mkdir(parents=True)
         self.pool = SlotPool(2, self._reactor, self._on_event, memory_bytes)
 
     def start(self, slot: int, source: str = OBEY, *, progress_interval_s: float = 30.0) -> None:

@@ -39,7 +39,7 @@ class MasterKeys:
     def __init__(self, given: GivenKey | None, state_dir: str | None) -> None:
         self._kept_in = ""
         self._paths: list[str] = []
-        self._seen: tuple[int, int] | None = None
+        self._seen: dict[str, tuple[int, int]] = {}
         self._look_at = 0.0
         self.on_rotated: Callable[[], None] = lambda: None
         if given is not None:
@@ -70,7 +70,7 @@ class MasterKeys:
                 keys_folder(),
                 why,
             )
-        self._seen = self._stamp()
+        self._seen = self._stamps()
 
     def withdraw(self) -> None:
         """Remove those files; another master's, that has them by now, stay."""
@@ -86,15 +86,18 @@ class MasterKeys:
     def tick(self, now: float) -> None:
         """Look for a change."""
         self._look_at = now + _LOOK_EVERY_S
-        stamp = self._stamp()
-        if stamp is None or stamp == self._seen:
-            return
-        self._seen = stamp
+        before, self._seen = self._seen, self._stamps()
+        for path, stamp in self._seen.items():
+            if stamp != before.get(path):
+                self._look_at_change(path)
+
+    def _look_at_change(self, path: str) -> None:
         with suppress(OSError, KeyFileError):
-            changed = read_key(self._paths[0], is_found=True)
+            changed = read_key(path, is_found=True)
             if isinstance(changed, Secret) and self._is_later(changed):
                 self.secret = changed
-                self._keep()
+                self._keep(changed_in=path)
+                self._seen = self._stamps()
                 self.on_rotated()
 
     def _is_later(self, changed: Secret) -> bool:
@@ -103,8 +106,9 @@ class MasterKeys:
         is_newer = all(n >= old for n, old in pairs) and any(n > old for n, old in pairs)
         return changed.seed == self.secret.seed and is_newer
 
-    def _keep(self) -> None:
-        for path in [*self._paths[1:], *([self._kept_in] if self._kept_in else ())]:
+    def _keep(self, changed_in: str) -> None:
+        """Have it everywhere else, too."""
+        for path in {*self._paths, *filter(None, [self._kept_in])} - {changed_in}:
             try:
                 write_key(path, self.secret)
             except OSError as error:
@@ -114,12 +118,14 @@ class MasterKeys:
                     error.strerror,
                 )
 
-    def _stamp(self) -> tuple[int, int] | None:
-        """What changes with the file, which is replaced as a whole."""
-        with suppress(OSError, IndexError):
-            status = os.stat(self._paths[0])
-            return status.st_ino, status.st_mtime_ns
-        return None
+    def _stamps(self) -> dict[str, tuple[int, int]]:
+        """What changes with each of the files, which are replaced as a whole."""
+        stamps = {}
+        for path in self._paths:
+            with suppress(OSError):
+                status = os.stat(path)
+                stamps[path] = status.st_ino, status.st_mtime_ns
+        return stamps
 
 
 def _kept_secret(path: str) -> Secret:

@@ -19,7 +19,7 @@ from contextlib import suppress
 
 from zmr.errors import OutputError
 from zmr.output.locks import is_locked, lock
-from zmr.pipeline_steps import temporary_folder
+from zmr.pipeline_steps import temporary_folder, whole_output
 
 SUCCESS = "_SUCCESS"
 SKIPPED = "_skipped"
@@ -91,6 +91,19 @@ def claim_output(folder: str, job_id: str) -> None:
         if is_gone:
             raise OutputError(f"output folder {folder} was taken by another job: name another")
         raise OutputError(f"output folder {folder} {_occupied(names)}: name another")
+
+
+def is_claimed(folder: str, job_id: str) -> bool:
+    """Whether this is the output folder of the job that runs, as whoever submitted it sees it.
+
+    Of a step of a pipeline, `folder` and `job_id` are the step's.
+    """
+    claim = temporary_folder(whole_output(folder), job_id.partition(".")[0])
+    if os.path.isdir(claim):
+        return True
+    with suppress(OSError):  # a network's file system may remember that it was not there
+        os.listdir(whole_output(folder))
+    return os.path.isdir(claim)
 
 
 def hold_claim(folder: str, job_id: str) -> int | None:

@@ -49,6 +49,7 @@ from zmr.slots.current_record import CurrentRecord
 from zmr.slots.linux import peak_bytes
 from zmr.slots.malloc import set_up_malloc
 from zmr.tasks.capsule import keep_capsule
+from zmr.tasks.commit import require_output_folder
 from zmr.tasks.context import DEFAULT_MEMORY_BYTES, TaskContext
 from zmr.tasks.errors import TaskError, user_error, users_traceback, worker_error
 from zmr.tasks.map_task import run_map
@@ -152,6 +153,7 @@ class SlotProcess:
                 skip_bad_files=start.spec.skip_bad_files,
                 syncs_late=start.syncs_late,
             )
+            require_output_folder(task)
             with keep_capsule(start.spec, task, context, lambda: _sources(start, task, context)):
                 done = _run(job, start, task, context)
                 if done is None:

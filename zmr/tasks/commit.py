@@ -3,15 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from socket import gethostname
 from typing import Any
 
 from zmr.formats.output import OutputFormat
-from zmr.messages import OutputFile, Task
+from zmr.messages import FailureReason, OutputFile, Task
 from zmr.output.durable_file import MANY_FILES
-from zmr.output.folder import output_name
+from zmr.output.folder import is_claimed, output_name
 from zmr.output.partition_file import PartitionFile
+from zmr.pipeline_steps import whole_output
 from zmr.tasks.context import TaskContext
-from zmr.tasks.errors import worker_error
+from zmr.tasks.errors import TaskError, worker_error
+
+
+def require_output_folder(task: Task) -> None:
+    """Raise `TaskError` if this machine does not see the output folder as the submitter did.
+
+    Otherwise all of the work would be done, and its result be on another disk.
+    """
+    if not is_claimed(task.output, task.job_id):
+        raise TaskError(
+            FailureReason.WORKER_ERROR,
+            f"the output folder {whole_output(task.output)} is not on a disk that {gethostname()} "
+            "shares with where the job was submitted, or somebody has emptied it",
+        )
 
 
 def write_and_commit(
