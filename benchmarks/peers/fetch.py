@@ -51,8 +51,8 @@ def write(folder: Path, index: int, size_bytes: int) -> None:
 
 def serve(folder: str) -> None:
     """Be a worker's shuffle server until the standard input ends."""
-    server = ShuffleServer(Address("127.0.0.1", 0), folder, is_encrypted=True)
-    print(server.endpoint, flush=True)
+    server = ShuffleServer([Address("127.0.0.1", 0)], folder, is_encrypted=True)
+    print(server.endpoint(), flush=True)
     sys.stdin.read()
     server.close()
 

@@ -374,6 +374,17 @@ def test_a_worker_stands_what_a_wrong_master_sends(zmr: Zmr, zmq_context: Contex
         assert "the master says to exit: enough" in worker.stderr
 
 
+def test_a_worker_of_another_version_ends_with_the_reason(zmr: Zmr, zmq_context: Context) -> None:
+    master = FakeMaster(zmq_context)
+    with master.socket:
+        worker = zmr.start("worker", master.address, "-j", "1", "--insecure")
+        master.heard(m.Register)
+        master.send(frame(version=codec.VERSION + 1))
+        assert worker.wait() == 4
+        assert f"the master at {master.address}: protocol version 2, but" in worker.stderr
+        assert "run the same zmr version on both sides" in worker.stderr
+
+
 def test_a_port_in_use_is_said_before_anything_starts(
     zmr: Zmr, texts: Path, tmp_path: Path
 ) -> None:

@@ -71,6 +71,8 @@ class Site:
         for folder in (*self.homes.values(), *self.folders.values()):
             folder.mkdir()
         self.address = ""
+        self.names = zmr.folder / "hosts"  # the names that all of them know
+        self.names.write_text("127.0.0.1 localhost\n")
 
     def start(
         self, host: str, *args: str | Path, key: str = "", hidden: Path | None = None
@@ -78,7 +80,8 @@ class Site:
         """Start `zmr ARGS` there; nothing of the other hosts' own folders is to be seen."""
         others = [folder for name, folder in self.folders.items() if name != host]
         others += [folder for name, folder in self.homes.items() if name != host]
-        program = self.hosts.program(host, *others, *((hidden,) if hidden is not None else ()))
+        hides = [*others, *([hidden] if hidden is not None else [])]
+        program = self.hosts.program(host, *hides, names=self.names)
         environment = {"ZMR_HOME": str(self.homes[host]), "TMPDIR": str(self.folders[host])}
         if key:
             environment["ZMR_KEY"] = key
@@ -169,3 +172,42 @@ def test_an_output_folder_that_a_worker_does_not_share_is_said_before_the_work(
     assert [process.wait() for process in (master, without, other)] == [0, 0, 0]
     assert output_of(out) == counts
     assert orders.maps == ALL_MAPS
+
+
+@pytest.mark.parametrize("version", [4, 6])
+def test_a_worker_may_start_before_the_name_of_its_master_resolves(
+    site: Site, orders: Orders, texts: Path, counts: dict[str, bytes], version: int
+) -> None:
+    # Given two workers that know their master by a name that means nothing yet
+    secret, address = new_secret().text(), "tcp://master.lan:5555"
+    workers = [site.start(host, "worker", address, "-j", "1", "-v", key=secret) for host in "bc"]
+    for worker in workers:
+        worker.wait_for("to the master: Register")
+    orders.hold("map text1.txt")
+    orders.hold("map text4.txt")
+    out = site.zmr.folder / "out"
+    all_interfaces = "0.0.0.0" if version == 4 else "::"
+    master = site.start(
+        *("a", "master", "--host", all_interfaces, "--job", *orders.job),
+        *(texts, "-o", out, "-r", "3"),
+        key=secret,
+    )
+    master.wait_for("listening at")
+    # When it gets a meaning
+    with site.names.open("a") as names:
+        names.write(f"{site.hosts.address('a', version)} master.lan\n")
+    for worker in workers:
+        worker.wait_for(r"hold at map text\d.txt")
+    orders.go_on()
+    # Then they do the work, and read each other's map outputs
+    assert [process.wait() for process in (master, *workers)] == [0, 0, 0]
+    assert output_of(out) == counts
+    assert orders.maps == ALL_MAPS
+
+
+def test_a_name_that_is_of_the_master_alone_is_said(site: Site) -> None:
+    with site.names.open("a") as names:
+        names.write("127.0.1.1 master.lan\n")
+    master = site.start("a", "master", "--host", "master.lan", "--port", "0")
+    master.wait_for("master.lan is this machine alone here .127.0.1.1.: to let others connect")
+    assert master.wait_for(r"^tcp://\S+", stream="stdout").group().startswith("tcp://127.0.1.1:")

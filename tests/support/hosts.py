@@ -13,7 +13,7 @@ import pytest
 
 from support.process import WAIT_S, ZMR
 
-_NET = "10.213.77"
+_NET, _NET_6 = "10.213.77", "fd77"
 
 
 @dataclass(frozen=True)
@@ -23,17 +23,23 @@ class Hosts:
     mark: str
     names: str  # a letter each
 
-    def address(self, host: str) -> str:
+    def address(self, host: str, version: int = 4) -> str:
         """Its IP address."""
-        return f"{_NET}.{self.names.index(host) + 1}"
+        number = self.names.index(host) + 1
+        return f"{_NET}.{number}" if version == 4 else f"{_NET_6}::{number}"
 
     def inside(self, host: str) -> list[str]:
         """How to start a program there."""
         return ["ip", "netns", "exec", f"{self.mark}{host}"]
 
-    def program(self, host: str, *hidden: Path) -> list[str]:
-        """How to start zmr there, under a name of its own, with nothing to be seen in `hidden`."""
+    def program(self, host: str, *hidden: Path, names: Path | None = None) -> list[str]:
+        """How to start zmr there, under a name of its own, with nothing to be seen in `hidden`.
+
+        `names` is the file in which it looks up names of hosts.
+        """
         mounts = "".join(f'mount -t tmpfs none "${n}" && ' for n in range(1, len(hidden) + 1))
+        if names is not None:
+            mounts += f"mount --bind '{names}' /etc/hosts && "
         script = f'hostname "$0" && {mounts}shift {len(hidden)} && exec "$@"'
         enter = [*self.inside(host), "unshare", "--uts", "--mount"]
         return [*enter, "sh", "-c", script, f"host-{host}", *map(str, hidden), *map(str, ZMR)]
@@ -58,6 +64,8 @@ def made_hosts(names: str) -> Iterator[Hosts]:
                 ip(*bridge, "link", "set", f"to-{name}", "master", "bridge", "up")
                 there = ("-n", f"{mark}{name}")
                 ip(*there, "address", "add", f"{hosts.address(name)}/24", "dev", "end")
+                six = f"{hosts.address(name, 6)}/64"
+                ip(*there, "address", "add", six, "dev", "end", "nodad")
                 ip(*there, "link", "set", "end", "up")
                 ip(*there, "link", "set", "lo", "up")
             subprocess.run(["unshare", "--uts", "--mount", "true"], check=True)

@@ -39,7 +39,7 @@ def write_output(folder: Path, index: int, partitions: Sequence[Rows]) -> Path:
 def served(folder: Path, address: Address = LOOPBACK) -> Iterator[ShuffleServer]:
     """Give a server of what is in the folder; fail if its thread outlives it."""
     others = set(threading.enumerate())
-    server = ShuffleServer(address, str(folder))
+    server = ShuffleServer([address], str(folder))
     own = set(threading.enumerate()) - others
     assert own
     try:
@@ -97,7 +97,7 @@ class Relay:
 @contextmanager
 def relayed(server: ShuffleServer, tamper: Tamper) -> Iterator[Relay]:
     """Give a relay in front of the server."""
-    relay = Relay(server.endpoint, tamper)
+    relay = Relay(server.endpoint(), tamper)
     try:
         yield relay
     finally:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import signal
+import sys
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -53,8 +54,9 @@ from zmr.net.master_server import (
 from zmr.net.reactor import Reactor
 from zmr.net.router import LINGER_MS, Router, control_socket
 from zmr.net.zap import Authenticator
-from zmr.wire.address import Address, bind, rebind
+from zmr.wire.address import Address, bind, rebind, usable_from_elsewhere
 from zmr.wire.curve import serve
+from zmr.wire.roles import Role
 
 if TYPE_CHECKING:
     from zmr.journal.store import Journal
@@ -231,6 +233,25 @@ class MasterSockets:
             rebind(socket)
         log.info("the keys have changed: whoever has an earlier one is out")
 
+    def _tell_addresses(self) -> None:
+        """The master's address goes to stdout, as other machines can use it."""
+        usable = usable_from_elsewhere(self.address, self.control)
+        with to_stdout():
+            print(usable)
+        write_stderr(f"zmr: listening at {self.address}, events at {self.events_address}")
+        if usable.is_loopback and not self.address.is_loopback:
+            write_stderr(
+                f"zmr: {self.address.host} is this machine alone here ({usable.host}): to let "
+                "others connect, give --host an IP address, or 0.0.0.0"
+            )
+        elif not usable.is_loopback and self._keys is not None:
+            # For people, not for logs: who has this line can run code on the workers.
+            if sys.stderr.isatty():
+                key = self._keys.secret.key(Role.WORKER).text()
+                write_stderr(f"zmr: on other machines: ZMR_KEY={key} zmr worker {usable}")
+            else:
+                write_stderr(f"zmr: other machines need a key: zmr key worker {usable}")
+
     def server(
         self,
         settings: MasterSettings,
@@ -251,9 +272,7 @@ class MasterSockets:
             (signal.SIGINT, signal.SIGTERM),
             lambda number: server.stop(signal.Signals(number).name, 128 + number),
         )
-        with to_stdout():
-            print(self.address)
-        write_stderr(f"zmr: listening at {self.address}, events at {self.events_address}")
+        self._tell_addresses()
         return server
 
 

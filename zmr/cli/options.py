@@ -124,6 +124,23 @@ class Seconds(click.FloatRange):
         return seconds
 
 
+class Ports(click.ParamType):  # type: ignore[type-arg]
+    """A port, or a range of them: 7000, 7000-7020; 0 picks a free one."""
+
+    name = "ports"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> range:
+        """The ports."""
+        if isinstance(value, range):
+            return value
+        first, dash, last = str(value).partition("-")
+        is_number = first.isdecimal() and (last.isdecimal() if dash else not last)
+        low, high = (int(first), int(last or first)) if is_number else (0, -1)
+        if not 0 <= low <= high <= 65535 or (dash and not low):
+            self.fail(f"{value!r} is no port: write 7000, or 7000-7020", param, ctx)
+        return range(low, high + 1)
+
+
 _LONGEST_S = 1e8  # three years: fits whatever counts milliseconds
 SECONDS = Seconds()
 

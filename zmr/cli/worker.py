@@ -9,10 +9,18 @@ import click
 import zmq
 
 from zmr.cli.base import Command
-from zmr.cli.options import SECONDS, KeyOptions, key_options, option, slot_options, verbosity
+from zmr.cli.options import (
+    SECONDS,
+    KeyOptions,
+    Ports,
+    key_options,
+    option,
+    slot_options,
+    verbosity,
+)
 from zmr.cli.streams import set_up_logging
 from zmr.engines.options import SlotOptions
-from zmr.engines.start_worker import shuffle_address, start_worker
+from zmr.engines.start_worker import Serving, serving_towards, start_worker
 from zmr.errors import ZmrError
 from zmr.net.connection import Connection
 from zmr.net.keyring import Keyring
@@ -33,11 +41,17 @@ from zmr.wire.roles import Role
 )
 @option(
     "--shuffle-port",
-    type=click.IntRange(0, 65535),
-    default=0,
-    metavar="PORT",
+    type=Ports(),
+    default="0",
+    metavar="PORT[-PORT]",
     show_default="a free one",
-    help="Where other workers fetch map outputs, on the interface towards the master.",
+    help="Where other workers fetch map outputs: this port, or the first free one of a range.",
+)
+@option(
+    "--shuffle-host",
+    metavar="HOST",
+    show_default="the address on the interface towards the master",
+    help="The name or address by which other workers reach this machine.",
 )
 @key_options
 @verbosity
@@ -45,7 +59,8 @@ def worker(
     address: str,
     slot_options: SlotOptions,
     death_timeout: float,
-    shuffle_port: int,
+    shuffle_port: range,
+    shuffle_host: str | None,
     keys: KeyOptions,
     verbose: bool,
     quiet: bool,
@@ -57,10 +72,13 @@ def worker(
     set_up_logging(verbose, quiet)
     keyring = keys.keyring(address)
     keyring.require(Role.WORKER)
-    return _work(keyring, slot_options, death_timeout, shuffle_port)
+    serving = serving_towards(
+        keyring.address, shuffle_port, shuffle_host, is_encrypted=not keys.is_insecure
+    )
+    return _work(keyring, slot_options, death_timeout, serving)
 
 
-def _work(keyring: Keyring, options: SlotOptions, death_timeout_s: float, shuffle_port: int) -> int:
+def _work(keyring: Keyring, options: SlotOptions, death_timeout_s: float, serving: Serving) -> int:
     """Raises `KeyRefused`."""
     statuses: list[int] = []
     refused: list[ZmrError] = []
@@ -82,16 +100,17 @@ def _work(keyring: Keyring, options: SlotOptions, death_timeout_s: float, shuffl
             refused.append(error)
             reactor.stop()
 
+        uplink = SocketUplink(master, connection, reactor, on_refused)
         agent = start_worker(
             reactor,
-            SocketUplink(master, connection, reactor, on_refused),
+            uplink,
             str(keyring.address),
             options,
             death_timeout_s=death_timeout_s,
             on_quit=on_quit,
-            shuffle_at=shuffle_address(keyring.address, shuffle_port),
-            is_encrypted=not keyring.is_insecure,
+            serving=serving,
         )
+        uplink.on_connected = agent.on_connected
         stack.callback(agent.close)
         reactor.on_signals(
             (signal.SIGINT, signal.SIGTERM),

@@ -357,6 +357,15 @@ class Cluster:
         """The worker gets the spec of the job, or step."""
         worker.has_spec_of.add(job_id)
 
+    def move(self, worker: Worker, shuffle_address: str) -> None:
+        """The worker serves its map outputs at another address from now on.
+
+        That is in no record: after a restart, each worker registers anew.
+        """
+        worker.shuffle_address = shuffle_address
+        for job in self.active.values():
+            job.outputs_changed()
+
     def forget_specs(self, worker: Worker) -> None:
         """Don't rely on the worker to have the spec of any job."""
         worker.has_spec_of.clear()

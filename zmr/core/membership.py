@@ -60,6 +60,8 @@ class Membership:
             outbox.publish(m.WorkerEvent(worker.name, worker.state.value, slots))
         else:
             self.sign_of_life(worker, now)
+            if register.shuffle_address != worker.shuffle_address:
+                cluster.move(worker, register.shuffle_address)
             cluster.forget_specs(worker)  # it may have dropped what seemed to be of no more use
         outbox.send(peer, m.Registered(settings.heartbeat_interval_s, settings.lost_after_s))
         if self._life.is_exiting:

@@ -14,7 +14,7 @@ from zmr.core.actions import Outcome
 from zmr.core.events import JobGiven
 from zmr.core.settings import MasterSettings
 from zmr.engines.options import SlotOptions
-from zmr.engines.start_worker import start_worker
+from zmr.engines.start_worker import Serving, start_worker
 from zmr.messages import JobStatus, Submit
 from zmr.net.inproc import Inproc
 from zmr.net.master_server import MasterServer, collect_garbage_rarely
@@ -53,8 +53,7 @@ def run_local(
             options,
             death_timeout_s=_NEVER_S,
             on_quit=lambda reason, status: None,  # the master ends the loop
-            shuffle_at=_shuffle_in if options.no_direct_read else None,
-            is_encrypted=options.no_direct_read,
+            serving=Serving(_shuffle_in) if options.no_direct_read else None,
             syncs_late=True,  # if this machine ends, so does the job
         )
         stack.callback(agent.close)
@@ -69,11 +68,12 @@ def run_local(
     return outcomes[-1], server.exit_status or 0
 
 
-def _shuffle_in(folder: str) -> Address | str:
+def _shuffle_in(folder: str) -> list[Address | str]:
     """Where nobody else can fetch map outputs, or needs the key for it."""
     from zmr.shuffle.endpoint import ipc_in
 
-    return ipc_in(folder) or Address("127.0.0.1", 0)
+    endpoint = ipc_in(folder)
+    return [endpoint if endpoint is not None else Address("127.0.0.1", 0)]
 
 
 def _settings(submit: Submit) -> MasterSettings:

@@ -54,6 +54,7 @@ class AgentSettings:
     death_timeout_s: float
     no_direct_read: bool = False
     syncs_late: bool = False
+    shuffle_host: Callable[[], str] | None = None  # by which others reach it; None: as it listens
 
 
 class Agent:
@@ -83,7 +84,6 @@ class Agent:
             master=settings.master_name,
             memory_bytes=settings.memory_bytes,
             death_timeout_s=settings.death_timeout_s,
-            shuffle_address=shuffle.endpoint if shuffle is not None else "",
             no_direct_read=settings.no_direct_read,
             syncs_late=settings.syncs_late,
         )
@@ -92,6 +92,9 @@ class Agent:
         self._uplink = uplink
         self._folder = folder
         self._shuffle = shuffle
+        self._shuffle_host = settings.shuffle_host
+        self._registered_at = ""  # the endpoint
+        self._may_have_moved = False  # since then
         self._on_quit = on_quit
         self._is_tracing = log.isEnabledFor(logging.DEBUG)
         self._outbox: list[m.Message] = []
@@ -119,6 +122,26 @@ class Agent:
         folder = os.path.join(self._folder.path, task.job_id)
         return replace(ended, record=take_current_record(folder, task.attempt))
 
+    def _endpoint(self) -> str:
+        """Where others fetch map outputs from this worker; empty: nowhere."""
+        if self._shuffle is None:
+            return ""
+        host = self._shuffle_host() if self._shuffle_host is not None else None
+        return self._shuffle.endpoint(host) if host != "" else ""
+
+    def on_connected(self) -> None:
+        """There is a new connection with the master: perhaps as its name has begun to resolve, or
+        this machine's address has changed. Then the others have to know where this worker is now.
+        """
+        self._may_have_moved = True
+
+    def _tell_if_moved(self) -> None:
+        self._may_have_moved = False
+        if self._endpoint() != self._registered_at:
+            log.info("other workers reach this one at another address now: registering again")
+            again = m.Frame(self.core.epoch, (m.RegisterAgain(),))
+            self.handle(FrameReceived(b"", again))
+
     def next_deadline(self) -> float | None:
         """The core's."""
         return self.core.next_deadline()
@@ -145,6 +168,9 @@ class Agent:
         for action in actions:
             match action:
                 case SendMaster(message):
+                    if isinstance(message, m.Register):
+                        self._registered_at = self._endpoint()
+                        message = replace(message, shuffle_address=self._registered_at)
                     self._outbox.append(message)
                 case SendSlot(slot, to_slot):
                     self._to_slots.setdefault(slot, []).append(to_slot)
@@ -185,6 +211,8 @@ class Agent:
 
     def flush(self) -> None:
         """Send what this turn decided."""
+        if self._may_have_moved and self.core.is_registered:
+            self._tell_if_moved()
         for slot, to_slot in self._to_slots.items():
             if self._is_tracing:
                 log.debug("to slot %d: %s", slot, described(to_slot))

@@ -56,6 +56,8 @@ class Connection:
         self.monitor = socket.get_monitor_socket(_WATCHED)
         self.has_key = keyring.is_insecure or keyring.given is not None
         self.n_connects = 0  # what was sent before the latest, and not answered, may be lost
+        self.n_handshakes = 0
+        self.address = keyring.address
         self._socket = socket
         self._keyring = keyring
         self._role = role
@@ -109,6 +111,7 @@ class Connection:
             event = parse_monitor_message(parts)["event"]
             if event == zmq.EVENT_HANDSHAKE_SUCCEEDED:
                 self._failures = 0
+                self.n_handshakes += 1
             else:
                 self._failures += 1
                 self._on_failure(event, now)

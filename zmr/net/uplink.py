@@ -12,7 +12,7 @@ import zmq
 
 from zmr import messages as m
 from zmr.display import is_power_of_ten
-from zmr.errors import ZmrError
+from zmr.errors import MasterLost, ZmrError
 from zmr.net.connection import Connection
 from zmr.net.reactor import Reactor
 from zmr.net.trace import described
@@ -67,13 +67,17 @@ class SocketUplink:
         on_refused: Callable[[ZmrError], None],
     ) -> None:
         self.bad_frames = 0
+        self.on_connected: Callable[[], None] = lambda: None  # called when there is a connection
+        self._n_handshakes = 0
         self._connection = connection
+        self._address = connection.address
         self._on_refused = on_refused
         self._is_tracing = log.isEnabledFor(logging.DEBUG)
         self._socket = socket
         self._clock = reactor.clock
         self._silent_since = reactor.clock()  # or connected since
         self._is_waiting = False  # for a key
+        self._has_heard = False  # a frame that could be read
         self._n_connects = 0
         self._last: list[bytes] = []  # what was sent last, as long as nothing came after it
         self._try(lambda: connection.connect(reactor.clock()))
@@ -94,8 +98,11 @@ class SocketUplink:
                 try:
                     frame = codec.decode_only(parts)
                 except codec.BadFrame as error:
+                    if isinstance(error, codec.OtherVersion) and not self._has_heard:
+                        self._on_refused(MasterLost(f"the master at {self._address}: {error}"))
                     self._bad_frame(error)
                 else:
+                    self._has_heard = True
                     if self._is_tracing:
                         log.debug("from the master: %s", described(frame.messages))
                     on_frame(frame)
@@ -151,6 +158,9 @@ class SocketUplink:
             # What waited to be sent on the earlier connection is lost.
             self._n_connects = self._connection.n_connects
             self._send_last()
+        if self._connection.n_handshakes != self._n_handshakes:
+            self._n_handshakes = self._connection.n_handshakes
+            self.on_connected()
         if not self._connection.has_key and not self._is_waiting:
             log.info("waiting for the master: %s", self._connection.why_waiting())
         self._is_waiting = not self._connection.has_key

@@ -17,12 +17,15 @@ import os
 import socket as std_socket
 import stat
 from collections import OrderedDict
+from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import replace
 from threading import Thread
 
 import zmq
 
 from zmr.display import is_power_of_ten
+from zmr.errors import AddressError
 from zmr.shuffle.endpoint import with_key
 from zmr.shuffle.names import map_output_name
 from zmr.shuffle.protocol import (
@@ -34,7 +37,7 @@ from zmr.shuffle.protocol import (
     encode_reply,
 )
 from zmr.wire.address import Address, bind, bind_ipc
-from zmr.wire.curve import new_pair, serve
+from zmr.wire.curve import KeyPair, new_pair, serve
 
 log = logging.getLogger("zmr.shuffle")
 
@@ -63,14 +66,16 @@ def interface_towards(master: Address) -> str:
 
 
 class ShuffleServer:
-    """Serves the map outputs in the job folders of `folder` at `address` until closed.
+    """Serves the map outputs in the job folders of `folder` at an address until closed.
 
-    An address of TCP, where port 0 picks a free one, or an `ipc://` endpoint. `self.endpoint` is
-    what readers need (`zmr.shuffle.endpoint`). With `is_encrypted`, over TCP, they need its key,
-    which is a new one. Raises `AddressError`.
+    At the first of `addresses` that is free: of TCP, where port 0 picks a free one, or an `ipc://`
+    endpoint. With `is_encrypted`, readers need its key over TCP, which is a new one. Raises
+    `AddressError`.
     """
 
-    def __init__(self, address: Address | str, folder: str, is_encrypted: bool = False) -> None:
+    def __init__(
+        self, addresses: Sequence[Address | str], folder: str, is_encrypted: bool = False
+    ) -> None:
         self.bad_frames = 0  # requests that made no sense
         self.dropped = 0  # answers to peers that take none
         self._is_tracing = log.isEnabledFor(logging.DEBUG)
@@ -84,16 +89,11 @@ class ShuffleServer:
             self._socket.setsockopt(zmq.SNDHWM, _MOST_QUEUED)
             self._socket.setsockopt(zmq.MAXMSGSIZE, _LARGEST_REQUEST_BYTES)
             self._socket.setsockopt(zmq.LINGER, 0)
-            pair = new_pair() if is_encrypted and isinstance(address, Address) else None
-            if pair is not None:
-                serve(self._socket, pair, with_roles=False)
-            if isinstance(address, Address):
-                self.endpoint = str(bind(self._socket, address, "--shuffle-port"))
-            else:
-                bind_ipc(self._socket, address)
-                self.endpoint = address
-            if pair is not None:
-                self.endpoint = with_key(self.endpoint, pair.public)
+            self._pair: KeyPair | None = None
+            if is_encrypted and isinstance(addresses[0], Address):
+                self._pair = new_pair()
+                serve(self._socket, self._pair, with_roles=False)
+            self._bound = _bind_first(self._socket, addresses)
             self._stop = self._context.socket(zmq.PAIR)
             self._stop.bind("inproc://stop")
             self._stopped = self._context.socket(zmq.PAIR)
@@ -103,6 +103,15 @@ class ShuffleServer:
             raise
         self._thread = Thread(target=self._serve, name="shuffle", daemon=True)
         self._thread.start()
+
+    def endpoint(self, host: str | None = None) -> str:
+        """What readers need (`zmr.shuffle.endpoint`) who reach this machine by this name or
+        address; None: as it listens.
+        """
+        if isinstance(self._bound, str):
+            return self._bound
+        at = self._bound if host is None else replace(self._bound, host=host)
+        return str(at) if self._pair is None else with_key(str(at), self._pair.public)
 
     def close(self) -> None:
         """End the thread; close sockets and files."""
@@ -173,6 +182,18 @@ class ShuffleServer:
         size_bytes = min(request.size_bytes, file.size_bytes)
         offset = file.size_bytes - size_bytes if request.from_end else request.offset
         return file.piece(offset, size_bytes), file.size_bytes
+
+
+def _bind_first(socket: zmq.Socket[bytes], addresses: Sequence[Address | str]) -> Address | str:
+    for address in addresses[:-1]:
+        assert isinstance(address, Address), "an endpoint of a folder is nobody else's"
+        with suppress(AddressError):
+            return bind(socket, address, "--shuffle-port")
+    address = addresses[-1]
+    if isinstance(address, Address):
+        return bind(socket, address, "--shuffle-port")
+    bind_ipc(socket, address)
+    return address
 
 
 class _OpenFile:

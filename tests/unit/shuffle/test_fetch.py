@@ -72,9 +72,9 @@ def read(source: RemoteSource, partition: int = 1) -> Rows:
 def test_a_partition_comes_as_it_is_with_any_budget(
     server: ShuffleServer, budget_bytes: int
 ) -> None:
-    assert fetched(server.endpoint, 0, budget_bytes) == NOTHING
-    assert fetched(server.endpoint, 1, budget_bytes) == BIG
-    assert fetched(server.endpoint, 2, budget_bytes) == (["a"], [1])
+    assert fetched(server.endpoint(), 0, budget_bytes) == NOTHING
+    assert fetched(server.endpoint(), 1, budget_bytes) == BIG
+    assert fetched(server.endpoint(), 2, budget_bytes) == (["a"], [1])
 
 
 def test_no_more_is_under_way_than_the_budget_allows(server: ShuffleServer, tmp_path: Path) -> None:
@@ -82,7 +82,7 @@ def test_no_more_is_under_way_than_the_budget_allows(server: ShuffleServer, tmp_
     content = output_path(tmp_path, 0).read_bytes()
     with Fetcher(BUDGET_BYTES, PATIENCE_S, lambda n: came.append(came[-1] + n)) as fetcher:
         # Given a source that has begun to read ahead
-        source = source_of(fetcher, server.endpoint)
+        source = source_of(fetcher, server.endpoint())
         size_bytes = source.size_bytes
         source.close()
         began = came[-1]
@@ -108,7 +108,7 @@ def test_many_sources_of_many_workers_are_read_in_turns(tmp_path: Path) -> None:
         Fetcher(BUDGET_BYTES, PATIENCE_S) as fetcher,
     ):
         fetcher.share_among(n)
-        addresses = [server.endpoint for server in (w0, w1)]
+        addresses = [server.endpoint() for server in (w0, w1)]
         sources = [source_of(fetcher, addresses[i % 2], i) for i in range(n)]
         stored = [open_partition(source, 1) for source in sources]
         for partition in stored:
@@ -177,7 +177,7 @@ def test_what_is_damaged_for_good_is_told(server: ShuffleServer, tmp_path: Path)
     data[len(data) // 2] ^= 1
     path.write_bytes(data)
     with pytest.raises(CorruptMapOutput, match=r"map 0, attempt 100 at tcp://.*: damaged at byte"):
-        fetched(server.endpoint)
+        fetched(server.endpoint())
 
 
 def test_a_piece_that_never_comes_is_given_up(server: ShuffleServer) -> None:
@@ -225,7 +225,7 @@ def test_a_server_that_starts_again_at_its_address_goes_on(tmp_path: Path) -> No
     write_output(tmp_path, 0, [NOTHING, BIG, NOTHING])
     with Fetcher(BUDGET_BYTES, PATIENCE_S) as fetcher:
         with served(tmp_path) as first:
-            address = parse(first.endpoint)
+            address = parse(first.endpoint())
             source = source_of(fetcher, str(address))
             stored = open_partition(source, 1)
             stored.expect()
@@ -240,7 +240,7 @@ def test_a_server_that_vanishes_is_given_up_for_all_its_outputs_at_once(tmp_path
         write_output(tmp_path, index, [NOTHING, BIG, NOTHING])
     with Fetcher(BUDGET_BYTES, PATIENCE_S) as fetcher:
         with served(tmp_path) as server:
-            sources = [source_of(fetcher, server.endpoint, index) for index in range(5)]
+            sources = [source_of(fetcher, server.endpoint(), index) for index in range(5)]
             assert read(sources[0]) == BIG
         began = time.monotonic()
         for source in sources:
@@ -292,7 +292,7 @@ def test_a_reduce_over_the_network_gives_what_one_over_files_gives(
     tmp_path: Path, memory_bytes: int
 ) -> None:
     with served(tmp_path) as server:
-        outputs = written(tmp_path, 7, server.endpoint)
+        outputs = written(tmp_path, 7, server.endpoint())
         done = run(reduce_task(tmp_path, outputs), memory_bytes=memory_bytes, **REMOTE)
     assert (tmp_path / "out/mr-out-1").read_text() == expected(7)
     assert done.stats.records_in == sum(len(range(0, 3000, i + 1)) for i in range(7))
@@ -301,7 +301,7 @@ def test_a_reduce_over_the_network_gives_what_one_over_files_gives(
 
 def test_what_is_not_seen_on_a_host_of_the_same_name_is_fetched(tmp_path: Path) -> None:
     with served(tmp_path) as server:
-        outputs = written(tmp_path, 3, server.endpoint, socket.gethostname())
+        outputs = written(tmp_path, 3, server.endpoint(), socket.gethostname())
         run(reduce_task(tmp_path, outputs))
     assert (tmp_path / "out/mr-out-1").read_text() == expected(3)
 
@@ -320,8 +320,8 @@ def test_files_of_this_host_are_read_directly(tmp_path: Path, address: str) -> N
 def test_exactly_those_outputs_are_lost_that_can_not_be_had(tmp_path: Path) -> None:
     # Given outputs of a worker, of one that is gone, one that is damaged and one that is missing
     with served(tmp_path) as server, served(tmp_path) as leaving:
-        outputs = written(tmp_path, 6, server.endpoint)
-        gone = MapOutput(2, 102, "elsewhere", "/nowhere", leaving.endpoint)
+        outputs = written(tmp_path, 6, server.endpoint())
+        gone = MapOutput(2, 102, "elsewhere", "/nowhere", leaving.endpoint())
         leaving.close()
         outputs[2] = gone
         damaged = bytearray(output_path(tmp_path, 3).read_bytes())
@@ -347,10 +347,10 @@ def test_a_server_that_ends_while_its_outputs_are_read_is_told(tmp_path: Path) -
             yield key, sum(values)
 
     with served(tmp_path) as server, served(tmp_path) as leaving:
-        outputs = written(tmp_path, 2, server.endpoint)
+        outputs = written(tmp_path, 2, server.endpoint())
         rows = [f"{k:06}" for k in range(400_000)]
         write_output(tmp_path, 1, [NOTHING, (rows, [1] * len(rows))])
-        outputs[1] = MapOutput(1, 101, "elsewhere", "/nowhere", leaving.endpoint)
+        outputs[1] = MapOutput(1, 101, "elsewhere", "/nowhere", leaving.endpoint())
         served_once.append(leaving)
         task = reduce_task(tmp_path, outputs)
         with pytest.raises(TaskError) as error:
@@ -360,10 +360,10 @@ def test_a_server_that_ends_while_its_outputs_are_read_is_told(tmp_path: Path) -
 
 
 def test_fetching_leaves_no_socket_open(server: ShuffleServer) -> None:
-    assert fetched(server.endpoint) == BIG
+    assert fetched(server.endpoint()) == BIG
     before = len(os.listdir("/proc/self/fd"))
     for _ in range(5):
-        assert fetched(server.endpoint) == BIG
-        fetched(server.endpoint, 0)
+        assert fetched(server.endpoint()) == BIG
+        fetched(server.endpoint(), 0)
     # The sockets of the last fetches may be closing still; those of ten can't.
     assert len(os.listdir("/proc/self/fd")) < before + 5

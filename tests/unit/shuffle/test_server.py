@@ -30,7 +30,7 @@ class Client:
         self.socket = context.socket(zmq.DEALER)
         self.socket.setsockopt(zmq.RCVHWM, takes)
         self.socket.setsockopt(zmq.RCVBUF, 4096 if takes == 1 else -1)
-        self.socket.connect(server.endpoint)
+        self.socket.connect(server.endpoint())
 
     def send(self, *parts: bytes) -> None:
         self.socket.send_multipart(parts)
@@ -218,7 +218,7 @@ def test_who_asks_on_and_takes_nothing_does_not_fill_the_memory(
     greedy = zmq_context.socket(zmq.DEALER)
     greedy.setsockopt(zmq.RCVHWM, 1)
     greedy.setsockopt(zmq.SNDHWM, 0)
-    greedy.connect(server.endpoint)
+    greedy.connect(server.endpoint())
     request = encode_request(piece(0, len(CONTENT)))
     for _ in range(5000):
         greedy.send(request)
@@ -233,11 +233,11 @@ def test_closing_frees_port_thread_and_files(folder: Path) -> None:
     gc.collect()  # of tests before this one
     before = len(os.listdir("/proc/self/fd"))
     with served(folder) as first:
-        port = parse(first.endpoint).port
+        port = parse(first.endpoint()).port
         with pytest.raises(AddressError, match="in use: choose another port with --shuffle-port"):
-            ShuffleServer(Address("127.0.0.1", port), str(folder))
+            ShuffleServer([Address("127.0.0.1", port)], str(folder))
     with served(folder, Address("127.0.0.1", port)) as second:
-        assert second.endpoint == first.endpoint
+        assert second.endpoint() == first.endpoint()
     assert len(os.listdir("/proc/self/fd")) <= before
 
 

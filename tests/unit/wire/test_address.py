@@ -11,7 +11,15 @@ import pytest
 import zmq
 
 from zmr.errors import AddressError
-from zmr.wire.address import Address, bind, bind_ipc, connect, parse, rebind
+from zmr.wire.address import (
+    Address,
+    bind,
+    bind_ipc,
+    connect,
+    parse,
+    rebind,
+    usable_from_elsewhere,
+)
 
 _Context = zmq.Context[zmq.Socket[bytes]]
 
@@ -163,3 +171,42 @@ def test_a_socket_of_this_machine_alone_is_a_file(
     says(dealer, router, b"hello")
     with pytest.raises(AddressError, match="can't listen at ipc:///nowhere/s"):
         bind_ipc(sockets[2], "ipc:///nowhere/s")
+
+
+# --- as other machines see it ---
+
+
+@pytest.mark.parametrize(
+    ("families", "needs"),
+    [([4], False), ([6], True), ([6, 4], False), ([], False)],
+)
+def test_ipv6_is_used_where_there_is_nothing_else(
+    monkeypatch: pytest.MonkeyPatch,
+    sockets: list[zmq.Socket[bytes]],
+    families: list[int],
+    needs: bool,
+) -> None:
+    known = {4: (socket.AF_INET, "127.0.0.1"), 6: (socket.AF_INET6, "::1")}
+
+    def getaddrinfo(host: str, *_: object, **__: object) -> list[tuple[object, ...]]:
+        if not families:
+            raise socket.gaierror("no such name")
+        return [(known[f][0], 1, 6, "", (known[f][1], 0)) for f in families]
+
+    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
+    connect(sockets[1], Address("localhost", 5555))
+    assert sockets[1].getsockopt(zmq.IPV6) == needs
+
+
+def test_the_address_for_others_is_one_that_they_can_use(
+    sockets: list[zmq.Socket[bytes]],
+) -> None:
+    bound = bind(sockets[0], Address("0.0.0.0", 0), "--port")
+    usable = usable_from_elsewhere(bound, sockets[0])
+    assert usable.port == bound.port
+    assert not usable.is_loopback
+    here = bind(sockets[1], Address("127.0.0.1", 0), "--port")
+    assert usable_from_elsewhere(here, sockets[1]) == here
+    # A name for loopback is of no use to others, whatever it looks like.
+    named = Address("master.lan", here.port)
+    assert usable_from_elsewhere(named, sockets[1]) == here
