@@ -151,10 +151,6 @@ class Master:
                 registers = True
             elif isinstance(message, _FROM_CLIENT):
                 self._clients.receive(peer, message, now)
-            elif type(message) not in self._from_worker:
-                outbox.ignored["not for a master"] += 1
-                outbox.send(peer, m.Refused(f"a master takes no {type(message).__name__}"))
-                return
             elif worker is None or frame.epoch != self.epoch:
                 unknown.append(message)
             else:

@@ -44,7 +44,7 @@ from zmr.output.durable_file import MANY_FILES, sync_files
 from zmr.output.folder import clean_temporary, hold_claim
 from zmr.output.manifest import require_files, stats_of, success_manifest, write_success
 from zmr.output.skipped import keep_skipped, skipped_files
-from zmr.pipeline_steps import StepDone
+from zmr.pipeline_steps import StepDone, temporary_folder
 from zmr.wire import codec
 
 if TYPE_CHECKING:
@@ -130,6 +130,7 @@ class MasterServer:
         self._syncs_late = syncs_late
         self._effects: list[CompleteOutput | JobEnded] = []  # of this turn, beyond this process
         self._held: dict[str, int] = {}  # the claims of jobs that run
+        self._queued: list[str] = []  # jobs that are new in this turn
         self._outbox: dict[bytes, list[m.Message]] = {}
         self._snapshots: dict[bytes, m.Snapshot] = {}
         peers.watch(reactor, self._on_frame, self._bad_frame)
@@ -202,7 +203,7 @@ class MasterServer:
                 case Publish(event):
                     self.publisher.publish(event)
                     if isinstance(event, m.JobEvent) and event.state == JobState.QUEUED.value:
-                        self._hold(event.job_id)
+                        self._queued.append(event.job_id)
                 case Send(peer, message):
                     self._outbox.setdefault(peer, []).append(message)
                 case Append(records):
@@ -220,8 +221,14 @@ class MasterServer:
                     self._reactor.stop()
 
     def _hold(self, job_id: str) -> None:
-        """Lock the claim on the output folder, to show that the job runs in a living process."""
-        held = hold_claim(self.core.jobs[job_id].spec.output, job_id)
+        """Lock the claim on the output folder, to show that the job runs in a living process.
+
+        Who submits a job makes the claim, but not where that is to be in the journal first.
+        """
+        output = self.core.jobs[job_id].spec.output
+        with suppress(OSError):
+            os.mkdir(temporary_folder(output, job_id))
+        held = hold_claim(output, job_id)
         if held is not None:
             self._held[job_id] = held
 
@@ -258,6 +265,8 @@ class MasterServer:
         while True:
             if self._journal is not None:
                 self._journal.commit()
+            while self._queued:
+                self._hold(self._queued.pop())
             if not self._effects:
                 return
             effects, self._effects = self._effects, []
