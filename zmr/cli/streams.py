@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import logging
 import os
+import re
 import select
 import signal
 import sys
@@ -18,7 +19,7 @@ from typing import TextIO
 
 import click
 
-from zmr.display import counted, printable
+from zmr.display import counted, is_power_of_ten, printable
 from zmr.errors import ZmrError
 
 _A_LEVEL = logging.WARNING - logging.INFO
@@ -27,6 +28,12 @@ _READER_GONE = 128 + signal.SIGPIPE
 _MOST_BYTES = 4000
 
 _SLOW_READER_S = 0.02
+
+# Warnings of a kind that are all shown; how they are compared, and how many kinds are remembered.
+_SHOWN_ALL = 8
+_NUMBERS = re.compile(r"[0-9]+")
+_KIND_CHARS = 500
+_MOST_KINDS = 1_000
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}
 
@@ -76,11 +83,36 @@ def set_up_logging(verbose: bool, quiet: bool, usual: int = logging.INFO) -> Non
     """Log to stderr from the level `usual`: `verbose` is one level more, `quiet` only errors."""
     level = logging.ERROR if quiet else usual - _A_LEVEL if verbose else usual
     handler = _StderrHandler()
+    if not verbose:
+        handler.addFilter(_Repetitions())
     handler.setFormatter(_Lines("%(asctime)s %(levelname)s %(message)s", "%H:%M:%S"))
     logger = logging.getLogger("zmr")
     logger.handlers[:] = [handler]
     logger.setLevel(level)
     logger.propagate = False
+
+
+class _Repetitions(logging.Filter):
+    """Warnings that differ in numbers only are shown a few times, and then as the tenth, hundredth,
+    ... of their kind: a missing input is the same news for each task and attempt.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._n: dict[str, int] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether it is shown."""
+        if record.levelno != logging.WARNING:
+            return True
+        kind = _NUMBERS.sub("#", record.getMessage())[:_KIND_CHARS]
+        if len(self._n) >= _MOST_KINDS:
+            self._n.clear()
+        n = self._n[kind] = self._n.get(kind, 0) + 1
+        if n <= _SHOWN_ALL:
+            return True
+        record.msg, record.args = f"{record.getMessage()} (number {n} of its kind; -v: all)", ()
+        return is_power_of_ten(n)
 
 
 class _Lines(logging.Formatter):
