@@ -13,6 +13,7 @@ import secrets
 from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
+from socket import gethostname
 from typing import TYPE_CHECKING
 
 import zmq
@@ -46,6 +47,7 @@ from zmr.output.manifest import require_files, stats_of, success_manifest, write
 from zmr.output.skipped import keep_skipped, skipped_files
 from zmr.pipeline_steps import StepDone, temporary_folder
 from zmr.wire import codec
+from zmr.wire.address import parse
 
 if TYPE_CHECKING:
     from zmr.journal.store import (
@@ -172,6 +174,9 @@ class MasterServer:
         What was decided up to there is done. If the tables do not fit together any more, the master
         ends, as it does when the journal can't be written: what is there can be relied on.
         """
+        for message in frame.messages:
+            if isinstance(message, m.Register):
+                warn_of_unreachable(message)
         try:
             self.handle(FrameReceived(peer, frame))
         except AssertionError:
@@ -290,6 +295,19 @@ class MasterServer:
             self._peers.send(peer, self.core.epoch, messages)
         self._outbox.clear()
         self.publisher.flush()
+
+
+def warn_of_unreachable(register: m.Register) -> None:
+    """Say it of a worker whose map outputs no other machine can fetch, before that costs a job."""
+    endpoint = register.shuffle_address.partition("#")[0]
+    if endpoint and parse(endpoint).is_loopback and register.host != gethostname():
+        log.warning(
+            "worker %s is on %s, and serves its map outputs at %s, where no other machine reaches "
+            "them (is it connected through a tunnel?): give it --shuffle-host",
+            register.name,
+            register.host,
+            endpoint,
+        )
 
 
 def end_output(outcome: Outcome) -> None:

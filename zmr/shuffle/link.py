@@ -118,10 +118,11 @@ class Link:
                 return
             waited_s += patience_s
             if waited_s > _REFUSED_S and self._refuses():
-                break
+                self._error = f"nothing listens there, for {waited_s:g} s"
+                raise OSError(self._error)
             self._ask_again(list(self._asked.values()))
             self._ask_more()  # what is not wanted any more has made room
-        self._error = f"no answer for {waited_s:g} s"
+        self._error = f"no answer for {waited_s:g} s: is the port closed between these machines?"
         raise OSError(self._error)
 
     def _comes_within(self, timeout_s: float) -> bool:

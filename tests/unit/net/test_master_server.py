@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import socket
 from collections.abc import Callable
 
 import pytest
@@ -85,3 +86,21 @@ def test_what_must_hold_ends_the_master_where_it_does_not(pair: Pair) -> None:
     pair.error = AssertionError("it does not hold")
     with pytest.raises(AssertionError, match="it does not hold"):
         pair.say(m.GetSnapshot(13))
+
+
+@pytest.mark.parametrize(
+    ("host", "endpoint", "is_warned"),
+    [
+        ("elsewhere", "tcp://127.0.0.1:40123#" + "A" * 43, True),
+        ("elsewhere", "tcp://10.0.0.7:40123", False),
+        ("elsewhere", "", False),
+        (socket.gethostname(), "tcp://127.0.0.1:40123", False),
+    ],
+)
+def test_map_outputs_that_others_can_not_fetch_are_said_at_once(
+    pair: Pair, caplog: pytest.LogCaptureFixture, host: str, endpoint: str, is_warned: bool
+) -> None:
+    with caplog.at_level(logging.WARNING, "zmr.master"):
+        pair.say(m.Register("worker", host, 1, 1, shuffle_address=endpoint))
+    assert ("where no other machine reaches them" in caplog.text) == is_warned
+    assert "AAAA" not in caplog.text
