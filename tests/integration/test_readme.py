@@ -9,6 +9,7 @@ import json
 import re
 import shlex
 import shutil
+import signal
 import sys
 from collections import Counter
 from pathlib import Path
@@ -36,6 +37,11 @@ CLUSTER = """\
 bin/master --port 5555 --job wordcount input/ -o counts -r 4
 bin/worker tcp://127.0.0.1:5555
 bin/tail tcp://127.0.0.1:5555
+"""
+OTHER_MACHINES = """\
+bin/master --host 0.0.0.0 --port 5555         # here
+bin/zmr key worker tcp://127.0.0.1:5555       # here, while it runs: prints KEY
+ZMR_KEY=KEY bin/worker tcp://HERE:5555        # there
 """
 NOT_RUN = {
     "bin/setup test && .venv/bin/tox\n": "tox runs these tests",
@@ -94,7 +100,15 @@ def is_sorted(text: str) -> bool:
 
 
 def test_every_block_is_run_or_says_why_not() -> None:
-    assert set(blocks("sh")) == {SETUP, LONGEST, REPLAY, TOP_WORDS, CLUSTER, *NOT_RUN}
+    assert set(blocks("sh")) == {
+        SETUP,
+        LONGEST,
+        REPLAY,
+        TOP_WORDS,
+        CLUSTER,
+        OTHER_MACHINES,
+        *NOT_RUN,
+    }
 
 
 def test_every_job_of_the_documents_for_users_is_run() -> None:
@@ -208,3 +222,22 @@ def test_a_cluster(zmr: Zmr, checkout: Path) -> None:
     counts = pairs("".join(path.read_text() for path in files))
     assert {word: int(n) for word, n in counts} == Counter(words(checkout))
     assert re.search(r"job wordcount-\w+: done\n", tail.stdout)
+
+
+def test_a_worker_on_another_machine(zmr: Zmr, checkout: Path, tmp_path: Path) -> None:
+    with reserved_port() as port:
+        lines = OTHER_MACHINES.replace("5555", str(port)).splitlines()
+        # By `exec`, the signal is for the master and not for the shell.
+        master = zmr.start(program=("sh", "-c", f"exec {lines[0]}"), cwd=checkout)
+        master.wait_for("listening at")
+        printed = zmr.run(program=("sh", "-c", lines[1]), cwd=checkout)
+        assert printed.status == 0, printed.stderr
+        there = (
+            lines[2].replace("KEY b", f"{printed.stdout.strip()} b").replace("HERE", "127.0.0.1")
+        )
+        elsewhere = {"ZMR_HOME": str(tmp_path / "elsewhere")}
+        worker = zmr.start(program=("sh", "-c", there), cwd=checkout, env=elsewhere)
+        worker.wait_for("registered with the master")
+        master.send(signal.SIGTERM)
+        assert master.wait() == 128 + signal.SIGTERM
+        assert worker.wait() == 0
