@@ -17,7 +17,7 @@ MAX_ELEMENTS = 1_000_000
 
 _NAME = re.compile(rf"[A-Za-z0-9_-][A-Za-z0-9_.-]{{0,{NAME_LENGTH - 1}}}").fullmatch
 _ENDPOINT = re.compile(
-    r"tcp://([A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}(%\w{1,15})?\]):[0-9]{1,5}"
+    r"tcp://([A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}(%\w{1,15})?\]):(?P<port>[0-9]{1,5})"
     r"(#[A-Za-z0-9_-]{43})?"
 ).fullmatch
 
@@ -75,7 +75,8 @@ def label(text: str) -> str:
 
 def endpoint(text: str) -> str:
     """Where others are to connect to, or nothing. It must not lead elsewhere than to a TCP port."""
-    if text and not _ENDPOINT(text):
+    found = _ENDPOINT(text)
+    if text and not (found and 0 < int(found["port"]) < 65536):
         raise BadFrame(f"{label(text)} is no address of a worker")
     return text
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 from zmr import messages as m
 from zmr.wire import codec, scan
@@ -21,6 +22,11 @@ from zmr.wire.roles import Role, require_may_send
 _ELEMENTS = {"submit": "inputs", "register": "held"}
 
 _MOST_PARTS = 64
+
+# What stands around the elements: the fields of the frame, and the lengths of what they are in;
+# around each of them, its own.
+_AROUND_BYTES = 64
+_ELEMENT_BYTES = 8
 _MOST_WAITING_BYTES = _MOST_PARTS * codec.TO_MASTER_LIMIT_BYTES
 
 
@@ -38,22 +44,36 @@ def _in_parts(data: bytes, limit_bytes: int) -> Iterator[bytes]:
     whole = pb.Frame.FromString(data)
     [message] = whole.messages
     kind = message.WhichOneof("kind")
-    elements = list(getattr(getattr(message, kind), _ELEMENTS.get(kind, ""), ()))
-    n_parts = min(len(elements), -(-2 * len(data) // limit_bytes))
-    if n_parts > _MOST_PARTS or not n_parts:
+    name = _ELEMENTS.get(kind, "")
+    elements = list(getattr(getattr(message, kind), name)) if name else []
+    if name:
+        getattr(message, kind).ClearField(name)
+    groups = _groups(elements, limit_bytes - whole.ByteSize() - _AROUND_BYTES)
+    if not 1 < len(groups) <= _MOST_PARTS:
         raise ValueError(f"a {kind} of {len(data):,} bytes is more than a master takes")
-    edges = [len(elements) * i // n_parts for i in range(n_parts + 1)]
-    for part in range(1, n_parts + 1):
-        frame = pb.Frame(version=codec.VERSION, epoch=whole.epoch, part=part, parts=n_parts)
+    for part, group in enumerate(groups, 1):
+        frame = pb.Frame(version=codec.VERSION, epoch=whole.epoch, part=part, parts=len(groups))
         added = getattr(frame.messages.add(), kind)
         if part == 1:
             added.CopyFrom(getattr(message, kind))
-            added.ClearField(_ELEMENTS[kind])
-        getattr(added, _ELEMENTS[kind]).extend(elements[edges[part - 1] : edges[part]])
-        encoded = frame.SerializeToString()
-        if len(encoded) > limit_bytes:
-            raise ValueError(f"a {kind} with elements that are more than a master takes")
-        yield encoded
+        getattr(added, name).extend(group)
+        yield frame.SerializeToString()
+
+
+def _groups(elements: Sequence[Any], limit_bytes: int) -> list[list[Any]]:
+    """The elements in their order, in groups of at most so many bytes; none if one has more."""
+    groups: list[list[Any]] = [[]]
+    size_bytes = 0
+    for element in elements:
+        element_bytes = element.ByteSize() + _ELEMENT_BYTES
+        if element_bytes > limit_bytes:
+            return []
+        if size_bytes + element_bytes > limit_bytes:
+            groups.append([])
+            size_bytes = 0
+        groups[-1].append(element)
+        size_bytes += element_bytes
+    return groups
 
 
 class FramesToMaster:

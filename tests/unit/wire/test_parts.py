@@ -55,6 +55,15 @@ def test_a_message_comes_out_as_it_went_in(message: m.Message) -> None:
     assert frame == m.Frame(7, (message,))
 
 
+def test_elements_of_very_different_sizes_fit() -> None:
+    paths = ["x" * (5 if i < 20_000 else 2_000) for i in range(20_300)]
+    message = m.Submit(SPEC, tuple(m.InputFile(path, 1, False) for path in paths))
+    datas = sent(message)
+    assert max(map(len, datas)) <= LIMIT_BYTES
+    *_, frame = taken(FramesToMaster(), datas)
+    assert frame == m.Frame(7, (message,))
+
+
 def test_other_messages_of_a_turn_have_frames_of_their_own() -> None:
     messages = (m.GetTask(1), submit(60_000), m.GetTask(2))
     frames = [frame for frame in taken(FramesToMaster(), sent(*messages)) if frame is not None]
