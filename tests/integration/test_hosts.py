@@ -182,7 +182,7 @@ def test_a_worker_may_start_before_the_name_of_its_master_resolves(
     secret, address = new_secret().text(), "tcp://master.lan:5555"
     workers = [site.start(host, "worker", address, "-j", "1", "-v", key=secret) for host in "bc"]
     for worker in workers:
-        worker.wait_for("to the master: Register")
+        worker.wait_for("nothing from the master for 3 s: connecting again")
     orders.hold("map text1.txt")
     orders.hold("map text4.txt")
     out = site.zmr.folder / "out"

@@ -110,6 +110,7 @@ def _work(keyring: Keyring, options: SlotOptions, death_timeout_s: float, servin
             on_quit=on_quit,
             serving=serving,
         )
+        uplink.refresh = agent.with_endpoint
         uplink.on_connected = agent.on_connected
         stack.callback(agent.close)
         reactor.on_signals(

@@ -103,10 +103,10 @@ def _host_towards(master: Address) -> str:
 
     try:
         return interface_towards(master)
-    except OSError as error:
+    except (OSError, UnicodeError) as error:
         log.warning(
             "no way to %s is known (%s): others can read map outputs from a shared disk only",
             master,
-            error.strerror,
+            getattr(error, "strerror", None) or error,
         )
         return ""

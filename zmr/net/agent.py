@@ -94,7 +94,6 @@ class Agent:
         self._shuffle = shuffle
         self._shuffle_host = settings.shuffle_host
         self._registered_at = ""  # the endpoint
-        self._may_have_moved = False  # since then
         self._on_quit = on_quit
         self._is_tracing = log.isEnabledFor(logging.DEBUG)
         self._outbox: list[m.Message] = []
@@ -122,22 +121,26 @@ class Agent:
         folder = os.path.join(self._folder.path, task.job_id)
         return replace(ended, record=take_current_record(folder, task.attempt))
 
+    def with_endpoint(self, message: m.Message) -> m.Message:
+        """A registration with where others fetch map outputs from this worker, as it is now."""
+        if not isinstance(message, m.Register):
+            return message
+        self._registered_at = self._endpoint()
+        return replace(message, shuffle_address=self._registered_at)
+
     def _endpoint(self) -> str:
         """Where others fetch map outputs from this worker; empty: nowhere."""
         if self._shuffle is None:
             return ""
         host = self._shuffle_host() if self._shuffle_host is not None else None
-        return self._shuffle.endpoint(host) if host != "" else ""
+        # Where the name of the master does not resolve for a moment, it is what it was.
+        return self._shuffle.endpoint(host) if host != "" else self._registered_at
 
     def on_connected(self) -> None:
-        """There is a new connection with the master: perhaps as its name has begun to resolve, or
-        this machine's address has changed. Then the others have to know where this worker is now.
+        """There is a new connection with the master: perhaps as this machine's address has changed.
+        Then the others have to know where this worker is now.
         """
-        self._may_have_moved = True
-
-    def _tell_if_moved(self) -> None:
-        self._may_have_moved = False
-        if self._endpoint() != self._registered_at:
+        if self.core.is_registered and self._endpoint() != self._registered_at:
             log.info("other workers reach this one at another address now: registering again")
             again = m.Frame(self.core.epoch, (m.RegisterAgain(),))
             self.handle(FrameReceived(b"", again))
@@ -168,9 +171,6 @@ class Agent:
         for action in actions:
             match action:
                 case SendMaster(message):
-                    if isinstance(message, m.Register):
-                        self._registered_at = self._endpoint()
-                        message = replace(message, shuffle_address=self._registered_at)
                     self._outbox.append(message)
                 case SendSlot(slot, to_slot):
                     self._to_slots.setdefault(slot, []).append(to_slot)
@@ -211,15 +211,13 @@ class Agent:
 
     def flush(self) -> None:
         """Send what this turn decided."""
-        if self._may_have_moved and self.core.is_registered:
-            self._tell_if_moved()
         for slot, to_slot in self._to_slots.items():
             if self._is_tracing:
                 log.debug("to slot %d: %s", slot, described(to_slot))
             self._pool.send(slot, to_slot)
         self._to_slots.clear()
         if self._outbox:
-            self._uplink.send(self.core.epoch, self._outbox)
+            self._uplink.send(self.core.epoch, tuple(self._outbox))
             self._outbox.clear()
 
 

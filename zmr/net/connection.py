@@ -11,11 +11,11 @@ import socket as std_socket
 from contextlib import suppress
 
 import zmq
-from zmq.utils.monitor import parse_monitor_message
 
 from zmr.errors import KeyRefused
-from zmr.net.keyring import Keyring
+from zmr.net.keyring import GivenKey, Keyring
 from zmr.net.keys import Key
+from zmr.net.monitor import Monitor
 from zmr.wire import address as addresses
 from zmr.wire.address import Address
 from zmr.wire.curve import present
@@ -27,6 +27,8 @@ _WATCHED = (
     | zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL
     | zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL
 )
+
+_EVENTS_A_TURN = 100
 
 # A key that is missing or outdated is looked for again so often.
 _LOOK_AGAIN_S = 0.05
@@ -53,7 +55,8 @@ class Connection:
         role: Role,
         is_patient: bool = False,
     ) -> None:
-        self.monitor = socket.get_monitor_socket(_WATCHED)
+        self._monitor = Monitor(socket, _WATCHED)
+        self.is_up = False  # the latest connection has been, as far as is known
         self.has_key = keyring.is_insecure or keyring.given is not None
         self.n_connects = 0  # what was sent before the latest, and not answered, may be lost
         self.n_handshakes = 0
@@ -65,11 +68,13 @@ class Connection:
         self._key: Key | None = None
         self._endpoint = ""
         self._failures = 0
+        self._seen_mechanism = ""
         self._retry_at: float | None = None
 
     def connect(self, now: float) -> None:
         """Connect, or connect again, with the key that there is; or as soon as there is one."""
         self._retry_at = None
+        self.is_up = False
         if self._endpoint:
             with suppress(zmq.ZMQError):  # libzmq may have given it up itself
                 self._socket.disconnect(self._endpoint)
@@ -93,8 +98,14 @@ class Connection:
         """Look whether there is another key by now."""
         if self._retry_at is None or now < self._retry_at:
             return
-        if not self.has_key or self._keyring.find(self._role) != self._key or self._failures:
+        self._retry_at = None
+        if not self.has_key or self._failures or self._keyring.find(self._role) != self._key:
             self.connect(now)
+
+    @property
+    def monitor(self) -> zmq.Socket[bytes]:
+        """Readable when `on_monitor` is due."""
+        return self._monitor.socket
 
     @property
     def key(self) -> Key | None:
@@ -103,14 +114,11 @@ class Connection:
 
     def on_monitor(self, now: float) -> None:
         """Take in what became of handshakes."""
-        while True:
-            try:
-                parts = self.monitor.recv_multipart(zmq.NOBLOCK)
-            except zmq.Again:
-                return
-            event = parse_monitor_message(parts)["event"]
+        for event in self._monitor.told(_EVENTS_A_TURN):
             if event == zmq.EVENT_HANDSHAKE_SUCCEEDED:
                 self._failures = 0
+                self._seen_mechanism = ""
+                self.is_up = True
                 self.n_handshakes += 1
             else:
                 self._failures += 1
@@ -136,31 +144,36 @@ class Connection:
 
     def close(self) -> None:
         """Stop to watch the socket, which is closed by its owner."""
-        self._socket.disable_monitor()
-        self.monitor.close(linger=0)
+        self._monitor.close()
 
     def _on_failure(self, event: int, now: float) -> None:
-        address, given = self._keyring.address, self._keyring.given
+        given = self._keyring.given
         if self._is_patient or (given is None and not self._keyring.is_insecure):
-            self._retry_at = now + _LOOK_AGAIN_S  # the file will be written, or is outdated
-        elif event == zmq.EVENT_HANDSHAKE_FAILED_AUTH:
-            assert given is not None
+            if self._retry_at is None:
+                self._retry_at = now + _LOOK_AGAIN_S  # the file will be written, or is outdated
+        elif event == zmq.EVENT_HANDSHAKE_FAILED_AUTH and given is not None:
             raise KeyRefused(
-                f"the master at {address} refuses the key in {given.where}: it has been changed, "
-                "or is for nothing that this master knows"
+                f"the master at {self.address} refuses the key in {given.where}: it has been "
+                "changed, or is for nothing that this master knows"
             )
         elif event == zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL or self._failures >= _SUSPICIOUS:
-            mechanism = mechanism_of(address)
-            if given is None and mechanism == "CURVE":
-                raise KeyRefused(f"the master at {address} wants a key: leave --insecure out")
-            if given is not None and mechanism == "CURVE":
-                raise KeyRefused(
-                    f"the key in {given.where} is that of another master than the one at {address}"
-                )
-            if given is not None and mechanism == "NULL":
-                raise KeyRefused(
-                    f"the master at {address} has been started with --insecure, without keys"
-                )
+            # Who has begun to listen just now may still take the key: once more, then.
+            before, self._seen_mechanism = self._seen_mechanism, mechanism_of(self.address)
+            if event == zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL or before == self._seen_mechanism:
+                self._refuse(given, self._seen_mechanism)
+
+    def _refuse(self, given: GivenKey | None, mechanism: str) -> None:
+        """Raise `KeyRefused` if this is no master for that key."""
+        if given is None and mechanism == "CURVE":
+            raise KeyRefused(f"the master at {self.address} wants a key: leave --insecure out")
+        if given is not None and mechanism == "CURVE":
+            raise KeyRefused(
+                f"the key in {given.where} is that of another master than the one at {self.address}"
+            )
+        if given is not None and mechanism == "NULL":
+            raise KeyRefused(
+                f"the master at {self.address} has been started with --insecure, without keys"
+            )
 
 
 def mechanism_of(address: Address) -> str:
@@ -174,7 +187,7 @@ def mechanism_of(address: Address) -> str:
             probe.sendall(signature + b"\x03\x01")
             while len(greeting) < _GREETING_BYTES and (data := probe.recv(_GREETING_BYTES)):
                 greeting += data
-    except OSError:
+    except (OSError, UnicodeError):
         pass
     is_whole = len(greeting) >= _GREETING_BYTES and greeting[:1] == b"\xff"
     return greeting[_MECHANISM].rstrip(b"\0").decode(errors="replace") if is_whole else ""

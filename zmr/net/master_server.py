@@ -36,7 +36,7 @@ from zmr.core.master import Master
 from zmr.core.settings import MasterSettings
 from zmr.core.states import JobState
 from zmr.display import is_power_of_ten
-from zmr.errors import OutputError
+from zmr.errors import AddressError, OutputError
 from zmr.net.publisher import Publisher
 from zmr.net.reactor import Reactor
 from zmr.net.router import LINGER_MS, Peers
@@ -300,7 +300,10 @@ class MasterServer:
 def warn_of_unreachable(register: m.Register) -> None:
     """Say it of a worker whose map outputs no other machine can fetch, before that costs a job."""
     endpoint = register.shuffle_address.partition("#")[0]
-    if endpoint and parse(endpoint).is_loopback and register.host != gethostname():
+    is_loopback = False
+    with suppress(AddressError):  # not of TCP, or made up
+        is_loopback = parse(endpoint).is_loopback
+    if is_loopback and register.host != gethostname():
         log.warning(
             "worker %s is on %s, and serves its map outputs at %s, where no other machine reaches "
             "them (is it connected through a tunnel?): give it --shuffle-host",

@@ -6,6 +6,7 @@ import logging
 import secrets
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from typing import Protocol
 
 import zmq
@@ -67,7 +68,9 @@ class SocketUplink:
         on_refused: Callable[[ZmrError], None],
     ) -> None:
         self.bad_frames = 0
-        self.on_connected: Callable[[], None] = lambda: None  # called when there is a connection
+        # Called with what is sent when there is a connection, and when there is one.
+        self.refresh: Callable[[m.Message], m.Message] = lambda message: message
+        self.on_connected: Callable[[], None] = lambda: None
         self._n_handshakes = 0
         self._connection = connection
         self._address = connection.address
@@ -78,8 +81,8 @@ class SocketUplink:
         self._silent_since = reactor.clock()  # or connected since
         self._is_waiting = False  # for a key
         self._has_heard = False  # a frame that could be read
-        self._n_connects = 0
-        self._last: list[bytes] = []  # what was sent last, as long as nothing came after it
+        # What was sent last, as long as nothing came after it: on another connection it is lost.
+        self._last: tuple[int, Sequence[m.Message]] = (0, ())
         self._try(lambda: connection.connect(reactor.clock()))
         reactor.watch(connection.monitor, self._on_monitor)
         reactor.add(self)
@@ -94,7 +97,7 @@ class SocketUplink:
                 except zmq.Again:
                     return
                 self._silent_since = self._clock()
-                self._last.clear()
+                self._last = (0, ())
                 try:
                     frame = codec.decode_only(parts)
                 except codec.BadFrame as error:
@@ -110,16 +113,22 @@ class SocketUplink:
         reactor.watch(self._socket, on_readable)
 
     def send(self, epoch: int, messages: Sequence[m.Message]) -> None:
-        """Never waits, and drops what can't be sent."""
+        """Never waits, and drops what can't be sent.
+
+        Before there is a connection, the latest is kept for it.
+        """
         self._reconnect_if_silent(self._clock())
-        if self._is_tracing:
-            log.debug("to the master: %s", described(messages))
-        self._last = list(encode_to_master(epoch, messages))
-        self._send_last()
+        self._last = epoch, messages
+        if self._connection.is_up:
+            self._send_last()
 
     def _send_last(self) -> None:
+        epoch, messages = self._last
+        messages = [self.refresh(message) for message in messages]
+        if self._is_tracing and messages:
+            log.debug("to the master: %s", described(messages))
         with suppress(zmq.Again):  # the master is far behind
-            for frame in self._last:
+            for frame in _frames_of(epoch, messages):
                 self._socket.send(frame, zmq.NOBLOCK)
 
     def drop_unsent(self) -> None:
@@ -154,13 +163,24 @@ class SocketUplink:
         except ZmrError as error:
             self._on_refused(error)
             return
-        if self._connection.n_connects != self._n_connects:
-            # What waited to be sent on the earlier connection is lost.
-            self._n_connects = self._connection.n_connects
-            self._send_last()
         if self._connection.n_handshakes != self._n_handshakes:
             self._n_handshakes = self._connection.n_handshakes
+            self._send_last()
             self.on_connected()
         if not self._connection.has_key and not self._is_waiting:
             log.info("waiting for the master: %s", self._connection.why_waiting())
         self._is_waiting = not self._connection.has_key
+
+
+def _frames_of(epoch: int, messages: Sequence[m.Message]) -> list[bytes]:
+    """What a master takes of them: a registration without map outputs, rather than none."""
+    try:
+        return list(encode_to_master(epoch, messages))
+    except ValueError as error:
+        log.error("%s: what can't be said is left out", error)
+        left = [replace(x, held=()) if isinstance(x, m.Register) else x for x in messages]
+        frames: list[bytes] = []
+        for message in left:
+            with suppress(ValueError):
+                frames += encode_to_master(epoch, [message])
+        return frames

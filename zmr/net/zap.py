@@ -12,9 +12,9 @@ from collections.abc import Mapping
 from contextlib import suppress
 
 import zmq
-from zmq.utils.monitor import parse_monitor_message
 
 from zmr.display import is_power_of_ten, printable
+from zmr.net.monitor import Monitor
 from zmr.net.reactor import Reactor
 from zmr.wire.roles import Role
 
@@ -35,7 +35,7 @@ class Authenticator:
         self.allowed: Mapping[bytes, Role] = {}
         self.refused = 0
         self._reactor = reactor
-        self._monitors: list[zmq.Socket[bytes]] = []
+        self._monitors: list[Monitor] = []
         self._socket = context.socket(zmq.REP)
         self._socket.setsockopt(zmq.LINGER, 0)
         self._socket.bind(_ENDPOINT)
@@ -43,17 +43,17 @@ class Authenticator:
 
     def watch(self, server: zmq.Socket[bytes]) -> None:
         """Count the peers of this socket that failed before they could be asked about, too."""
-        monitor = server.get_monitor_socket(_FAILED_EARLY)
+        monitor = Monitor(server, _FAILED_EARLY)
         self._monitors.append(monitor)
-        self._reactor.watch(monitor, lambda: self._on_failures(monitor))
+        self._reactor.watch(monitor.socket, lambda: self._on_failures(monitor))
 
     def close(self) -> None:
         """Let nobody in any more."""
         self._reactor.unwatch(self._socket)
         self._socket.close(linger=0)
         for monitor in self._monitors:
-            self._reactor.unwatch(monitor)
-            monitor.close(linger=0)
+            self._reactor.unwatch(monitor.socket)
+            monitor.close()
 
     def _on_request(self) -> None:
         with suppress(zmq.Again):
@@ -65,12 +65,10 @@ class Authenticator:
                     address = request[3].decode(errors="replace") if len(request) > 3 else "?"
                     self._warn(f"{printable(address)}: its key is none of this master's")
 
-    def _on_failures(self, monitor: zmq.Socket[bytes]) -> None:
-        with suppress(zmq.Again):
-            for _ in range(_REQUESTS_A_TURN):
-                event = parse_monitor_message(monitor.recv_multipart(zmq.NOBLOCK))
-                if event["event"] == zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL:
-                    self._warn("it has no key, or that of another master")
+    def _on_failures(self, monitor: Monitor) -> None:
+        for event in monitor.told(_REQUESTS_A_TURN):
+            if event == zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL:
+                self._warn("it has no key, or that of another master")
 
     def _warn(self, why: str) -> None:
         self.refused += 1
