@@ -221,7 +221,8 @@ class MasterSockets:
         events_address = Address(address.host, events_port)
         self.events_address = bind(self.events, events_address, "--events-port")
         if keys is not None:
-            keys.publish(self.address)
+            usable = usable_from_elsewhere(self.address, self.control)
+            keys.publish((self.address, usable))
             stack.callback(keys.withdraw)
             self.reactor.add(keys)
 

@@ -14,6 +14,7 @@ import re
 import secrets
 import socket as std_socket
 import stat
+import tempfile
 from contextlib import suppress
 
 from zmr.errors import KeyFileError
@@ -27,7 +28,9 @@ _WILDCARDS = ("0.0.0.0", "::", "*")
 
 def keys_folder() -> str:
     """Where the keys of this user's masters are."""
-    home = os.environ.get("ZMR_HOME") or os.path.join(os.path.expanduser("~"), ".zmr")
+    home = os.environ.get("ZMR_HOME") or os.path.expanduser("~/.zmr")
+    if home.startswith("~"):  # of a user without a home
+        home = os.path.join(tempfile.gettempdir(), f".zmr-{os.geteuid()}")
     return os.path.join(home, "keys")
 
 
@@ -111,7 +114,7 @@ def write_key(path: str, secret: Secret, is_new: bool = False) -> None:
 
     One that is there is replaced, whole or not at all.
     """
-    written = path if is_new else f"{path}.{secrets.token_hex(4)}"
+    written = f"{path}.{secrets.token_hex(4)}"
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     descriptor = os.open(written, flags, 0o600)
     try:
@@ -123,10 +126,17 @@ def write_key(path: str, secret: Secret, is_new: bool = False) -> None:
             os.close(descriptor)
         if not is_new:
             os.replace(written, path)
-    except OSError:
+            return
+        try:
+            os.link(written, path)  # which replaces nothing
+        except FileExistsError:
+            raise
+        except OSError:  # of a file system without links
+            os.close(os.open(path, flags, 0o600))
+            os.replace(written, path)
+    finally:
         with suppress(OSError):
             os.unlink(written)
-        raise
 
 
 def require_private_folder(folder: str) -> None:

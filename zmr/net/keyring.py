@@ -74,10 +74,19 @@ class Keyring:
         """The key for this role, None: there is none yet. Raises `KeyFileError`."""
         if self.given is not None:
             return _of_role(self.given.key, role, self.given.where)
-        for path in self.paths:
+        # What a master that was killed has left under one name may be older than another's key.
+        for path in sorted(self.paths, key=_age):
             with suppress(OSError):
                 return _of_role(read_key(path, is_found=True), role, path)
         return None
+
+
+def _age(path: str) -> float:
+    """The smaller, the newer the file is."""
+    try:
+        return -os.stat(path).st_mtime
+    except OSError:
+        return 0.0
 
 
 def _of_role(key: Secret | Key, role: Role, where: str) -> Key:

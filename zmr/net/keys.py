@@ -72,6 +72,13 @@ class Secret:
         changed = (n + (i == of_role) for i, n in enumerate(self.generations))
         return replace(self, generations=tuple(changed))
 
+    def later(self, other: Secret) -> Secret:
+        """The same with the later key of each role; of another master, as it is."""
+        if other.seed != self.seed:
+            return self
+        pairs = zip(self.generations, other.generations, strict=True)
+        return replace(self, generations=tuple(map(max, pairs)))
+
     def allowed(self) -> Mapping[bytes, Role]:
         """The role of each public half, as bytes, that the master takes."""
         return {z85.decode(self.key(role).pair.public): role for role in _ROLES}

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 
 from zmr.errors import KeyFileError
@@ -38,6 +38,7 @@ class MasterKeys:
 
     def __init__(self, given: GivenKey | None, state_dir: str | None) -> None:
         self._kept_in = ""
+        self._is_of_variable = given is not None and given.where == VARIABLE
         self._paths: list[str] = []
         self._seen: dict[str, tuple[int, int]] = {}
         self._look_at = 0.0
@@ -56,11 +57,13 @@ class MasterKeys:
         else:
             self.secret = new_secret()
 
-    def publish(self, address: Address) -> None:
-        """Write the files by which this user's commands find the keys, as far as that can be."""
+    def publish(self, addresses: Iterable[Address]) -> None:
+        """Write the files by which this user's commands find the keys at each of these addresses of
+        the master, as far as that can be.
+        """
         try:
             require_private_folder(keys_folder())
-            for path in paths_to_keep(address):
+            for path in sorted({path for each in addresses for path in paths_to_keep(each)}):
                 write_key(path, self.secret)
                 self._paths.append(path)
         except (OSError, KeyFileError) as error:
@@ -86,37 +89,42 @@ class MasterKeys:
     def tick(self, now: float) -> None:
         """Look for a change."""
         self._look_at = now + _LOOK_EVERY_S
-        before, self._seen = self._seen, self._stamps()
-        for path, stamp in self._seen.items():
-            if stamp != before.get(path):
-                self._look_at_change(path)
-
-    def _look_at_change(self, path: str) -> None:
-        with suppress(OSError, KeyFileError):
-            changed = read_key(path, is_found=True)
-            if isinstance(changed, Secret) and self._is_later(changed):
-                self.secret = changed
-                self._keep(changed_in=path)
-                self._seen = self._stamps()
-                self.on_rotated()
-
-    def _is_later(self, changed: Secret) -> bool:
-        """Whether it is the same secret, with other generations than before."""
-        pairs = list(zip(changed.generations, self.secret.generations, strict=True))
-        is_newer = all(n >= old for n, old in pairs) and any(n > old for n, old in pairs)
-        return changed.seed == self.secret.seed and is_newer
-
-    def _keep(self, changed_in: str) -> None:
-        """Have it everywhere else, too."""
-        for path in {*self._paths, *filter(None, [self._kept_in])} - {changed_in}:
-            try:
-                write_key(path, self.secret)
-            except OSError as error:
-                log.error(
-                    "can't keep the changed key in %s (%s): the next start takes the earlier one",
-                    path,
-                    error.strerror,
+        if self._stamps() == self._seen:
+            return
+        before = self.secret
+        kept = {path: self._kept(path) for path in self._paths}
+        for changed in kept.values():
+            if changed is not None:
+                self.secret = self.secret.later(changed)
+        for path, found in kept.items():
+            # Gone, or changed while another role's was: as long as it is this master's.
+            if found != self.secret and (found is None or found.seed == self.secret.seed):
+                self._keep(path)
+        self._seen = self._stamps()
+        if self.secret != before:
+            if self._kept_in:
+                self._keep(self._kept_in)
+            elif self._is_of_variable:
+                log.warning(
+                    "the changed key is kept nowhere: the next start takes that of %s", VARIABLE
                 )
+            self.on_rotated()
+
+    def _kept(self, path: str) -> Secret | None:
+        with suppress(OSError, KeyFileError):
+            found = read_key(path, is_found=True)
+            return found if isinstance(found, Secret) else None
+        return None
+
+    def _keep(self, path: str) -> None:
+        try:
+            write_key(path, self.secret)
+        except OSError as error:
+            log.error(
+                "can't keep the changed key in %s (%s): the next start takes the earlier one",
+                path,
+                error.strerror,
+            )
 
     def _stamps(self) -> dict[str, tuple[int, int]]:
         """What changes with each of the files, which are replaced as a whole."""

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from zmr.errors import KeyFileError
 from zmr.net.key_files import (
+    keys_folder,
     paths_to_find,
     paths_to_keep,
     read_key,
@@ -20,6 +21,7 @@ from zmr.net.key_files import (
 )
 from zmr.net.keyring import GivenKey, Keyring, given_key
 from zmr.net.keys import Key, Secret, new_secret, parse
+from zmr.net.master_keys import MasterKeys
 from zmr.wire.address import Address
 from zmr.wire.address import parse as parse_address
 from zmr.wire.roles import Role
@@ -251,3 +253,105 @@ def test_without_keys_none_is_looked_for(home: Path) -> None:
     keyring = Keyring(parse_address("localhost:5555"), given_key(None, True), is_insecure=True)
     assert keyring.paths == []
     assert isinstance(SECRET.key(Role.WATCH), Key)
+
+
+# --- while a master runs -----------------------------------------------------------------------
+
+
+class Running:
+    """The keys of a master that listens; what it was told of changes."""
+
+    def __init__(self, given: GivenKey | None, state_dir: str | None = None) -> None:
+        self.changes = 0
+        self.keys = MasterKeys(given, state_dir)
+        self.keys.on_rotated = self._on_rotated
+        self.address = parse_address("localhost:5555")
+        self.keys.publish([self.address])
+        self._now = 0.0
+
+    def _on_rotated(self) -> None:
+        self.changes += 1
+
+    def look(self) -> Secret:
+        self._now += 10.0
+        self.keys.tick(self._now)
+        return self.keys.secret
+
+    @property
+    def files(self) -> list[str]:
+        return paths_to_keep(self.address)
+
+
+def test_a_change_in_a_file_is_taken_over_and_kept(home: Path) -> None:
+    running = Running(None, str(home / "state"))
+    first = running.keys.secret
+    write_key(running.files[-1], first.rotated(Role.CLIENT))
+    assert running.look() == first.rotated(Role.CLIENT)
+    for path in (*running.files, str(home / "state" / "secret")):
+        assert read_key(path, is_found=True) == first.rotated(Role.CLIENT)
+    running.look()
+    assert running.changes == 1
+
+
+def test_changes_of_two_roles_at_once_are_both_taken(home: Path) -> None:
+    running = Running(None)
+    first = running.keys.secret
+    write_key(running.files[0], first.rotated(Role.CLIENT))
+    running.look()
+    write_key(running.files[0], first.rotated(Role.WORKER))  # by one that had read the first
+    both = first.rotated(Role.CLIENT).rotated(Role.WORKER)
+    assert running.look() == both
+    assert read_key(running.files[0], is_found=True) == both
+
+
+@pytest.mark.parametrize("kind", ["gone", "no key", "earlier"])
+def test_a_file_that_is_spoiled_is_written_again(home: Path, kind: str) -> None:
+    running = Running(None)
+    changed = running.keys.secret.rotated(Role.WATCH)
+    write_key(running.files[0], changed)
+    running.look()
+    if kind == "gone":
+        os.unlink(running.files[0])
+    elif kind == "no key":
+        Path(running.files[0]).write_text("garbage")
+    else:
+        write_key(running.files[0], Secret(changed.seed))
+    assert running.look() == changed
+    assert read_key(running.files[0], is_found=True) == changed
+    assert running.changes == 1
+
+
+def test_the_file_of_another_master_is_left_alone(home: Path) -> None:
+    running = Running(None)
+    first, other = running.keys.secret, new_secret()
+    write_key(running.files[0], other)
+    assert running.look() == first
+    running.keys.withdraw()
+    assert read_key(running.files[0], is_found=True) == other
+    assert not running.changes
+
+
+def test_a_change_that_is_kept_nowhere_is_said(
+    home: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    running = Running(GivenKey(SECRET, "ZMR_KEY"))
+    write_key(running.files[0], SECRET.rotated(Role.WORKER))
+    with caplog.at_level("WARNING", "zmr.master"):
+        running.look()
+    assert "the next start takes that of ZMR_KEY" in caplog.text
+
+
+def test_the_newest_of_several_files_is_the_key(home: Path) -> None:
+    require_private_folder(str(home / "keys"))
+    address = Address("here.example", 5555)
+    old, new = paths_to_find(address)
+    write_key(old, new_secret())
+    write_key(new, SECRET)
+    os.utime(old, (1, 1))
+    assert Keyring(address).find(Role.WATCH) == SECRET.key(Role.WATCH)
+
+
+def test_a_user_without_a_home_has_a_folder_for_keys(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("ZMR_HOME", raising=False)
+    monkeypatch.setattr(os.path, "expanduser", lambda path: path)
+    assert os.path.isabs(keys_folder())
