@@ -11,16 +11,15 @@ shift
 host=${ZMR_HOST:-$(hostname -f)}
 port=${ZMR_MASTER_PORT:-5555}
 
-zmr master --host 0.0.0.0 --port "$port" --job "$@" &
+key_file=$(mktemp -u)
+zmr key new "$key_file"
+trap 'rm -f "$key_file"' EXIT
+zmr master --host 0.0.0.0 --port "$port" --key-file "$key_file" --job "$@" &
 master=$!
-trap 'kill "$master" 2>/dev/null || true' EXIT
+trap 'kill "$master" 2>/dev/null || true; rm -f "$key_file"' EXIT
 
 # The key goes by standard input: everybody sees the arguments of a process.
-until key=$(zmr key worker "tcp://127.0.0.1:$port" 2>/dev/null); do
-    kill -0 "$master"
-    sleep 0.1
-done
 for there in $hosts; do
-    ssh "$there" 'read -r ZMR_KEY && export ZMR_KEY && exec zmr worker '"tcp://$host:$port" <<<"$key" &
+    ssh "$there" 'read -r ZMR_KEY && export ZMR_KEY && exec zmr worker '"tcp://$host:$port" <"$key_file" &
 done
 wait "$master"

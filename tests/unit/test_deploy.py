@@ -78,11 +78,20 @@ def test_the_compose_file_starts_a_master_and_workers() -> None:
 
 
 def test_the_image_runs_zmr() -> None:
-    lines = (DEPLOY / "docker" / "Dockerfile").read_text().splitlines()
+    text = (DEPLOY / "docker" / "Dockerfile").read_text()
+    lines = text.replace("\\\n", " ").splitlines()
     words = [line.split()[0] for line in lines if line and not line.startswith("#")]
     assert words[0] == "FROM"
     assert set(words) <= {"FROM", "COPY", "RUN", "USER", "WORKDIR", "ENTRYPOINT"}
     assert words.index("USER") < words.index("ENTRYPOINT")  # not root
+
+
+def test_no_key_gets_into_the_image() -> None:
+    ignored = (ROOT / ".dockerignore").read_text().split("\n", 1)[1].split()
+    assert ignored[0] == "*"
+    assert {name.removeprefix("!") for name in ignored[1:]} == {
+        *("hatch_build.py", "LICENSE", "pyproject.toml", "README.md", "zmr")
+    }
 
 
 def test_the_kubernetes_objects_belong_together() -> None:
