@@ -26,10 +26,10 @@ from support.programs import in_shell
 
 from zmr import messages as m
 from zmr.net.keyring import Keyring
+from zmr.sockets.curve import present
 from zmr.wire import codec
 from zmr.wire import zmr_pb2 as pb
 from zmr.wire.address import parse
-from zmr.wire.curve import present
 from zmr.wire.roles import Role
 
 Context = zmq.Context[zmq.Socket[bytes]]

@@ -385,7 +385,7 @@ def test_many_masters_come_and_go_while_others_connect(tmp_path: Path, zmr: Zmr)
 STRESS = """
 import threading, time
 import zmq
-from zmr.wire.curve import new_pair, present, serve
+from zmr.sockets.curve import new_pair, present, serve
 
 end = time.monotonic() + 3
 

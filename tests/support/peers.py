@@ -11,9 +11,9 @@ import zmq
 from support.process import WAIT_S
 from zmr import messages as m
 from zmr.net.keyring import Keyring
+from zmr.sockets.curve import present
 from zmr.wire import codec
 from zmr.wire.address import parse
-from zmr.wire.curve import present
 from zmr.wire.roles import Role
 
 Socket = zmq.Socket[bytes]

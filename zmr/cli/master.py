@@ -54,8 +54,9 @@ from zmr.net.master_server import (
 from zmr.net.reactor import Reactor
 from zmr.net.router import LINGER_MS, Router, control_socket
 from zmr.net.zap import Authenticator
-from zmr.wire.address import Address, bind, rebind, usable_from_elsewhere
-from zmr.wire.curve import serve
+from zmr.sockets.addresses import bind, rebind, usable_from_elsewhere
+from zmr.sockets.curve import serve
+from zmr.wire.address import Address
 from zmr.wire.roles import Role
 
 if TYPE_CHECKING:

@@ -13,7 +13,8 @@ from zmr.net.reactor import Reactor
 from zmr.net.uplink import Uplink
 from zmr.output.local_dir import LocalDir
 from zmr.slots.pool import SlotPool
-from zmr.wire.address import WILDCARD, Address
+from zmr.sockets.addresses import WILDCARD
+from zmr.wire.address import Address
 
 log = logging.getLogger("zmr.worker")
 

@@ -21,10 +21,10 @@ from zmr.net.connection import Connection
 from zmr.net.follower import Follower
 from zmr.net.keyring import Keyring
 from zmr.net.keys import Key
-from zmr.wire import address as addresses
+from zmr.sockets import addresses
+from zmr.sockets.curve import present
 from zmr.wire import codec
-from zmr.wire.address import Address
-from zmr.wire.curve import present
+from zmr.wire.address import Address, parse
 from zmr.wire.parts import encode_to_master
 from zmr.wire.roles import Role
 
@@ -322,7 +322,7 @@ class Client:
         """
         if self._events is not None:
             self._events.close()
-        port = addresses.parse(events_address).port
+        port = parse(events_address).port
         key = self._connection.key if self._connection is not None else None
         # The master may know its host as a wildcard; the address that it has answered at works.
         self._events = Subscription(self._context, Address(self._address.host, port), key)

@@ -16,9 +16,9 @@ from zmr.errors import KeyRefused
 from zmr.net.keyring import GivenKey, Keyring
 from zmr.net.keys import Key
 from zmr.net.monitor import Monitor
-from zmr.wire import address as addresses
+from zmr.sockets import addresses
+from zmr.sockets.curve import present
 from zmr.wire.address import Address
-from zmr.wire.curve import present
 from zmr.wire.roles import Role
 
 _WATCHED = (

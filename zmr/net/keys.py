@@ -23,7 +23,7 @@ from dataclasses import dataclass, field, replace
 from zmq.utils import z85
 
 from zmr.errors import KeyFileError
-from zmr.wire.curve import KEY_BYTES, KeyPair, pair_of
+from zmr.sockets.curve import KEY_BYTES, KeyPair, pair_of
 from zmr.wire.roles import Role
 
 _ROLES = tuple(Role)

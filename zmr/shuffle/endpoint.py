@@ -16,7 +16,7 @@ import zmq
 from zmq.utils import z85
 
 from zmr.errors import AddressError
-from zmr.wire.curve import new_pair, present
+from zmr.sockets.curve import new_pair, present
 
 _NAME = ".shuffle"
 

@@ -36,8 +36,9 @@ from zmr.shuffle.protocol import (
     decode_request,
     encode_reply,
 )
-from zmr.wire.address import Address, bind, bind_ipc
-from zmr.wire.curve import KeyPair, new_pair, serve
+from zmr.sockets.addresses import bind, bind_ipc
+from zmr.sockets.curve import KeyPair, new_pair, serve
+from zmr.wire.address import Address
 
 log = logging.getLogger("zmr.shuffle")
 

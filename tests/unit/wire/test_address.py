@@ -11,15 +11,8 @@ import pytest
 import zmq
 
 from zmr.errors import AddressError
-from zmr.wire.address import (
-    Address,
-    bind,
-    bind_ipc,
-    connect,
-    parse,
-    rebind,
-    usable_from_elsewhere,
-)
+from zmr.sockets.addresses import bind, bind_ipc, connect, rebind, usable_from_elsewhere
+from zmr.wire.address import Address, parse
 
 _Context = zmq.Context[zmq.Socket[bytes]]
 
