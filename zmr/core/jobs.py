@@ -86,12 +86,10 @@ class JobRun:
     def move(self, happened: str) -> None:
         self.state = JOB.move(self.state, happened, self.id)
 
-    def advance(self) -> bool:
-        """Go on to the reduces if all maps are complete. Returns whether it did."""
-        if self.state is not JobState.MAP or self.maps.remaining or self.is_map_only:
-            return False
-        self.move("all maps completed")
-        return True
+    def advance(self) -> None:
+        """Go on to the reduces if all maps are complete."""
+        if self.state is JobState.MAP and not self.maps.remaining and not self.is_map_only:
+            self.move("all maps completed")
 
     @property
     def is_active(self) -> bool:

@@ -126,8 +126,6 @@ class Master:
 
     def next_deadline(self) -> float | None:
         """When `tick` is due."""
-        if self.life.is_over:
-            return None
         deadlines = (
             self.cluster.workers.next_deadline(),
             self._phases.next_deadline(),

@@ -28,10 +28,6 @@ class Life:
         return self.state is MasterState.EXITING
 
     @property
-    def is_over(self) -> bool:
-        return self.state is MasterState.OVER
-
-    @property
     def takes_jobs(self) -> bool:
         """Whether there may be more jobs."""
         is_taken = self._settings.one_job and bool(self._cluster.active or self._cluster.queued)

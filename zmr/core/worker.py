@@ -465,7 +465,8 @@ class WorkerCore:
 
     def _settle(self, now: float) -> list[WorkerAction]:
         if self._is_draining:
-            if self._stop_for is not None and self._is_idle:
+            if self._is_idle:
+                assert self._stop_for is not None, "it drains, and nobody has asked for that"
                 self._quit(f"stopped by {self._stop_for.reason}", self._stop_for.exit_status)
         elif not self._is_over:
             self._fill_slots(now)

@@ -17,7 +17,7 @@ def validate(master: Master) -> None:
     """Fail if what the master knows contradicts itself, or it leaves undone what it can do."""
     cluster = master.cluster
     cluster.validate()
-    if not master.life.is_over:
+    if master.life.state is not MasterState.OVER:
         _validate_takers(cluster)
     has_handed_out = master._hand_outs.next_deadline() is None
     if master.life.state is MasterState.RUNNING and has_handed_out:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from zmr.net.keys import Secret, new_secret
 from zmr.net.reactor import Reactor
 from zmr.net.zap import Authenticator, answer_of
-from zmr.wire.curve import KeyPair, new_pair, present, serve
+from zmr.sockets.curve import KeyPair, new_pair, present, serve
 from zmr.wire.roles import Role
 
 Context = zmq.Context[zmq.Socket[bytes]]

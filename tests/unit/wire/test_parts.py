@@ -163,3 +163,40 @@ def test_many_empty_elements_are_not_made() -> None:
     ]
     with pytest.raises(BadFrame, match="more than 1,000,000 inputs"):
         list(taken(FramesToMaster(), datas))
+
+
+def test_a_large_frame_that_is_not_allowed_is_not_even_parsed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    large = codec.encode(m.Frame(0, (submit(10_000),)))
+    assert codec.QUICKLY_PARSED_BYTES < len(large) < LIMIT_BYTES
+    monkeypatch.setattr(codec, "parse", None)
+    with pytest.raises(BadFrame, match="may not send a master submit"):
+        FramesToMaster().take(b"p", Role.WORKER, [large])
+
+
+@pytest.mark.parametrize("kind", ["two messages", "none", "other number", "no elements"])
+def test_parts_that_are_no_parts_of_one_are_refused(kind: str) -> None:
+    first, second = pb.Message(), pb.Message()
+    first.submit.inputs.add(path=b"/a")
+    second.submit.inputs.add(path=b"/b")
+    datas = [[first], [second]]
+    numbers = [2, 2]
+    if kind == "two messages":
+        datas[1] = [second, second]
+    elif kind == "none":
+        datas[1] = []
+    elif kind == "other number":
+        numbers = [3, 2]
+    else:
+        datas = [[pb.Message(leave=pb.Leave())]] * 2
+    frames = FramesToMaster()
+    encoded = [
+        pb.Frame(
+            version=codec.VERSION, messages=messages, part=part, parts=parts
+        ).SerializeToString()
+        for part, (messages, parts) in enumerate(zip(datas, numbers, strict=True), 1)
+    ]
+    assert frames.take(b"p", None, [encoded[0]]) is None
+    with pytest.raises(BadFrame):
+        frames.take(b"p", None, [encoded[1]])

@@ -1,0 +1,172 @@
+"""What goes wrong rarely, or only in a line of the log: each is said here once, directly."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from support.worker import Worker, done, spec, task
+
+from zmr import messages as m
+from zmr.core.actions import JobEnded, Level, Log, MasterAction, Outcome, Send, SendSlot
+from zmr.core.events import FilesChecked, FrameReceived, JobGiven
+from zmr.core.master import Master
+from zmr.core.settings import MasterSettings
+from zmr.core.slots import SlotTable
+from zmr.core.states import JobState
+from zmr.core.tasks import TaskRecord
+from zmr.core.workers import Health
+from zmr.messages import FailureReason, TaskKind
+
+SPEC = m.JobSpec("job", "job", "wordcount", b"", "", (), 1, "/out")
+
+
+class Cluster:
+    """A master whose workers' words are written by the test."""
+
+    def __init__(self, maps: int, job: m.JobSpec = SPEC) -> None:
+        self.master = Master(1, MasterSettings())
+        self.now = 0.0
+        inputs = tuple(m.InputFile(f"/in{n}", 1, False) for n in range(maps))
+        self.master.handle(JobGiven(m.Submit(job, inputs)), self.now)
+        self.actions: list[MasterAction] = []
+
+    def hears(self, worker: str, *messages: m.Message) -> list[m.Task]:
+        """A frame of a worker; the tasks that it is given for it."""
+        event = FrameReceived(worker.encode(), m.Frame(1, messages))
+        self.actions = self.master.handle(event, self.now)
+        sent = [a.message for a in self.actions if isinstance(a, Send) and a.peer == event.peer]
+        return [task for each in sent if isinstance(each, m.TaskResponse) for task in each.tasks]
+
+    def joins(self, worker: str, credit: int = 1) -> list[m.Task]:
+        return self.hears(worker, m.Register(worker, worker, 1, 1), m.GetTask(credit))
+
+    @property
+    def log(self) -> list[tuple[Level, str]]:
+        return [(a.level, a.text) for a in self.actions if isinstance(a, Log)]
+
+    def fails(self, worker: str, task: m.Task, reason: FailureReason, text: str) -> list[m.Task]:
+        failed = m.TaskFailed("job", task.kind, task.index, task.attempt, reason, text, text)
+        return self.hears(worker, failed)
+
+
+# --- the master ---
+
+
+def test_a_worker_that_leaves_says_what_goes_to_others() -> None:
+    cluster = Cluster(maps=3)
+    [first] = cluster.joins("w1")
+    [_] = cluster.hears("w1", m.MapDone("job", first.index, first.attempt, "/o", m.Stats()))
+    cluster.hears("w1", m.Leave("enough"))
+    assert any("1 running task and 1 map output go to others" in text for _, text in cluster.log)
+
+
+def test_a_worker_that_leaves_with_a_map_output_alone_says_so() -> None:
+    cluster = Cluster(maps=2)
+    [first] = cluster.joins("w1")
+    done = m.MapDone("job", first.index, first.attempt, "/o", m.Stats())
+    assert not cluster.hears("w1", done, m.GetTask(0))
+    cluster.hears("w1", m.Leave("enough"))
+    assert any("0 running tasks and 1 map output go to others" in text for _, text in cluster.log)
+
+
+def test_a_worker_that_leaves_with_a_task_alone_says_so() -> None:
+    cluster = Cluster(maps=2)
+    [_] = cluster.joins("w1")
+    cluster.hears("w1", m.Leave("enough"))
+    assert any("1 running task and 0 map outputs go to others" in text for _, text in cluster.log)
+
+
+def test_a_worker_that_leaves_with_nothing_is_no_warning() -> None:
+    cluster = Cluster(maps=1)
+    assert not cluster.joins("w1", credit=0)
+    cluster.hears("w1", m.Leave("enough"))
+    assert not [text for level, text in cluster.log if level >= Level.WARNING]
+
+
+def test_a_map_whose_output_goes_to_reduces_commits_no_file() -> None:
+    cluster = Cluster(maps=1)
+    [first] = cluster.joins("w1")
+    file = m.OutputFile("mr-out-0", 1, "crc32:00000000")
+    forged = m.MapDone("job", first.index, first.attempt, "/o", m.Stats(), file=file)
+    assert not cluster.hears("w1", forged)
+    assert cluster.master.ignored["result of another kind of job"] == 1
+    assert cluster.master.jobs["job"].maps.remaining == 1
+
+
+def test_only_the_first_error_of_the_jobs_own_code_is_no_warning() -> None:
+    cluster = Cluster(maps=1)
+    [first] = cluster.joins("w1")
+    [second] = cluster.fails("w1", first, FailureReason.USER_ERROR, "ValueError: x")
+    assert [level for level, text in cluster.log if "ValueError" in text] == [Level.INFO]
+    cluster.fails("w1", second, FailureReason.SLOT_DIED, "killed by SIGKILL")
+    assert [level for level, text in cluster.log if "SIGKILL" in text] == [Level.WARNING]
+
+
+def test_the_one_that_can_work_is_let_out_of_quarantine() -> None:
+    # Given two workers without room, of which the first takes no tasks any more
+    cluster = Cluster(maps=4)
+    [one], [other] = cluster.joins("w1"), cluster.joins("w2")
+    cluster.hears("w1", m.GetTask(0))
+    cluster.fails("w1", one, FailureReason.DISK_FULL, "No space left on device")
+    cluster.now += 1.0
+    cluster.fails("w2", other, FailureReason.DISK_FULL, "No space left on device")
+    # Then the second is given tasks again, although its quarantine began later
+    states = {w.name: w.condition for w in cluster.master.cluster.workers.present}
+    assert states["w1"] == "quarantined"
+    assert states["w2"] != "quarantined"
+
+
+def test_a_failure_of_just_too_long_ago_is_forgotten() -> None:
+    health = Health()
+    for n, at in enumerate((0.0, 30.0, 60.0)):
+        health.failed(TaskRecord(TaskKind.MAP, n), at)
+    assert health.bad_since != 0.0
+
+
+def test_an_outcome_is_not_for_want_of_workers_unless_it_says_so() -> None:
+    assert not Outcome(SPEC, JobState.FAILED).out_of_workers
+    assert JobEnded(Outcome(SPEC, JobState.DONE)).outcome.state is JobState.DONE
+
+
+# --- the worker ---
+
+
+def test_a_task_behind_one_that_was_here_before_is_taken_on() -> None:
+    worker = Worker()
+    worker.gets(1)
+    worker.hears(m.TaskResponse((task(1), task(2)), (spec(),)))
+    assert worker.core.attempts == [1, 2]
+
+
+def test_what_is_damaged_is_said() -> None:
+    worker = Worker()
+    worker._event(FilesChecked("job", (), (1, 2)))
+    assert [a.text for a in worker.did(Log)] == ["job job: 2 map outputs damaged or gone"]
+    worker._event(FilesChecked("job", (1,), ()))
+    assert not worker.did(Log)
+
+
+def test_who_has_failed_asks_no_more_to_publish() -> None:
+    worker = Worker()
+    worker.gets(1)
+    worker.slot_says(m.CommitRequest("job", TaskKind.MAP, 1, 1))
+    assert worker.said(m.CommitRequest)
+    failed = m.TaskFailed("job", TaskKind.MAP, 1, 1, FailureReason.USER_ERROR, "ValueError")
+    worker.slot_says(failed)
+    worker.passes(3.0)
+    assert not worker.said(m.CommitRequest)
+
+
+def test_a_job_that_is_dropped_leaves_nothing_in_the_queue() -> None:
+    table = SlotTable(1)
+    table.queue.extend([task(1, "one"), task(2, "other"), task(3, "one")])
+    table.drop_job("one")
+    assert [each.attempt for each in table.queue] == [2]
+
+
+def test_a_task_is_given_to_a_slot_once() -> None:
+    worker = Worker()
+    worker.gets(1)
+    assert len([each for each in worker.did(SendSlot) if isinstance(each.message, m.Task)]) == 1
+    worker.slot_says(replace(done(1)))
+    assert not worker.did(SendSlot)
