@@ -248,7 +248,6 @@ class WorkerCore:
         if self.is_registered:
             self._log(Level.INFO, "the master does not know this worker: registering again")
             self._move("register again")
-            self._register_wait_s = 0.5
             self._register(now)
 
     def _refused(self, refused: m.Refused) -> None:

@@ -7,8 +7,17 @@ from dataclasses import replace
 from support.worker import Worker, done, spec, task
 
 from zmr import messages as m
-from zmr.core.actions import JobEnded, Level, Log, MasterAction, Outcome, Send, SendSlot
-from zmr.core.events import FilesChecked, FrameReceived, JobGiven
+from zmr.core.actions import (
+    JobEnded,
+    Level,
+    Log,
+    MasterAction,
+    Outcome,
+    Quit,
+    Send,
+    SendSlot,
+)
+from zmr.core.events import FilesChecked, FrameReceived, JobGiven, StopRequested
 from zmr.core.master import Master
 from zmr.core.settings import MasterSettings
 from zmr.core.slots import SlotTable
@@ -126,6 +135,43 @@ def test_a_failure_of_just_too_long_ago_is_forgotten() -> None:
 def test_an_outcome_is_not_for_want_of_workers_unless_it_says_so() -> None:
     assert not Outcome(SPEC, JobState.FAILED).out_of_workers
     assert JobEnded(Outcome(SPEC, JobState.DONE)).outcome.state is JobState.DONE
+
+
+def test_a_master_that_has_ended_for_its_next_start_does_nothing_more() -> None:
+    master = Master(1, MasterSettings(keeps_jobs=True))
+    master.restore((), 0.0)
+    inputs = (m.InputFile("/in", 1, False),)
+    master.handle(JobGiven(m.Submit(SPEC, inputs)), 0.0)
+    register = FrameReceived(b"w1", m.Frame(1, (m.Register("w1", "w1", 1, 1),)))
+    master.handle(register, 0.0)
+    ended = master.handle(StopRequested("SIGTERM", 143), 0.0)
+    assert [a.exit_status for a in ended if isinstance(a, Quit)] == [143]
+    asks = FrameReceived(b"w1", m.Frame(1, (m.GetTask(1),)))
+    sent = [a.message for a in master.handle(asks, 0.0) if isinstance(a, Send)]
+    assert not [each for each in sent if isinstance(each, m.TaskResponse)]
+
+
+def test_what_a_worker_said_before_it_registers_is_no_reason_to_register_again() -> None:
+    cluster = Cluster(maps=1)
+    cluster.hears("w1", m.Heartbeat(1), m.Register("w1", "w1", 1, 1))
+    sent = [type(a.message) for a in cluster.actions if isinstance(a, Send)]
+    assert m.Registered in sent
+    assert m.RegisterAgain not in sent
+
+
+def test_a_map_output_is_not_made_again_when_all_reduces_are_complete() -> None:
+    cluster = Cluster(maps=1)
+    [first] = cluster.joins("w1")
+    [reduce] = cluster.hears(
+        "w1", m.MapDone("job", first.index, first.attempt, "/o", m.Stats()), m.GetTask(1)
+    )
+    cluster.hears("w1", m.CommitRequest("job", TaskKind.REDUCE, 0, reduce.attempt))
+    file = m.OutputFile("mr-out-0", 1, "crc32:00000000")
+    cluster.hears("w1", m.ReduceDone("job", 0, reduce.attempt, file, m.Stats()))
+    # While the manifest is written, the worker leaves, and another one asks for work
+    cluster.hears("w1", m.Leave("enough"))
+    assert not cluster.joins("w2")
+    assert cluster.master.jobs["job"].maps.remaining == 0
 
 
 # --- the worker ---

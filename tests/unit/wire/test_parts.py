@@ -200,3 +200,9 @@ def test_parts_that_are_no_parts_of_one_are_refused(kind: str) -> None:
     assert frames.take(b"p", None, [encoded[0]]) is None
     with pytest.raises(BadFrame):
         frames.take(b"p", None, [encoded[1]])
+
+
+def test_a_frame_beyond_the_limit_is_refused_whatever_it_holds() -> None:
+    data = codec.encode(m.Frame(0, (m.Leave("x" * LIMIT_BYTES),)))
+    with pytest.raises(BadFrame, match="bytes; a master takes 300,000"):
+        FramesToMaster().take(b"p", None, [data])
