@@ -56,7 +56,6 @@ class Movement:
         self._applied = applied
         self.going: dict[int, Going] = {}
         self.heard: list[int] = []  # attempts that run, as this frame says
-        self._granted: set[int] = set()  # before this frame
         self._committing: set[int] = set()
         self._live: set[int] = set()  # of the worker, before this frame
         self._had_leave: set[int] = set()  # those of them that had the leave to publish
@@ -73,7 +72,6 @@ class Movement:
         peer = ledger.peers.get(event.peer.decode())
         self.was_present = peer is not None and peer.state in PRESENT
         self._was_suspect = peer is not None and peer.state == "suspect"
-        self._granted.clear()
         self._committing.clear()
         self._live = set(peer.live) if peer is not None else set()
         self._had_leave = {id for id in self._live if ledger.attempts[id].is_granted}
@@ -83,8 +81,6 @@ class Movement:
                 seen = ledger.attempts[id]
                 if seen.state == "committing":
                     self._committing.add(id)
-                    if seen.is_granted:
-                        self._granted.add(id)
 
     def master_did(self, event: Any, actions: list[MasterAction], now: float, epoch: int) -> None:
         """The ledger has seen it."""
@@ -138,7 +134,7 @@ class Movement:
         if going is None or seen is None or seen.worker != process:
             return
         going.hears(row, now)
-        is_granted = row.attempt in self._granted or seen.is_granted
+        is_granted = row.attempt in self._had_leave or seen.is_granted
         if row.attempt in self._committing and not is_granted:
             going.moved_at = now  # another one may publish first
         elif not row.queued:
