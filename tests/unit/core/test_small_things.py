@@ -125,6 +125,35 @@ def test_the_one_that_can_work_is_let_out_of_quarantine() -> None:
     assert states["w2"] != "quarantined"
 
 
+def test_of_two_that_can_work_the_one_that_would_be_out_first_is() -> None:
+    cluster = Cluster(maps=6)
+    [one], [other], [third] = (cluster.joins(worker) for worker in ("w1", "w2", "w3"))
+    for worker, given in (("w1", one), ("w2", other), ("w3", third)):
+        cluster.now += 1.0
+        if worker == "w3":
+            cluster.hears("w3", m.GetTask(0))
+        cluster.fails(worker, given, FailureReason.DISK_FULL, "No space left on device")
+    states = {w.name: w.condition for w in cluster.master.cluster.workers.present}
+    assert states["w1"] != "quarantined"
+    assert states["w2"] == states["w3"] == "quarantined"
+
+
+def test_only_what_was_thought_lost_is_said_to_have_been() -> None:
+    # Given a map that is complete on a worker, and another one that runs there when it falls silent
+    cluster = Cluster(maps=2)
+    [first] = cluster.joins("w1")
+    [second] = cluster.hears(
+        "w1", m.MapDone("job", first.index, first.attempt, "/o", m.Stats()), m.GetTask(1)
+    )
+    assert not [text for _, text in cluster.log if "thought lost" in text]
+    for cluster.now in (50.0, 100.0):
+        cluster.master.tick(cluster.now)
+    # When it is back with both
+    other = m.MapDone("job", second.index, second.attempt, "/p", m.Stats())
+    cluster.hears("w1", m.Register("w1", "w1", 1, 1, held=(other,)))
+    assert any("thought lost, is complete on w1" in text for _, text in cluster.log)
+
+
 def test_a_failure_of_just_too_long_ago_is_forgotten() -> None:
     health = Health()
     for n, at in enumerate((0.0, 30.0, 60.0)):
