@@ -59,7 +59,7 @@ def find_job(reference: str) -> JobSource:
     if reference in BUILT_IN:
         _, job_class = _import_class(BUILT_IN[reference], "")
         return JobSource(reference, reference, b"", "", job_class.__doc__ or "", job_class)
-    target, class_name = _split(reference)
+    target, class_name = split_reference(reference)
     source = b""
     if target.endswith(".py") or os.sep in target:
         target = os.path.abspath(target)
@@ -87,7 +87,7 @@ def load_job(spec: JobSpec) -> Job:
     if spec.reference in BUILT_IN:
         _, job_class = _import_class(BUILT_IN[spec.reference], "")
     elif spec.source:
-        path, class_name = _split(spec.reference)
+        path, class_name = split_reference(spec.reference)
         _, job_class = _choose(run_file(path, spec.source, spec.search_path), path, class_name)
     else:
         _, job_class = _import_class(spec.reference, spec.search_path)
@@ -102,7 +102,7 @@ def load_job(spec: JobSpec) -> Job:
     return job
 
 
-def _split(reference: str) -> tuple[str, str]:
+def split_reference(reference: str) -> tuple[str, str]:
     """`target:Class` in its two parts; the second is empty where there is none."""
     target, colon, name = reference.rpartition(":")
     return (target, name) if colon and name.isidentifier() else (reference, "")
@@ -117,7 +117,7 @@ def _read(path: str) -> bytes:
 
 
 def _import_class(reference: str, search_path: str) -> tuple[str, Found]:
-    module_name, class_name = _split(reference)
+    module_name, class_name = split_reference(reference)
     return _choose(import_module(module_name, search_path), module_name, class_name)
 
 

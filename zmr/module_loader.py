@@ -25,8 +25,7 @@ def run_file(path: str, source: bytes, search_path: str) -> ModuleType:
     The module's name depends on the path alone, so all processes of a job agree on it, and it
     hides no module that happens to be called like the file.
     """
-    stem = os.path.splitext(os.path.basename(path))[0]
-    name = f"zmr_job_{stem}_{crc32(os.fsencode(path)):08x}"
+    name = _name_of(path)
     loaded = sys.modules.get(name)
     if loaded is not None and getattr(loaded, _SOURCE, None) == source:
         return loaded
@@ -48,6 +47,31 @@ def run_file(path: str, source: bytes, search_path: str) -> ModuleType:
         del sys.modules[name]
         raise JobError(_told(error, path)) from error
     return module
+
+
+def let_others_import(path: str, source: bytes, search_path: str, folder: str) -> None:
+    """Have a process that multiprocessing starts anew (spawn, forkserver) find the job's module: by
+    a file of its name in `folder`, which is looked in last. Raises OSError.
+
+    Such a process gets this one's sys.path, and imports by name what it is to call.
+    """
+    os.makedirs(folder, exist_ok=True)
+    text = (
+        "from zmr.module_loader import run_file\n"
+        f"run_file({path!a}, {source!r}, {search_path!a})\n"  # which takes this module's place
+    )
+    file = os.path.join(folder, f"{_name_of(path)}.py")
+    written = f"{file}.{os.getpid()}"
+    with open(written, "w", encoding="ascii") as stub:
+        stub.write(text)
+    os.replace(written, file)
+    if folder not in sys.path:
+        sys.path.append(folder)
+
+
+def _name_of(path: str) -> str:
+    stem = os.path.splitext(os.path.basename(path))[0]
+    return f"zmr_job_{stem}_{crc32(os.fsencode(path)):08x}"
 
 
 def import_module(name: str, search_path: str) -> ModuleType:

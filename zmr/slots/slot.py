@@ -26,7 +26,7 @@ import pyarrow as pa
 
 from zmr.errors import JobError
 from zmr.job import Job
-from zmr.job_loader import load_job
+from zmr.job_loader import load_job, split_reference
 from zmr.messages import (
     Circumstances,
     CommitReply,
@@ -42,6 +42,7 @@ from zmr.messages import (
     TaskFailed,
     TaskKind,
 )
+from zmr.module_loader import let_others_import
 from zmr.shuffle.map_output_sink import FileSink
 from zmr.shuffle.map_output_sources import LONGEST_PATIENCE_S, StoredSources
 from zmr.shuffle.names import map_output_name
@@ -61,6 +62,7 @@ _RECEIVE_BYTES = 256 * 1024
 
 # What an error may bring along: enough for any person, too little to burst a frame.
 _MESSAGE_CHARS = 1000
+_MODULES = ".modules"  # in the job's folder
 _MOST_LOST = 100_000  # map outputs that can't be read; of others the next attempt tells
 _TRACEBACK_CHARS = 30_000
 
@@ -269,8 +271,15 @@ def _sources(start: StartJob, task: Task, context: TaskContext) -> StoredSources
 
 def _load(start: StartJob) -> Job | TaskError:
     """The job, or what each of its tasks is answered with."""
+    spec = start.spec
     try:
-        return load_job(start.spec)
+        job = load_job(spec)
+        if spec.source:
+            path, _ = split_reference(spec.reference)
+            with suppress(OSError):  # the map that can't write there says so
+                folder = os.path.join(start.folder, _MODULES)
+                let_others_import(path, spec.source, spec.search_path, folder)
+        return job
     except JobError as error:
         cause = error.__cause__
         return TaskError(
