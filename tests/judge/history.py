@@ -65,8 +65,9 @@ class History:
         self._partitions = partitions
         self._questions: dict[tuple[str, str, str], Operation] = {}  # of clients: peer, kind, job
         self._publishing: dict[_Attempt, str] = {}  # attempts that publish, and what
-        self._asking: dict[int, Operation] = {}  # by the id of the attempt; not in `operations`
-        self._commits: dict[int, Operation] = {}  # by the id of the attempt
+        # By who speaks of which attempt; what is asked is not in `operations`.
+        self._asking: dict[tuple[str, int], Operation] = {}
+        self._commits: dict[tuple[str, int], Operation] = {}
 
     def write(self, name: str, out: TextIO) -> None:
         """Write it, a line for each operation."""
@@ -84,8 +85,8 @@ class History:
                 case m.CancelJob(job_id):
                     self._ask(now_ns, peer, "cancel", job_id)
                 case m.CommitRequest(job_id, kind, index, attempt):
-                    if attempt not in self._asking:
-                        self._asking[attempt] = Operation(
+                    if (peer, attempt) not in self._asking:
+                        self._asking[peer, attempt] = Operation(
                             *(_public(job_id), "grant", peer, now_ns, None),
                             *(partition(job_id, kind, index), attempt & _NUMBER),
                         )
@@ -108,14 +109,14 @@ class History:
                 case m.Refused():
                     self._refused(now_ns, peer)
                 case m.CommitReply(attempt, True):
-                    granted = self._asking.get(attempt)
+                    granted = self._asking.get((peer, attempt))
                     if granted is not None and granted.return_ns is None:
                         granted.return_ns = now_ns
                         self.operations.append(granted)
                 case m.Ack(attempts):
                     for attempt in attempts:
                         if attempt not in useless:
-                            _close(self._commits.get(attempt), now_ns)
+                            _close(self._commits.get((peer, attempt)), now_ns)
 
     def _ask(self, now_ns: int, peer: str, kind: str, job_id: str) -> None:
         if (peer, kind, job_id) not in self._questions:
@@ -133,10 +134,12 @@ class History:
             self.operations.append(refused)
 
     def _result(self, now_ns: int, peer: str, done: m.MapDone | m.ReduceDone) -> None:
-        if done.attempt in self._commits or (isinstance(done, m.MapDone) and done.file is None):
+        if (peer, done.attempt) in self._commits or (
+            isinstance(done, m.MapDone) and done.file is None
+        ):
             return
         kind = m.TaskKind.MAP if isinstance(done, m.MapDone) else m.TaskKind.REDUCE
-        commit = self._commits[done.attempt] = Operation(
+        commit = self._commits[peer, done.attempt] = Operation(
             *(_public(done.job_id), "commit", peer, now_ns, None),
             *(partition(done.job_id, kind, done.index), done.attempt & _NUMBER),
         )
