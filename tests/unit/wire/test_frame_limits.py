@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from zmr import messages as m
 from zmr.wire import codec, scan
+from zmr.wire.parts import FramesToMaster
 
 LIMIT = codec.FRAME_LIMIT_MESSAGES
 ONE = codec.encode(m.Frame(0, (m.HeartbeatReply(),)))[2:]  # without the version
@@ -76,3 +77,13 @@ def test_a_message_of_other_than_one_part_is_bad(parts: int) -> None:
     assert codec.decode_only([data]) == codec.decode(data)
     with pytest.raises(codec.BadFrame, match=f"a message of {parts} parts; one is expected"):
         codec.decode_only([data] * parts)
+
+
+def test_a_master_takes_two_mebibytes_in_a_frame() -> None:
+    frames = FramesToMaster()
+    with pytest.raises(codec.BadFrame, match="not a zmr frame"):
+        frames.take(b"peer", None, [b"\xff" * (2 << 20)])
+    with pytest.raises(
+        codec.BadFrame, match="a frame of 2,097,153 bytes; a master takes 2,097,152"
+    ):
+        frames.take(b"peer", None, [b"\xff" * ((2 << 20) + 1)])
