@@ -218,7 +218,9 @@ class Processes:
         self, log: str, *words: str, variable: tuple[str, str] | None = None
     ) -> subprocess.Popen[bytes]:
         """Start `zmr WORDS` as a process group of its own."""
-        environment = {k: v for k, v in os.environ.items() if not k.startswith("ZMR_")}
+        # Where keys are is no flag.
+        kept = (k for k in os.environ if not k.startswith("ZMR_") or k == "ZMR_HOME")
+        environment = {k: os.environ[k] for k in kept}
         environment |= dict([variable] if variable else [])
         with (self.folder / f"{log}.log").open("wb") as stderr:
             process = subprocess.Popen(

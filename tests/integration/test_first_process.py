@@ -30,12 +30,15 @@ def named(text):
 
 class Leaves(zmr.Job):
     def map(self, line):
-        os.system("sleep 0.2 & setsid sleep 0.2 &")
-        began = named("Name:\\tsleep")
-        deadline = time.monotonic() + 20
-        while time.monotonic() < deadline and named("Name:\\tsleep"):
+        os.system("sleep 2 & setsid sleep 2 &")
+        most, deadline = 0, time.monotonic() + 20
+        while time.monotonic() < deadline:
+            n = named("Name:\\tsleep")
+            most = max(most, n)
+            if most == 2 and not n:
+                break
             time.sleep(0.01)
-        yield f"{began} began", named("State:\\tZ")
+        yield f"{most} began", named("State:\\tZ")
 '''
 
 
