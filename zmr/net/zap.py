@@ -66,9 +66,9 @@ class Authenticator:
                     self._warn(f"{printable(address)}: its key is none of this master's")
 
     def _on_failures(self, monitor: Monitor) -> None:
-        for event in monitor.told(_REQUESTS_A_TURN):
-            if event == zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL:
-                self._warn("it has no key, or that of another master")
+        # One without a key may end the handshake itself, before this side sees what is wrong.
+        for _ in monitor.told(_REQUESTS_A_TURN):
+            self._warn("it has no key, or that of another master")
 
     def _warn(self, why: str) -> None:
         self.refused += 1
