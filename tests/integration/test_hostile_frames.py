@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 import signal
 import socket
-import time
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
@@ -210,7 +209,6 @@ def test_a_frame_of_100_megabytes_is_not_taken_in(
 def test_costly_frames_within_the_limits_are_cheap(besieged: Besieged, peer: Peer) -> None:
     peer.snapshot()
     before_bytes = besieged.memory_bytes
-    began = time.monotonic()
     n = codec.TO_MASTER_LIMIT_BYTES // 2 - 100
     jobs = pb.Snapshot(jobs=[pb.JobStatus()] * n)
     beats = pb.Heartbeat(progress=[pb.Progress()] * n)
@@ -222,8 +220,6 @@ def test_costly_frames_within_the_limits_are_cheap(besieged: Besieged, peer: Pee
         ):
             peer.send(data)
             peer.answer()
-    took_s = time.monotonic() - began
-    assert took_s < 60  # some seconds, on a machine that does much else
     assert besieged.memory_bytes < before_bytes + 300_000_000
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -99,6 +99,15 @@ class Site:
         return printed.stdout.strip()
 
 
+def require_done(
+    processes: Sequence[Command], out: Path, counts: dict[str, bytes], orders: Orders
+) -> None:
+    """Wait until the processes have ended, all well; each map ran once, and the result is right."""
+    assert [process.wait() for process in processes] == [0] * len(processes)
+    assert output_of(out) == counts
+    assert orders.maps == ALL_MAPS
+
+
 @pytest.fixture
 def site(zmr: Zmr, hosts: Hosts) -> Site:
     return Site(zmr, hosts)
@@ -120,9 +129,7 @@ def test_a_worker_elsewhere_joins_with_the_key_and_nothing_can_be_read_on_the_wa
         # When the reduces on each fetch what is on the other
         orders.go_on()
         # Then the result is right
-        assert [process.wait() for process in (master, *workers)] == [0, 0, 0]
-    assert output_of(out) == counts
-    assert orders.maps == ALL_MAPS
+        require_done((master, *workers), out, counts, orders)
     # And no word, name or piece of code has passed in clear
     seen = traffic.read_bytes()
     assert len(seen) > 20_000
@@ -169,9 +176,7 @@ def test_an_output_folder_that_a_worker_does_not_share_is_said_before_the_work(
     master.wait_for(f"the output folder {out} is not on a disk that host-b shares")
     # And the job is done by the other
     orders.go_on()
-    assert [process.wait() for process in (master, without, other)] == [0, 0, 0]
-    assert output_of(out) == counts
-    assert orders.maps == ALL_MAPS
+    require_done((master, without, other), out, counts, orders)
 
 
 @pytest.mark.parametrize("version", [4, 6])
@@ -200,9 +205,7 @@ def test_a_worker_may_start_before_the_name_of_its_master_resolves(
         worker.wait_for(r"hold at map text\d.txt")
     orders.go_on()
     # Then they do the work, and read each other's map outputs
-    assert [process.wait() for process in (master, *workers)] == [0, 0, 0]
-    assert output_of(out) == counts
-    assert orders.maps == ALL_MAPS
+    require_done((master, *workers), out, counts, orders)
 
 
 def test_a_name_that_is_of_the_master_alone_is_said(site: Site) -> None:

@@ -13,7 +13,7 @@ from zmr.net.reactor import Reactor
 from zmr.net.uplink import Uplink
 from zmr.output.local_dir import LocalDir
 from zmr.slots.pool import SlotPool
-from zmr.sockets.addresses import WILDCARD
+from zmr.sockets.addresses import WILDCARD, interface_towards
 from zmr.wire.address import Address
 
 log = logging.getLogger("zmr.worker")
@@ -88,9 +88,9 @@ def serving_towards(master: Address, ports: range, host: str | None, is_encrypte
     it by, if that is another one.
     """
     if master.is_loopback and host is None:
-        loopback = "::1" if ":" in master.host else "127.0.0.1"
+        here = interface_towards(master)
         return Serving(
-            lambda folder: [Address(loopback, port) for port in ports], is_encrypted=is_encrypted
+            lambda folder: [Address(here, port) for port in ports], is_encrypted=is_encrypted
         )
     return Serving(
         lambda folder: [Address(WILDCARD, port) for port in ports],
@@ -100,8 +100,6 @@ def serving_towards(master: Address, ports: range, host: str | None, is_encrypte
 
 
 def _host_towards(master: Address) -> str:
-    from zmr.shuffle.server import interface_towards
-
     try:
         return interface_towards(master)
     except (OSError, UnicodeError) as error:

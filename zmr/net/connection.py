@@ -57,7 +57,6 @@ class Connection:
     ) -> None:
         self._monitor = Monitor(socket, _WATCHED)
         self.is_up = False  # the latest connection has been, as far as is known
-        self.has_key = keyring.is_insecure or keyring.given is not None
         self.n_connects = 0  # what was sent before the latest, and not answered, may be lost
         self.n_handshakes = 0
         self.address = keyring.address
@@ -65,7 +64,7 @@ class Connection:
         self._keyring = keyring
         self._role = role
         self._is_patient = is_patient
-        self._key: Key | None = None
+        self.key: Key | None = None  # with which it was connected
         self._endpoint = ""
         self._failures = 0
         self._seen_mechanism = ""
@@ -80,12 +79,11 @@ class Connection:
                 self._socket.disconnect(self._endpoint)
             self._endpoint = ""
         if not self._keyring.is_insecure:
-            self._key = self._keyring.find(self._role)
-            self.has_key = self._key is not None
-            if self._key is None:
+            self.key = self._keyring.find(self._role)
+            if self.key is None:
                 self._retry_at = now + _LOOK_AGAIN_S
                 return
-            present(self._socket, self._key.master, self._key.pair)
+            present(self._socket, self.key.master, self.key.pair)
         addresses.connect(self._socket, self._keyring.address)
         self._endpoint = self._socket.getsockopt_string(zmq.LAST_ENDPOINT)
         self.n_connects += 1
@@ -99,7 +97,7 @@ class Connection:
         if self._retry_at is None or now < self._retry_at:
             return
         self._retry_at = None
-        if not self.has_key or self._failures or self._keyring.find(self._role) != self._key:
+        if self._failures or self._keyring.find(self._role) != self.key:
             self.connect(now)
 
     @property
@@ -108,9 +106,9 @@ class Connection:
         return self._monitor.socket
 
     @property
-    def key(self) -> Key | None:
-        """With which it was connected."""
-        return self._key
+    def has_key(self) -> bool:
+        """Whether it has one, or needs none."""
+        return self.key is not None or self._keyring.is_insecure
 
     def on_monitor(self, now: float) -> None:
         """Take in what became of handshakes."""

@@ -73,7 +73,6 @@ class SocketUplink:
         self.on_connected: Callable[[], None] = lambda: None
         self._n_handshakes = 0
         self._connection = connection
-        self._address = connection.address
         self._on_refused = on_refused
         self._is_tracing = log.isEnabledFor(logging.DEBUG)
         self._socket = socket
@@ -102,7 +101,9 @@ class SocketUplink:
                     frame = codec.decode_only(parts)
                 except codec.BadFrame as error:
                     if isinstance(error, codec.OtherVersion) and not self._has_heard:
-                        self._on_refused(MasterLost(f"the master at {self._address}: {error}"))
+                        self._on_refused(
+                            MasterLost(f"the master at {self._connection.address}: {error}")
+                        )
                     self._bad_frame(error)
                 else:
                     self._has_heard = True

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import logging
 import os
-import socket as std_socket
 import stat
 from collections import OrderedDict
 from collections.abc import Sequence
@@ -52,18 +51,6 @@ _IDLE_MS = 2000
 # Stops a peer that asks on and takes nothing. Those that keep to the protocol never come near it,
 # not even when they ask for everything again; libzmq learns with some delay of what has left.
 _MOST_QUEUED = 4 * MAX_UNDER_WAY
-
-
-def interface_towards(master: Address) -> str:
-    """The IP address of the interface by which this machine reaches the master. Raises OSError."""
-    if master.is_loopback:
-        return "::1" if ":" in master.host else "127.0.0.1"
-    found = std_socket.getaddrinfo(master.host, master.port, type=std_socket.SOCK_DGRAM)
-    family, kind, protocol, _, address = found[0]
-    with std_socket.socket(family, kind, protocol) as probe:
-        probe.connect(address)  # of a datagram socket: nothing is sent
-        host: str = probe.getsockname()[0]
-    return host
 
 
 class ShuffleServer:

@@ -13,7 +13,7 @@ from zmr.wire.address import Address
 # All interfaces, of IPv4 and where there is one of IPv6.
 WILDCARD = "*"
 
-_ELSEWHERE = "192.0.2.1"  # no machine has it (RFC 5737)
+_ELSEWHERE = Address("192.0.2.1", 9)  # no machine has it (RFC 5737)
 
 # How long to wait for libzmq to have closed a port.
 _MOST_TRIES = 200
@@ -52,16 +52,27 @@ def usable_from_elsewhere(address: Address, socket: zmq.Socket[bytes]) -> Addres
     at 127.0.1.1). Of all interfaces it is the one that leads out; where none does, they stay all.
     """
     if address.host in ("0.0.0.0", "::", WILDCARD):
-        with (
-            suppress(OSError),
-            std_socket.socket(std_socket.AF_INET, std_socket.SOCK_DGRAM) as probe,
-        ):
-            probe.connect((_ELSEWHERE, 9))  # of a datagram socket: nothing is sent
-            return Address(probe.getsockname()[0], address.port)
+        with suppress(OSError):
+            return Address(interface_towards(_ELSEWHERE), address.port)
         return address
     bound = socket.getsockopt_string(zmq.LAST_ENDPOINT).removeprefix("tcp://").rpartition(":")[0]
     at = Address(bound.strip("[]"), address.port)
     return at if at.is_loopback and not address.is_loopback else address
+
+
+def interface_towards(address: Address) -> str:
+    """The IP address of the interface by which this machine reaches another one.
+
+    Raises OSError, or UnicodeError for what can be no name.
+    """
+    if address.is_loopback:
+        return "::1" if ":" in address.host else "127.0.0.1"
+    found = std_socket.getaddrinfo(address.host, address.port, type=std_socket.SOCK_DGRAM)
+    family, kind, protocol, _, place = found[0]
+    with std_socket.socket(family, kind, protocol) as probe:
+        probe.connect(place)  # of a datagram socket: nothing is sent
+        host: str = probe.getsockname()[0]
+    return host
 
 
 def bind_ipc(socket: zmq.Socket[bytes], endpoint: str) -> None:

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from support.worker import Worker, done, spec, task
 
 from zmr import messages as m
 from zmr.core.actions import (
-    JobEnded,
     Level,
     Log,
     MasterAction,
@@ -163,7 +160,6 @@ def test_a_failure_of_just_too_long_ago_is_forgotten() -> None:
 
 def test_an_outcome_is_not_for_want_of_workers_unless_it_says_so() -> None:
     assert not Outcome(SPEC, JobState.FAILED).out_of_workers
-    assert JobEnded(Outcome(SPEC, JobState.DONE)).outcome.state is JobState.DONE
 
 
 def test_a_master_that_has_ended_for_its_next_start_does_nothing_more() -> None:
@@ -243,5 +239,5 @@ def test_a_task_is_given_to_a_slot_once() -> None:
     worker = Worker()
     worker.gets(1)
     assert len([each for each in worker.did(SendSlot) if isinstance(each.message, m.Task)]) == 1
-    worker.slot_says(replace(done(1)))
+    worker.slot_says(done(1))
     assert not worker.did(SendSlot)

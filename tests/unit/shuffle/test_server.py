@@ -14,7 +14,8 @@ from support.shuffling import JOB_ID, output_path, served
 
 from zmr.errors import AddressError
 from zmr.shuffle.protocol import FetchReply, FetchRequest, decode_reply, encode_request
-from zmr.shuffle.server import ShuffleServer, interface_towards
+from zmr.shuffle.server import ShuffleServer
+from zmr.sockets.addresses import interface_towards
 from zmr.wire import zmr_pb2 as pb
 from zmr.wire.address import Address, parse
 
