@@ -8,7 +8,7 @@ from zmr.cli.base import Command
 from zmr.cli.streams import to_stdout, write_stderr
 from zmr.errors import KeyFileError, MasterLost
 from zmr.net.client import Client
-from zmr.net.key_files import keys_folder, paths_to_find, read_key, write_key
+from zmr.net.key_files import find_key, keys_folder, write_key
 from zmr.net.keyring import GivenKey, Keyring
 from zmr.net.keys import Secret, new_secret
 from zmr.wire.address import Address, parse
@@ -67,13 +67,9 @@ def _make(file: str) -> None:
 
 
 def _found(address: Address) -> tuple[Secret, str]:
-    for path in paths_to_find(address):
-        try:
-            found = read_key(path, is_found=True)
-        except OSError:
-            continue
-        if isinstance(found, Secret):
-            return found, path
+    found = find_key(address)
+    if found is not None and isinstance(found[0], Secret):
+        return found[0], found[1]
     raise KeyFileError(
         f"no keys of a master at {address} in {keys_folder()}: it is not running, was started by "
         "another user or on another machine, or with --insecure"

@@ -221,9 +221,9 @@ class MasterSockets:
             raise AddressError("there is no port after 65535 for events: give --events-port")
         events_address = Address(address.host, events_port)
         self.events_address = bind(self.events, events_address, "--events-port")
+        self.usable = usable_from_elsewhere(self.address, self.control)
         if keys is not None:
-            usable = usable_from_elsewhere(self.address, self.control)
-            keys.publish((self.address, usable))
+            keys.publish((self.address, self.usable))
             stack.callback(keys.withdraw)
             self.reactor.add(keys)
 
@@ -237,7 +237,7 @@ class MasterSockets:
 
     def _tell_addresses(self) -> None:
         """The master's address goes to stdout, as other machines can use it."""
-        usable = usable_from_elsewhere(self.address, self.control)
+        usable = self.usable
         with to_stdout():
             print(usable)
         write_stderr(f"zmr: listening at {self.address}, events at {self.events_address}")

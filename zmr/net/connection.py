@@ -13,6 +13,7 @@ from contextlib import suppress
 import zmq
 
 from zmr.errors import KeyRefused
+from zmr.net.key_files import paths_to_find
 from zmr.net.keyring import GivenKey, Keyring
 from zmr.net.keys import Key
 from zmr.net.monitor import Monitor
@@ -126,7 +127,7 @@ class Connection:
         """What is missing, and what to do about it, as long as there is no key."""
         address = self._keyring.address
         return (
-            f"no master of this user keeps a key for {address} in {self._keyring.paths[0]}; for "
+            f"no master of this user keeps a key for {address} in {paths_to_find(address)[0]}; for "
             f"one of another user or machine set ZMR_KEY to what `zmr key {self._role.value} "
             "ADDRESS` prints there"
         )
@@ -137,7 +138,8 @@ class Connection:
             return f": {self.why_waiting()}"
         if not self._failures or self._keyring.is_insecure:
             return ""
-        where = self._keyring.given.where if self._keyring.given else self._keyring.paths[0]
+        given = self._keyring.given
+        where = given.where if given is not None else paths_to_find(self.address)[0]
         return f": who is there does not take the key in {where}"
 
     def close(self) -> None:

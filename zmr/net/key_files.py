@@ -109,6 +109,26 @@ def read_key(path: str, is_found: bool = False) -> Secret | Key:
     return parse(data.decode(errors="replace"), path)
 
 
+def find_key(address: Address) -> tuple[Secret | Key, str] | None:
+    """The key of a master at this address, and the file that it is in; None: there is none.
+
+    Of several files it is the newest: a master that was killed may have left one under one of its
+    names. Raises `KeyFileError`.
+    """
+    for path in sorted(paths_to_find(address), key=_age):
+        with suppress(OSError):
+            return read_key(path, is_found=True), path
+    return None
+
+
+def _age(path: str) -> float:
+    """The smaller, the newer the file is."""
+    try:
+        return -os.stat(path).st_mtime
+    except OSError:
+        return 0.0
+
+
 def write_key(path: str, secret: Secret, is_new: bool = False) -> None:
     """Write a file for its owner alone. Raises OSError; with `is_new` if there is one already.
 

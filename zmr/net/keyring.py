@@ -7,11 +7,10 @@ order in which things are started is free: it is looked for again.
 from __future__ import annotations
 
 import os
-from contextlib import suppress
 from dataclasses import dataclass
 
 from zmr.errors import KeyFileError
-from zmr.net.key_files import paths_to_find, read_key
+from zmr.net.key_files import find_key, read_key
 from zmr.net.keys import Key, Secret, parse
 from zmr.wire.address import Address
 from zmr.wire.roles import Role
@@ -63,7 +62,6 @@ class Keyring:
         self.address = address
         self.given = given
         self.is_insecure = is_insecure
-        self.paths = [] if given or is_insecure else paths_to_find(address)
 
     def require(self, role: Role) -> None:
         """Raise `KeyFileError` if the key that was given is another role's."""
@@ -74,19 +72,8 @@ class Keyring:
         """The key for this role, None: there is none yet. Raises `KeyFileError`."""
         if self.given is not None:
             return _of_role(self.given.key, role, self.given.where)
-        # What a master that was killed has left under one name may be older than another's key.
-        for path in sorted(self.paths, key=_age):
-            with suppress(OSError):
-                return _of_role(read_key(path, is_found=True), role, path)
-        return None
-
-
-def _age(path: str) -> float:
-    """The smaller, the newer the file is."""
-    try:
-        return -os.stat(path).st_mtime
-    except OSError:
-        return 0.0
+        found = None if self.is_insecure else find_key(self.address)
+        return None if found is None else _of_role(found[0], role, found[1])
 
 
 def _of_role(key: Secret | Key, role: Role, where: str) -> Key:

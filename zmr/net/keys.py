@@ -12,18 +12,16 @@ As text, on one line, for a file or an environment variable:
 
 from __future__ import annotations
 
-import binascii
 import hmac
 import re
 import secrets
-from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from zmq.utils import z85
 
 from zmr.errors import KeyFileError
-from zmr.sockets.curve import KEY_BYTES, KeyPair, pair_of
+from zmr.sockets.curve import KEY_BYTES, KeyPair, from_text, pair_of, to_text
 from zmr.wire.roles import Role
 
 _ROLES = tuple(Role)
@@ -42,7 +40,7 @@ class Key:
     def text(self) -> str:
         """All of it on one line, for another machine."""
         return (
-            f"{self.role.value}.{_encode(z85.decode(self.master) + z85.decode(self.pair.secret))}"
+            f"{self.role.value}.{to_text(z85.decode(self.master) + z85.decode(self.pair.secret))}"
         )
 
 
@@ -55,7 +53,7 @@ class Secret:
 
     def text(self) -> str:
         """All of it on one line, for a file."""
-        return f"secret.{_encode(self.seed)}.{'-'.join(map(str, self.generations))}"
+        return f"secret.{to_text(self.seed)}.{'-'.join(map(str, self.generations))}"
 
     def pair(self) -> KeyPair:
         """The master's own."""
@@ -100,22 +98,14 @@ def parse(text: str, where: str) -> Secret | Key:
     text = text.strip()
     try:
         if found := _SECRET(text):
-            return Secret(_decode(found[1]), tuple(map(int, found.groups()[1:])))
+            return Secret(from_text(found[1]), tuple(map(int, found.groups()[1:])))
         if found := _KEY(text):
-            both = _decode(found[2])
+            both = from_text(found[2])
             master, own = both[:KEY_BYTES], both[KEY_BYTES:]
             return Key(Role(found[1]), z85.encode(master), pair_of(own))
-    except binascii.Error:
+    except ValueError:
         pass
     raise KeyFileError(
         f"{where} is no key: `zmr key worker ADDRESS`, beside the master, prints one; "
         "`zmr key new FILE` makes one for a master"
     )
-
-
-def _encode(data: bytes) -> str:
-    return urlsafe_b64encode(data).rstrip(b"=").decode()
-
-
-def _decode(text: str) -> bytes:
-    return urlsafe_b64decode(text + "=" * (-len(text) % 4))

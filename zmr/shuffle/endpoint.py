@@ -10,13 +10,12 @@ the right to read its map outputs. Texts for people leave it out.
 from __future__ import annotations
 
 import os
-from base64 import urlsafe_b64decode, urlsafe_b64encode
 
 import zmq
 from zmq.utils import z85
 
 from zmr.errors import AddressError
-from zmr.sockets.curve import new_pair, present
+from zmr.sockets.curve import from_text, new_pair, present, to_text
 
 _NAME = ".shuffle"
 
@@ -26,7 +25,7 @@ _LONGEST_PATH_BYTES = 103
 
 def with_key(endpoint: str, public: bytes) -> str:
     """The text for an endpoint whose server has this key, in Z85."""
-    return f"{endpoint}#{urlsafe_b64encode(z85.decode(public)).rstrip(b'=').decode()}"
+    return f"{endpoint}#{to_text(z85.decode(public))}"
 
 
 def without_key(text: str) -> str:
@@ -39,7 +38,7 @@ def connect(socket: zmq.Socket[bytes], text: str) -> None:
     endpoint, _, key = text.partition("#")
     try:
         if key:
-            present(socket, z85.encode(urlsafe_b64decode(key + "=")), new_pair())
+            present(socket, z85.encode(from_text(key)), new_pair())
         if "[" in endpoint:
             socket.setsockopt(zmq.IPV6, 1)
         socket.connect(endpoint)

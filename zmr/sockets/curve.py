@@ -6,6 +6,7 @@ A server has a key pair whose public half the peers know beforehand; each peer h
 
 from __future__ import annotations
 
+from base64 import urlsafe_b64decode, urlsafe_b64encode
 from dataclasses import dataclass, field
 
 import zmq
@@ -26,6 +27,16 @@ class KeyPair:
 
     public: bytes
     secret: bytes = field(repr=False)
+
+
+def to_text(data: bytes) -> str:
+    """The bytes of keys in base64url, without padding: Z85 has characters that shells change."""
+    return urlsafe_b64encode(data).rstrip(b"=").decode()
+
+
+def from_text(text: str) -> bytes:
+    """What `to_text` was given. Raises ValueError."""
+    return urlsafe_b64decode(text + "=" * (-len(text) % 4))
 
 
 def new_pair() -> KeyPair:

@@ -20,7 +20,7 @@ from zmr.net.key_files import (
     write_key,
 )
 from zmr.net.keyring import GivenKey, Keyring, given_key
-from zmr.net.keys import Key, Secret, new_secret, parse
+from zmr.net.keys import Secret, new_secret, parse
 from zmr.net.master_keys import MasterKeys
 from zmr.wire.address import Address
 from zmr.wire.address import parse as parse_address
@@ -251,8 +251,10 @@ def test_a_key_that_can_not_be_used_is_an_error(
 
 def test_without_keys_none_is_looked_for(home: Path) -> None:
     keyring = Keyring(parse_address("localhost:5555"), given_key(None, True), is_insecure=True)
-    assert keyring.paths == []
-    assert isinstance(SECRET.key(Role.WATCH), Key)
+    require_private_folder(str(home / "keys"))
+    for path in paths_to_keep(keyring.address):
+        write_key(path, SECRET)
+    assert keyring.find(Role.WORKER) is None
 
 
 # --- while a master runs -----------------------------------------------------------------------
