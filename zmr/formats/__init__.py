@@ -14,7 +14,7 @@ no text.
 Exported here is what every job loads: the contract of a format, and `Lines`, the default. The other
 formats are imported from their modules. None of these modules loads pyarrow before a file is read
 (or a type named), since the command defines a job without it; what needs pyarrow stands in
-`arrow_text`, `csv_parser`, `json_parser`, `text_columns` and `pairs`, imported within functions.
+`arrow_text`, `csv.parser`, `json_parser`, `text_columns` and `pairs`, imported within functions.
 """
 
 from __future__ import annotations

@@ -17,7 +17,9 @@ from hypothesis import strategies as st
 from support.reading import Read, cut, in_pieces, read, read_batches, write_input
 
 from zmr import BadRecord, Csv
-from zmr.formats import INVALID_UTF8, csv_parser, csv_split
+from zmr.formats import INVALID_UTF8
+from zmr.formats.csv import parser as csv_parser
+from zmr.formats.csv import split as csv_split
 from zmr.messages import Split
 
 

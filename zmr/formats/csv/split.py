@@ -23,7 +23,7 @@ import numpy as np
 
 from zmr.formats.arrow_text import allocate
 from zmr.formats.base import BadRecord
-from zmr.formats.csv_rows import CsvRows
+from zmr.formats.csv.rows import CsvRows
 from zmr.formats.line_blocks import Place
 
 MOST_ROW_BYTES = 256 << 20

@@ -15,10 +15,10 @@ from zmr.columns.row_dicts import dicts_of
 from zmr.formats.arrow_text import allocate, one_batch, valid_utf8
 from zmr.formats.bad_row import find_bad_row, line_place, python_values
 from zmr.formats.base import BadRecord, unique_names
-from zmr.formats.csv_fields import Conversion
-from zmr.formats.csv_rows import CsvRows
-from zmr.formats.csv_split import MOST_ROW_BYTES, OPEN_QUOTE
-from zmr.formats.csv_wide import SMALL_BLOCK_BYTES, WIDE_COLUMNS, as_text, columns_of, parse_rows
+from zmr.formats.csv.fields import Conversion
+from zmr.formats.csv.rows import CsvRows
+from zmr.formats.csv.split import MOST_ROW_BYTES, OPEN_QUOTE
+from zmr.formats.csv.wide import SMALL_BLOCK_BYTES, WIDE_COLUMNS, as_text, columns_of, parse_rows
 from zmr.formats.line_blocks import Place, line_blocks, past_byte_order_mark
 from zmr.formats.text_input import BYTE_ORDER_MARK, open_text
 from zmr.messages import Split

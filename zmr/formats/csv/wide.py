@@ -15,7 +15,7 @@ from itertools import chain
 
 import pyarrow as pa
 
-from zmr.formats.csv_rows import CsvRows
+from zmr.formats.csv.rows import CsvRows
 
 WIDE_COLUMNS = 500  # from here on, rows go this way
 SMALL_BLOCK_BYTES = 4096  # up to here, too, if they are to be dicts of str

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from zmr.formats.base import Batch, Chunk, CountUp
-from zmr.formats.csv_fields import conversion
+from zmr.formats.csv.fields import conversion
 from zmr.formats.line_blocks import Place, line_blocks
 from zmr.formats.text_format import TextFormat
 from zmr.formats.text_input import UTF8, is_plain_text
@@ -14,8 +14,8 @@ from zmr.messages import Split
 
 if TYPE_CHECKING:
     from zmr.columns.arrays import Index
-    from zmr.formats.csv_parser import CsvParser
-    from zmr.formats.csv_rows import CsvRows
+    from zmr.formats.csv.parser import CsvParser
+    from zmr.formats.csv.rows import CsvRows
 
 
 class Csv(TextFormat):
@@ -137,8 +137,8 @@ class Csv(TextFormat):
         self, split: Split, parser: CsvParser, block_bytes: int
     ) -> Iterator[tuple[int, memoryview]]:
         from zmr.formats.arrow_text import allocate
-        from zmr.formats.csv_parser import row_blocks
-        from zmr.formats.csv_split import CsvFile
+        from zmr.formats.csv.parser import row_blocks
+        from zmr.formats.csv.split import CsvFile
 
         if self._has_one_line_rows:
             yield from line_blocks(split, block_bytes, self.encoding, parser.begin, allocate)
@@ -149,13 +149,13 @@ class Csv(TextFormat):
             yield from row_blocks(split.path, self.encoding, parser.rows, block_bytes, parser.begin)
 
     def _parser(self, path: str) -> CsvParser | None:
-        from zmr.formats.csv_parser import open_csv
+        from zmr.formats.csv.parser import open_csv
 
         return open_csv(
             path, self.encoding, self._rows(), self._header, self._skip_lines, self._conversion
         )
 
     def _rows(self) -> CsvRows:
-        from zmr.formats.csv_rows import rows_of
+        from zmr.formats.csv.rows import rows_of
 
         return rows_of(self._delimiter, self._quote, self._escape, self._skips_space)
