@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from errno import ESTALE
 from typing import Any, TypeVar
 
@@ -121,6 +121,20 @@ class InputFormat(ABC):
 
         for records, size_bytes in self.read(split, count):
             yield pa.array(records), size_bytes
+
+    def read_all(
+        self, splits: Sequence[Split], count: CountUp
+    ) -> Iterator[tuple[Split, Iterator[Chunk]]]:
+        """Each split in turn, with what `read` gives of it. Small files may be read together."""
+        for split in splits:
+            yield split, self.read(split, count)
+
+    def read_all_batches(
+        self, splits: Sequence[Split], count: CountUp
+    ) -> Iterator[tuple[Split, Iterator[Batch]]]:
+        """Each split in turn, with what `read_batches` gives of it."""
+        for split in splits:
+            yield split, self.read_batches(split, count)
 
     def locate(self, split: Split, index: int) -> str:
         """Where in the file the record number `index` (from 0) of the split is: "line 17".

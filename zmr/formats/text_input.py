@@ -100,6 +100,12 @@ def is_plain_text(path: str, encoding: str | None) -> bool:
         return file.seekable()
 
 
+def has_text_head(data: bytes) -> bool:
+    """Whether the first bytes of a file are those of UTF-8, as far as they tell."""
+    others = (_PARQUET, *(mark for mark, _ in _MARKS), *(magic for magic, _ in _NO_TEXT))
+    return not data.startswith(others) and stream_by_magic(data[:_HEAD_BYTES]) is None
+
+
 def whole_text(data: bytes, encoding: str) -> bytes:
     """All of a file's content as UTF-8, without its byte order mark."""
     if encoding == UTF8:

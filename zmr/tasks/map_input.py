@@ -48,18 +48,17 @@ class MapInput:
 
     def __iter__(self) -> Iterator[Iterator[Any]]:
         """The records. Raises `TaskError` if a file (worker error) or a record can't be read."""
-        for split in self._splits:
+        for split, chunks in self._format.read_all(self._splits, self._count):
             with self._reading(split):
-                for records, size_bytes in unchanged(split, self._format.read(split, self._count)):
+                for records, size_bytes in unchanged(split, chunks):
                     self._enter(len(records), iter(records), len(records), size_bytes)
                     yield self._piece
                     self.size_bytes += size_bytes
 
     def batches(self) -> Iterator[Any]:
         """The records as Arrow arrays or record batches. Raises what iterating raises."""
-        for split in self._splits:
+        for split, read in self._format.read_all_batches(self._splits, self._count):
             with self._reading(split):
-                read = self._format.read_batches(split, self._count)
                 for batch, size_bytes in unchanged(split, read):
                     self._batch_records = len(batch)
                     self._enter(len(batch), iter(()))

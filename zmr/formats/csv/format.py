@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from zmr.formats.base import Batch, Chunk, CountUp
+from zmr.formats.base import Batch, Chunk, CountUp, Piece
 from zmr.formats.csv.fields import conversion
 from zmr.formats.line_blocks import Place, line_blocks
 from zmr.formats.text_format import TextFormat
@@ -113,6 +113,26 @@ class Csv(TextFormat):
             if batch.num_rows:
                 yield batch, len(block)
 
+    def read_all(
+        self, splits: Sequence[Split], count: CountUp
+    ) -> Iterator[tuple[Split, Iterator[Chunk]]]:
+        if type(self).read is not Csv.read:  # what a subclass makes of each file
+            return super().read_all(splits, count)
+        from zmr.formats.csv.parser import CsvParser
+
+        return self._together(splits, CsvParser.records, lambda split: self.read(split, count))
+
+    def read_all_batches(
+        self, splits: Sequence[Split], count: CountUp
+    ) -> Iterator[tuple[Split, Iterator[Batch]]]:
+        if type(self).read_batches is not Csv.read_batches:
+            return super().read_all_batches(splits, count)
+        from zmr.formats.csv.parser import CsvParser
+
+        return self._together(
+            splits, CsvParser.parse, lambda split: self.read_batches(split, count)
+        )
+
     def blocks(self, split: Split) -> Iterator[tuple[int, memoryview]]:
         parser = self._parser(split.path)
         if parser is not None:
@@ -120,6 +140,23 @@ class Csv(TextFormat):
 
     def starts(self, block: memoryview) -> Index:
         return self._rows().starts(block)
+
+    def _together(
+        self,
+        splits: Sequence[Split],
+        make: Callable[[CsvParser, Place, memoryview, bool], Any],
+        alone: Callable[[Split], Iterator[Piece]],
+    ) -> Iterator[tuple[Split, Iterator[Piece]]]:
+        from zmr.formats.csv.small_files import read_together
+
+        if self.encoding != UTF8:
+            return ((split, alone(split)) for split in splits)
+        return read_together(
+            splits,
+            self._parser,
+            lambda parser, place, block: make(parser, place, block, self._has_one_line_rows),
+            alone,
+        )
 
     def _parts(
         self, split: Split, count: CountUp, block_bytes: int

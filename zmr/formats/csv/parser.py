@@ -18,7 +18,7 @@ from zmr.formats.base import BadRecord, unique_names
 from zmr.formats.csv.fields import Conversion
 from zmr.formats.csv.rows import CsvRows
 from zmr.formats.csv.split import MOST_ROW_BYTES, OPEN_QUOTE
-from zmr.formats.csv.wide import SMALL_BLOCK_BYTES, WIDE_COLUMNS, as_text, columns_of, parse_rows
+from zmr.formats.csv.wide import WIDE_COLUMNS, as_text, columns_of, parse_rows
 from zmr.formats.line_blocks import Place, line_blocks, past_byte_order_mark
 from zmr.formats.text_input import BYTE_ORDER_MARK, open_text
 from zmr.messages import Split
@@ -60,8 +60,7 @@ class CsvParser:
 
     def records(self, place: Place, block: memoryview, one_line_rows: bool) -> list[dict[str, Any]]:
         """The same as dicts."""
-        is_small = len(block) <= SMALL_BLOCK_BYTES and self.rows.is_plain
-        if self._typed or not (self._is_wide or is_small):
+        if self._typed or not self._is_wide:
             return _dicts(place.path, self.parse(place, block, one_line_rows))
         rows = self._checked(self._wide_rows, place, block, one_line_rows)
         return [dict(zip(self._names, row, strict=True)) for row in rows]

@@ -1,8 +1,7 @@
-"""Rows of very many columns, and of very small files, by Python's csv module.
+"""Rows of very many columns, by Python's csv module.
 
 Arrow's parser makes buffers for each column of each block, which for thousands of columns takes
-several times as long as the parsing, and memory that no allocator gets back in order. And it reads
-in a thread of its own, which takes longer to begin than twenty rows to parse.
+several times as long as the parsing, and memory that no allocator gets back in order.
 """
 
 from __future__ import annotations
@@ -18,7 +17,6 @@ import pyarrow as pa
 from zmr.formats.csv.rows import CsvRows
 
 WIDE_COLUMNS = 500  # from here on, rows go this way
-SMALL_BLOCK_BYTES = 4096  # up to here, too, if they are to be dicts of str
 
 
 def parse_rows(block: memoryview, rows: CsvRows, n_columns: int) -> list[list[str]]:
