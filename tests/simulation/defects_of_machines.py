@@ -17,17 +17,16 @@ from .planting import defect
 # --- inputs ------------------------------------------------------------------------------------
 
 
-@defect("the last piece of a file that is cut is not read", plan, "_cut")
-def _(file: m.InputFile, split_bytes: int, right: Any = plan._cut) -> Iterator[m.Split]:
-    *pieces, last = right(file, split_bytes)
-    yield from pieces
-    yield replace(last, length=last.length - 1)
+@defect("the last piece of a file that is cut is not read", plan, "_part")
+def _(file: m.InputFile, part: int, n_parts: int, right: Any = plan._part) -> m.Split:
+    split: m.Split = right(file, part, n_parts)
+    return replace(split, length=split.length - (part == n_parts - 1))
 
 
-@defect("the last of the files that share a map is not read", jobs, "splits_of")
-def _(pieces: plan.Pieces, right: Any = plan.splits_of) -> tuple[m.Split, ...]:
-    splits: tuple[m.Split, ...] = right(pieces)
-    return splits[:1]
+@defect("the last of the files that share a map is not read", plan.Plan, "__getitem__")
+def _(self: plan.Plan, index: Any, right: Any = plan.Plan.__getitem__) -> Any:
+    splits = right(self, index)
+    return splits[:1] if isinstance(index, int) else splits
 
 
 # --- bad records -------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ from __future__ import annotations
 from itertools import pairwise
 from random import Random
 
-from zmr.core.plan import count_pieces, plan, splits_of
+from zmr.core.plan import count_pieces, plan
 from zmr.messages import InputFile, Split
 
 from .machines.oracle import check_cover
@@ -41,7 +41,7 @@ def check_plan(seed: int) -> None:
         InputFile(f"/in/{n}", rng.choice(sizes), splittable=is_splittable or rng.random() < 0.5)
         for n in range(n_files)
     ]
-    planned = [splits_of(pieces) for pieces in plan(inputs, split_bytes)]
+    planned = list(plan(inputs, split_bytes))
     check_cover(planned, inputs)
     _check_cuts(planned, inputs, split_bytes)
     _check_shares(planned, n_files, split_bytes)

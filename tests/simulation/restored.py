@@ -54,9 +54,10 @@ def _essence(job: JobRun) -> dict[str, Any]:
         "state": job.state,
         "counters": job._counters,
         "sums": job._sums,
+        "splits": list(job._splits),
         "tasks": [
             (
-                *(task.kind, task.index, task.splits, task.winner, task.owner, task.path),
+                *(task.kind, task.index, task.winner, task.owner, task.path),
                 *(task.state is TaskState.COMPLETED, task.file),
                 *(task.failures, task.lost_inputs, task.failed_on, task.errors),
             )

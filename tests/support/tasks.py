@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from zmr.core.plan import plan, splits_of
+from zmr.core.plan import plan
 from zmr.engines.inputs import list_inputs
 from zmr.job import Job
 from zmr.messages import Counters, InputFile, MapDone, MapOutput, ReduceDone, Task, TaskKind
@@ -82,8 +82,8 @@ def map_files(
     split_bytes: int = 1 << 26,
     memory_bytes: int = 0,
 ) -> Iterator[MapDone | ReduceDone]:
-    for index, pieces in enumerate(plan(files, split_bytes)):
-        output, splits = str(folder / "out"), splits_of(pieces)
+    for index, splits in enumerate(plan(files, split_bytes)):
+        output = str(folder / "out")
         task = Task(JOB_ID, TaskKind.MAP, index, index + 1, n_reduce, output, splits)
         done = map_to_file(job, task, folder, memory_bytes=memory_bytes or DEFAULT_MEMORY_BYTES)
         assert done is not None

@@ -13,8 +13,8 @@ from support.imports import Rooms, called, circle, graph, imports, modules_of, r
 
 # All of the standard library that decides nothing by itself and touches nothing.
 PURE = {
-    "__future__", "abc", "bisect", "collections", "dataclasses", "enum", "functools", "heapq",
-    "itertools", "math", "operator", "re", "string", "types", "typing",
+    "__future__", "abc", "array", "bisect", "collections", "dataclasses", "enum", "functools",
+    "heapq", "itertools", "math", "operator", "re", "string", "types", "typing",
 }  # fmt: skip
 IMPURE_BUILTINS = {"__import__", "breakpoint", "compile", "eval", "exec", "input", "open", "print"}
 

@@ -11,13 +11,14 @@ from zmr.core.journal import JobSubmitted
 from zmr.core.master_life import Life
 from zmr.core.outbox import Outbox
 from zmr.core.phases import Phases
-from zmr.core.plan import count_pieces
+from zmr.core.plan import Plan, count_pieces
 from zmr.core.settings import MasterSettings
 from zmr.core.states import JobState
 from zmr.display import counted
 
-# A job of more map tasks is refused before it fills the memory.
-_MOST_MAPS = 10_000_000
+# A job that makes it more tasks than these is refused before it fills the memory: a task takes 200
+# bytes, and a client may claim inputs of any size.
+_MOST_TASKS = 1 << 20
 
 
 class Clients:
@@ -57,7 +58,7 @@ class Clients:
         known = self._cluster.jobs.get(spec.job_id)
         refusal = self._submit(given.submit, given.fingerprint, now)
         if refusal:
-            refused = JobRun(spec, [], given.fingerprint)
+            refused = JobRun(spec, Plan(), given.fingerprint)
             self._phases.end(refused, Ending(JobState.FAILED, refusal), now)
         elif known is not None and known.has_ended and self._settings.one_job:
             self._life.exit_workers(f"job {known.id} {known.state.value}", now)
@@ -74,8 +75,11 @@ class Clients:
         for other in self._cluster.jobs.values():
             if other.spec.output == spec.output and not other.has_ended:
                 return f"{spec.output} is the output folder of {other.public_id}, which goes on"
-        if count_pieces(submit.inputs, split_bytes) > _MOST_MAPS:
-            return f"the inputs make more than {_MOST_MAPS:,} map tasks"
+        others = sum(len(job.maps) + len(job.reduces) for job in self._cluster.jobs.values())
+        n_tasks = count_pieces(submit.inputs, split_bytes) + spec.n_reduce
+        if others + n_tasks > _MOST_TASKS:
+            with_others = f", with those of other jobs {others + n_tasks:,}" if others else ""
+            return f"{n_tasks:,} tasks{with_others}: a master takes at most {_MOST_TASKS:,}"
         self._cluster.commit(JobSubmitted(submit, split_bytes, fingerprint), now)
         job = self._cluster.jobs[spec.job_id]
         maps, reduces = len(job.maps), len(job.reduces)

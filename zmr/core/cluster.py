@@ -41,7 +41,7 @@ from zmr.core.journal import (
     WorkerGone,
     WorkerJoined,
 )
-from zmr.core.plan import plan
+from zmr.core.plan import Plan, plan
 from zmr.core.scheduler import Scheduler
 from zmr.core.settings import MasterSettings
 from zmr.core.states import AttemptState, JobState
@@ -145,7 +145,7 @@ class Cluster:
         """The job is done, failed or cancelled: nothing of it runs on."""
         state, job = JobState(record.status.state), self.jobs.get(record.spec.job_id)
         if job is None:  # its other records are deleted, or it was refused
-            job = self._queue(JobRun(record.spec, [], record.fingerprint))
+            job = self._queue(JobRun(record.spec, Plan(), record.fingerprint))
         if state is JobState.DONE:  # the moves up to there are not recorded
             if job.state is JobState.QUEUED:
                 self.start(job)

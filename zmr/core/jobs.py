@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from zmr.core.actions import Outcome
 from zmr.core.journal import JobClosed
 from zmr.core.output_checks import OutputChecks
-from zmr.core.plan import SPLIT_BYTES, Pieces, plan, splits_of
+from zmr.core.plan import SPLIT_BYTES, Plan, plan
 from zmr.core.states import JOB, JobState, TaskState
 from zmr.core.tasks import Attempt, TaskRecord, TaskTable
 from zmr.core.workers import WorkerTable
@@ -54,7 +54,7 @@ class JobRun:
     def __init__(
         self,
         spec: JobSpec,
-        splits: list[Pieces],
+        splits: Plan,
         fingerprint: str = "",
         split_bytes: int = SPLIT_BYTES,
     ) -> None:
@@ -64,7 +64,7 @@ class JobRun:
         self.id = self.step.job_id
         self.public_id = spec.job_id
         self.state = JOB.initial
-        self.maps = TaskTable(TaskKind.MAP, splits)
+        self.maps = TaskTable(TaskKind.MAP, len(splits))
         self.reduces = TaskTable(TaskKind.REDUCE, self.step.n_reduce)
         self.attempts: dict[int, Attempt] = {}  # live and lost ones
         self.backups_wanted: dict[int, Attempt] = {}  # stragglers, by attempt id
@@ -73,6 +73,7 @@ class JobRun:
         self.traceback = ""
         self.failed_task = ""  # by which the job failed: "map-17"
         self.out_of_workers = False
+        self._splits = splits  # of each map
         self._split_bytes = split_bytes
         self._steps_done: tuple[StepDone, ...] = ()
         self._sources: tuple[MapOutput, ...] | None = None
@@ -111,12 +112,12 @@ class JobRun:
     def begin_next_step(self) -> None:
         """Its input is what the step that is complete has put out. The job's `id` is another."""
         files = (*self.maps.files(), *self.reduces.files())
-        splits = plan(inputs_of_next(self.step, files), self._split_bytes)
+        self._splits = plan(inputs_of_next(self.step, files), self._split_bytes)
         self.move("step complete")
         self._steps_done += (self._step_done(),)
         self.step = step_spec(self.spec, self.step.step + 1)
         self.id = self.step.job_id
-        self.maps = TaskTable(TaskKind.MAP, splits)
+        self.maps = TaskTable(TaskKind.MAP, len(self._splits))
         self.reduces = TaskTable(TaskKind.REDUCE, self.step.n_reduce)
         self.attempts, self.backups_wanted, self._sources = {}, {}, None
         self.output_checks = OutputChecks()
@@ -179,7 +180,7 @@ class JobRun:
 
     def task_message(self, task: TaskRecord, attempt: int, workers: WorkerTable) -> Task:
         """The task as a worker gets it."""
-        sources = self._all_sources(workers) if task.kind is TaskKind.REDUCE else ()
+        is_map = task.kind is TaskKind.MAP
         return Task(
             self.id,
             task.kind,
@@ -187,8 +188,8 @@ class JobRun:
             attempt,
             self.step.n_reduce,
             self.step.output,
-            splits_of(task.splits),
-            sources,
+            self._splits[task.index] if is_map else (),
+            () if is_map else self._all_sources(workers),
             task.failures,
             self._may_end_by(task),
             task.skips,
@@ -291,6 +292,7 @@ class JobRun:
         self.reason, self.traceback = record.status.reason, record.traceback
         self.failed_task, self.out_of_workers = record.failed_task, record.out_of_workers
         self.fingerprint, self._last_status = record.fingerprint, record.status
+        self._splits = Plan()
         self.maps = TaskTable(TaskKind.MAP, 0)
         self.reduces = TaskTable(TaskKind.REDUCE, 0)
         self.attempts, self.backups_wanted, self._sources = {}, {}, None

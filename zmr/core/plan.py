@@ -8,14 +8,13 @@ that the same job is the same tasks on one machine and on a hundred.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from itertools import pairwise
+from array import array
+from bisect import bisect_right
+from collections.abc import Iterable, Sequence
+from itertools import accumulate
+from typing import overload
 
 from zmr.messages import InputFile, Split
-
-# What a task reads. Of a whole file, which is most tasks' input, no split is made before it is
-# handed out: there may be a million of them.
-Pieces = InputFile | tuple[Split, ...]
 
 SPLIT_BYTES = 64 * 1024 * 1024
 
@@ -34,11 +33,41 @@ def count_pieces(inputs: Iterable[InputFile], split_bytes: int) -> int:
     )
 
 
-def plan(inputs: Sequence[InputFile], split_bytes: int = SPLIT_BYTES) -> list[Pieces]:
-    """What each map task reads, in the order of the inputs: see `splits_of`."""
+Group = InputFile | tuple[InputFile, ...]  # one of one task or many, or some that share a task
+
+
+class Plan(Sequence[tuple[Split, ...]]):
+    """The splits of each task. They are made when they are asked for: there may be a million."""
+
+    def __init__(self, groups: Sequence[tuple[Group, int]] = ()) -> None:
+        """The tasks of each group, in their order; with each, how many these are."""
+        self._groups = [group for group, _ in groups]
+        firsts = accumulate((n for _, n in groups), initial=0)
+        self._firsts = array("Q", firsts)  # of each group, its first task; last, their number
+
+    def __len__(self) -> int:
+        return self._firsts[-1]
+
+    @overload
+    def __getitem__(self, index: int) -> tuple[Split, ...]: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[tuple[Split, ...]]: ...
+    def __getitem__(self, index: int | slice) -> tuple[Split, ...] | list[tuple[Split, ...]]:
+        if isinstance(index, slice):
+            return [self[i] for i in range(*index.indices(len(self)))]
+        index = range(len(self))[index]
+        at = bisect_right(self._firsts, index) - 1
+        group, first, end = self._groups[at], *self._firsts[at : at + 2]
+        if isinstance(group, tuple):
+            return tuple(map(_whole, group))
+        return (_part(group, index - first, end - first) if end - first > 1 else _whole(group),)
+
+
+def plan(inputs: Sequence[InputFile], split_bytes: int = SPLIT_BYTES) -> Plan:
+    """What each map task reads, in the order of the inputs."""
     may_share = len(inputs) > FILES_AS_TASKS
     files_a_task = -(-len(inputs) // SHARED_TASKS)
-    tasks: list[Pieces] = []
+    groups: list[tuple[Group, int]] = []
     shared: list[InputFile] = []
     shared_bytes = 0
     for file in inputs:
@@ -49,32 +78,23 @@ def plan(inputs: Sequence[InputFile], split_bytes: int = SPLIT_BYTES) -> list[Pi
             or len(shared) == files_a_task
             or shared_bytes + file.size_bytes > SHARED_TASK_BYTES
         ):
-            tasks.append(tuple(map(_whole, shared)))
+            groups += ((tuple(shared), 1),)
             shared, shared_bytes = [], 0
-        if is_cut:
-            tasks += ((piece,) for piece in _cut(file, split_bytes))
-        elif alone:
-            tasks.append(file)
+        if alone:
+            groups += ((file, -(-file.size_bytes // split_bytes) if is_cut else 1),)
         else:
             shared.append(file)
             shared_bytes += file.size_bytes
     if shared:
-        tasks.append(tuple(map(_whole, shared)))
-    return tasks
-
-
-def splits_of(pieces: Pieces) -> tuple[Split, ...]:
-    """The splits of a task of the plan."""
-    return (_whole(pieces),) if isinstance(pieces, InputFile) else pieces
+        groups += ((tuple(shared), 1),)
+    return Plan(groups)
 
 
 def _whole(file: InputFile) -> Split:
     return Split(file.path, file_bytes=file.size_bytes)
 
 
-def _cut(file: InputFile, split_bytes: int) -> Iterator[Split]:
-    # Even pieces: a last piece of a few bytes would cost a task and a straggler.
-    n = -(-file.size_bytes // split_bytes)
-    edges = [file.size_bytes * i // n for i in range(n + 1)]
-    for start, end in pairwise(edges):
-        yield Split(file.path, start, end - start, file.size_bytes)
+def _part(file: InputFile, part: int, n_parts: int) -> Split:
+    # Even parts: a last one of a few bytes would cost a task and a straggler.
+    start, end = (file.size_bytes * i // n_parts for i in (part, part + 1))
+    return Split(file.path, start, end - start, file.size_bytes)

@@ -10,7 +10,6 @@ from collections import deque
 from collections.abc import Callable, Iterator
 
 from zmr.core.pace import Pace
-from zmr.core.plan import Pieces
 from zmr.core.states import ATTEMPT, TASK, AttemptState, TaskState
 from zmr.messages import MapDone, OutputFile, Progress, ReduceDone, TaskKind
 
@@ -119,16 +118,14 @@ class TaskRecord:
         "path",
         "skipped",
         "skips",
-        "splits",
         "state",
         "suspects",
         "winner",
     )
 
-    def __init__(self, kind: TaskKind, index: int, splits: Pieces = ()) -> None:
+    def __init__(self, kind: TaskKind, index: int) -> None:
         self.kind = kind
         self.index = index
-        self.splits = splits  # see `plan`
         self.state = TASK.initial
         self.attempts: tuple[Attempt, ...] = ()  # the live ones
         self.lost: tuple[Attempt, ...] = ()  # those whose workers may come back
@@ -200,12 +197,9 @@ class TaskRecord:
 class TaskTable:
     """The tasks of one kind of one job."""
 
-    def __init__(self, kind: TaskKind, splits: list[Pieces] | int) -> None:
+    def __init__(self, kind: TaskKind, n_tasks: int) -> None:
         self.kind = kind
-        if isinstance(splits, int):
-            self.tasks = [TaskRecord(kind, index) for index in range(splits)]
-        else:
-            self.tasks = [TaskRecord(kind, index, own) for index, own in enumerate(splits)]
+        self.tasks = [TaskRecord(kind, index) for index in range(n_tasks)]
         self.idle = len(self.tasks)
         self.completed = 0
         self._queue = deque(self.tasks)  # all idle tasks, and some that are idle no more

@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from copy import copy
 from typing import TYPE_CHECKING, Any, Protocol
 
-from zmr.core.plan import plan, splits_of
+from zmr.core.plan import plan
 from zmr.display import counted
 from zmr.formats import BadRecord, InputFormat, unchanged
 from zmr.job import Job
@@ -155,7 +155,7 @@ class PairTask:
 
 def file_tasks(files: Iterable[InputFile], split_bytes: int) -> list[FileTask]:
     """The map tasks over these files."""
-    return [FileTask(splits_of(pieces)) for pieces in plan(list(files), split_bytes)]
+    return [FileTask(splits) for splits in plan(list(files), split_bytes)]
 
 
 def pair_tasks(partitions: Sequence[Sequence[Pair]], split_bytes: int) -> list[PairTask]:
@@ -170,9 +170,9 @@ def pair_tasks(partitions: Sequence[Sequence[Pair]], split_bytes: int) -> list[P
     sizes_bytes = [len(encode(pairs)) for pairs in partitions]
     files = [InputFile(str(n), size_bytes, True) for n, size_bytes in enumerate(sizes_bytes)]
     tasks = []
-    for pieces in plan(files, split_bytes):
+    for splits in plan(files, split_bytes):
         of_task: list[Pair] = []
-        for split in splits_of(pieces):
+        for split in splits:
             number = int(split.path)
             of_task += _share(partitions[number], split, sizes_bytes[number])
         tasks.append(PairTask(of_task))

@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from zlib import crc32
 
-from zmr.core.plan import plan, splits_of
+from zmr.core.plan import plan
 from zmr.messages import InputFile, Split
 
 from .jobs import SPLIT_BYTES, JobPlan, StepPlan, pieces
@@ -40,7 +40,7 @@ class Answer:
     def _splits(self) -> list[tuple[Split, ...]]:
         before = self.before
         if before is None:
-            planned = [splits_of(pieces) for pieces in plan(self.job.input_files, SPLIT_BYTES)]
+            planned = list(plan(self.job.input_files, SPLIT_BYTES))
             check_cover(planned, self.job.input_files)
             assert len(planned) == self.n_map, f"{len(planned)} tasks, not {self.n_map}"
             return planned

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from zmr import messages as m
-from zmr.core import phases
+from zmr.core import clients, phases
 from zmr.core.actions import Append, CompleteOutput, MasterAction, Publish, Send, SendSnapshot
 from zmr.core.events import FrameReceived, JobGiven, StopRequested
 from zmr.core.journal import JobSubmitted
@@ -22,7 +22,6 @@ from zmr.core.master import Master
 from ..machines.site import Site
 
 ENDED = ("done", "failed", "cancelled")
-_MOST_MAPS = 10_000_000  # that a job may have
 _LIVE = ("running", "committing")
 _OF_STEP = re.compile(r"step (\d+) of \d+: ")
 
@@ -117,11 +116,6 @@ class Answers:
         """A job of the master's own is taken, or ends at once with the reason."""
         spec = given.submit.spec
         due = self._due(given.submit)
-        n_pieces = (
-            sum(file.size_bytes for file in given.submit.inputs) / self._site.settings.split_bytes
-        )
-        if due == "new" and n_pieces > _MOST_MAPS:
-            due = "refused"
         for action in actions:
             self._act(action)
         states = [a.event.state for a in actions if _is_of_job(a, spec.job_id)]  # type: ignore[union-attr]
@@ -141,7 +135,8 @@ class Answers:
                 self._spec = spec
                 if spec.job_id in self.jobs:
                     return "known"
-                return "refused" if self._is_to_be_refused(spec) else "new"
+                is_refused = self._is_to_be_refused(spec) or self._is_too_much(question)
+                return "refused" if is_refused else "new"
             case m.CancelJob(job_id):
                 job = self.jobs.get(job_id)
                 if job is None:
@@ -157,6 +152,15 @@ class Answers:
         )
         takes_one = self._site.settings.one_job and bool(self.jobs)
         return is_taken or takes_one or self._is_stopped or "." in spec.job_id
+
+    def _is_too_much(self, submit: m.Submit) -> bool:
+        """Whether there would be more tasks at a time than a master has room for."""
+        split_bytes = self._site.settings.split_bytes
+        alive = [row for row in self.jobs.values() if row.state not in ENDED]
+        n_tasks = sum(row.n_map + row.n_reduce for row in alive) + submit.spec.n_reduce
+        for file in submit.inputs:
+            n_tasks += max(1, -(-file.size_bytes // split_bytes)) if file.splittable else 1
+        return n_tasks > clients._MOST_TASKS
 
     def _check(
         self, question: _Question, due: str, answer: Any, actions: Sequence[MasterAction]

@@ -6,6 +6,7 @@ import pytest
 from support.story import Cluster, Work
 
 from zmr import messages as m
+from zmr.core import clients
 from zmr.core.events import JobGiven, OutputCompleted
 from zmr.core.settings import MasterSettings
 from zmr.core.states import JobState
@@ -78,8 +79,23 @@ def test_a_job_that_can_not_be_taken_ends_with_the_reason() -> None:
     spec = m.JobSpec("huge", "huge", "huge", b"", "", (), 1, "/out")
     cluster.tell_master(JobGiven(m.Submit(spec, (m.InputFile("/in", 2**63, splittable=True),))))
     assert cluster.outcomes["huge"].state is JobState.FAILED
-    assert cluster.outcomes["huge"].reason == "the inputs make more than 10,000,000 map tasks"
+    assert cluster.outcomes["huge"].reason == (
+        "137,438,953,473 tasks: a master takes at most 1,048,576"
+    )
     assert has_quit(cluster)
+
+
+def test_a_master_takes_so_many_tasks_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(clients, "_MOST_TASKS", 8)
+    cluster = Cluster(workers=1)
+    first = cluster.submit(maps=4, reduces=1, ask=True)
+    cluster.submit(maps=3, reduces=1, ask=True)
+    refusal = m.Refused("4 tasks, with those of other jobs 9: a master takes at most 8")
+    assert cluster.replies[1:] == [refusal]
+    cluster.run_until_over()
+    cluster.check(first)
+    cluster.submit(maps=3, reduces=1, ask=True)
+    assert isinstance(cluster.replies[-1], m.Submitted)
 
 
 # --- no workers --------------------------------------------------------------------------------

@@ -11,7 +11,6 @@ from zmr.core.plan import (
     SPLIT_BYTES,
     count_pieces,
     plan,
-    splits_of,
 )
 from zmr.messages import InputFile, Split
 
@@ -23,7 +22,7 @@ def splittable(name: str, size_bytes: int) -> InputFile:
 
 
 def planned(files: list[InputFile], split_bytes: int = SPLIT_BYTES) -> list[tuple[Split, ...]]:
-    return [splits_of(pieces) for pieces in plan(files, split_bytes)]
+    return list(plan(files, split_bytes))
 
 
 def test_a_file_is_a_task() -> None:
@@ -125,3 +124,11 @@ def test_every_byte_is_in_one_task_and_in_order(
     assert next(flat, None) is None
     assert all(tasks)
     assert len(tasks) <= count_pieces(files, split_bytes)
+
+
+def test_a_plan_of_a_million_tasks_is_as_small_as_its_input() -> None:
+    tasks = plan([splittable("huge", 1_000_000 * SPLIT_BYTES), splittable("last", 1)])
+    assert len(tasks) == 1_000_001
+    assert tasks[999_999] == (Split("huge", 999_999 * SPLIT_BYTES, SPLIT_BYTES),)
+    assert tasks[-2:] == [tasks[999_999], (Split("last"),)]
+    assert len(tasks._groups) == 2
