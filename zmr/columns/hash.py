@@ -14,6 +14,7 @@ from collections.abc import Sequence
 import numpy as np
 import pyarrow as pa
 
+from zmr.columns import native
 from zmr.columns.arrays import Words
 from zmr.columns.bytes_view import BYTE_TYPES, BytesView, plain_words
 from zmr.columns.mixed import comparable, has_value, is_mixed, none_rows, odd_keys
@@ -45,6 +46,8 @@ def _hash_column(column: pa.Array) -> Words:
         return _hash_mixed(column)
     if column.type not in BYTE_TYPES:
         return _mix(np.uint64(8) + _mix(plain_words(column) + _step(0)))
+    if native.takes(column):
+        return native.hash_column(column)
     view = BytesView(column)
     total = view.lengths.astype(np.uint64)
     if view.longest:

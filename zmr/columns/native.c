@@ -289,3 +289,180 @@ EXPORT int64_t zmr_sum(const uint32_t *numbers, const int64_t *values, int64_t n
 EXPORT void zmr_order(const uint32_t *numbers, int64_t n, int64_t *starts, int64_t *order) {
     for (int64_t row = 0; row < n; row++) order[starts[numbers[row]]++] = row;
 }
+
+/* --- hashes and order of whole columns -------------------------------------------------------- */
+
+/* As in zmr/columns/hash.py, which says what it is. */
+static inline uint64_t mix_word(uint64_t word) {
+    word = (word ^ word >> 30) * 0xbf58476d1ce4e5b9ULL;
+    word = (word ^ word >> 27) * 0x94d049bb133111ebULL;
+    return word ^ word >> 31;
+}
+
+EXPORT void zmr_hash(const uint8_t *data, const int64_t *offsets, int64_t n, uint64_t *hashes) {
+    const uint8_t *end = data + offsets[n];
+    for (int64_t row = 0; row < n; row++) {
+        const uint8_t *at = data + offsets[row];
+        int64_t size = offsets[row + 1] - offsets[row];
+        uint64_t total = (uint64_t)size, step = 0;
+        for (; size > 0; at += 8, size -= 8)
+            total += mix_word(load(at, size, end) + (step += 0x9e3779b97f4a7c15ULL));
+        hashes[row] = mix_word(total);
+    }
+}
+
+typedef struct {
+    uint64_t word; /* 8 bytes of the key, such that words compare as the bytes do */
+    int64_t row;
+} Item;
+
+typedef struct {
+    int64_t begin, end, depth; /* items whose keys are alike in so many bytes */
+} Run;
+
+typedef struct {
+    const uint8_t *data, *end;
+    const int64_t *offsets;
+    Item *items, *scratch;
+    uint8_t *is_start;
+    Run *runs; /* that are to be ordered */
+    int64_t n_runs, runs_room;
+} Sort;
+
+enum { FEW = 24, MANY = 1024, DIGIT_BITS = 11, DIGITS = 6, BUCKETS = 1 << DIGIT_BITS };
+
+static inline int64_t size_of(const Sort *sort, int64_t row) {
+    return sort->offsets[row + 1] - sort->offsets[row];
+}
+
+/* Compares two keys by what comes after `depth` bytes; of two that are alike the shorter is first. */
+static int compare(const Sort *sort, int64_t a, int64_t b, int64_t depth) {
+    int64_t size_a = size_of(sort, a), size_b = size_of(sort, b);
+    int64_t both = size_a < size_b ? size_a : size_b;
+    const uint8_t *at_a = sort->data + sort->offsets[a], *at_b = sort->data + sort->offsets[b];
+    int less = both > depth ? memcmp(at_a + depth, at_b + depth, both - depth) : 0;
+    return less ? less : (size_a > size_b) - (size_a < size_b);
+}
+
+static void order_few(Sort *sort, Run run) {
+    Item *items = sort->items + run.begin;
+    int64_t n = run.end - run.begin;
+    for (int64_t i = 1; i < n; i++) {
+        Item item = items[i];
+        int64_t at = i;
+        for (; at && compare(sort, items[at - 1].row, item.row, run.depth) > 0; at--)
+            items[at] = items[at - 1];
+        items[at] = item;
+    }
+    for (int64_t i = 1; i < n; i++)
+        sort->is_start[run.begin + i] = compare(sort, items[i - 1].row, items[i].row, run.depth) != 0;
+}
+
+/* Merges runs of 1, 2, 4, ... items: what there are too few of for tables of digits. */
+static void merge_by_word(Item *items, Item *scratch, int64_t n) {
+    Item *from = items, *to = scratch;
+    for (int64_t width = 1; width < n; width *= 2) {
+        for (int64_t begin = 0; begin < n; begin += 2 * width) {
+            int64_t middle = begin + width < n ? begin + width : n;
+            int64_t end = begin + 2 * width < n ? begin + 2 * width : n;
+            for (int64_t i = begin, left = begin, right = middle; i < end; i++)
+                to[i] = left < middle && (right >= end || from[left].word <= from[right].word)
+                    ? from[left++] : from[right++];
+        }
+        Item *merged = to;
+        to = from;
+        from = merged;
+    }
+    if (from != items) memcpy(items, from, n * sizeof(Item));
+}
+
+/* Orders by the words, digit after digit from the last one; equal ones stay in their order. */
+static void order_by_word(Sort *sort, Run run) {
+    int64_t n = run.end - run.begin;
+    Item *from = sort->items + run.begin, *to = sort->scratch + run.begin;
+    if (n < MANY) {
+        merge_by_word(from, to, n);
+        return;
+    }
+    int64_t counts[DIGITS][BUCKETS] = {{0}};
+    for (int64_t i = 0; i < n; i++)
+        for (int digit = 0; digit < DIGITS; digit++)
+            counts[digit][from[i].word >> digit * DIGIT_BITS & (BUCKETS - 1)]++;
+    for (int digit = 0; digit < DIGITS; digit++) {
+        int shift = digit * DIGIT_BITS;
+        int64_t *places = counts[digit], next = 0;
+        if (places[from[0].word >> shift & (BUCKETS - 1)] == n) continue;
+        for (int bucket = 0; bucket < BUCKETS; bucket++) {
+            int64_t count = places[bucket];
+            places[bucket] = next;
+            next += count;
+        }
+        for (int64_t i = 0; i < n; i++)
+            to[places[from[i].word >> shift & (BUCKETS - 1)]++] = from[i];
+        Item *ordered = to;
+        to = from;
+        from = ordered;
+    }
+    if (from != sort->items + run.begin)
+        memcpy(sort->items + run.begin, from, n * sizeof(Item));
+}
+
+static int push(Sort *sort, Run run) {
+    if (sort->n_runs == sort->runs_room) {
+        int64_t room = 2 * sort->runs_room + 64;
+        Run *runs = realloc(sort->runs, room * sizeof(Run));
+        if (!runs) return -1;
+        sort->runs = runs;
+        sort->runs_room = room;
+    }
+    sort->runs[sort->n_runs++] = run;
+    return 0;
+}
+
+/* Orders items whose keys are alike up to `depth`; what ties then is to be ordered later. */
+static int order_run(Sort *sort, Run run) {
+    if (run.end - run.begin <= FEW) {
+        order_few(sort, run);
+        return 0;
+    }
+    Item *items = sort->items;
+    int goes_on = 0; /* whether a key does */
+    for (int64_t i = run.begin; i < run.end; i++) {
+        int64_t row = items[i].row, left = size_of(sort, row) - run.depth;
+        goes_on |= left > 0;
+        items[i].word = left <= 0 ? 0 : __builtin_bswap64(
+            load(sort->data + sort->offsets[row] + run.depth, left, sort->end));
+    }
+    if (!goes_on) /* they differ in zeros at their ends, if at all */
+        for (int64_t i = run.begin; i < run.end; i++)
+            items[i].word = (uint64_t)size_of(sort, items[i].row);
+    order_by_word(sort, run);
+    for (int64_t begin = run.begin, end; begin < run.end; begin = end) {
+        for (end = begin + 1; end < run.end && items[end].word == items[begin].word; end++) {}
+        sort->is_start[begin] |= begin > run.begin;
+        if (goes_on && end - begin > 1 && push(sort, (Run){begin, end, run.depth + 8})) return -1;
+    }
+    return 0;
+}
+
+/* A stable order of the keys, and whether each is not the one before. -1: there is no memory. */
+EXPORT int zmr_sort(const uint8_t *data, const int64_t *offsets, int64_t n, int64_t *order,
+                    uint8_t *is_start) {
+    Sort sort = {data, data + offsets[n], offsets, NULL, NULL, is_start, NULL, 0, 0};
+    int failed = -1;
+    sort.items = malloc((n + 1) * sizeof(Item));
+    sort.scratch = malloc((n + 1) * sizeof(Item));
+    if (sort.items && sort.scratch) {
+        for (int64_t row = 0; row < n; row++) {
+            sort.items[row].row = row;
+            is_start[row] = row == 0;
+        }
+        failed = n > 1 && push(&sort, (Run){0, n, 0}) ? -1 : 0;
+        while (!failed && sort.n_runs) failed = order_run(&sort, sort.runs[--sort.n_runs]);
+        for (int64_t i = 0; !failed && i < n; i++) order[i] = sort.items[i].row;
+    }
+    free(sort.items);
+    free(sort.scratch);
+    free(sort.runs);
+    return failed;
+}

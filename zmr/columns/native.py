@@ -1,4 +1,5 @@
-"""Kernels in C, where they were compiled: splitting text into words, and counting keys in a table.
+"""Kernels in C, where they were compiled: splitting text into words; counting, hashing and ordering
+keys.
 
 `hatch_build.py` compiles `native.c` when zmr is installed and there is a C compiler. All that is
 here has a form in numpy that gives the same, which callers take where `is_there()` says no.
@@ -22,7 +23,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from zmr.columns.arrays import Bytes, Index
+from zmr.columns.arrays import Bytes, Flags, Index, Words
 from zmr.columns.bytes_view import LARGE_BYTE_TYPES
 
 _POINTER, _INT = ctypes.c_void_p, ctypes.c_int64
@@ -37,6 +38,8 @@ _FUNCTIONS: dict[str, tuple[Any, list[Any]]] = {
     "zmr_table_take": (None, [_POINTER] * 4),
     "zmr_sum": (_INT, [_POINTER, _POINTER, _INT, _POINTER]),
     "zmr_order": (None, [_POINTER, _INT, _POINTER, _POINTER]),
+    "zmr_hash": (None, [_POINTER, _POINTER, _INT, _POINTER]),
+    "zmr_sort": (ctypes.c_int, [_POINTER, _POINTER, _INT, _POINTER, _POINTER]),
 }
 
 # Of a table a key's size has 32 bits; of split words an offset 31.
@@ -95,7 +98,7 @@ def split_words(strings: pa.Array) -> tuple[npt.NDArray[np.int32], Bytes] | None
 
 
 def takes(column: pa.Array) -> bool:
-    """Whether a `KeyTable` can take this column."""
+    """Whether a `KeyTable`, `hash_column` and `sort_column` can take this column."""
     if not is_there() or column.type not in LARGE_BYTE_TYPES or column.null_count:
         return False
     return bool(column.nbytes <= _MOST_TABLE_BYTES)
@@ -151,17 +154,43 @@ class KeyTable:
         return pa.Array.from_buffers(kind, n, buffers), counts
 
     def _add(self, column: pa.Array, numbers: int | None) -> None:
-        _, offsets, data = column.buffers()
         if not len(column):
             return
-        if self._library.zmr_table_add(
-            self._table,
-            data.address if data is not None else offsets.address,  # of empty keys alone
-            offsets.address + 8 * column.offset,
-            len(column),
-            numbers,
-        ):
+        if self._library.zmr_table_add(self._table, *_bytes_of(column), numbers):
             raise MemoryError(f"a table of {len(self)} keys")
+
+
+def hash_column(column: pa.Array) -> Words:
+    """The hash of each key, by the definition in `zmr.columns.hash`."""
+    library = _library()
+    assert library is not None
+    hashes = np.empty(len(column), np.uint64)
+    if len(column):
+        library.zmr_hash(*_bytes_of(column), hashes.ctypes.data)
+    return hashes
+
+
+def sort_column(column: pa.Array) -> tuple[Index, Flags]:
+    """A stable order of the keys, and whether each, in it, is not the one before.
+
+    By the bytes: 8 of them are a number, and these are ordered by their digits; those that tie by
+    the next 8, few of them by comparing all of their bytes. Raises MemoryError.
+    """
+    library = _library()
+    assert library is not None
+    order, is_start = np.empty(len(column), np.int64), np.empty(len(column), np.bool_)
+    if len(column) and library.zmr_sort(
+        *_bytes_of(column), order.ctypes.data, is_start.ctypes.data
+    ):
+        raise MemoryError(f"an order of {len(column)} keys")
+    return order, is_start
+
+
+def _bytes_of(column: pa.Array) -> tuple[int, int, int]:
+    """Where a column that is not empty has its bytes and its offsets, and how many keys it has."""
+    _, offsets, data = column.buffers()
+    start = data.address if data is not None else offsets.address  # of empty keys alone
+    return start, offsets.address + 8 * column.offset, len(column)
 
 
 def add_to_sums(sums: Index, numbers: npt.NDArray[np.uint32], values: Index) -> int:

@@ -24,6 +24,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from zmr.columns import native
 from zmr.columns.arrays import Flags, Index, Words
 from zmr.columns.bytes_view import BYTE_TYPES, BytesView, plain_words
 from zmr.columns.mixed import comparable, is_mixed, none_rows, odd_keys
@@ -59,6 +60,8 @@ def _order_column(
         return _order_with_nones(column, nones, order, is_start)
     if is_mixed(column.type):
         return _order_mixed(column, order, is_start)
+    if order is None and native.takes(column):
+        return native.sort_column(column)
     if column.type in BYTE_TYPES:
         view = BytesView(column)
         depth, words = _differing(view)

@@ -15,6 +15,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from zmr.columns import native
+from zmr.columns.hash import hash_rows
+from zmr.columns.sort import sort_order
 
 needs_library = pytest.mark.skipif(
     not native.is_there(), reason="zmr was installed without a C compiler"
@@ -140,3 +142,47 @@ def test_which_columns_a_table_takes() -> None:
     others = [pa.array(["a"]), pa.array([1]), pa.array(["a", None], pa.large_string())]
     assert all(map(native.takes, taken))
     assert not any(map(native.takes, others))
+
+
+def in_numpy(compute: Any, column: pa.Array) -> Any:
+    """Do it as where there is no library."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(native, "takes", lambda column: False)
+        return compute(column)
+
+
+# Beginnings in common of all lengths, ends in zeros, and many that are equal.
+SORTED = st.text(st.sampled_from("ab\0é"), max_size=30) | st.builds(
+    lambda n, text: "x" * n + text, st.integers(0, 40), st.text(st.sampled_from("a\0"), max_size=3)
+)
+
+
+@needs_library
+@settings(max_examples=200)
+@given(st.lists(SORTED, max_size=60), st.integers(1, 60), st.integers(0, 2))
+@example(["a", "a\0", "a\0\0", "a"], 300, 1)
+@example(["", "\0", "\0" * 8, "\0" * 9, ""], 20, 0)
+@example(["b" * 5000, "b" * 5000 + "\0", "b" * 4999], 700, 0)
+def test_columns_are_hashed_and_ordered_as_by_numpy(keys: list[str], times: int, skip: int) -> None:
+    many = (keys * times)[:4000]
+    Random(len(many)).shuffle(many)
+    column = pa.array([*skip * ["left out"], *many], pa.large_string())[skip:]
+    assert native.takes(column)
+    hashes = native.hash_column(column)
+    assert hashes.tolist() == in_numpy(lambda c: hash_rows([c], False), column).tolist()
+    for found, expected in zip(
+        sort_order([column]), in_numpy(lambda c: sort_order([c]), column), strict=True
+    ):
+        assert found.tolist() == expected.tolist()
+    order, _ = sort_order([column])
+    by_bytes = sorted(range(len(many)), key=lambda row: many[row].encode())
+    assert order.tolist() == by_bytes
+
+
+@needs_library
+def test_keys_that_share_ever_more_bytes_need_no_deep_stack() -> None:
+    keys = ["x" * 8 * n for n in range(3000)] * 2
+    column = pa.array(keys, pa.large_string())
+    order, is_start = native.sort_column(column)
+    assert order.tolist() == sorted(range(len(keys)), key=lambda row: len(keys[row]))
+    assert is_start.tolist() == [True, False] * 3000
