@@ -100,6 +100,8 @@ class Connection:
         self._retry_at = None
         if self._failures or self._keyring.find(self._role) != self.key:
             self.connect(now)
+        elif not self.has_key:
+            self._retry_at = now + _LOOK_AGAIN_S
 
     @property
     def monitor(self) -> zmq.Socket[bytes]:
