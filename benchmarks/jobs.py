@@ -65,7 +65,7 @@ class CsvRowSums(RowSums):
 class CsvSums(BatchSums):
     """Of CSV."""
 
-    input = Csv(types={"value": int})
+    input = Csv(types={"value": int}, columns=["key", "value"])
 
 
 class JsonRowSums(RowSums):
@@ -77,7 +77,7 @@ class JsonRowSums(RowSums):
 class JsonSums(BatchSums):
     """Of JSON lines."""
 
-    input = JsonLines(types=_TYPES)
+    input = JsonLines(types=_TYPES, columns=["key", "value"])
 
 
 class ParquetRowSums(RowSums):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from zmr.columns.types import arrow_types
@@ -44,6 +44,8 @@ class JsonLines(TextFormat):
         types: the types of columns in batches, by name: str, bytes, int, float, bool, date,
             datetime, or a type of Arrow's. Columns with a type are in every batch. Raises
             TypeError for any other type.
+        columns: the names that records have, where a line has them; None: all. Batches have a
+            column for each, in this order.
         encoding: that of the text, as for `Lines`.
 
     A record is a dict such as {"id": 7, "tags": ["a"]}, whatever `types` says. For `map_batch`, a
@@ -65,20 +67,30 @@ class JsonLines(TextFormat):
 
     splittable = True
 
-    def __init__(self, types: Mapping[str, Any] | None = None, *, encoding: str = UTF8) -> None:
+    def __init__(
+        self,
+        types: Mapping[str, Any] | None = None,
+        *,
+        columns: Sequence[str] | None = None,
+        encoding: str = UTF8,
+    ) -> None:
         super().__init__(encoding)
+        if isinstance(columns, str) or (columns is not None and not columns):
+            raise ValueError("JsonLines(columns) takes a list of names")
+        self._columns = tuple(columns or ())
         self._types = arrow_types(types)
 
     def read(self, split: Split, count: CountUp) -> Iterator[Chunk]:
         for position, block in self.blocks(split):
             place = Place(split.path, position, self.encoding)
-            yield _parse_lines(place, decode(block, count), self.keeps_bad), len(block)
+            records = _parse_lines(place, decode(block, count), self.keeps_bad)
+            yield (self._narrow(records) if self._columns else records), len(block)
 
     def read_batches(self, split: Split, count: CountUp) -> Iterator[Batch]:
         from zmr.formats.arrow_text import allocate, valid_utf8
         from zmr.formats.json_parser import JsonParser
 
-        parser = JsonParser(self._types)
+        parser = JsonParser(self._types, self._columns)
         for position, block in line_blocks(
             split, self.batch_bytes, self.encoding, allocate=allocate
         ):
@@ -92,6 +104,15 @@ class JsonLines(TextFormat):
                     parser, Place(split.path, position, self.encoding), text, starts
                 )
             yield batch, len(block)
+
+    def _narrow(self, records: list[Any]) -> list[Any]:
+        columns = self._columns
+        return [
+            record
+            if isinstance(record, BadRecord)
+            else {name: record[name] for name in columns if name in record}
+            for record in records
+        ]
 
     def starts(self, block: memoryview) -> Index:
         from zmr.formats.arrow_text import line_starts, without_blank_lines

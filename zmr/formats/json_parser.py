@@ -7,7 +7,7 @@ It reads most blocks, and many times as fast as Python. Blocks that it would cha
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -25,16 +25,23 @@ _NOT_A_NUMBER = re.compile(rb"[:\[,\s]-?(?:NaN|Inf)")
 
 
 class JsonParser:
-    """Parses blocks, with the types that some columns are to have."""
+    """Parses blocks, with the types that some columns are to have.
 
-    def __init__(self, types: Types) -> None:
+    With `columns`, batches have these alone.
+    """
+
+    def __init__(self, types: Types, columns: Sequence[str] = ()) -> None:
+        if columns:
+            types = {name: types[name] for name in columns if name in types}
         self._types = types
+        self._columns = columns
+        self._unexpected = "ignore" if columns and len(types) == len(columns) else "infer"
         self._first_types = {name: first_json_type(kind) for name, kind in types.items()}
         self._is_native = None not in self._first_types.values()
         # Of other columns: those that Arrow has taken for points in time, as strings; and those
         # with integers of 64 bits without a sign.
         self._learned: Types = {}
-        self._order = {name: i for i, name in enumerate(types)}
+        self._order = {name: i for i, name in enumerate(columns or types)}
 
     def parse(self, block: memoryview, starts: Index) -> pa.RecordBatch | None:
         """The records of the lines that begin at `starts`; None if Arrow can't give them exactly.
@@ -54,6 +61,9 @@ class JsonParser:
 
     def from_records(self, records: list[Any], texts: list[str]) -> pa.RecordBatch:
         """The same of records that Python has parsed from `texts`. Raises `ColumnError`."""
+        if self._columns:
+            wanted = frozenset(self._columns)
+            records = [{k: v for k, v in record.items() if k in wanted} for record in records]
         columns = columns_of(records, texts, self._types)
         self._learned |= {
             name: column.type
@@ -76,6 +86,8 @@ class JsonParser:
 
     def _in_order(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         """The columns in the types that are said, and in the order in which they first came."""
+        if self._columns:
+            batch = _with_columns(batch, self._columns)
         self._remember_order(batch)
         for at, name in enumerate(batch.schema.names):
             kind = self._types.get(name)
@@ -89,7 +101,7 @@ class JsonParser:
             self._order.setdefault(name, len(self._order))
 
     def _with_dates_as_strings(self, block: memoryview) -> pa.RecordBatch:
-        batch = _read(block, self._first_types | self._learned)
+        batch = self._read(block)
         found = {
             field.name: plain
             for field in batch.schema
@@ -99,7 +111,19 @@ class JsonParser:
             return batch
         self._remember_order(batch)
         self._learned |= found
-        return _read(block, self._first_types | self._learned)
+        return self._read(block)
+
+    def _read(self, block: memoryview) -> pa.RecordBatch:
+        types = self._first_types | self._learned
+        table = json.read_json(
+            pa.BufferReader(pa.py_buffer(block)),
+            json.ReadOptions(use_threads=False, block_size=len(block) + 1),
+            json.ParseOptions(
+                explicit_schema=pa.schema(types.items()) if types else None,
+                unexpected_field_behavior=self._unexpected,
+            ),
+        )
+        return one_batch(table)
 
     def _is_exact(self, batch: pa.RecordBatch, block: memoryview) -> bool:
         """Whether no float stands for an integer that it does not equal, or for NaN."""
@@ -137,13 +161,11 @@ def _begin_objects(block: memoryview, starts: Index) -> bool:
     return all(bytes(block[at : at + 100]).lstrip(b" \t\r")[:1] == b"{" for at in others)
 
 
-def _read(block: memoryview, types: Types) -> pa.RecordBatch:
-    table = json.read_json(
-        pa.BufferReader(pa.py_buffer(block)),
-        json.ReadOptions(use_threads=False, block_size=len(block) + 1),
-        json.ParseOptions(explicit_schema=pa.schema(types.items()) if types else None),
-    )
-    return one_batch(table)
+def _with_columns(batch: pa.RecordBatch, names: Sequence[str]) -> pa.RecordBatch:
+    """The columns of these names; one that no record has is null."""
+    there = set(batch.schema.names)
+    columns = [batch.column(name) if name in there else pa.nulls(len(batch)) for name in names]
+    return pa.record_batch(columns, list(names))
 
 
 def _without_dates(kind: pa.DataType) -> pa.DataType:

@@ -110,6 +110,32 @@ def test_quotes_mean_what_they_mean_to_pythons_csv_module_wherever_blocks_end(pa
     check()
 
 
+@pytest.mark.parametrize("types", [None, {"a": int, "c": float}])
+def test_columns_that_are_named_are_those_of_records(path: Path, types: Any) -> None:
+    split = write_input(path, 'a,b,c\n1,"x, y",0.5\n,0xff,2\n')
+    whole, some = Csv(types=types), Csv(types=types, columns=["c", "a"])
+    for how in (read, read_batches):
+        records = how(whole, split).records
+        assert how(some, split).records == [{"c": each["c"], "a": each["a"]} for each in records]
+        assert [list(each) for each in how(some, split).records] == [["c", "a"]] * 2
+        narrow = whole.only({"b", "nope"})
+        typed = set(types or ())
+        used = [{n: v for n, v in each.items() if n in typed | {"b"}} for each in records]
+        assert how(narrow, split).records == used
+        assert len(how(Csv().only(()), split).records) == 2
+
+
+def test_a_value_that_is_refused_is_refused_whatever_else_is_read(path: Path) -> None:
+    split = write_input(path, "a,b,c\n1,2,3\n1,0x1f,x\n")
+    checked = Csv(types={"b": int})
+    for one in (checked, checked.only({"a"}), Csv(types={"b": int}, columns=["b"])):
+        with pytest.raises(BadRecord, match=r"line 3: column 'b': .*0x1f"):
+            read(one, split)
+    assert len(read(Csv(types={"b": int}, columns=["a"]), split).records) == 2
+    with pytest.raises(BadRecord, match="there is no column 'd'; there are a, b, c"):
+        read(Csv(columns=["a", "d"]), split)
+
+
 def test_dicts_of_small_blocks_are_the_rows_of_batches(path: Path) -> None:
     @settings(max_examples=150)
     @given(

@@ -110,6 +110,25 @@ def test_json_types_are_those_of_the_values_or_the_ones_that_are_said(path: Path
         JsonLines(types={"n": 3})
 
 
+@pytest.mark.parametrize("types", [None, {"n": int}, {"n": int, "s": str, "gone": str}])
+def test_json_columns_that_are_named_are_those_of_records(path: Path, types: Any) -> None:
+    lines = ['{"n": 1, "s": "x", "m": {"n": 1}}', '{"s": "y", "m": 2}']
+    columns = ["s", "n", "gone"]
+    some = JsonLines(types=types, columns=columns)
+    # Of one block, of blocks of a line each, and of one that Arrow does not read.
+    for text in ("\n".join(lines), "\n".join([*lines, '{"n": 1, "n": 2, "m": []}'])):
+        split = write_input(path, text)
+        records = read(JsonLines(), split).records
+        narrow = [{name: each[name] for name in columns if name in each} for each in records]
+        assert read(some, split).records == narrow
+        for input_format in (some, in_pieces(some, 5)):
+            found = read_batches(input_format, split).records
+            assert found == [{name: each.get(name) for name in columns} for each in narrow]
+            assert [list(each) for each in found] == [columns] * len(records)
+    with pytest.raises(ValueError, match="takes a list of names"):
+        JsonLines(columns="n")
+
+
 def test_json_batches_name_the_line_whose_type_is_another(path: Path) -> None:
     split = write_input(path, '{"n": 1}\n' * 20 + '{"n": "x"}\n' + '{"n": 1}\n' * 20)
     assert len(read(JsonLines(), split).records) == 41

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from zmr.columns.types import arrow_types
@@ -14,6 +14,21 @@ class Conversion(NamedTuple):
     types: dict[str, Any]
     first_types: dict[str, Any]
     nulls: tuple[str, ...]
+
+
+class Selection(NamedTuple):
+    """Which columns of a file records have."""
+
+    columns: tuple[str, ...] = ()  # what the user has said; (): all
+    used: frozenset[str] | None = None  # what is looked at; None: perhaps all
+
+    def of(self, names: Sequence[str], typed: Collection[str]) -> list[str]:
+        """Those of the names, at least one. What has a type is checked, looked at or not."""
+        columns = self.columns or names
+        if self.used is None:
+            return list(columns)
+        used = [name for name in columns if name in self.used or name in typed]
+        return used or list(columns[:1])
 
 
 def conversion(types: Mapping[str, Any] | None, nulls: tuple[str, ...]) -> Conversion:

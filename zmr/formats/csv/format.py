@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from copy import copy
 from typing import TYPE_CHECKING, Any
 
 from zmr.formats.base import Batch, Chunk, CountUp, Piece
-from zmr.formats.csv.fields import conversion
+from zmr.formats.csv.fields import Selection, conversion
 from zmr.formats.line_blocks import Place, line_blocks
 from zmr.formats.text_format import TextFormat
 from zmr.formats.text_input import UTF8, is_plain_text
@@ -40,6 +41,9 @@ class Csv(TextFormat):
         split: False has a file read by one task, however large it is.
         types: the types of columns, by name: str, bytes, int, float, bool, date, datetime, or a
             type of Arrow's. Empty fields of these columns are None, but for str and bytes.
+        columns: the names of the columns that records have, in this order; by default all, but
+            of a plain `map` that looks at the record by `record["name"]` and `record.get("name")`
+            alone, those, and those of `types`. Others are not converted.
         encoding: that of the text, as for `Lines`.
 
     Raises ValueError or TypeError for parameters that make no sense.
@@ -71,6 +75,7 @@ class Csv(TextFormat):
         nulls: Sequence[str] = (),
         split: bool = True,
         types: Mapping[str, Any] | None = None,
+        columns: Sequence[str] | None = None,
         encoding: str = UTF8,
     ) -> None:
         super().__init__(encoding)
@@ -89,6 +94,8 @@ class Csv(TextFormat):
             raise ValueError(f"Csv(skip_lines) takes 0 or more, not {skip_lines}")
         if isinstance(header, str):
             raise ValueError("Csv(header) takes True, False or a list of names")
+        if isinstance(columns, str) or (columns is not None and not columns):
+            raise ValueError("Csv(columns) takes a list of names")
         self._header = header if isinstance(header, bool) else tuple(header)
         self._delimiter = delimiter
         self._quote = quote
@@ -96,10 +103,18 @@ class Csv(TextFormat):
         self._skips_space = skip_initial_space
         self._skip_lines = skip_lines
         self._conversion = conversion(types, tuple(nulls))
+        self._selection = Selection(tuple(columns or ()))
         self._has_one_line_rows = not (quote and quoted_newlines) and not escape
         self.splittable = (
             split and not escape and (self._has_one_line_rows or not skip_initial_space)
         )
+
+    def only(self, names: Collection[str]) -> Csv:
+        if type(self) is not Csv:  # which may look at others itself
+            return self
+        fewer = copy(self)
+        fewer._selection = self._selection._replace(used=frozenset(names))
+        return fewer
 
     def read(self, split: Split, count: CountUp) -> Iterator[Chunk]:
         for parser, place, block in self._parts(split, count, self.chunk_bytes):
@@ -189,7 +204,13 @@ class Csv(TextFormat):
         from zmr.formats.csv.parser import open_csv
 
         return open_csv(
-            path, self.encoding, self._rows(), self._header, self._skip_lines, self._conversion
+            path,
+            self.encoding,
+            self._rows(),
+            self._header,
+            self._skip_lines,
+            self._conversion,
+            self._selection,
         )
 
     def _rows(self) -> CsvRows:

@@ -15,7 +15,7 @@ from zmr.columns.row_dicts import dicts_of
 from zmr.formats.arrow_text import allocate, one_batch, valid_utf8
 from zmr.formats.bad_row import find_bad_row, line_place, python_values
 from zmr.formats.base import BadRecord, unique_names
-from zmr.formats.csv.fields import Conversion
+from zmr.formats.csv.fields import Conversion, Selection
 from zmr.formats.csv.rows import CsvRows
 from zmr.formats.csv.split import MOST_ROW_BYTES, OPEN_QUOTE
 from zmr.formats.csv.wide import WIDE_COLUMNS, as_text, columns_of, parse_rows
@@ -34,15 +34,22 @@ class CsvParser:
     """Parses the rows of one file, whose first one after the header begins at `begin`."""
 
     def __init__(
-        self, rows: CsvRows, begin: int, names: Sequence[str], conversion: Conversion
+        self,
+        rows: CsvRows,
+        begin: int,
+        names: Sequence[str],
+        conversion: Conversion,
+        columns: Sequence[str],
     ) -> None:
         self.rows = rows
         self.begin = begin
         self.n_columns = len(names)
         self._names = list(names)
+        self._columns = list(columns)  # those of the names that records have, in their order
         self._conversion = conversion
         self._types = dict.fromkeys(names, pa.string()) | conversion.first_types
-        self._typed = [i for i, name in enumerate(names) if name in conversion.types]
+        typed = conversion.types.keys() & set(columns)
+        self._typed = [i for i, name in enumerate(names) if name in typed]
         self._whole = {  # columns in which Arrow takes hexadecimal numbers, and wraps large ones
             name
             for name, kind in conversion.first_types.items()
@@ -63,7 +70,9 @@ class CsvParser:
         if self._typed or not self._is_wide:
             return _dicts(place.path, self.parse(place, block, one_line_rows))
         rows = self._checked(self._wide_rows, place, block, one_line_rows)
-        return [dict(zip(self._names, row, strict=True)) for row in rows]
+        if self._columns != self._names:
+            rows = list(map(self._picked, rows))
+        return [dict(zip(self._columns, row, strict=True)) for row in rows]
 
     def _checked(
         self,
@@ -79,6 +88,10 @@ class CsvParser:
             starts = self.rows.starts(block)
             raise find_bad_row(place, block, starts, self._names, self._read) from None
 
+    def _picked(self, row: list[str]) -> list[str]:
+        fields = dict(zip(self._names, row, strict=True))
+        return [fields[name] for name in self._columns]
+
     def _wide_rows(self, block: memoryview) -> list[list[str]]:
         return parse_rows(block, self.rows, len(self._names))
 
@@ -91,7 +104,7 @@ class CsvParser:
             typed = self._read(text, names, csv.ParseOptions(newlines_in_values=True))
             for i, column in zip(self._typed, typed.columns, strict=True):
                 columns[i] = column
-        return pa.record_batch(columns, self._names)
+        return pa.record_batch(columns, self._names).select(self._columns)
 
     def _check_quotes(self, place: Place, block: memoryview, one_line_rows: bool) -> None:
         quoted = self.rows.quoted(block)
@@ -114,18 +127,19 @@ class CsvParser:
         names: Sequence[str] | None = None,
         options: csv.ParseOptions | None = None,
     ) -> pa.RecordBatch:
-        """The rows of a block, of all columns; or of CSV in other words, of these columns."""
+        """The rows of a block; or of CSV in other words, of these columns."""
+        wanted = self._columns if names is None else names
         names = self._names if names is None else names
         if options is None:
             block = self.rows.without_initial_space(block)
         if block[:3] == BYTE_ORDER_MARK:  # of which Arrow would take away one
             block = memoryview(BYTE_ORDER_MARK + bytes(block))
         options = options or _parse_options(self.rows.delimiter, self.rows.quote, self.rows.escape)
-        table = self._parsed(block, names, options, self._types)
+        table = self._parsed(block, names, wanted, options, self._types)
         if self._whole and _has_hexadecimal(block):
-            self._refuse_hexadecimal(block, names, options)
-        for name in self._cast.keys() & set(names):
-            at = names.index(name)
+            self._refuse_hexadecimal(block, names, wanted, options)
+        for name in self._cast.keys() & set(wanted):
+            at = wanted.index(name)
             table = table.set_column(at, name, table.column(at).cast(self._cast[name]))
         return one_batch(table)
 
@@ -133,6 +147,7 @@ class CsvParser:
         self,
         block: memoryview,
         names: Sequence[str],
+        wanted: Sequence[str],
         options: csv.ParseOptions,
         types: Mapping[str, pa.DataType],
     ) -> pa.Table:
@@ -141,27 +156,34 @@ class CsvParser:
             csv.ReadOptions(use_threads=False, block_size=len(block) + 1, column_names=names),
             options,
             csv.ConvertOptions(
-                column_types={name: types[name] for name in names},
+                column_types={name: types[name] for name in wanted},
+                include_columns=wanted,
                 check_utf8=False,
                 null_values=["", *self._conversion.nulls],
             ),
         )
 
     def _refuse_hexadecimal(
-        self, block: memoryview, names: Sequence[str], options: csv.ParseOptions
+        self,
+        block: memoryview,
+        names: Sequence[str],
+        wanted: Sequence[str],
+        options: csv.ParseOptions,
     ) -> None:
         """Raise `ArrowInvalid`, as Arrow would, for a whole number that is none in decimal."""
-        text = self._parsed(block, names, options, dict.fromkeys(names, pa.string()))
-        for number, name in enumerate(names):
-            if name in self._whole:
-                column = text.column(number)
-                begins = pc.MatchSubstringOptions("^ *0[xX]")
-                found = column.filter(pc.call_function("match_substring_regex", [column], begins))
-                if len(found):
-                    raise pa.ArrowInvalid(
-                        f"In CSV column #{number}: CSV conversion error to {self._types[name]}: "
-                        f"invalid value '{found[0]}'"
-                    )
+        whole = [name for name in wanted if name in self._whole]
+        if not whole:
+            return
+        text = self._parsed(block, names, whole, options, dict.fromkeys(whole, pa.string()))
+        for name in whole:
+            column = text.column(name)
+            begins = pc.MatchSubstringOptions("^ *0[xX]")
+            found = column.filter(pc.call_function("match_substring_regex", [column], begins))
+            if len(found):
+                raise pa.ArrowInvalid(
+                    f"In CSV column #{names.index(name)}: CSV conversion error to "
+                    f"{self._types[name]}: invalid value '{found[0]}'"
+                )
 
 
 def open_csv(
@@ -171,6 +193,7 @@ def open_csv(
     header: bool | Sequence[str],
     skip_lines: int,
     conversion: Conversion,
+    selection: Selection,
 ) -> CsvParser | None:
     """The parser of a file by its first row; None if there is no row. Raises `BadRecord`."""
     begin, row = _plain_header(path, encoding, rows) if not skip_lines else (0, b"")
@@ -188,10 +211,10 @@ def open_csv(
     names = list(header) if not isinstance(header, bool) else _names(rows, row)
     if header is False:
         names = [f"f{i}" for i in range(len(names))]
-    unknown = ", ".join(map(repr, conversion.types.keys() - set(names)))
+    unknown = ", ".join(sorted(map(repr, {*conversion.types, *selection.columns} - set(names))))
     if unknown:
         raise BadRecord(path, "", f"there is no column {unknown}; there are {', '.join(names)}")
-    return CsvParser(rows, begin, names, conversion)
+    return CsvParser(rows, begin, names, conversion, selection.of(names, conversion.types))
 
 
 def _has_hexadecimal(block: memoryview) -> bool:
