@@ -33,6 +33,7 @@ if TYPE_CHECKING:  # for type checkers and editors
     from zmr.job import once as once
     from zmr.job_loader import find_job as find_job
     from zmr.output.manifest import read_output as read_output
+    from zmr.parameters import Secret as Secret
     from zmr.partitioners import Hash as Hash
     from zmr.partitioners import Range as Range
     from zmr.pipeline import Pipeline as Pipeline
@@ -67,6 +68,7 @@ else:
         "zmr.job": "Job once",
         "zmr.job_loader": "find_job",
         "zmr.output.manifest": "read_output",
+        "zmr.parameters": "Secret",
         "zmr.partitioners": "Hash Range",
         "zmr.pipeline": "Pipeline",
         "zmr.reducers": "Collect Count Distinct First Identity Max Mean Min Reducer Sum Top",

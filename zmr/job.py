@@ -68,8 +68,9 @@ class Job:
         reducers                    the number of partitions, an int; None: as the user asks for
         count(name, n=1)            adds to a counter; the job's sums are shown when it is done
 
-    Parameters are annotated class attributes: str, int, float, bool, or `re.Pattern`, which is a
-    regular expression. `zmr run -p NAME=VALUE` sets them, in Python `Grep(pattern="x")`:
+    Parameters are annotated class attributes: str, int, float, bool, `re.Pattern`, which is a
+    regular expression, or `Secret`. `zmr run -p NAME=VALUE` sets them, in Python
+    `Grep(pattern="x")`:
 
         class Grep(Job):
             pattern: str                  # must be given

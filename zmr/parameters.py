@@ -4,14 +4,15 @@
         pattern: str                   # must be given
         ignore_case: bool = False      # may be
 
-A parameter is a str, int, float, bool, or re.Pattern, which is a regular expression; or one of them
-`| None`. What a parameter must not be is found when the job is loaded, on the client, before
-anything starts.
+A parameter is a str, int, float, bool, re.Pattern, which is a regular expression, or `Secret`; or
+one of them `| None`. What a parameter must not be is found when the job is loaded, on the client,
+before anything starts.
 """
 
 from __future__ import annotations
 
 import inspect
+import os
 import re
 import sys
 from collections.abc import Callable, Iterable, Mapping
@@ -23,6 +24,56 @@ from zmr.errors import JobError
 
 _TRUE = {"true", "yes", "on", "1"}
 _FALSE = {"false", "no", "off", "0"}
+
+
+class Secret:
+    """A parameter that is written nowhere: not in the manifest, a capsule, the journal or a list of
+    processes. What is given for it says where the secret is.
+
+    Parameters:
+        place: "env:NAME", a variable of the environment, or "file:PATH".
+
+    It is read where it is used, so on a cluster each worker needs the variable or the file. Raises
+    ValueError for any other place, and TypeError for what is no str.
+
+    Example:
+        class Upload(zmr.Job):
+            token: zmr.Secret                    # zmr run ... -p token=env:API_TOKEN
+
+            def setup(self):
+                self.client = Client(self.token.read())
+    """
+
+    __slots__ = ("_place",)
+
+    def __init__(self, place: str) -> None:
+        kind, _, name = place.partition(":")
+        if kind not in ("env", "file") or not name:
+            raise ValueError("a secret is given as env:NAME or file:PATH")
+        self._place = place
+
+    def read(self) -> str:
+        """The secret; of a file, without the line end after it.
+
+        Raises LookupError if there is no such variable, OSError if the file can't be read, and
+        UnicodeDecodeError if it is no UTF-8.
+        """
+        kind, _, name = self._place.partition(":")
+        if kind == "env":
+            if name not in os.environ:
+                raise LookupError(f"the environment of this process has no variable {name}")
+            return os.environ[name]
+        with open(name, encoding="utf-8", newline="") as file:
+            return file.read().removesuffix("\n").removesuffix("\r")
+
+    def __repr__(self) -> str:
+        return f"Secret({self._place!r})"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and other._place == self._place
+
+    def __hash__(self) -> int:
+        return hash(self._place)
 
 
 class _Required:
@@ -86,9 +137,9 @@ def declared(job_class: type, base: type, reserved: Iterable[str]) -> dict[str, 
                 )
             if value_type is None:
                 raise JobError(
-                    f"{owner.__name__}.{name}: a parameter is a str, int, float, bool or "
-                    f"re.Pattern; begin the name with an underscore, or annotate it as ClassVar, "
-                    f"if it is none"
+                    f"{owner.__name__}.{name}: a parameter is a str, int, float, bool, "
+                    f"re.Pattern or Secret; begin the name with an underscore, or annotate it as "
+                    f"ClassVar, if it is none"
                 )
             default = getattr(job_class, name, REQUIRED)
             found[name] = Parameter(name, value_type, default)
@@ -113,9 +164,10 @@ def bind(
             values[name] = parameter.convert(value)
         except ValueError as error:
             why = f" ({error.__cause__})" if error.__cause__ is not None else ""
+            # What is given for a secret may be the secret.
+            but = "" if parameter.type is Secret else f", not {value!r}{why}"
             raise JobError(
-                f"parameter {name!r} of {job_name} must be {_NEEDS[parameter.type]}, "
-                f"not {value!r}{why}"
+                f"parameter {name!r} of {job_name} must be {_NEEDS[parameter.type]}{but}"
             ) from None
     missing = [p for p in parameters.values() if p.default is REQUIRED and p.name not in values]
     if missing:
@@ -133,6 +185,7 @@ _NEEDS: dict[type, str] = {
     float: "a float (a number)",
     bool: "a bool (true or false)",
     re.Pattern: "a regular expression",
+    Secret: "env:NAME or file:PATH, where the secret is read",
 }
 
 
@@ -192,4 +245,4 @@ def _value_type(kind: Any) -> type | None:
         alternatives = [part for part in get_args(kind) if part is not NoneType]
         kind = alternatives[0] if len(alternatives) == 1 else None
     kind = get_origin(kind) or kind  # re.Pattern[str] is a re.Pattern
-    return kind if kind in (str, int, float, bool, re.Pattern) else None
+    return kind if kind in (str, int, float, bool, re.Pattern, Secret) else None

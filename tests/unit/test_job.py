@@ -145,7 +145,7 @@ def test_several_jobs_in_a_file_need_a_name(tmp_path: Path) -> None:
         (f"{COUNT}    count: int = 3\n", "Mine.count: a parameter can't have this name"),
         (
             f"{COUNT}    words: list[str]\n",
-            "Mine.words: a parameter is a str, int, float, bool or re.P",
+            "Mine.words: a parameter is a str, int, float, bool, re.Pat",
         ),
         (f"{COUNT}    def __init__(self): self.x = 1 / 0\n", "can't be created: ZeroDivision"),
     ],
@@ -246,6 +246,11 @@ def test_the_users_module_shows_its_source_in_tracebacks_and_can_be_pickled(tmp_
 
 # --- parameters ---
 
+SECRET = f"""\
+{HEADER}class Mine(Job):
+    token: Secret
+{WITH_MAP}"""
+
 PARAMETERS = f"""\
 from __future__ import annotations
 {HEADER}import re
@@ -286,6 +291,28 @@ def test_parameters_are_what_the_class_and_its_parents_annotate(tmp_path: Path) 
         "pattern": "1", "limit": -3, "ratio": 1000.0, "strict": True, "words": re.compile("a+")
     }.items()  # fmt: skip
     assert vars(type(job))["prefix"] is None
+
+
+def test_a_secret_is_read_where_it_is_used_and_shown_nowhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "token").write_bytes(b"s3cret\r\n")
+    source = find_job(write(tmp_path, SECRET) + ":Mine")
+    for place in ("env:A_TOKEN", f"file:{tmp_path}/token"):
+        job = load_job(spec_of(source, ("token", place)))
+        if place.startswith("env:"):
+            with pytest.raises(LookupError, match="no variable A_TOKEN"):
+                job.token.read()  # type: ignore[attr-defined]
+        monkeypatch.setenv("A_TOKEN", "s3cret")
+        assert job.token.read() == "s3cret"  # type: ignore[attr-defined]
+        assert job.token == pickle.loads(pickle.dumps(job.token))  # type: ignore[attr-defined]
+        assert "s3cret" not in repr(job.token)  # type: ignore[attr-defined]
+    for given in ("s3cret", "env:", "http:s3cret"):
+        with pytest.raises(
+            JobError, match="'token' of Mine must be env:NAME or file:PATH"
+        ) as error:
+            load_job(spec_of(source, ("token", given)))
+        assert "s3cret" not in str(error.value)
 
 
 @pytest.mark.parametrize(
