@@ -226,11 +226,22 @@ def test_a_slot_that_outgrows_its_memory_is_killed(agent: SlotAgent) -> None:
     assert isinstance(agent.wait_for_message(slot=1), MapDone)
 
 
+@pytest.mark.parametrize(
+    "start",
+    [
+        "subprocess.Popen(['sleep', '1000'])",
+        "subprocess.Popen(['sleep', '1000'], start_new_session=True)",
+        "os.system('(setsid sleep 1000 &)')",
+    ],
+    ids=["child", "session", "daemon"],
+)
 @pytest.mark.parametrize("by_itself", [True, False])
-def test_a_slot_ends_with_the_processes_that_it_started(agent: SlotAgent, by_itself: bool) -> None:
+def test_a_slot_ends_with_the_processes_that_it_started(
+    agent: SlotAgent, by_itself: bool, start: str
+) -> None:
     with leaving_nothing_behind() as mark:
         mark_it = f"os.environ[{MARK_VARIABLE!r}] = {mark!r}"
-        agent.run(0, mark_it, "subprocess.Popen(['sleep', '1000'])")
+        agent.run(0, mark_it, start)
         agent.wait_for_message()
         assert len(marked_processes(mark)) == 1
 

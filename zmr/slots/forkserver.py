@@ -3,8 +3,9 @@
 It imports once what every slot needs, stays single-threaded, never runs user code, and owns the
 slot processes: it starts, watches, kills and reaps them, as one slot pool asks.
 
-It promises that nothing outlives it: when its pool is gone, it kills all slots with their process
-groups and whatever else they left behind; when it is killed itself, the kernel kills the slots.
+It promises that nothing outlives a slot: what a slot's tasks have started, and what that has
+started in turn, ends with it, be it in a session of its own. Nor does anything outlive the fork
+server: when its pool is gone, it kills all slots; when it is killed itself, the kernel does.
 A slot is killed only while it is not reaped yet, so no signal ever hits a process that merely has
 the same pid.
 """
@@ -37,6 +38,9 @@ _ENVIRONMENT = {
 }
 
 Serve = Callable[[socket.socket], None]
+
+_SLOT = "zmr-slot-"  # the name of a slot's process, before its number
+_OWNER = "_ZMR_SLOT_PID"  # of what a slot starts, in its environment
 
 
 class _Process:
@@ -158,7 +162,8 @@ class ForkServer:
             linux.die_with_parent()
             if os.getppid() != self._pid:  # it was faster
                 os._exit(status)
-            linux.set_process_name(f"zmr-slot-{slot}")
+            linux.set_process_name(f"{_SLOT}{slot}")
+            os.environ[_OWNER] = str(os.getpid())
             linux.volunteer_for_the_oom_killer()
             signal.set_wakeup_fd(-1)
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
@@ -177,8 +182,9 @@ class ForkServer:
     def _reap(self) -> None:
         while (pid := linux.ended_child()) is not None:
             process = self._processes.pop(pid, None)
-            if process is None:  # a process that a slot's process left behind
+            if process is None:  # a process that a slot left behind
                 os.waitpid(pid, 0)
+                self._kill_strays()
                 continue
             process.kill()  # its group: the pid is ours until it is waited for
             _, status, usage = os.wait4(pid, 0)
@@ -187,6 +193,24 @@ class ForkServer:
             over_memory = process.over_memory and exit_code == -signal.SIGKILL
             peak_bytes = usage.ru_maxrss * 1024
             self._send(Packet(Op.ENDED, process.slot, exit_code, peak_bytes, over_memory))
+            self._kill_strays()
+
+    def _kill_strays(self) -> None:
+        """Kill what slots that are gone have left. Its own children come here when it ends."""
+        for pid in linux.children():
+            if pid not in self._processes and not self._is_of_living_slot(pid):
+                with suppress(ProcessLookupError, PermissionError):
+                    os.kill(pid, signal.SIGKILL)
+
+    def _is_of_living_slot(self, pid: int) -> bool:
+        """Whether it is what a program left that a slot has started, which itself goes on.
+
+        A program has the slot's pid in its environment; a process that was only forked, its name.
+        """
+        owner, name = linux.environment_of(pid).get(_OWNER), linux.name_of(pid)
+        if owner is not None:
+            return any(str(process.pid) == owner for process in self._processes.values())
+        return any(name == f"{_SLOT}{slot}" for slot in self._by_slot)
 
     def _check_memory(self) -> None:
         for process in self._processes.values():

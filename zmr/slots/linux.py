@@ -84,6 +84,26 @@ def children() -> list[int]:
 
 
 def _parent(pid: str) -> int | None:
+def environment_of(pid: int) -> dict[str, str]:
+    """What the program of the process was started with; empty if it is not to be known."""
+    try:
+        with open(f"/proc/{pid}/environ", "rb") as file:
+            entries = file.read().split(b"\0")
+    except OSError:
+        return {}
+    pairs = (os.fsdecode(entry).partition("=") for entry in entries)
+    return {name: value for name, _, value in pairs}
+
+
+def name_of(pid: int) -> str:
+    """The name that `top` shows; "" if it has ended."""
+    try:
+        with open(f"/proc/{pid}/comm", encoding="utf-8", errors="replace") as file:
+            return file.read().removesuffix("\n")
+    except OSError:
+        return ""
+
+
     try:
         with open(f"/proc/{pid}/stat", "rb") as file:
             # "pid (command) state parent ...", and the command may hold anything.
