@@ -6,6 +6,7 @@ the last one is over, the job is let go on and its output compared.
 
 from __future__ import annotations
 
+import os
 import re
 import signal
 import socket
@@ -326,6 +327,35 @@ def test_nothing_can_be_said_at_the_events_port(
             subscriber.send(said)
         assert subscriber.poll(10_000)
         assert codec.decode_events(subscriber.recv()) == (besieged.epoch, ())
+
+
+def test_subscriptions_without_end_take_nothing_from_the_master(
+    besieged: Besieged, zmq_context: Context, peer: Peer
+) -> None:
+    address, before = besieged.snapshot.events_address, besieged.memory_bytes
+    with zmq_context.socket(zmq.XSUB) as subscriber:
+        key = Keyring(parse(besieged.cluster.address)).find(Role.WATCH)
+        assert key is not None
+        present(subscriber, key.master, key.pair)
+        subscriber.setsockopt(zmq.LINGER, 0)
+        subscriber.setsockopt(zmq.SNDTIMEO, 1000)
+        subscriber.connect(address)
+        # Each takes some fifty times its size: a hundred thousand would be gigabytes.
+        for _ in range(100_000):
+            with suppress(zmq.Again):
+                subscriber.send(b"\x01" + os.urandom(900))
+            if "the process that broadcasts events has ended" in besieged.cluster.master.stderr:
+                break
+        besieged.cluster.master.wait_for("the process that broadcasts events has ended")
+    # The master has not grown, and answers; and who follows then is greeted as before.
+    assert besieged.memory_bytes < before + 50_000_000
+    assert peer.snapshot().events_address == address
+    with zmq_context.socket(zmq.SUB) as follower:
+        present(follower, key.master, key.pair)
+        follower.setsockopt(zmq.SUBSCRIBE, b"")
+        follower.connect(address)
+        assert follower.poll(int(WAIT_S * 1000))
+        assert codec.decode_events(follower.recv()) == (besieged.epoch, ())
 
 
 def test_a_subscription_of_a_megabyte_ends_its_connection(besieged: Besieged, peer: Peer) -> None:

@@ -44,12 +44,12 @@ from zmr.core.states import JobState
 from zmr.engines.options import JobOptions, JobSettings
 from zmr.engines.resume import resume_or_prepare
 from zmr.errors import AddressError
+from zmr.net.broadcaster import Broadcaster
 from zmr.net.master_keys import MasterKeys
 from zmr.net.master_server import (
     MasterServer,
     allow_many_connections,
     collect_garbage_rarely,
-    events_socket,
 )
 from zmr.net.reactor import Reactor
 from zmr.net.router import LINGER_MS, Router, control_socket
@@ -184,7 +184,7 @@ def _required_output(output: str | None, inputs: tuple[str, ...]) -> str:
 
 
 class MasterSockets:
-    """The master's two sockets, bound; `stack` closes them. Raises `AddressError`.
+    """The master's two ports, bound; `stack` closes them. Raises `AddressError`.
 
     `keys` None: they take anybody.
     """
@@ -204,35 +204,35 @@ class MasterSockets:
         # Also what a signal has kept from being closed in its place: `term` would wait for it.
         stack.callback(context.destroy, LINGER_MS)
         self.control = stack.enter_context(control_socket(context))
-        self.events = stack.enter_context(events_socket(context))
         self._keys = keys
-        if keys is not None:
-            self._authenticator = Authenticator(context, self.reactor)
-            stack.callback(self._authenticator.close)
-            self._authenticator.allowed = keys.secret.allowed()
-            for socket in (self.control, self.events):
-                serve(socket, keys.secret.pair(), with_roles=True)
-                self._authenticator.watch(socket)
-            keys.on_rotated = self._on_rotated
-        self.address = bind(self.control, address, "--port")
         if events_port is None:  # beside a port picked for being free, the next may be taken
             events_port = address.port + 1 if address.port else 0
         if events_port > 65535:
             raise AddressError("there is no port after 65535 for events: give --events-port")
-        events_address = Address(address.host, events_port)
-        self.events_address = bind(self.events, events_address, "--events-port")
+        # It takes a while until that process listens: meanwhile, peers can come.
+        self.events = _broadcaster(self.reactor, Address(address.host, events_port), keys)
+        stack.callback(self.events.close)
+        if keys is not None:
+            self._authenticator = Authenticator(context, self.reactor)
+            stack.callback(self._authenticator.close)
+            self._authenticator.allowed = keys.secret.allowed()
+            serve(self.control, keys.secret.pair(), with_roles=True)
+            self._authenticator.watch(self.control)
+            keys.on_rotated = self._on_rotated
+        self.address = bind(self.control, address, "--port")
         self.usable = usable_from_elsewhere(self.address, self.control)
         if keys is not None:
             keys.publish((self.address, self.usable))
             stack.callback(keys.withdraw)
             self.reactor.add(keys)
+        self.events.wait()
 
     def _on_rotated(self) -> None:
         """Take the new keys only: those who have them come back."""
         assert self._keys is not None
         self._authenticator.allowed = self._keys.secret.allowed()
-        for socket in (self.control, self.events):
-            rebind(socket)
+        rebind(self.control)
+        self.events.allow(self._authenticator.allowed)
         log.info("the keys have changed: whoever has an earlier one is out")
 
     def _tell_addresses(self) -> None:
@@ -240,7 +240,7 @@ class MasterSockets:
         usable = self.usable
         with to_stdout():
             print(usable)
-        write_stderr(f"zmr: listening at {self.address}, events at {self.events_address}")
+        write_stderr(f"zmr: listening at {self.address}, events at {self.events.address}")
         if usable.is_loopback and not self.address.is_loopback:
             write_stderr(
                 f"zmr: {self.address.host} is this machine alone here ({usable.host}): to let "
@@ -265,7 +265,7 @@ class MasterSockets:
             reactor=self.reactor,
             peers=Router(self.control, with_roles=self._keys is not None),
             events=self.events,
-            events_address=str(self.events_address),
+            events_address=str(self.events.address),
             settings=settings,
             on_ended=on_ended,
             journal=journal,
@@ -276,6 +276,15 @@ class MasterSockets:
         )
         self._tell_addresses()
         return server
+
+
+def _broadcaster(reactor: Reactor, address: Address, keys: MasterKeys | None) -> Broadcaster:
+    try:
+        if keys is None:
+            return Broadcaster(reactor, address)
+        return Broadcaster(reactor, address, keys.secret.pair(), keys.secret.allowed())
+    except OSError as error:
+        raise AddressError(f"can't start the process for events: {error.strerror}") from None
 
 
 def _serve(sockets: MasterSockets, settings: MasterSettings, journal: Journal | None) -> int:

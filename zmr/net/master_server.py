@@ -16,8 +16,6 @@ from contextlib import suppress
 from socket import gethostname
 from typing import TYPE_CHECKING
 
-import zmq
-
 from zmr import messages as m
 from zmr.core.actions import (
     Append,
@@ -37,9 +35,9 @@ from zmr.core.settings import MasterSettings
 from zmr.core.states import JobState
 from zmr.display import is_power_of_ten
 from zmr.errors import AddressError, OutputError
-from zmr.net.publisher import Publisher
+from zmr.net.publisher import Broadcast, Publisher
 from zmr.net.reactor import Reactor
-from zmr.net.router import LINGER_MS, Peers
+from zmr.net.router import Peers
 from zmr.output.capsules import keep_capsule
 from zmr.output.durable_file import MANY_FILES, sync_files
 from zmr.output.folder import clean_temporary, hold_claim
@@ -55,8 +53,6 @@ if TYPE_CHECKING:
     )
 
 log = logging.getLogger("zmr.master")
-
-_LONGEST_SUBSCRIPTION_BYTES = 1024
 
 
 def new_epoch() -> int:
@@ -87,28 +83,19 @@ def collect_garbage_rarely() -> None:
     gc.set_threshold(100_000, 1_000, 1_000)
 
 
-def events_socket(context: zmq.Context[zmq.Socket[bytes]]) -> zmq.Socket[bytes]:
-    """The PUB, to be bound by the caller: an XPUB, which greets each new subscription."""
-    socket = context.socket(zmq.XPUB)
-    socket.setsockopt(zmq.MAXMSGSIZE, _LONGEST_SUBSCRIPTION_BYTES)
-    socket.setsockopt(zmq.SNDHWM, 100_000)
-    socket.setsockopt(zmq.LINGER, LINGER_MS)
-    return socket
-
-
 class MasterServer:
     """Serves one master core until the core says to quit.
 
     With a journal, it goes on where that ends. `on_ended` is called with the outcome of each job.
     With `syncs_late`, workers leave it to have the files of an output with many on the disk.
-    Peers, socket and journal belong to the caller. `flush` raises `JournalError`.
+    Peers, broadcast and journal belong to the caller. `flush` raises `JournalError`.
     """
 
     def __init__(
         self,
         reactor: Reactor,
         peers: Peers,
-        events: zmq.Socket[bytes] | None,
+        events: Broadcast | None,
         events_address: str,
         settings: MasterSettings,
         on_ended: Callable[[Outcome], None],
@@ -119,8 +106,6 @@ class MasterServer:
         epoch = last_epoch + 1 if last_epoch else new_epoch()
         self.core = Master(epoch, settings)
         self.publisher = Publisher(events, epoch)
-        if events is not None:
-            reactor.watch(events, self.publisher.on_subscription)
         self.exit_status: int | None = None  # set when the core has quit
         self.bad_frames: Counter[str] = Counter()
         self.failed_frames: Counter[str] = Counter()

@@ -52,6 +52,13 @@ def own_memory_bytes(pid: int) -> int:
     return sum(kib) * 1024
 
 
+def data_bytes() -> int:
+    """What this process has asked for, beside files: what RLIMIT_DATA limits."""
+    with open("/proc/self/status", "rb") as file:
+        lines = file.read().split(b"\n")
+    return sum(int(line.split()[1]) for line in lines if line.startswith(b"VmData:")) * 1024
+
+
 def peak_bytes() -> int:
     """The largest resident set that this process had so far."""
     import resource
@@ -77,13 +84,6 @@ def ended_child() -> int | None:
     return None if ended is None else ended.si_pid
 
 
-def children() -> list[int]:
-    """The pids of this process's children."""
-    parent = os.getpid()
-    return [int(name) for name in os.listdir("/proc") if name.isdigit() and _parent(name) == parent]
-
-
-def _parent(pid: str) -> int | None:
 def environment_of(pid: int) -> dict[str, str]:
     """What the program of the process was started with; empty if it is not to be known."""
     try:
@@ -104,6 +104,13 @@ def name_of(pid: int) -> str:
         return ""
 
 
+def children() -> list[int]:
+    """The pids of this process's children."""
+    parent = os.getpid()
+    return [int(name) for name in os.listdir("/proc") if name.isdigit() and _parent(name) == parent]
+
+
+def _parent(pid: str) -> int | None:
     try:
         with open(f"/proc/{pid}/stat", "rb") as file:
             # "pid (command) state parent ...", and the command may hold anything.
