@@ -11,7 +11,7 @@ from zmr.core.journal import JobSubmitted
 from zmr.core.master_life import Life
 from zmr.core.outbox import Outbox
 from zmr.core.phases import Phases
-from zmr.core.plan import Plan, count_pieces
+from zmr.core.plan import Plan, count_pieces, split_bytes_of
 from zmr.core.settings import MasterSettings
 from zmr.core.states import JobState
 from zmr.display import counted
@@ -65,7 +65,8 @@ class Clients:
 
     def _submit(self, submit: m.Submit, fingerprint: str, now: float) -> str:
         """Queue the job. Returns why not, or an empty string."""
-        spec, split_bytes = submit.spec, self._settings.split_bytes
+        spec = submit.spec
+        split_bytes = split_bytes_of(submit.inputs, self._settings.split_bytes)
         if spec.job_id in self._cluster.jobs:
             return ""
         if "." in spec.job_id:

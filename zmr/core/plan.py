@@ -18,11 +18,22 @@ from zmr.messages import InputFile, Split
 
 SPLIT_BYTES = 64 * 1024 * 1024
 
+# Of less input than is so many splits, they are smaller, so that more slots have something to do;
+# but not smaller than this, as what a task combines is not combined with what another one does.
+FEW_SPLITS = 16
+SMALLEST_SPLIT_BYTES = 8 * 1024 * 1024
+
 # With more files than this, small neighbours share tasks, because a task costs about as much as
 # reading a megabyte. So many tasks keep the slots of a good-sized cluster busy.
 FILES_AS_TASKS = 128
 SHARED_TASKS = 64
 SHARED_TASK_BYTES = 1024 * 1024
+
+
+def split_bytes_of(inputs: Iterable[InputFile], most_bytes: int = SPLIT_BYTES) -> int:
+    """How large a split of a job with these inputs is, at most."""
+    size_bytes = sum(file.size_bytes for file in inputs if file.splittable)
+    return min(most_bytes, max(SMALLEST_SPLIT_BYTES, size_bytes // FEW_SPLITS))
 
 
 def count_pieces(inputs: Iterable[InputFile], split_bytes: int) -> int:

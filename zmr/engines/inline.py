@@ -21,7 +21,7 @@ from itertools import chain
 from time import perf_counter
 from typing import Any
 
-from zmr.core.plan import SPLIT_BYTES
+from zmr.core.plan import SPLIT_BYTES, split_bytes_of
 from zmr.display import short_repr
 from zmr.engines.inline_tasks import (
     BadFilesOfJob,
@@ -78,12 +78,15 @@ def run_inline(
     """Run the job over the inputs in order, and leave its output in the folder `output`.
 
     There are `n_reduce` partitions; without any, or without reduce, the pairs of each map task go
-    into a file as map yields them. Inputs larger than `split_bytes` are several tasks, if they can
-    be cut. `name` is what the manifest calls the job. Raises what the job raises, with a note of
-    the step if it is a pipeline. Up to `skip_bad_records` records on which map raises are left
-    out, and saved beside the output; and so are up to `skip_bad_files` files that can't be read.
+    into a file as map yields them. Inputs that are larger than `split_bytes`, or than a part of all
+    input (`zmr.core.plan`), are several tasks, if they can be cut. `name` is what the manifest
+    calls the job. Raises what the job raises, with a note of the step if it is a pipeline. Up to
+    `skip_bad_records` records on which map raises are left out, and saved beside the output; and so
+    are up to `skip_bad_files` files that can't be read.
     """
     refuse_skipping(job, skip_bad_records, skip_bad_files)
+    inputs = tuple(inputs)
+    split_bytes = split_bytes_of(inputs, split_bytes)
     jobs = job.jobs if isinstance(job, Pipeline) else (job,)
     bad_records = BadRecordsOfJob(output, skip_bad_records) if skip_bad_records else None
     bad_files = BadFilesOfJob(output, skip_bad_files)

@@ -8,9 +8,11 @@ from hypothesis import strategies as st
 from zmr.core.plan import (
     SHARED_TASK_BYTES,
     SHARED_TASKS,
+    SMALLEST_SPLIT_BYTES,
     SPLIT_BYTES,
     count_pieces,
     plan,
+    split_bytes_of,
 )
 from zmr.messages import InputFile, Split
 
@@ -124,6 +126,17 @@ def test_every_byte_is_in_one_task_and_in_order(
     assert next(flat, None) is None
     assert all(tasks)
     assert len(tasks) <= count_pieces(files, split_bytes)
+
+
+def test_of_little_input_splits_are_small_and_of_much_not_large() -> None:
+    def of(*sizes: int) -> int:
+        return split_bytes_of([splittable("x", size) for size in sizes])
+
+    assert of() == of(1000) == of(64 * MIB, 64 * MIB) == SMALLEST_SPLIT_BYTES
+    assert of(100 * MIB, 220 * MIB) == 20 * MIB
+    assert of(10**9, 10**9) == SPLIT_BYTES
+    assert split_bytes_of([InputFile("x.gz", 10**12, splittable=False)]) == SMALLEST_SPLIT_BYTES
+    assert split_bytes_of([splittable("x", 10**12)], most_bytes=100) == 100
 
 
 def test_a_plan_of_a_million_tasks_is_as_small_as_its_input() -> None:
