@@ -29,6 +29,11 @@ class Split:
     length: int = -1
     file_bytes: int = field(default=-1, compare=False)  # of the whole file, when it was planned
 
+    @property
+    def size_bytes(self) -> int:
+        """Of the piece; 0 if that isn't known."""
+        return self.length if self.length >= 0 else max(0, self.file_bytes)
+
 
 @dataclass(frozen=True, slots=True)
 class Step:
@@ -62,11 +67,13 @@ class JobSpec:
     step: int = 0  # which of them this is the spec of, from 1; 0: of the whole
     skip_bad_records: int = 0  # so many, in all of the job, may be left out
     skip_bad_files: int = 0  # so many that can't be read, likewise
+    setup_timeout_s: float = 600.0  # for the job's imports and setup
 
     def flaw(self) -> str:
         """Why this is the spec of no job; empty: it may be one."""
         n_steps = len(self.steps)
-        if self.max_attempts < 1 or not self.task_timeout_s > 0 or not self.backup_after_s >= 0:
+        timeout_s = min(self.task_timeout_s, self.setup_timeout_s)
+        if self.max_attempts < 1 or not timeout_s > 0 or not self.backup_after_s >= 0:
             return "a job with limits that make no sense"
         if n_steps and (self.skip_bad_records or self.skip_bad_files):
             return "a pipeline that leaves out bad records or files"
@@ -136,6 +143,7 @@ class Progress(NamedTuple):
     bytes: int = 0
     queued: bool = False  # not begun yet: the master may take it back
     fraction: f.Fraction = 0.0  # of its input that is done; 0: not known
+    starting: bool = False  # the job is loaded, or its setup runs
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,6 +185,7 @@ class MapDone:
     skipped: int = 0  # records that were left out
     last_skipped: str = ""  # where the last of them, or of the files, is, and why
     skipped_files: int = 0  # that were left out
+    input_bytes: int = 0  # of the splits that were read to their ends, by their sizes
 
 
 @dataclass(frozen=True, slots=True)

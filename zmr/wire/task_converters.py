@@ -120,6 +120,8 @@ def write_job_spec(p: Any, v: m.JobSpec) -> None:
         p.skip_bad_records = v.skip_bad_records
     if v.skip_bad_files:
         p.skip_bad_files = v.skip_bad_files
+    if v.setup_timeout_s != 600.0:
+        p.setup_timeout_s = v.setup_timeout_s
 
 
 def read_job_spec(p: Any) -> m.JobSpec:
@@ -140,6 +142,7 @@ def read_job_spec(p: Any) -> m.JobSpec:
         p.step,
         p.skip_bad_records,
         p.skip_bad_files,
+        p.setup_timeout_s if p.HasField("setup_timeout_s") else 600.0,
     )
     return c.sound(value, value.flaw())
 
@@ -193,10 +196,12 @@ def write_progress(p: Any, v: m.Progress) -> None:
     if v.queued:
         p.queued = v.queued
     p.fraction = v.fraction
+    if v.starting:
+        p.starting = v.starting
 
 
 def read_progress(p: Any) -> m.Progress:
-    return m.Progress(p.attempt, p.records, p.bytes, p.queued, c.fraction(p.fraction))
+    return m.Progress(p.attempt, p.records, p.bytes, p.queued, c.fraction(p.fraction), p.starting)
 
 
 def write_commit_request(p: Any, v: m.CommitRequest) -> None:
@@ -228,6 +233,8 @@ def write_map_done(p: Any, v: m.MapDone) -> None:
         p.last_skipped = c.text(v.last_skipped)
     if v.skipped_files:
         p.skipped_files = v.skipped_files
+    if v.input_bytes:
+        p.input_bytes = v.input_bytes
 
 
 def read_map_done(p: Any) -> m.MapDone:
@@ -242,6 +249,7 @@ def read_map_done(p: Any) -> m.MapDone:
         p.skipped,
         p.last_skipped,
         p.skipped_files,
+        p.input_bytes,
     )
 
 

@@ -144,7 +144,7 @@ class Step(_message.Message):
     def __init__(self, name: _Optional[str] = ..., params: _Optional[_Iterable[_Union[Param, _Mapping]]] = ..., n_reduce: _Optional[int] = ...) -> None: ...
 
 class JobSpec(_message.Message):
-    __slots__ = ("job_id", "name", "reference", "source", "search_path", "params", "n_reduce", "output", "max_attempts", "task_timeout_s", "backup_after_s", "bounds", "steps", "step", "skip_bad_records", "skip_bad_files")
+    __slots__ = ("job_id", "name", "reference", "source", "search_path", "params", "n_reduce", "output", "max_attempts", "task_timeout_s", "backup_after_s", "bounds", "steps", "step", "skip_bad_records", "skip_bad_files", "setup_timeout_s")
     JOB_ID_FIELD_NUMBER: _ClassVar[int]
     NAME_FIELD_NUMBER: _ClassVar[int]
     REFERENCE_FIELD_NUMBER: _ClassVar[int]
@@ -161,6 +161,7 @@ class JobSpec(_message.Message):
     STEP_FIELD_NUMBER: _ClassVar[int]
     SKIP_BAD_RECORDS_FIELD_NUMBER: _ClassVar[int]
     SKIP_BAD_FILES_FIELD_NUMBER: _ClassVar[int]
+    SETUP_TIMEOUT_S_FIELD_NUMBER: _ClassVar[int]
     job_id: str
     name: str
     reference: bytes
@@ -177,7 +178,8 @@ class JobSpec(_message.Message):
     step: int
     skip_bad_records: int
     skip_bad_files: int
-    def __init__(self, job_id: _Optional[str] = ..., name: _Optional[str] = ..., reference: _Optional[bytes] = ..., source: _Optional[bytes] = ..., search_path: _Optional[bytes] = ..., params: _Optional[_Iterable[_Union[Param, _Mapping]]] = ..., n_reduce: _Optional[int] = ..., output: _Optional[bytes] = ..., max_attempts: _Optional[int] = ..., task_timeout_s: _Optional[float] = ..., backup_after_s: _Optional[float] = ..., bounds: _Optional[bytes] = ..., steps: _Optional[_Iterable[_Union[Step, _Mapping]]] = ..., step: _Optional[int] = ..., skip_bad_records: _Optional[int] = ..., skip_bad_files: _Optional[int] = ...) -> None: ...
+    setup_timeout_s: float
+    def __init__(self, job_id: _Optional[str] = ..., name: _Optional[str] = ..., reference: _Optional[bytes] = ..., source: _Optional[bytes] = ..., search_path: _Optional[bytes] = ..., params: _Optional[_Iterable[_Union[Param, _Mapping]]] = ..., n_reduce: _Optional[int] = ..., output: _Optional[bytes] = ..., max_attempts: _Optional[int] = ..., task_timeout_s: _Optional[float] = ..., backup_after_s: _Optional[float] = ..., bounds: _Optional[bytes] = ..., steps: _Optional[_Iterable[_Union[Step, _Mapping]]] = ..., step: _Optional[int] = ..., skip_bad_records: _Optional[int] = ..., skip_bad_files: _Optional[int] = ..., setup_timeout_s: _Optional[float] = ...) -> None: ...
 
 class MapOutput(_message.Message):
     __slots__ = ("index", "attempt", "host", "path", "shuffle_address")
@@ -276,18 +278,20 @@ class GetTask(_message.Message):
     def __init__(self, credit: _Optional[int] = ...) -> None: ...
 
 class Progress(_message.Message):
-    __slots__ = ("attempt", "records", "bytes", "queued", "fraction")
+    __slots__ = ("attempt", "records", "bytes", "queued", "fraction", "starting")
     ATTEMPT_FIELD_NUMBER: _ClassVar[int]
     RECORDS_FIELD_NUMBER: _ClassVar[int]
     BYTES_FIELD_NUMBER: _ClassVar[int]
     QUEUED_FIELD_NUMBER: _ClassVar[int]
     FRACTION_FIELD_NUMBER: _ClassVar[int]
+    STARTING_FIELD_NUMBER: _ClassVar[int]
     attempt: int
     records: int
     bytes: int
     queued: bool
     fraction: float
-    def __init__(self, attempt: _Optional[int] = ..., records: _Optional[int] = ..., bytes: _Optional[int] = ..., queued: _Optional[bool] = ..., fraction: _Optional[float] = ...) -> None: ...
+    starting: bool
+    def __init__(self, attempt: _Optional[int] = ..., records: _Optional[int] = ..., bytes: _Optional[int] = ..., queued: _Optional[bool] = ..., fraction: _Optional[float] = ..., starting: _Optional[bool] = ...) -> None: ...
 
 class Heartbeat(_message.Message):
     __slots__ = ("credit", "progress", "jobs")
@@ -300,7 +304,7 @@ class Heartbeat(_message.Message):
     def __init__(self, credit: _Optional[int] = ..., progress: _Optional[_Iterable[_Union[Progress, _Mapping]]] = ..., jobs: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class MapDone(_message.Message):
-    __slots__ = ("job_id", "index", "attempt", "path", "stats", "counters", "file", "skipped", "last_skipped", "skipped_files")
+    __slots__ = ("job_id", "index", "attempt", "path", "stats", "counters", "file", "skipped", "last_skipped", "skipped_files", "input_bytes")
     JOB_ID_FIELD_NUMBER: _ClassVar[int]
     INDEX_FIELD_NUMBER: _ClassVar[int]
     ATTEMPT_FIELD_NUMBER: _ClassVar[int]
@@ -311,6 +315,7 @@ class MapDone(_message.Message):
     SKIPPED_FIELD_NUMBER: _ClassVar[int]
     LAST_SKIPPED_FIELD_NUMBER: _ClassVar[int]
     SKIPPED_FILES_FIELD_NUMBER: _ClassVar[int]
+    INPUT_BYTES_FIELD_NUMBER: _ClassVar[int]
     job_id: str
     index: int
     attempt: int
@@ -321,7 +326,8 @@ class MapDone(_message.Message):
     skipped: int
     last_skipped: str
     skipped_files: int
-    def __init__(self, job_id: _Optional[str] = ..., index: _Optional[int] = ..., attempt: _Optional[int] = ..., path: _Optional[bytes] = ..., stats: _Optional[_Union[Stats, _Mapping]] = ..., counters: _Optional[_Iterable[_Union[Counter, _Mapping]]] = ..., file: _Optional[_Union[OutputFile, _Mapping]] = ..., skipped: _Optional[int] = ..., last_skipped: _Optional[str] = ..., skipped_files: _Optional[int] = ...) -> None: ...
+    input_bytes: int
+    def __init__(self, job_id: _Optional[str] = ..., index: _Optional[int] = ..., attempt: _Optional[int] = ..., path: _Optional[bytes] = ..., stats: _Optional[_Union[Stats, _Mapping]] = ..., counters: _Optional[_Iterable[_Union[Counter, _Mapping]]] = ..., file: _Optional[_Union[OutputFile, _Mapping]] = ..., skipped: _Optional[int] = ..., last_skipped: _Optional[str] = ..., skipped_files: _Optional[int] = ..., input_bytes: _Optional[int] = ...) -> None: ...
 
 class ReduceDone(_message.Message):
     __slots__ = ("job_id", "index", "attempt", "file", "stats", "counters")
