@@ -144,7 +144,17 @@ class Trial:
     def _done(self, worker: _Worker, run: _Run) -> None:
         task = run.task
         stats = m.Stats(self.job.records[task.index], 5_000_000, 1, 1, run.takes_s)
-        self._hears(worker, m.MapDone("job", task.index, task.attempt, "/path", stats))
+        self._hears(
+            worker,
+            m.MapDone(
+                "job",
+                task.index,
+                task.attempt,
+                "/path",
+                stats,
+                input_bytes=sum(split.size_bytes for split in task.splits),
+            ),
+        )
 
     def _hears(self, worker: _Worker, message: m.FromWorker) -> None:
         self._tell(FrameReceived(worker.peer, m.Frame(1, (message,))))

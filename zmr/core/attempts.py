@@ -74,6 +74,11 @@ class Attempts:
         if not _is_whole(job, done):
             self._outbox.ignored["result of another kind of job"] += 1
             return False
+        if isinstance(done, m.MapDone) and (unread := job.unread(done)):
+            reason = m.FailureReason.WORKER_ERROR
+            failed = m.TaskFailed(job.id, kind, done.index, attempt.id, reason, unread)
+            self._fail(job, attempt, failed, now)
+            return False
         self._win(job, attempt, done, worker, now)
         return True
 

@@ -246,6 +246,17 @@ class JobRun:
     def skips_too_many(self) -> str:
         """What more were or will be left out than may be: "more than 1 bad record", with the option
         that says so; empty: there are not too many.
+    def unread(self, done: MapDone) -> str:
+        """What the map that says that it is done has not read of its input; "": nothing.
+
+        What there is of files that were left out is not known here.
+        """
+        splits = self._splits[done.index]
+        size_bytes = sum(split.size_bytes for split in splits)
+        if done.input_bytes == size_bytes or 0 < done.skipped_files <= self.spec.skip_bad_files:
+            return ""
+        return f"it read {done.input_bytes:,} of {size_bytes:,} bytes of its input"
+
         """
         found = sum(len(task.skips) for task in self.maps.tasks if task.skips and not task.winner)
         records, files = self.spec.skip_bad_records, self.spec.skip_bad_files

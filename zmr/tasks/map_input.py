@@ -35,7 +35,8 @@ class MapInput:
         progress: TaskProgress,
     ) -> None:
         self.records = 0
-        self.size_bytes = 0
+        self.size_bytes = 0  # of what records were made of
+        self.split_bytes = 0  # of the splits that were read to their ends
         self._format = input_format
         self._splits = tuple(splits)
         self._count = count
@@ -122,6 +123,7 @@ class MapInput:
         self._piece = iter(())
         try:
             yield
+            self.split_bytes += split.size_bytes
         except BadRecord as error:
             if not error.place:
                 message = f"{error.reason} (reading {error.path})"

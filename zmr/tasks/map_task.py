@@ -133,7 +133,14 @@ def _run(
     counters = counters_of(job)
     for name, n in counters:
         context.count(name, n)
-    return MapDone(task.job_id, task.index, task.attempt, path, stats, counters, file)
+    return MapDone(
+        *(task.job_id, task.index, task.attempt),
+        path,
+        stats,
+        counters,
+        file,
+        input_bytes=source.split_bytes,
+    )
 
 
 def _sort_into(

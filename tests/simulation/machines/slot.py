@@ -221,6 +221,7 @@ class SimulatedSlot:
             skipped=skips,
             last_skipped="the last one" if skips or n_files else "",
             skipped_files=n_files,
+            input_bytes=sum(split.size_bytes for split in task.splits),
         )
 
     # --- publishing ---

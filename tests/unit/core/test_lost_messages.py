@@ -155,7 +155,7 @@ def test_a_frame_of_another_epoch_changes_nothing_and_is_told_to_register() -> N
     cluster.run_for(0.5)
     (attempt,) = cluster.core.cluster.active[job].attempts.values()
     stats = m.Stats()
-    done = m.MapDone(job, 0, attempt.id, "/somewhere", stats)
+    done = m.MapDone(job, 0, attempt.id, "/somewhere", stats, input_bytes=10)
 
     cluster.to_master("w1", m.Frame(6, (done, m.GetTask(100))))
     cluster.to_master("a stranger", m.Frame(7, (done,)))
@@ -174,7 +174,7 @@ def test_a_worker_can_not_speak_of_anothers_attempts() -> None:
     job = cluster.submit(maps=2, reduces=1)
     cluster.run_for(0.5)
     attempt = next(a for a in cluster.core.cluster.active[job].attempts.values() if a.peer == b"w1")
-    done = m.MapDone(job, attempt.task.index, attempt.id, "/somewhere", m.Stats())
+    done = m.MapDone(job, attempt.task.index, attempt.id, "/somewhere", m.Stats(), input_bytes=10)
     cluster.to_master("w2", m.Frame(cluster.core.epoch, (done,)))
     cluster.run_for(0.1)
     assert attempt.is_live
@@ -190,7 +190,7 @@ def test_a_result_of_another_kind_of_job_is_of_no_use() -> None:
         job = cluster.submit(maps=1, reduces=reduces)
         cluster.run_for(0.5)
         (attempt,) = cluster.core.cluster.active[job].attempts
-        done = m.MapDone(job, 0, attempt, path, m.Stats(), file=its_file)
+        done = m.MapDone(job, 0, attempt, path, m.Stats(), file=its_file, input_bytes=10)
         cluster.to_master("w1", m.Frame(cluster.core.epoch, (done,)))
         cluster.run_until_over()
         cluster.check(job)
@@ -205,7 +205,7 @@ def test_a_map_that_put_out_nothing_has_no_output_to_lose() -> None:
     cluster.run_for(0.5)
     attempt, *_ = cluster.core.cluster.active[job].attempts
     task = cluster.core.cluster.active[job].attempts[attempt].task
-    nothing = m.MapDone(job, task.index, attempt, "", m.Stats())
+    nothing = m.MapDone(job, task.index, attempt, "", m.Stats(), input_bytes=10)
     cluster.to_master("w1", m.Frame(cluster.core.epoch, (nothing,)))
     cluster.run(lambda: task.state is TaskState.COMPLETED)
     # Then it is no source of the reduce, and nobody expects its worker to have it

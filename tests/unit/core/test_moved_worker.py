@@ -25,7 +25,7 @@ def test_a_worker_that_has_moved_is_read_at_its_new_address() -> None:
     master.handle(JobGiven(m.Submit(SPEC, (m.InputFile("/in", 1, False),))), 0.0)
     first = m.Register("w1", "host", 1, 2, shuffle_address="tcp://10.0.0.1:1")
     [the_map] = hear(master, first, m.GetTask(1))
-    done = m.MapDone("job", 0, the_map.attempt, "/w1/out", m.Stats())
+    done = m.MapDone("job", 0, the_map.attempt, "/w1/out", m.Stats(), input_bytes=1)
     [reduce] = hear(master, done, m.GetTask(1))
     assert [source.shuffle_address for source in reduce.sources] == ["tcp://10.0.0.1:1"]
 

@@ -82,7 +82,8 @@ def _result(task: m.Task) -> m.MapDone | m.ReduceDone:
         file = m.OutputFile(f"mr-out-{task.index}", 10_000, "crc32:0a1b2c3d")
         return m.ReduceDone(JOB, task.index, task.attempt, file, stats, counters)
     path = f"/local/zmr-worker-abcdefgh/{JOB}/{task.index}.{task.attempt}"
-    return m.MapDone(JOB, task.index, task.attempt, path, stats, counters)
+    read = sum(split.size_bytes for split in task.splits)
+    return m.MapDone(JOB, task.index, task.attempt, path, stats, counters, input_bytes=read)
 
 
 def calls_an_event(workers: int, maps: int) -> float:

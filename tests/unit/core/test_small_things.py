@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import pytest
 from support.worker import Worker, done, spec, task
 
 from zmr import messages as m
@@ -61,7 +64,9 @@ class Cluster:
 def test_a_worker_that_leaves_says_what_goes_to_others() -> None:
     cluster = Cluster(maps=3)
     [first] = cluster.joins("w1")
-    [_] = cluster.hears("w1", m.MapDone("job", first.index, first.attempt, "/o", m.Stats()))
+    [_] = cluster.hears(
+        "w1", m.MapDone("job", first.index, first.attempt, "/o", m.Stats(), input_bytes=1)
+    )
     cluster.hears("w1", m.Leave("enough"))
     assert any("1 running task and 1 map output go to others" in text for _, text in cluster.log)
 
@@ -69,7 +74,7 @@ def test_a_worker_that_leaves_says_what_goes_to_others() -> None:
 def test_a_worker_that_leaves_with_a_map_output_alone_says_so() -> None:
     cluster = Cluster(maps=2)
     [first] = cluster.joins("w1")
-    done = m.MapDone("job", first.index, first.attempt, "/o", m.Stats())
+    done = m.MapDone("job", first.index, first.attempt, "/o", m.Stats(), input_bytes=1)
     assert not cluster.hears("w1", done, m.GetTask(0))
     cluster.hears("w1", m.Leave("enough"))
     assert any("0 running tasks and 1 map output go to others" in text for _, text in cluster.log)
@@ -97,6 +102,25 @@ def test_a_map_whose_output_goes_to_reduces_commits_no_file() -> None:
     assert not cluster.hears("w1", forged)
     assert cluster.master.ignored["result of another kind of job"] == 1
     assert cluster.master.jobs["job"].maps.remaining == 1
+
+
+@pytest.mark.parametrize("read", [0, 2])
+def test_a_map_that_has_not_read_its_input_has_failed(read: int) -> None:
+    # Given a worker that says of a map over a byte that it is done, and put out nothing
+    cluster = Cluster(maps=1)
+    [first] = cluster.joins("w1")
+    done = m.MapDone("job", first.index, first.attempt, "", m.Stats(), input_bytes=read)
+    [second] = cluster.hears("w1", done, m.GetTask(1))
+    # Then that is not believed, and the map runs again
+    assert (second.kind, second.index) == (TaskKind.MAP, 0)
+    assert any(f"it read {read} of 1 bytes of its input" in text for _, text in cluster.log)
+    # But where files may be left out, it is not known how much there was to be read
+    spec = replace(SPEC, skip_bad_files=1)
+    cluster = Cluster(maps=1, job=spec)
+    [first] = cluster.joins("w1")
+    left_out = replace(done, attempt=first.attempt, skipped_files=1, last_skipped="/in0")
+    [reduce] = cluster.hears("w1", left_out, m.GetTask(1))
+    assert reduce.kind is TaskKind.REDUCE
 
 
 def test_only_the_first_error_of_the_jobs_own_code_is_no_warning() -> None:
@@ -140,13 +164,15 @@ def test_only_what_was_thought_lost_is_said_to_have_been() -> None:
     cluster = Cluster(maps=2)
     [first] = cluster.joins("w1")
     [second] = cluster.hears(
-        "w1", m.MapDone("job", first.index, first.attempt, "/o", m.Stats()), m.GetTask(1)
+        "w1",
+        m.MapDone("job", first.index, first.attempt, "/o", m.Stats(), input_bytes=1),
+        m.GetTask(1),
     )
     assert not [text for _, text in cluster.log if "thought lost" in text]
     for cluster.now in (50.0, 100.0):
         cluster.master.tick(cluster.now)
     # When it is back with both
-    other = m.MapDone("job", second.index, second.attempt, "/p", m.Stats())
+    other = m.MapDone("job", second.index, second.attempt, "/p", m.Stats(), input_bytes=1)
     cluster.hears("w1", m.Register("w1", "w1", 1, 1, held=(other,)))
     assert any("thought lost, is complete on w1" in text for _, text in cluster.log)
 
@@ -188,7 +214,9 @@ def test_a_map_output_is_not_made_again_when_all_reduces_are_complete() -> None:
     cluster = Cluster(maps=1)
     [first] = cluster.joins("w1")
     [reduce] = cluster.hears(
-        "w1", m.MapDone("job", first.index, first.attempt, "/o", m.Stats()), m.GetTask(1)
+        "w1",
+        m.MapDone("job", first.index, first.attempt, "/o", m.Stats(), input_bytes=1),
+        m.GetTask(1),
     )
     cluster.hears("w1", m.CommitRequest("job", TaskKind.REDUCE, 0, reduce.attempt))
     file = m.OutputFile("mr-out-0", 1, "crc32:00000000")

@@ -73,15 +73,18 @@ class Restarted:
     def _complete(self, task: m.Task) -> None:
         file = m.OutputFile(f"mr-out-{task.index}", 5, "crc32:00000001")
         job_id, index, attempt = task.job_id, task.index, task.attempt
+        read = sum(split.size_bytes for split in task.splits)
         has_output = task.kind is m.TaskKind.REDUCE or not task.n_reduce
         if has_output:
             self.say(m.CommitRequest(job_id, task.kind, index, attempt))
         if task.kind is m.TaskKind.REDUCE:
             self.say(m.ReduceDone(job_id, index, attempt, file, m.Stats()))
         elif has_output:
-            self.say(m.MapDone(job_id, index, attempt, "", m.Stats(), file=file))
+            self.say(m.MapDone(job_id, index, attempt, "", m.Stats(), file=file, input_bytes=read))
         else:
-            self.say(m.MapDone(job_id, index, attempt, f"/tmp/{attempt}", m.Stats()))
+            self.say(
+                m.MapDone(job_id, index, attempt, f"/tmp/{attempt}", m.Stats(), input_bytes=read)
+            )
 
 
 def test_a_journal_of_version_1_is_read(folder: Path) -> None:
