@@ -101,6 +101,7 @@ def draw(seed: int) -> Scenario:
         jobs = tuple(_with_bad_files(Random(f"bad files {seed} {job.id}"), job) for job in jobs)
     # Drawn apart, so that the others stay what they were.
     rng_of_steps = Random(f"pipelines {seed}")
+    jobs = tuple(_with_setup_timeout(Random(f"setup {seed} {job.id}"), job) for job in jobs)
     jobs = tuple(
         _pipeline(rng_of_steps, job) if rng_of_steps.random() < _PIPELINES else job for job in jobs
     )
@@ -293,6 +294,11 @@ def _pipeline(rng: Random, job: JobPlan) -> JobPlan:
 
 def _with_bad_files(rng: Random, job: JobPlan) -> JobPlan:
     """Sometimes the job with files that can't be read, and leave for as many, or for too few."""
+def _with_setup_timeout(rng: Random, job: JobPlan) -> JobPlan:
+    """A slot that says nothing may still be starting, for a time that is shorter or longer."""
+    return replace(job, setup_timeout_s=job.task_timeout_s * rng.choice([0.7, 1.0, 1.5]))
+
+
     (step,) = job.steps
     n_map = len(step.maps_s)
     if rng.random() > 0.1 or not n_map or step.bad or step.poisoned:

@@ -233,7 +233,9 @@ class Faults:
 
     def _with_silence(self, work: Work, answer: Answer) -> Work:
         """Some attempts are at one record for long, though not for too long."""
-        is_short = work.takes_s + work.publishes_s < self._silent * answer.job.task_timeout_s
+        is_short = work.takes_s + work.publishes_s < self._silent * min(
+            answer.job.task_timeout_s, answer.job.setup_timeout_s
+        )
         is_silent = is_short and not self.is_quiet and self._partings.random() < self._silent_share
         return replace(work, pulses=0) if is_silent else work
 

@@ -164,9 +164,9 @@ class World(Site):
         """So long after the faults everything must have ended."""
         scenario = self.scenario
         settings = scenario.settings
-        timeout_s = max(job.task_timeout_s for job in scenario.jobs)
+        timeout_s = max(job.longest_s for job in scenario.jobs)
         work_s = sum(job.work_s for job in scenario.jobs)
-        work_s += sum(2 * job.task_timeout_s * job.steps[0].n_hanging for job in scenario.jobs)
+        work_s += sum(2 * job.longest_s * job.steps[0].n_hanging for job in scenario.jobs)
         work_s += max(job.submitted_at_s for job in scenario.jobs)
         work_s += scenario.faults.manifest_s
         waits_s = scenario.death_timeout_s + 10 * settings.lost_after_s + 60.0

@@ -155,7 +155,10 @@ class Attempts:
     def stuck(self, job: JobRun, attempt: Attempt, now: float) -> None:
         """A running attempt makes no progress: it is stopped, and counts as failed."""
         task = attempt.task
-        message = f"no progress for {job.spec.task_timeout_s:g} s (--task-timeout)"
+        where, option = ("", "task")
+        if attempt.is_starting:
+            where, option = " in the job's imports and setup", "setup"
+        message = f"no progress for {job.patience_s(attempt):g} s{where} (--{option}-timeout)"
         known = m.Circumstances()
         if task.kind is m.TaskKind.MAP and attempt.progress[0]:
             known = m.Circumstances(record=attempt.progress[0] - 1)

@@ -195,6 +195,11 @@ class JobRun:
             task.skips,
         )
 
+    def patience_s(self, attempt: Attempt) -> float:
+        """How long the attempt may stand still."""
+        spec = self.spec
+        return spec.setup_timeout_s if attempt.is_starting else spec.task_timeout_s
+
     def _may_end_by(self, task: TaskRecord) -> bool:
         """Whether one more failure of the task, or of an attempt that runs now, may end the job."""
         n_running = len(task.attempts) + len(task.lost)

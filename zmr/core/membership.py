@@ -132,7 +132,7 @@ class Membership:
                 self._notices.cancel([attempt], "taken back from a busy worker's queue")
         elif _waits_for_commit(attempt):
             cluster.waits(attempt, now)
-        elif now - attempt.moved_at > job.spec.task_timeout_s:
+        elif now - attempt.moved_at > job.patience_s(attempt):
             self._attempts.stuck(job, attempt, now)
         else:
             # Whenever in the phase: the scheduler waits for its end, and then need not look for it.

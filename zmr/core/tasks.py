@@ -27,6 +27,7 @@ class Attempt:
         "began_at",
         "fraction",
         "id",
+        "is_starting",
         "job_id",
         "moved_at",
         "peer",
@@ -50,6 +51,7 @@ class Attempt:
         self.fraction = 0.0  # of its input that is done; 0: not known
         self.without_at = now  # when it was last known to have done nothing of that
         self.queued = True
+        self.is_starting = False  # it runs, and its job is loaded, or its setup runs
         self.was_granted = False  # it has got the leave to publish
 
     def move(self, happened: str) -> None:
@@ -64,11 +66,13 @@ class Attempt:
         figures = progress.records, progress.bytes
         if self.queued and not progress.queued:
             self.began_at = now
-        if figures != self.progress or self.queued != progress.queued:
+        state = progress.queued, progress.starting
+        if figures != self.progress or (self.queued, self.is_starting) != state:
             self.moved_at = now
         if not progress.fraction:
             self.without_at = now
-        self.progress, self.queued, self.fraction = figures, progress.queued, progress.fraction
+        self.progress, self.fraction = figures, progress.fraction
+        self.queued, self.is_starting = state
 
     def left_s(self, now: float) -> float | None:
         """How many seconds it will go on if its pace stays; None: there is no telling.

@@ -183,9 +183,9 @@ class WorkerCore:
         none = m.Progress(0)
         rows = []
         for attempt in self.attempts:
-            known = self.progress.get(attempt, none)
-            queued = attempt not in running
-            rows.append(m.Progress(attempt, known.records, known.bytes, queued, known.fraction))
+            # A slot that is loading the job says nothing of the task that waits for that.
+            known = self.progress.get(attempt) or m.Progress(attempt, starting=attempt in running)
+            rows.append(known._replace(queued=attempt not in running))
         self._credit_sent = self._credit()
         self._send(m.Heartbeat(self._credit_sent, tuple(rows), tuple(self.jobs)))
         self._next_send_at = now + self._heartbeat_interval_s

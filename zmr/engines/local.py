@@ -16,6 +16,7 @@ from zmr.core.settings import MasterSettings
 from zmr.engines.options import SlotOptions
 from zmr.engines.start_worker import Serving, start_worker
 from zmr.messages import JobStatus, Submit
+from zmr.net.agent import Timeouts
 from zmr.net.inproc import Inproc
 from zmr.net.master_server import MasterServer, collect_garbage_rarely
 from zmr.net.reactor import Reactor
@@ -51,7 +52,7 @@ def run_local(
             inproc.uplink,
             "this process",
             options,
-            death_timeout_s=_NEVER_S,
+            timeouts=Timeouts(_NEVER_S),
             on_quit=lambda reason, status: None,  # the master ends the loop
             serving=Serving(_shuffle_in) if options.no_direct_read else None,
             syncs_late=True,  # if this machine ends, so does the job
@@ -77,8 +78,9 @@ def _shuffle_in(folder: str) -> list[Address | str]:
 
 
 def _settings(submit: Submit) -> MasterSettings:
+    timeout_s = min(submit.spec.task_timeout_s, submit.spec.setup_timeout_s)
     return MasterSettings(
-        heartbeat_interval_s=min(1.0, submit.spec.task_timeout_s / 4),
+        heartbeat_interval_s=min(1.0, timeout_s / 4),
         suspect_after_s=_NEVER_S,
         lost_after_s=_NEVER_S,
         one_job=True,

@@ -13,6 +13,7 @@ class JobSettings:
     overwrite: bool = False
     max_attempts: int = 4
     task_timeout_s: float = 30.0
+    setup_timeout_s: float = 600.0
     backup_after_s: float = 2.0  # infinite: no backup tasks
     skip_bad_records: int = 0
     skip_bad_files: int = 0

@@ -83,6 +83,7 @@ def prepare(options: JobOptions, claims_output: bool = True) -> Prepared:
         steps=_steps(job, options) if isinstance(job, Pipeline) else (),
         skip_bad_records=settings.skip_bad_records,
         skip_bad_files=settings.skip_bad_files,
+        setup_timeout_s=settings.setup_timeout_s,
     )
     if claims_output:
         claim_output(output, spec.job_id)

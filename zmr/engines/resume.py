@@ -43,6 +43,7 @@ def fingerprint_of(options: JobOptions) -> str:
             "params": settings.params,
             "max attempts": settings.max_attempts,
             "task timeout": settings.task_timeout_s,
+            "setup timeout": settings.setup_timeout_s,
             "backup after": settings.backup_after_s,
             "skip bad records": settings.skip_bad_records,
             "skip bad files": settings.skip_bad_files,

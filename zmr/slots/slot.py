@@ -226,7 +226,10 @@ class SlotProcess:
                         attempt, progress = self._running
                         records, size_bytes = progress.read()
                         fraction = progress.fraction()
-                        known = Progress(attempt, records, size_bytes, fraction=fraction)
+                        starting = progress.is_starting
+                        known = Progress(
+                            attempt, records, size_bytes, fraction=fraction, starting=starting
+                        )
                         self._send(pack(Frame(0, (known,))))
         finally:
             os._exit(0)

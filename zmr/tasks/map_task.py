@@ -65,6 +65,7 @@ def _attempt(
     while True:
         with users_code(lambda: "in setup"):
             own_job = begin_task(job)
+        context.progress.is_starting = False
         try:
             if not (context.skip_bad_records or bad_files.n):
                 return _run(own_job, task, sink, context, None, looks, began)

@@ -15,9 +15,10 @@ class TaskProgress:
     as a whole, so a reader on another thread never sees half of a change.
     """
 
-    __slots__ = ("_expected_bytes", "_expected_records", "_piece", "_position")
+    __slots__ = ("_expected_bytes", "_expected_records", "_piece", "_position", "is_starting")
 
     def __init__(self) -> None:
+        self.is_starting = True  # the job's setup has not returned yet
         self._position: tuple[int, int, Iterator[Any]] = (0, 0, iter(()))
         # Bytes of input before the piece, then its bytes, its records, and what is left of them.
         self._piece: tuple[int, int, int, Iterator[Any]] = (0, 0, 0, iter(()))

@@ -52,6 +52,7 @@ def run_reduce(
     began = perf_counter()
     with users_code(lambda: "in setup"):
         job = begin_task(job)
+    context.progress.is_starting = False
     memory_bytes = context.memory_bytes
     scratch = os.path.join(context.folder, f"{task.job_id}-reduce-{task.index}-{task.attempt}")
     with ExitStack() as stack:

@@ -49,6 +49,7 @@ class JobPlan:
     cancelled_after_s: float | None = None
     max_attempts: int = 4
     task_timeout_s: float = 30.0
+    setup_timeout_s: float = 600.0
     backup_after_s: float = 2.0
     skip_bad_records: int = 0
     bad_files: tuple[int, ...] = ()  # maps, each of which leaves a file out that can't be read
@@ -85,6 +86,11 @@ class JobPlan:
         return len(self.steps) > 1
 
     @property
+    def longest_s(self) -> float:
+        """For which an attempt may stand still."""
+        return max(self.task_timeout_s, self.setup_timeout_s)
+
+    @property
     def work_s(self) -> float:
         return sum(step.work_s for step in self.steps)
 
@@ -103,6 +109,7 @@ class JobPlan:
             output=self.output,
             max_attempts=self.max_attempts,
             task_timeout_s=self.task_timeout_s,
+            setup_timeout_s=self.setup_timeout_s,
             backup_after_s=self.backup_after_s,
             steps=steps if self.is_pipeline else (),
             skip_bad_records=self.skip_bad_records,

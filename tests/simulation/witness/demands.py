@@ -47,6 +47,7 @@ DEMANDS = (
     "an attempt whose slot dies has failed",
     "an output goes with its own worker only",
     "an output of no use is removed",
+    "an attempt that does not get beyond its setup is stopped",
     "an output that is not there is told",
     "how often a task has failed is told",
     "jobs are served in their order",

@@ -184,7 +184,7 @@ class Duties:
         rows = []
         for task, waits in self._slots.held():
             known = self._progress.get(task.attempt)
-            row = m.Progress(task.attempt, queued=waits)
+            row = m.Progress(task.attempt, queued=waits, starting=not waits)
             if known is not None:
                 row = known._replace(queued=waits)
             rows.append(row)

@@ -18,7 +18,7 @@ from ..machines.jobs import JobPlan
 from ..machines.site import Site
 from .books import ENDED, NUMBER, TaskKey, files_left_out
 from .ledger import Ledger
-from .movement import STOPPED
+from .movement import STOPPED, Movement
 from .repeats import Repeats
 
 _LOST_INPUTS_ALLOWED = 20
@@ -37,8 +37,16 @@ _OF_KEYS = " (--skip-bad-records is for records of map, not for keys of reduce)"
 
 
 class Failures:
-    def __init__(self, site: Site, ledger: Ledger, repeats: Repeats, applied: Counter[str]) -> None:
+    def __init__(
+        self,
+        site: Site,
+        ledger: Ledger,
+        repeats: Repeats,
+        movement: Movement,
+        applied: Counter[str],
+    ) -> None:
         self._site = site
+        self._movement = movement
         self._ledger = ledger
         self._repeats = repeats
         self._applied = applied
@@ -85,6 +93,10 @@ class Failures:
         job = self._site.answers[task[0]].job
         record = self._ledger.hung_at(id)
         text = f"{STOPPED} for {job.task_timeout_s:g} s (--task-timeout)"
+        if self._movement.going[id].starting:
+            limit = f"{job.setup_timeout_s:g} s in the job's imports and setup"
+            text = f"{STOPPED} for {limit} (--setup-timeout)"
+            self._applied["an attempt that does not get beyond its setup is stopped"] += 1
         if record >= 0:
             text += f", at record {record + 1:,} of its input"
         assert event.text == text, f"{what} is told as {event.text!r}, not {text!r}"

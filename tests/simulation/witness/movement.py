@@ -37,16 +37,19 @@ class Going:
     figures: tuple[int, int] = (0, 0)
     fraction: float = 0.0
     queued: bool = True
+    starting: bool = False
 
     def hears(self, row: m.Progress, now: float) -> None:
         figures = row.records, row.bytes
         if self.queued and not row.queued:
             self.began_at = now
-        if figures != self.figures or row.queued != self.queued:
+        is_new = row.queued != self.queued or row.starting != self.starting
+        if figures != self.figures or is_new:
             self.moved_at = now
         if not row.fraction:
             self.without_at = now
         self.figures, self.queued, self.fraction = figures, row.queued, row.fraction
+        self.starting = row.starting
 
 
 class Movement:
@@ -165,4 +168,5 @@ class Movement:
             assert not is_overdue, f"attempt {id & NUMBER} stands still for {still_s:.2f} s"
 
     def _limit_s(self, id: int) -> float:
-        return self._site.answers[self._ledger.attempts[id].task[0]].job.task_timeout_s
+        job = self._site.answers[self._ledger.attempts[id].task[0]].job
+        return job.setup_timeout_s if self.going[id].starting else job.task_timeout_s

@@ -49,7 +49,7 @@ class Witness:
         self._kept = Kept(self.ledger, self.applied)
         self._hand_outs = HandOuts(site, self.ledger, self._repeats, self.applied)
         self._figures = Figures(site, self.ledger, self.applied)
-        self._failures = Failures(site, self.ledger, self._repeats, self.applied)
+        self._failures = Failures(site, self.ledger, self._repeats, self._movement, self.applied)
         self._returns = Returns(site, self.ledger, self._movement, self.applied)
         self.duties: dict[str, tuple[int, Duties]] = {}  # by machine: of which start
         self._effects = Effects(site, self.ledger, self.applied)

@@ -224,17 +224,22 @@ def test_tasks_that_wait_behind_one_that_dies_are_neither_blamed_nor_lost() -> N
 def test_a_task_that_hangs_is_stopped_and_given_to_someone_else(index: int) -> None:
     cluster = Cluster(workers=2)
     cluster.plan(Work(hangs=True), TaskKind.MAP, index=index, times=1)
-    job = cluster.submit(maps=4, reduces=1, task_timeout_s=5.0, backup_after_s=100.0)
+    limits: Any = {"task_timeout_s": 5.0, "setup_timeout_s": 7.0}
+    job = cluster.submit(maps=4, reduces=1, backup_after_s=100.0, **limits)
 
     cluster.run_until_over()
 
     cluster.check(job)
     (failed,) = cluster.attempts("failed")
-    assert failed.text == "no progress for 5 s (--task-timeout)"
+    assert failed.text == (
+        "no progress for 5 s (--task-timeout)"
+        if index
+        else "no progress for 7 s in the job's imports and setup (--setup-timeout)"
+    )
     assert failed.circumstances == m.Circumstances()
     again = cluster.attempts("running", TaskKind.MAP)[-1]
     assert (again.index, again.worker != failed.worker) == (index, True)
-    assert 5.0 < cluster.now < 10.0
+    assert 5.0 < cluster.now < 12.0
 
 
 def test_a_reduce_that_hangs_hangs_at_no_record() -> None:
@@ -282,7 +287,8 @@ def test_a_task_that_stood_still_with_its_machine_has_not_failed(lost_after_s: f
 def test_two_tasks_that_hang_on_one_worker_fail_the_job_once() -> None:
     cluster = Cluster(workers=1, slots=2)
     cluster.plan(Work(hangs=True), TaskKind.MAP)
-    job = cluster.submit(maps=2, reduces=1, task_timeout_s=5.0, max_attempts=1)
+    limits: Any = {"task_timeout_s": 5.0, "setup_timeout_s": 5.0}
+    job = cluster.submit(maps=2, reduces=1, max_attempts=1, **limits)
     cluster.run_until_over()
     assert cluster.outcomes[job].reason.startswith("map 0 failed 1 time, the last on w1: no prog")
     cluster.run_for(1.0)

@@ -103,7 +103,7 @@ def test_a_lost_cancel_of_a_task_that_hangs_is_repeated() -> None:
     cluster = Cluster(workers=1)
     cluster.plan(Work(hangs=True), TaskKind.MAP, times=1)
     cluster.network.drop(m.Cancel, times=2)
-    job = cluster.submit(maps=1, reduces=1, task_timeout_s=5.0)
+    job = cluster.submit(maps=1, reduces=1, setup_timeout_s=5.0)
     cluster.run_until_over(limit_s=30.0)
     cluster.check(job)
     assert cluster.said("slot 0: map 0 stopped: of no use any more")

@@ -63,7 +63,7 @@ def test_a_heartbeat_tells_of_all_that_it_has() -> None:
     worker.passes(1.0)
     (heartbeat,) = worker.said(m.Heartbeat)
     assert heartbeat.progress == (
-        m.Progress(1, 20, 200), m.Progress(2), m.Progress(3, queued=True)
+        m.Progress(1, 20, 200), m.Progress(2, starting=True), m.Progress(3, queued=True)
     )  # fmt: skip
     assert heartbeat.credit == 2
 
