@@ -8,6 +8,7 @@ from typing import Any
 from zmr import messages as m
 from zmr.core import slots, worker
 from zmr.core.actions import DiscardFiles, Level, Log, SendMaster, WorkerAction
+from zmr.core.events import StopRequested
 from zmr.core.worker import WorkerCore
 
 from .planting import defect
@@ -67,9 +68,21 @@ def _(core: WorkerCore, now: float, right: Any = WorkerCore._settle) -> list[Wor
     return [action for action in right(core, now) if not isinstance(action, DiscardFiles)]
 
 
-@defect("a worker that drains does not wait for its results to count", WorkerCore, "_is_idle")
-def _(core: WorkerCore) -> bool:
-    return not any(slot.tasks for slot in core.slots.slots)
+@defect("a worker that drains does not wait for its results to count", WorkerCore, "_may_leave")
+def _(core: WorkerCore, right: Any = WorkerCore._may_leave) -> bool:
+    return right.fget(core) or not any(slot.tasks for slot in core.slots.slots)
+
+
+@defect("a worker that drains lets no one read its outputs", WorkerCore, "_stop")
+def _(core: WorkerCore, stop: StopRequested, now: float, right: Any = WorkerCore._stop) -> None:
+    right(core, stop, now)
+    core._serves_until = None
+
+
+@defect("a worker that drains serves its outputs for ever", WorkerCore, "tick")
+def _(core: WorkerCore, now: float, right: Any = WorkerCore.tick) -> list[WorkerAction]:
+    core._serves_until = core._serves_until and float("inf")
+    return right(core, now)  # type: ignore[no-any-return]
 
 
 @defect("quick tasks are asked for one by one", WorkerCore, "_depth")

@@ -76,6 +76,7 @@ class Scenario:
     network: NetworkDraw
     faults: FaultsDraw
     death_timeout_s: float
+    drain_timeout_s: float
     shared_disk: bool  # map outputs can be read without their worker
     has_links: bool  # of the file system with the output
     interrupted_at_s: tuple[float, ...]  # signals to the master
@@ -100,8 +101,8 @@ def draw(seed: int) -> Scenario:
         jobs = tuple(_with_bad_records(Random(f"bad records {seed} {job.id}"), job) for job in jobs)
         jobs = tuple(_with_bad_files(Random(f"bad files {seed} {job.id}"), job) for job in jobs)
     # Drawn apart, so that the others stay what they were.
-    rng_of_steps = Random(f"pipelines {seed}")
     jobs = tuple(_with_setup_timeout(Random(f"setup {seed} {job.id}"), job) for job in jobs)
+    rng_of_steps = Random(f"pipelines {seed}")
     jobs = tuple(
         _pipeline(rng_of_steps, job) if rng_of_steps.random() < _PIPELINES else job for job in jobs
     )
@@ -131,6 +132,7 @@ def draw(seed: int) -> Scenario:
         network,
         faults,
         death_timeout_s=_death_timeout_s(rng, Random(f"patience {seed}"), beat_s),
+        drain_timeout_s=Random(f"drain {seed}").choice([0.0, 1.0, 5.0, 20.0, 60.0]),
         shared_disk=rng.random() < 0.5,
         has_links=rng.random() < 0.8,
         interrupted_at_s=_signals_at_s(Random(f"signals {seed}")) if is_interrupted else (),
@@ -292,13 +294,13 @@ def _pipeline(rng: Random, job: JobPlan) -> JobPlan:
     return replace(job, steps=tuple(steps))
 
 
-def _with_bad_files(rng: Random, job: JobPlan) -> JobPlan:
-    """Sometimes the job with files that can't be read, and leave for as many, or for too few."""
 def _with_setup_timeout(rng: Random, job: JobPlan) -> JobPlan:
     """A slot that says nothing may still be starting, for a time that is shorter or longer."""
     return replace(job, setup_timeout_s=job.task_timeout_s * rng.choice([0.7, 1.0, 1.5]))
 
 
+def _with_bad_files(rng: Random, job: JobPlan) -> JobPlan:
+    """Sometimes the job with files that can't be read, and leave for as many, or for too few."""
     (step,) = job.steps
     n_map = len(step.maps_s)
     if rng.random() > 0.1 or not n_map or step.bad or step.poisoned:

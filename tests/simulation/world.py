@@ -76,6 +76,7 @@ class World(Site):
             trace,
             scenario.settings,
             death_timeout_s=scenario.death_timeout_s,
+            drain_timeout_s=scenario.drain_timeout_s,
             journal=_journal(scenario),
             has_links=scenario.has_links,
         )

@@ -8,7 +8,8 @@ from support.story import validate_worker
 from zmr import messages as m
 from zmr.core.actions import SendMaster, SendSlot, WorkerAction
 from zmr.core.events import FrameReceived, StopRequested, WorkerInput
-from zmr.core.worker import WorkerCore, WorkerSettings
+from zmr.core.settings import WorkerSettings
+from zmr.core.worker import WorkerCore
 from zmr.messages import SlotEnded, SlotSaid, TaskKind
 
 A = TypeVar("A")

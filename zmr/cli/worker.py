@@ -22,6 +22,7 @@ from zmr.cli.streams import set_up_logging
 from zmr.engines.options import SlotOptions
 from zmr.engines.start_worker import Serving, serving_towards, start_worker
 from zmr.errors import ZmrError
+from zmr.net.agent import Timeouts
 from zmr.net.connection import Connection
 from zmr.net.keyring import Keyring
 from zmr.net.reactor import Reactor
@@ -38,6 +39,13 @@ from zmr.wire.roles import Role
     default=300.0,
     metavar="S",
     help="Give up when the master has been silent for S seconds (exit status 4).",
+)
+@option(
+    "--drain-timeout",
+    type=SECONDS,
+    default=20.0,
+    metavar="S",
+    help="When told to stop, serve map outputs for at most S seconds more, while jobs need them.",
 )
 @option(
     "--shuffle-port",
@@ -59,6 +67,7 @@ def worker(
     address: str,
     slot_options: SlotOptions,
     death_timeout: float,
+    drain_timeout: float,
     shuffle_port: range,
     shuffle_host: str | None,
     keys: KeyOptions,
@@ -67,7 +76,8 @@ def worker(
 ) -> int:
     """Work for the master at ADDRESS (tcp://HOST:PORT), which may start later.
 
-    The first SIGINT or SIGTERM lets running tasks finish, the second stops at once.
+    The first SIGINT or SIGTERM lets running tasks finish, and jobs that need map outputs from here;
+    the second stops at once.
     """
     set_up_logging(verbose, quiet)
     keyring = keys.keyring(address)
@@ -75,10 +85,10 @@ def worker(
     serving = serving_towards(
         keyring.address, shuffle_port, shuffle_host, is_encrypted=not keys.is_insecure
     )
-    return _work(keyring, slot_options, death_timeout, serving)
+    return _work(keyring, slot_options, Timeouts(death_timeout, drain_timeout), serving)
 
 
-def _work(keyring: Keyring, options: SlotOptions, death_timeout_s: float, serving: Serving) -> int:
+def _work(keyring: Keyring, options: SlotOptions, timeouts: Timeouts, serving: Serving) -> int:
     """Raises `KeyRefused`."""
     statuses: list[int] = []
     refused: list[ZmrError] = []
@@ -106,7 +116,7 @@ def _work(keyring: Keyring, options: SlotOptions, death_timeout_s: float, servin
             uplink,
             str(keyring.address),
             options,
-            death_timeout_s=death_timeout_s,
+            timeouts=timeouts,
             on_quit=on_quit,
             serving=serving,
         )

@@ -246,11 +246,6 @@ class JobRun:
             and self.reduces.remaining > 0
         )
 
-    # --- bad records and files ---
-
-    def skips_too_many(self) -> str:
-        """What more were or will be left out than may be: "more than 1 bad record", with the option
-        that says so; empty: there are not too many.
     def unread(self, done: MapDone) -> str:
         """What the map that says that it is done has not read of its input; "": nothing.
 
@@ -262,6 +257,11 @@ class JobRun:
             return ""
         return f"it read {done.input_bytes:,} of {size_bytes:,} bytes of its input"
 
+    # --- bad records and files ---
+
+    def skips_too_many(self) -> str:
+        """What more were or will be left out than may be: "more than 1 bad record", with the option
+        that says so; empty: there are not too many.
         """
         found = sum(len(task.skips) for task in self.maps.tasks if task.skips and not task.winner)
         records, files = self.spec.skip_bad_records, self.spec.skip_bad_files

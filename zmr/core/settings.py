@@ -1,4 +1,4 @@
-"""How a master works: limits, times, and when it ends."""
+"""How a master and a worker work: limits, times, and when they end."""
 
 from __future__ import annotations
 
@@ -20,3 +20,19 @@ class MasterSettings:
     one_job: bool = False  # end when the first job has ended
     keeps_jobs: bool = False  # StopRequested ends the master, not its jobs
     split_bytes: int = SPLIT_BYTES
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerSettings:
+    name: str
+    host: str
+    pid: int
+    slots: int
+    folder: str  # each job's map outputs are in a folder of its own in here
+    master: str  # its address, for people
+    memory_bytes: int = 0  # what one task may use; 0: no limit
+    death_timeout_s: float = 300.0  # the worker ends when its master is silent for so long
+    drain_timeout_s: float = 20.0  # it stops so much later, if others may read its map outputs
+    shuffle_address: str = ""  # where its map outputs are served
+    no_direct_read: bool = False  # its reduces fetch all map outputs, also those of this host
+    syncs_late: bool = False  # of many output files, the master has all on the disk at the end

@@ -225,7 +225,7 @@ AGENT = Machine(
         (AgentState.UNREGISTERED, "quit"): AgentState.OVER,
         (AgentState.REGISTERED, "registered"): AgentState.REGISTERED,  # with another master
         (AgentState.REGISTERED, "register again"): AgentState.UNREGISTERED,
-        (AgentState.REGISTERED, "stop, tasks run"): AgentState.DRAINING,
+        (AgentState.REGISTERED, "stop, not idle"): AgentState.DRAINING,
         (AgentState.REGISTERED, "quit"): AgentState.OVER,
         (AgentState.DRAINING, "registered"): AgentState.DRAINING,
         (AgentState.DRAINING, "register again"): AgentState.DRAINING_UNREGISTERED,

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 from zmr import messages as m
@@ -27,6 +26,7 @@ from zmr.core.actions import (
     WorkerAction,
 )
 from zmr.core.events import FilesChecked, FrameReceived, StopRequested, WorkerInput
+from zmr.core.settings import WorkerSettings
 from zmr.core.slots import Slot, SlotTable, slot_death
 from zmr.core.states import AGENT, AgentState, SlotState
 from zmr.display import counted
@@ -44,21 +44,6 @@ _MOST_IN_SLOT = 16
 # How often a worker that waits for its master says so.
 _SAY_WAITING_EVERY_S = 30.0
 _LONGEST_REGISTER_WAIT_S = 5.0
-
-
-@dataclass(frozen=True, slots=True)
-class WorkerSettings:
-    name: str
-    host: str
-    pid: int
-    slots: int
-    folder: str  # each job's map outputs are in a folder of its own in here
-    master: str  # its address, for people
-    memory_bytes: int = 0  # what one task may use; 0: no limit
-    death_timeout_s: float = 300.0  # the worker ends when its master is silent for so long
-    shuffle_address: str = ""  # where its map outputs are served
-    no_direct_read: bool = False  # its reduces fetch all map outputs, also those of this host
-    syncs_late: bool = False  # of many output files, the master has all on the disk at the end
 
 
 class WorkerCore:
@@ -87,6 +72,7 @@ class WorkerCore:
         self._task_s: float | None = None  # the usual duration of a task
         self._credit_sent = 0
         self._stop_for: StopRequested | None = None  # why it drains
+        self._serves_until: float | None = None  # it drains, and others may read its map outputs
 
     # --- the interface of the shell ---
 
@@ -102,7 +88,7 @@ class WorkerCore:
             case FilesChecked():
                 self._files_checked(event)
             case StopRequested():
-                self._stop(event)
+                self._stop(event, now)
         return self._settle(now)
 
     def tick(self, now: float) -> list[WorkerAction]:
@@ -116,6 +102,8 @@ class WorkerCore:
             left_s = self.settings.death_timeout_s - silence_s
             text = f"waiting for the master at {self.settings.master} (gives up in {left_s:.0f} s)"
             self._log(Level.WARNING, text)
+        if self._serves_until is not None and now >= self._serves_until:
+            self._serves_until = None
         if now >= self._next_send_at and not self._is_over:
             self._heartbeat(now) if self.is_registered else self._register(now)
         return self._settle(now)
@@ -123,7 +111,8 @@ class WorkerCore:
     def next_deadline(self) -> float | None:
         if self._is_over:
             return None
-        return min(self._gives_up_at, self._waits_loudly_at, self._next_send_at)
+        deadline = min(self._gives_up_at, self._waits_loudly_at, self._next_send_at)
+        return deadline if self._serves_until is None else min(deadline, self._serves_until)
 
     @property
     def is_registered(self) -> bool:
@@ -180,7 +169,6 @@ class WorkerCore:
         for request in self.commits.values():
             self._send(request)
         running = {task.attempt for task in self.slots.running}
-        none = m.Progress(0)
         rows = []
         for attempt in self.attempts:
             # A slot that is loading the job says nothing of the task that waits for that.
@@ -448,23 +436,22 @@ class WorkerCore:
 
     # --- the end ---
 
-    def _stop(self, stop: StopRequested) -> None:
-        running = len(self.slots.running)
-        if self.state is AgentState.REGISTERED and running:
-            self._move("stop, tasks run")
-            self._stop_for = stop
+    def _stop(self, stop: StopRequested, now: float) -> None:
+        if self.state is AgentState.REGISTERED and (self.slots.running or self.held):
+            self._move("stop, not idle")
+            self._stop_for, self._serves_until = stop, now + self.settings.drain_timeout_s
             self.slots.queue.clear()  # not begun: they are for others
-            self._log(
-                Level.WARNING,
-                f"{stop.reason}: waiting for {counted(running, 'running task')}; "
-                "once more stops at once",
-            )
+            tasks = counted(len(self.slots.running), "running task")
+            outputs = counted(len(self.held), "map output")
+            limit = f"(at most {self.settings.drain_timeout_s:g} s, --drain-timeout)"
+            text = f"{tasks}, and for the readers of {outputs} {limit}"
+            self._log(Level.WARNING, f"{stop.reason}: waiting for {text}; once more stops at once")
         else:
             self._quit(f"stopped by {stop.reason}", stop.exit_status)
 
     def _settle(self, now: float) -> list[WorkerAction]:
         if self._is_draining:
-            if self._is_idle:
+            if self._may_leave:
                 assert self._stop_for is not None, "it drains, and nobody has asked for that"
                 self._quit(f"stopped by {self._stop_for.reason}", self._stop_for.exit_status)
         elif not self._is_over:
@@ -476,8 +463,9 @@ class WorkerCore:
         return actions
 
     @property
-    def _is_idle(self) -> bool:
-        return not any(slot.tasks for slot in self.slots.slots) and not self.unacknowledged
+    def _may_leave(self) -> bool:
+        is_idle = not any(slot.tasks for slot in self.slots.slots) and not self.unacknowledged
+        return is_idle and (not self.held or self._serves_until is None)
 
     def _quit(self, reason: str, exit_status: int) -> None:
         if self.is_registered:

@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 
 from zmr.engines.options import SlotOptions
-from zmr.net.agent import Agent, AgentSettings
+from zmr.net.agent import Agent, AgentSettings, Timeouts
 from zmr.net.reactor import Reactor
 from zmr.net.uplink import Uplink
 from zmr.output.local_dir import LocalDir
@@ -38,7 +38,7 @@ def start_worker(
     uplink: Uplink,
     master_name: str,
     options: SlotOptions,
-    death_timeout_s: float,
+    timeouts: Timeouts,
     on_quit: Callable[[str, int], None],
     serving: Serving | None = None,
     syncs_late: bool = False,
@@ -66,7 +66,7 @@ def start_worker(
                 master_name,
                 options.slots,
                 options.memory_bytes,
-                death_timeout_s,
+                timeouts,
                 options.no_direct_read,
                 syncs_late,
                 serving.host if serving is not None else None,

@@ -11,7 +11,7 @@ import socket as std_socket
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from zmr import messages as m
 from zmr.core.actions import (
@@ -27,7 +27,8 @@ from zmr.core.actions import (
     WorkerAction,
 )
 from zmr.core.events import FilesChecked, FrameReceived, StopRequested, WorkerInput
-from zmr.core.worker import WorkerCore, WorkerSettings
+from zmr.core.settings import WorkerSettings
+from zmr.core.worker import WorkerCore
 from zmr.errors import MasterLost
 from zmr.messages import SlotEnded, SlotSaid
 from zmr.net.reactor import Reactor
@@ -44,6 +45,13 @@ if TYPE_CHECKING:
 log = logging.getLogger("zmr.worker")
 
 
+class Timeouts(NamedTuple):
+    """After how long a worker ends, in seconds."""
+
+    death_s: float  # the master is silent
+    drain_s: float = 20.0  # it is told to stop, has no task, and others may read its map outputs
+
+
 @dataclass(frozen=True, slots=True)
 class AgentSettings:
     """How one worker works."""
@@ -51,7 +59,7 @@ class AgentSettings:
     master_name: str
     slots: int
     memory_bytes: int
-    death_timeout_s: float
+    timeouts: Timeouts
     no_direct_read: bool = False
     syncs_late: bool = False
     shuffle_host: Callable[[], str] | None = None  # by which others reach it; None: as it listens
@@ -83,7 +91,8 @@ class Agent:
             folder=folder.path,
             master=settings.master_name,
             memory_bytes=settings.memory_bytes,
-            death_timeout_s=settings.death_timeout_s,
+            death_timeout_s=settings.timeouts.death_s,
+            drain_timeout_s=settings.timeouts.drain_s,
             no_direct_read=settings.no_direct_read,
             syncs_late=settings.syncs_late,
         )

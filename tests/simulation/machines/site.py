@@ -98,6 +98,7 @@ class Site:
         settings: MasterSettings,
         *,
         death_timeout_s: float,
+        drain_timeout_s: float = 20.0,
         journal: Journal | None,
         has_links: bool = True,
     ) -> None:
@@ -106,6 +107,7 @@ class Site:
         self.trace = trace
         self.settings = settings
         self.death_timeout_s = death_timeout_s
+        self.drain_timeout_s = drain_timeout_s
         self.journal = journal
         self.output = OutputFolder(has_links)
         self.receivers: dict[str, Receiver] = {}  # by the names of machines

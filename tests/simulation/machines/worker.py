@@ -19,7 +19,8 @@ from zmr.core.actions import (
     WorkerAction,
 )
 from zmr.core.events import FilesChecked, FrameReceived, StopRequested
-from zmr.core.worker import WorkerCore, WorkerSettings
+from zmr.core.settings import WorkerSettings
+from zmr.core.worker import WorkerCore
 from zmr.messages import SlotEnded
 from zmr.wire import codec
 from zmr.wire.parts import encode_to_master
@@ -68,6 +69,7 @@ class WorkerMachine(Process):
                 self.folder,
                 MASTER,
                 death_timeout_s=self.site.death_timeout_s,
+                drain_timeout_s=self.site.drain_timeout_s,
                 shuffle_address=self.shuffle_address,
             ),
             self.now,

@@ -26,7 +26,7 @@ from zmr.core.actions import (
 )
 from zmr.core.events import FilesChecked, FrameReceived, StopRequested
 
-from ..machines.site import Starts
+from ..machines.site import Site, Starts
 from .slot_books import SlotBook, SlotBooks
 
 # Between a worker's deadline and the turn in which it sees that, by the worker's own clock.
@@ -39,15 +39,17 @@ _FIRST_WAIT_S, _LONGEST_WAIT_S = 0.5, 5.0
 # three heartbeats, and then every so often.
 _WAITS_SILENTLY_S, _SAYS_SO_AFTER_S, _SAYS_SO_EVERY_S = 2.0, 5.0, 30.0
 
+_NEVER_S = float("inf")
 _MOST_OFTEN_S, _LEAST_OFTEN_S = 0.01, 60.0
 
 
 class Duties:
     """Those of one process, from its start."""
 
-    def __init__(self, worker: Starts, death_timeout_s: float, applied: Counter[str]) -> None:
+    def __init__(self, worker: Starts, site: Site, applied: Counter[str]) -> None:
         self._worker, self._applied = worker, applied
-        self._death_timeout_s = death_timeout_s
+        self._death_timeout_s = site.death_timeout_s
+        self._drain_timeout_s = site.drain_timeout_s
         self._slots = SlotBooks(worker.n_slots, applied)
         self._is_registered = self._is_draining = self._is_over = False
         self._epoch, self._past = 0, set[int]()
@@ -60,6 +62,7 @@ class Duties:
         self._looked_at: set[int] = set()  # map outputs, by attempt
         self._folders: set[str] = set()  # of jobs that are over, and still there
         self._status = 0  # with which it is to end
+        self._serves_until = _NEVER_S  # when it drains, and others may read its outputs
         self._credit = 0  # what it has told of last
         self._interval_s, self._wait_s = 1.0, _FIRST_WAIT_S
         self._now = self._heard_at = self._sends_at = worker.now
@@ -74,7 +77,8 @@ class Duties:
         if self._is_over:
             return
         self._now = self._worker.now
-        due_at = min(self._sends_at, self._says_so_at, self._heard_at + self._death_timeout_s)
+        gives_up_at = self._heard_at + self._death_timeout_s
+        due_at = min(self._sends_at, self._says_so_at, gives_up_at, self._serves_until)
         assert self._now <= due_at + _LATE_S, f"nothing is done at {due_at:.3f} s"
         self._happens(event)
         self._check_end(actions)
@@ -142,9 +146,12 @@ class Duties:
                     self._applied["what a look at outputs has shown is told"] += 1
             case StopRequested():
                 self._is_to_stop(event)
-        if self._is_draining and not self._slots.has_tasks and not self._owed:
+        serves = bool(self._outputs) and self._serves_until < _NEVER_S
+        if self._is_draining and not (self._slots.has_tasks or self._owed or serves):
             self._ends(self._status)
             self._applied["a worker that drains ends when all is told"] += 1
+        elif self._is_draining and not (self._slots.has_tasks or self._owed):
+            self._applied["a worker that drains goes on serving its outputs"] += 1
 
     def _time_passes(self) -> None:
         now, silence_s = self._now, self._now - self._heard_at
@@ -158,6 +165,8 @@ class Duties:
             text = f"waiting for the master at master (gives up in {left_s:.0f} s)"
             self._must_warn.append(text)
             self._applied["a worker says that it waits for its master"] += 1
+        if now >= self._serves_until:
+            self._serves_until = _NEVER_S
         if now >= self._sends_at:
             self._heartbeat() if self._is_registered else self._register()
 
@@ -198,8 +207,10 @@ class Duties:
         self._applied["a heartbeat tells how far attempts are"] += bool(self._progress)
 
     def _is_to_stop(self, event: StopRequested) -> None:
-        if self._is_registered and not self._is_draining and self._slots.n_running:
+        is_idle = not self._slots.n_running and not self._outputs
+        if self._is_registered and not self._is_draining and not is_idle:
             self._is_draining, self._status = True, event.exit_status
+            self._serves_until = self._now + self._drain_timeout_s
             self._slots.queue.clear()
         else:
             self._ends(event.exit_status)

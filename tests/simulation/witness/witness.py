@@ -40,7 +40,7 @@ class Witness:
         self.ledger = Ledger(site, is_in_order, self.applied)
         self._repeats = Repeats(self.ledger)
         self._endings = Endings(site, self.ledger, self._repeats)
-        self._death_timeout_s = site.death_timeout_s
+        self._site = site
         self.answers = Answers(site)
         self._movement = Movement(site, self.ledger, self.applied)
         self._stragglers = Stragglers(site, self.ledger, self._movement, self.applied)
@@ -123,6 +123,6 @@ class Witness:
         """What followed from an event of a worker; None: from the time."""
         start, duties = self.duties.get(worker.name, (0, None))
         if duties is None or start != worker.starts:
-            duties = Duties(worker, self._death_timeout_s, self.applied)
+            duties = Duties(worker, self._site, self.applied)
             self.duties[worker.name] = worker.starts, duties
         duties.worker_did(event, actions)

@@ -104,6 +104,7 @@ class Cluster(Site):
         settings: MasterSettings | None = None,
         *,
         death_timeout_s: float = 60.0,
+        drain_timeout_s: float = 20.0,
         journal: bool = False,
         is_judged: bool = True,
     ) -> None:
@@ -113,6 +114,7 @@ class Cluster(Site):
             Trace(is_on=False),
             settings or MasterSettings(),
             death_timeout_s=death_timeout_s,
+            drain_timeout_s=drain_timeout_s,
             journal=Journal() if journal else None,
         )
         self.workers: dict[str, StoryWorker] = {}

@@ -139,7 +139,7 @@ def test_a_task_that_arrives_after_it_was_given_up_goes_on(first: str) -> None:
 
 
 def test_a_lost_goodbye_is_noticed_as_silence() -> None:
-    cluster = Cluster(workers=2)
+    cluster = Cluster(workers=2, drain_timeout_s=0.0)
     job = cluster.submit(maps=8, reduces=1)
     cluster.run_for(0.5)
     cluster.network.drop(m.Leave)

@@ -197,8 +197,25 @@ def test_a_worker_that_leaves_with_nothing_is_no_warning() -> None:
     assert cluster.warnings == []
 
 
-def test_a_worker_that_is_told_to_stop_ends_what_runs_and_leaves() -> None:
+def test_a_worker_that_is_told_to_stop_goes_on_serving_and_nothing_runs_again() -> None:
+    # Given a worker that has done some of the maps of a job, whose reduces take time
     cluster = Cluster(workers=2, slots=2)
+    cluster.plan(Work(takes_s=3.0), TaskKind.REDUCE)
+    job = cluster.submit(maps=8, reduces=4)
+    cluster.run(lambda: bool(cluster.attempts("running", TaskKind.REDUCE)))
+    leaving = cluster.workers["w1"]
+
+    # When it is told to stop
+    leaving.interrupt()
+    cluster.run(lambda: leaving.quit is not None)
+
+    # Then it ends what runs, and leaves when nobody needs its map outputs any more
+    cluster.check(job)
+    assert set(cluster.times_begun(job).values()) == {1}
+
+
+def test_a_worker_that_is_told_to_stop_ends_what_runs_and_leaves() -> None:
+    cluster = Cluster(workers=2, slots=2, drain_timeout_s=0.0)
     job = cluster.submit(maps=12, reduces=1)
     cluster.run_for(1.5)
     leaving = cluster.workers["w1"]

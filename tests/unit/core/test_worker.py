@@ -293,8 +293,34 @@ def test_a_draining_worker_begins_nothing_new() -> None:
     worker.slot_says(done(2), 1)
     assert not worker.did(Quit), "results are not told for sure yet"
     worker.hears(m.Ack((1, 2)))
+    assert not worker.did(Quit), "others may read its map outputs"
+    worker.hears(m.ForgetJob("job"))
     assert worker.did(Quit) == [Quit("stopped by SIGTERM", 143)]
     assert worker.said(m.Leave)
+
+
+def test_a_draining_worker_serves_its_outputs_until_their_job_is_over() -> None:
+    worker = Worker()
+    worker.gets(1)
+    worker.slot_says(done(1))
+    worker.hears(m.Ack((1,)))
+    worker.interrupted()
+    assert not worker.did(Quit), "others may read its map output"
+    worker.hears(m.ForgetJob("job"))
+    assert worker.did(Quit) == [Quit("stopped by SIGTERM", 143)]
+
+
+def test_a_draining_worker_serves_its_outputs_for_so_long_and_no_longer() -> None:
+    worker = Worker()
+    worker.gets(1, 2)
+    worker.slot_says(done(1))
+    worker.hears(m.Ack((1,)))
+    worker.interrupted()
+    worker.passes(worker.core.settings.drain_timeout_s + 1.0)
+    assert not worker.did(Quit), "a task runs"
+    worker.slot_says(done(2))
+    worker.hears(m.Ack((2,)))
+    assert worker.did(Quit)
 
 
 def test_a_draining_workers_slot_that_dies_is_not_replaced() -> None:
