@@ -48,9 +48,14 @@ class Dataset:
                 while file.read(1 << 22):
                     pass
 
+    @property
+    def facts_path(self) -> Path:
+        """Where the facts are, beside the data: what was true of data that are gone is not kept."""
+        return self.path.with_name(f".{self.path.name}.json")
+
     def facts(self, name: str, find_out: Callable[[], Facts]) -> Facts:
         """The facts of this name, found out once and then remembered."""
-        path = self.path.with_name(f".{self.path.name}.json")
+        path = self.facts_path
         known: dict[str, Facts] = json.loads(path.read_text()) if path.is_file() else {}
         if name not in known:
             known[name] = find_out()
@@ -172,6 +177,7 @@ class Datasets:
                 path.parent.mkdir(exist_ok=True)
                 with path.open("wb") as file:
                     file.writelines(chunks)
+            dataset.facts_path.unlink(missing_ok=True)
             unfinished.rename(dataset.path)
         return dataset
 
