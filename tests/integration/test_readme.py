@@ -57,6 +57,10 @@ NOT_RUN = {
         BLOCK_OF_SH.findall((CHECKOUT / "docs" / "reliability.md").read_text()),
         "minutes of chaos; test_chaos has some seconds of it",
     ),
+    **dict.fromkeys(
+        BLOCK_OF_SH.findall((CHECKOUT / "docs" / "security.md").read_text())[-1:],
+        "a million frames; test_fuzz has some thousands",
+    ),
 }
 
 

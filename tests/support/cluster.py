@@ -6,7 +6,7 @@ import os
 import select
 import signal
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -35,9 +35,11 @@ class Cluster:
         assert self._master is not None
         return self._master
 
-    def start_master(self, *args: Argument, port: int = 0) -> Command:
+    def start_master(
+        self, *args: Argument, port: int = 0, env: Mapping[str, str] | None = None
+    ) -> Command:
         """Start `zmr master ARGS` and wait until it listens."""
-        self._master = self.zmr.start("master", "--port", str(port), *args)
+        self._master = self.zmr.start("master", "--port", str(port), *args, env=env)
         self.address = self._master.wait_for(r"^tcp://\S+", stream="stdout").group()
         return self._master
 

@@ -1,0 +1,46 @@
+"""What a master may lack, to see that the siege notices: each a protection that is taken out.
+
+A lack is a line of Python that runs when the master's interpreter starts.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+LACKS = {
+    # An exception that a frame meets ends the master; and there is one to be met.
+    "B1": """
+from zmr.net import event_log, master_server
+def on_frame(self, peer, frame):
+    self.handle(master_server.FrameReceived(peer, frame))
+master_server.MasterServer._on_frame = on_frame
+right = event_log.EventLog.after
+def after(self, seq):
+    if seq > 2**62:
+        raise ValueError("a sequence number that was not thought of")
+    return right(self, seq)
+event_log.EventLog.after = after
+""",
+    # A client's claims are believed: what they make of tasks is kept.
+    "B2": """
+from zmr.core import clients
+clients._MOST_TASKS = 1 << 22
+""",
+    # The process for events may have any memory.
+    "B3": """
+import resource
+resource.setrlimit = lambda *limits: None
+""",
+    # A map that says that it is done is believed.
+    "B6": """
+from zmr.core import jobs
+jobs.JobRun.unread = lambda self, done: ""
+""",
+}
+
+
+def without(lack: str, folder: Path) -> dict[str, str]:
+    """The environment of a master that lacks this."""
+    folder.mkdir()
+    (folder / "sitecustomize.py").write_text(LACKS[lack])
+    return {"PYTHONPATH": str(folder)}
