@@ -27,8 +27,8 @@ _FRAMES_A_TURN = 500
 # not shown a key yet; less can be answered and counted.
 _LARGEST_MESSAGE_BYTES = 2 * codec.TO_MASTER_LIMIT_BYTES
 
-# Frames that wait for a peer that does not read; more are dropped, and asked for again. One may have
-# megabytes: how all jobs stand, by names and reasons that others have made up.
+# Frames that wait for a peer that does not read; more are dropped, and asked for again. One may be
+# of megabytes: how all jobs stand, by names and reasons that others have made up.
 _MOST_WAITING = 24
 
 LINGER_MS = 1000
