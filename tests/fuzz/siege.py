@@ -101,8 +101,7 @@ class Siege:
         [job, _] = jobs(self._folder / "input", self._rng, 300)
         self._job(cluster, job)
         report.idle_bytes = memory_bytes(cluster.master.pid)
-        context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
-        watching = threading.Thread(target=self._watch, args=(context, cluster))
+        watching = threading.Thread(target=self._watch, args=(cluster,))
         watching.start()
         attacking = threading.Thread(target=self._attack, args=(zmr, cluster, n_frames))
         attacking.start()
@@ -153,8 +152,14 @@ class Siege:
             if self._report.wrong:
                 return
 
-    def _watch(self, context: zmq.Context[zmq.Socket[bytes]], cluster: Cluster) -> None:
+    def _watch(self, cluster: Cluster) -> None:
         """Ask the master how things stand, again and again, as a person would."""
+        with zmq.Context() as context:
+            self._ask_again_and_again(context, cluster)
+
+    def _ask_again_and_again(
+        self, context: zmq.Context[zmq.Socket[bytes]], cluster: Cluster
+    ) -> None:
         report = self._report
         while not self._is_over.wait(0.25):
             began = monotonic()
