@@ -125,6 +125,12 @@ def test_columns_that_are_named_are_those_of_records(path: Path, types: Any) -> 
         assert len(how(Csv().only(()), split).records) == 2
 
 
+def test_a_header_that_ends_in_an_escape_is_refused(path: Path) -> None:
+    for text in ("a,b,e\\", "\\"):
+        with pytest.raises(BadRecord, match=r"line 1: no row of fields; does it end in an escape"):
+            read(Csv(escape="\\"), write_input(path, text))
+
+
 def test_a_value_that_is_refused_is_refused_whatever_else_is_read(path: Path) -> None:
     split = write_input(path, "a,b,c\n1,2,3\n1,0x1f,x\n")
     checked = Csv(types={"b": int})

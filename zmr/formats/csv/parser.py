@@ -208,7 +208,11 @@ def open_csv(
         raise BadRecord(path, line, OPEN_QUOTE)
     if header is True:
         begin = position + len(row)
-    names = list(header) if not isinstance(header, bool) else _names(rows, row)
+    try:
+        names = list(header) if not isinstance(header, bool) else _names(rows, row)
+    except pa.ArrowInvalid:
+        line = Place(path, position, encoding).line(0)
+        raise BadRecord(path, line, "no row of fields; does it end in an escape?") from None
     if header is False:
         names = [f"f{i}" for i in range(len(names))]
     unknown = ", ".join(sorted(map(repr, {*conversion.types, *selection.columns} - set(names))))
