@@ -98,11 +98,26 @@ class Frames:
         if message.HasField("cancel_job"):
             message.cancel_job.job_id = self._rng.choice(_TEXTS)
         if message.HasField("submit"):
+            if self._rng.random() < 0.3:
+                self._make_acceptable(message.submit)
             spec = message.submit.spec
             spec.max_attempts = min(spec.max_attempts, 2)
             spec.task_timeout_s, spec.setup_timeout_s = 1.0, 1.0
         if message.HasField("task_failed"):
             message.task_failed.reason = self._rng.choice(_FAILURES)
+
+    def _make_acceptable(self, submit: Any) -> None:
+        """Have a job that a master takes: of inputs that are not there, however large."""
+        n = self._rng.randrange(10**9)
+        sizes = [each.size_bytes for each in submit.inputs][:3]
+        submit.Clear()
+        spec = submit.spec
+        spec.job_id = spec.name = f"lie-{n}"
+        spec.reference, spec.output = b"wordcount", f"/nowhere/{n}".encode()
+        spec.n_reduce = spec.max_attempts = 1
+        spec.backup_after_s = 1.0
+        for size_bytes in sizes or (1,):
+            submit.inputs.add(path=b"/nowhere/in", size_bytes=size_bytes, splittable=True)
 
     def _fill(self, message: Any, depth: int) -> None:
         descriptor: Descriptor = message.DESCRIPTOR

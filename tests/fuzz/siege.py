@@ -101,7 +101,7 @@ class Siege:
         [job, _] = jobs(self._folder / "input", self._rng, 300)
         self._job(cluster, job)
         report.idle_bytes = memory_bytes(cluster.master.pid)
-        watching = threading.Thread(target=self._watch, args=(cluster,))
+        watching = threading.Thread(target=self._watch, args=(zmr, cluster))
         watching.start()
         attacking = threading.Thread(target=self._attack, args=(zmr, cluster, n_frames))
         attacking.start()
@@ -152,16 +152,22 @@ class Siege:
             if self._report.wrong:
                 return
 
-    def _watch(self, cluster: Cluster) -> None:
+    def _watch(self, zmr: Zmr, cluster: Cluster) -> None:
         """Ask the master how things stand, again and again, as a person would."""
         with zmq.Context() as context:
             self._ask_again_and_again(context, cluster)
+        if not cluster.master.running:  # all others would wait for it
+            for command in list(zmr.commands):
+                command.stop()
 
     def _ask_again_and_again(
         self, context: zmq.Context[zmq.Socket[bytes]], cluster: Cluster
     ) -> None:
         report = self._report
         while not self._is_over.wait(0.25):
+            if not cluster.master.running:
+                report.wrong.append(f"the master has ended: {cluster.master}")
+                return
             began = monotonic()
             try:
                 with peer_of(context, cluster.address, Role.WATCH) as peer:
@@ -173,9 +179,6 @@ class Siege:
             report.peak_bytes = max(report.peak_bytes, memory_bytes(cluster.master.pid))
             for pid in children(cluster.master.pid):
                 report.events_bytes = max(report.events_bytes, memory_bytes(pid))
-            if not cluster.master.running:
-                report.wrong.append(f"the master has ended: {cluster.master}")
-                return
 
     def _judge(self, cluster: Cluster, later_s: float) -> None:
         report = self._report
