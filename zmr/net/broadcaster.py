@@ -85,7 +85,7 @@ class Broadcaster:
     def allow(self, allowed: Mapping[bytes, Role]) -> None:
         """Take these keys and no others: those who have them come back."""
         self._allowed = dict(allowed)
-        self._send(Kind.KEYS, _keys(self._allowed))
+        self._send(Kind.KEYS, json.dumps(_by_key(self._allowed)).encode())
 
     def close(self) -> None:
         """End the process, when it has sent what it has been given, or after a while."""
@@ -146,7 +146,7 @@ class Broadcaster:
             "host": self.address.host,
             "port": self.address.port,
             "pair": None if pair is None else [pair.public.decode(), pair.secret.decode()],
-            "allowed": json.loads(_keys(self._allowed)),
+            "allowed": _by_key(self._allowed),
         }
         self._socket.sendall(packed(Kind.BEGIN, json.dumps(config).encode()))
 
@@ -229,5 +229,5 @@ class Broadcaster:
         self._reactor.unwatch_writable(self._socket.fileno())
 
 
-def _keys(allowed: Mapping[bytes, Role]) -> bytes:
-    return json.dumps({key.hex(): role.value for key, role in allowed.items()}).encode()
+def _by_key(allowed: Mapping[bytes, Role]) -> dict[str, str]:
+    return {key.hex(): role.value for key, role in allowed.items()}
