@@ -19,8 +19,8 @@ _MOST_ROWS = 1 << 16
 class Parquet(InputFormat):
     """Each row of a Parquet file is a record: a dict by the names of the columns.
 
-    A large file is split between row groups: a row group belongs to the split that its first byte
-    lies in.
+    A large file is split between row groups, as if all of its rows took the same number of bytes:
+    a row group belongs to the split that its first row lies in.
 
     Parameters:
         columns: the names of the columns to read, in this order; the others are not read from the
@@ -82,7 +82,7 @@ class Parquet(InputFormat):
 
     def locate(self, split: Split, index: int) -> str:
         with _open_parquet(split.path) as file:
-            for group in _row_groups(file, split):
+            for group, _ in _row_groups(file, split):
                 n_rows = file.metadata.row_group(group).num_rows
                 if index < n_rows:
                     return f"row {index + 1} of row group {group + 1}"
@@ -102,25 +102,18 @@ class Parquet(InputFormat):
             if any("." in name for name in stored):  # Arrow would take it for a path in a struct
                 wanted, there = None, list(range(len(stored)))
             order = [there.index(at) for at in positions]
-            for group in _row_groups(file, split):
-                metadata = file.metadata.row_group(group)
-                row_bytes = max(1, _read_bytes(metadata, wanted) // max(1, metadata.num_rows))
-                batches = file.iter_batches(
-                    max(1, min(_MOST_ROWS, batch_bytes // row_bytes)),
-                    row_groups=[group],
-                    columns=wanted,
-                    use_threads=False,
-                )
-                size_bytes = _size(metadata)
+            for group, size_bytes in _row_groups(file, split):
+                n_rows = file.metadata.row_group(group).num_rows
                 reported = done = 0
-                for batch in batches:
+                for batch in _batches_of(file, group, wanted, batch_bytes):
+                    batch.validate(full=True)  # of a damaged page, text may be no UTF-8
                     done += batch.num_rows
-                    share = size_bytes * done // metadata.num_rows
+                    share = size_bytes * done // n_rows
                     columns = batch.select(order).rename_columns([names[at] for at in positions])
                     yield columns, share - reported
                     reported = share
-                if done != metadata.num_rows:
-                    reason = f"row group {group + 1} has {done} rows and not {metadata.num_rows}"
+                if done != n_rows:
+                    reason = f"row group {group + 1} has {done} rows and not {n_rows}"
                     raise OSError(reason)  # which becomes one with a path
 
     def _positions(self, path: str, names: list[str]) -> list[int]:
@@ -150,7 +143,7 @@ def _open_parquet(path: str) -> Iterator[Any]:
         with ParquetFile(
             path, buffer_size=1 << 20, pre_buffer=False, page_checksum_verification=True
         ) as file:
-            _check_footer(path, file.metadata)
+            _check_footer(file.metadata)
             yield file
     except MemoryError:  # Arrow's own is both
         raise
@@ -159,60 +152,78 @@ def _open_parquet(path: str) -> Iterator[Any]:
         raise OSError(EIO, reason, path) from error
 
 
-def _check_footer(path: str, metadata: Any) -> None:
-    """Raise OSError unless the footer counts the rows the same wherever it does.
+def _check_footer(metadata: Any) -> None:
+    """Raise OSError unless the footer's row groups have as many rows as it counts in all."""
+    counts = [metadata.row_group(i).num_rows for i in range(metadata.num_row_groups)]
+    if sum(counts) != metadata.num_rows or min(counts, default=0) < 0:
+        raise OSError(f"{metadata.num_rows} rows in all, but {sum(counts)} in its row groups")
 
-    A reader takes as many rows of a row group as it says, though the columns may have more, and no
-    row group that begins outside of the file.
+
+def _row_groups(file: Any, split: Split) -> Iterator[tuple[int, int]]:
+    """The row groups that belong to the split, and how many bytes of the file each stands for.
+
+    By their rows: some writers leave out where a row group begins, and how large it is.
     """
-    groups = [metadata.row_group(i) for i in range(metadata.num_row_groups)]
-    n_rows = sum(group.num_rows for group in groups)
-    if n_rows != metadata.num_rows:
-        raise OSError(f"{metadata.num_rows} rows in all, but {n_rows} in its row groups")
-    columns = [metadata.schema.column(i) for i in range(metadata.num_columns)]
-    flat = [i for i, column in enumerate(columns) if not column.max_repetition_level]
-    size_bytes = os.path.getsize(path)
-    for number, group in enumerate(groups, 1):
-        if not 0 <= _start(group) < size_bytes:
-            raise OSError(f"row group {number} is not within the file")
-        for i in flat:
-            n_values = group.column(i).num_values
-            if n_values != group.num_rows:
-                raise OSError(
-                    f"row group {number} has {group.num_rows} rows, and {n_values} values"
-                )
+    metadata = file.metadata
+    file_bytes = os.path.getsize(split.path)
+    split_end = float("inf") if split.length < 0 else split.offset + split.length
+    n_rows = end = 0
+    for group in range(metadata.num_row_groups):
+        start = end
+        group_rows = metadata.row_group(group).num_rows
+        n_rows += group_rows
+        end = file_bytes * n_rows // max(1, metadata.num_rows)
+        if group_rows and split.offset <= start < split_end:
+            yield group, end - start
 
 
-def _row_groups(file: Any, split: Split) -> Iterator[int]:
-    """The row groups that begin within the split."""
-    end = float("inf") if split.length < 0 else split.offset + split.length
-    for group in range(file.num_row_groups):
-        if split.offset <= _start(file.metadata.row_group(group)) < end:
-            yield group
+def _batches_of(
+    file: Any, group: int, names: Sequence[str] | None, batch_bytes: int
+) -> Iterator[Any]:
+    """The rows of a row group, in batches of about this size; of these columns, or of all.
+
+    pyarrow ends the process if a damaged column of the footer is looked at (its `column` can't
+    raise) that its reader has not been asked for before, which raises. So the first batch is read
+    before the columns' sizes are known.
+    """
+    metadata = file.metadata.row_group(group)
+
+    def read(size_bytes: int) -> tuple[int, Iterator[Any]]:
+        most = max(1, min(_MOST_ROWS, batch_bytes * metadata.num_rows // max(1, size_bytes)))
+        return most, file.iter_batches(most, row_groups=[group], columns=names, use_threads=False)
+
+    most_rows, batches = read(metadata.total_byte_size)
+    batch = next(batches, None)
+    size_bytes = _check_columns(file, group, names)
+    if most_rows < metadata.num_rows and names is not None:
+        right_rows, anew = read(size_bytes)
+        if right_rows > 2 * most_rows:  # the columns that are not read are most of the row group
+            batches = anew
+            batch = next(batches, None)
+    while batch is not None:  # `yield from` passes on the StopIteration of a generator of pyarrow
+        yield batch
+        batch = next(batches, None)
 
 
-def _start(metadata: Any) -> int:
-    """Where the first page of a row group is; its own `file_offset` is unreliable."""
-    if not metadata.num_columns:
-        return 0
-    column = metadata.column(0)
-    data: int = column.data_page_offset
-    return min(data, column.dictionary_page_offset or data)
+def _check_columns(file: Any, group: int, names: Sequence[str] | None) -> int:
+    """How large these columns of a row group are, not compressed.
 
-
-def _read_bytes(metadata: Any, names: Collection[str] | None) -> int:
-    """The size of these columns of a row group, not compressed; None: of all."""
-    if names is None:
-        return int(metadata.total_byte_size)
-    wanted = set(names)
-    columns = map(metadata.column, range(metadata.num_columns))
-    # Columns of lists and structs are several, with paths that begin with the name.
-    return sum(
-        column.total_uncompressed_size
-        for column in columns
-        if column.path_in_schema in wanted or column.path_in_schema.split(".", 1)[0] in wanted
-    )
-
-
-def _size(metadata: Any) -> int:
-    return sum(metadata.column(i).total_compressed_size for i in range(metadata.num_columns))
+    Raises OSError unless a flat column has as many values as the row group has rows: a reader takes
+    as many as that, though the column may have more.
+    """
+    metadata, schema = file.metadata.row_group(group), file.metadata.schema
+    wanted = None if names is None else set(names)
+    size_bytes = 0
+    for i in range(metadata.num_columns):
+        # Columns of lists and structs are several, with paths that begin with the name.
+        path = schema.column(i).path
+        if wanted is not None and path not in wanted and path.split(".", 1)[0] not in wanted:
+            continue
+        column = metadata.column(i)
+        size_bytes += column.total_uncompressed_size
+        if not schema.column(i).max_repetition_level and column.num_values != metadata.num_rows:
+            raise OSError(
+                f"row group {group + 1} has {metadata.num_rows} rows, and {column.num_values} "
+                "values"
+            )
+    return size_bytes

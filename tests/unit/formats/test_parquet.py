@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from datetime import datetime, time, timedelta
 from pathlib import Path
@@ -35,7 +37,7 @@ def test_a_row_group_belongs_to_the_split_that_it_begins_in(path: Path) -> None:
         for how in (read, read_batches):
             found = how(in_pieces(Parquet(), piece_bytes), *cut(path, cuts))
             assert found.records == expected
-        assert 0 < found.size_bytes < path.stat().st_size
+        assert found.size_bytes == path.stat().st_size
 
     check()
 
@@ -117,6 +119,55 @@ def test_a_flipped_bit_in_what_a_footer_counts_gives_no_other_rows(path: Path, h
                 assert "or a damaged one (" in str(error)  # noqa: PT017 -- or the same rows
                 n_errors += 1
     assert n_errors > 30
+
+
+EVERY_BIT_OF_A_FOOTER = """
+import sys
+from zmr import Parquet
+from zmr.messages import Split
+
+path = sys.argv[1]
+data = open(path, "rb").read()
+footer = len(data) - 8 - int.from_bytes(data[-8:-4], "little")
+refused = 0
+for at in range(footer, len(data)):
+    for bit in range(8):
+        changed = bytearray(data)
+        changed[at] ^= 1 << bit
+        with open(path, "wb") as file:
+            file.write(changed)
+        try:
+            list(Parquet().read(Split(path), print))
+        except OSError:
+            refused += 1
+print(refused)
+"""
+
+
+def test_no_flipped_bit_of_a_footer_ends_the_process(path: Path) -> None:
+    parquet.write_table(pa.table({"a": range(5), "b": list("abcde")}), path)
+    command = [sys.executable, "-c", EVERY_BIT_OF_A_FOOTER, str(path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert int(done.stdout) > 100
+
+
+@BOTH
+def test_text_that_is_no_text_is_refused(path: Path, how: Any) -> None:
+    damaged = pa.array([b"ok", b"\xff\xfe"]).view(pa.string())
+    parquet.write_table(pa.table({"name": damaged}), path)
+    with pytest.raises(OSError, match=r"a damaged one .*(UTF8|utf-8)"):
+        how(Parquet(), Split(str(path)))
+
+
+def test_a_narrow_column_of_a_wide_table_comes_in_large_batches(path: Path) -> None:
+    table = pa.table({"id": range(2_000), "blob": [bytes([i % 256]) * 5_000 for i in range(2_000)]})
+    parquet.write_table(table, path, use_dictionary=False)
+    for columns, most in ((["id"], 1), (["blob", "id"], 20), (None, 20)):
+        split, narrow = Split(str(path)), in_pieces(Parquet(columns), 1 << 20)
+        batches = [batch for batch, _ in narrow.read_batches(split, print)]
+        assert 0.5 * most <= len(batches) <= most
+        assert pa.Table.from_batches(batches).equals(table.select(columns or ["id", "blob"]))
 
 
 TIMES = [
