@@ -123,7 +123,7 @@ def _read(input_format: InputFormat, path: Path, number: int) -> str:
         _outcome(lambda: _rows(input_format, [whole])),
     ]
     what = f"file {number}, {path}, by {input_format}"
-    if "it can't be told which quotes open" in ways[1]:  # with what helps, so it is no answer
+    if "it can't be told" in ways[1]:  # where records begin; with what helps, so it is no answer
         ways[1] = ways[0]
     is_read = [isinstance(way, list) for way in ways]
     assert is_read[0] == is_read[1], f"{what}: in pieces {ways[1]!r:.500}, whole {ways[0]!r:.500}"
