@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 from zmr.net.client import Client
 from zmr.net.keyring import Keyring
@@ -40,3 +41,29 @@ def test_a_master_whose_log_nobody_reads_goes_on() -> None:
                 told += reader.read(1 << 20) or b""
         finally:
             master.kill()  # one that hangs hears no other signal
+
+
+PRINTING = """
+import sys
+import zmr
+
+class Printing(zmr.Job):
+    def map(self, line):
+        print(line * 100)
+        print(line * 100, file=sys.stderr)
+        yield line, 1
+"""
+
+
+def test_what_jobs_print_and_nobody_reads_holds_nothing_up(tmp_path: Path) -> None:
+    (tmp_path / "job.py").write_text(PRINTING)
+    (tmp_path / "in.txt").write_text("".join(f"{n:09}\n" for n in range(1000)))
+    command = [sys.executable, "-m", "zmr", "run", "job.py", "in.txt", "-o", "out"]
+    read, unread = os.pipe()
+    try:
+        with subprocess.Popen(command, stderr=unread, cwd=tmp_path) as run:
+            assert run.wait(60) == 0
+    finally:
+        os.close(read)
+        os.close(unread)
+    assert (tmp_path / "out" / "_SUCCESS").exists()

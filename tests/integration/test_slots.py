@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import sys
@@ -159,20 +160,54 @@ def test_a_slow_record_is_seen_as_no_progress(agent: SlotAgent) -> None:
     assert reports[-1].attempt == task.attempt
 
 
-def test_what_user_code_prints_goes_to_stderr_in_order(
-    tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.delenv("PYTHONUNBUFFERED", raising=False)
+def printed(tmp_path: Path, caplog: pytest.LogCaptureFixture, *lines: str) -> list[str]:
+    """What the agent shows of two tasks: one of these lines, and one with last words."""
+    caplog.set_level(logging.INFO, "zmr.prints")
     with leaving_nothing_behind():
         agent = SlotAgent(tmp_path)
-        agent.run(0, "print('one')", "print('two', file=sys.stderr)", "os.system('echo three')")
+        agent.run(0, *lines)
         agent.pool.send(0, [agent.map_task("print('last words'); os._exit(0)")])
         agent.wait_for_end()
         agent.pool.close()
+    return [r.getMessage() for r in caplog.records if r.name == "zmr.prints"]
 
-    out, err = capfd.readouterr()
-    assert out == ""
-    assert err.splitlines() == ["one", "two", "three", "last words"]
+
+def test_what_user_code_prints_comes_in_order_and_with_its_task(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    lines = ("print('one')", "print('t\\x1bwo', file=sys.stderr)", "os.system('echo three')")
+    assert printed(tmp_path, caplog, *lines) == [
+        "job-1 map 0: one",
+        "job-1 map 0: t\\x1bwo",
+        "job-1 map 0: three",
+        "job-1 map 0: last words",
+    ]
+    logs = tmp_path / "out" / "_logs"
+    assert (logs / "map-0.1.txt").read_text() == "one\nt\x1bwo\n"  # what Python has printed
+    assert (logs / "map-0.2.txt").read_text() == "last words\n"
+
+
+def test_a_task_that_prints_without_end_is_shown_and_kept_in_part(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    shown = printed(tmp_path, caplog, "print(('x' * 999 + chr(10)) * 3000, end='y')", "print()")
+    assert 1000 < len(shown) < 1100
+    assert shown[-2:] == [
+        "job-1 map 0: (it prints more than 1 MiB: the rest is not shown)",
+        "job-1 map 0: last words",
+    ]
+    kept = (tmp_path / "out" / "_logs" / "map-0.1.txt").read_text()
+    assert 65_000 < len(kept) < 66_000
+    assert kept.endswith("x\n(it printed more: the rest is not kept)\n")
+
+
+def test_what_is_printed_where_no_output_folder_is_makes_none(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    out = str(tmp_path / "out")
+    remove = f"import shutil; shutil.rmtree({out!r}); print('still heard', flush=True); os._exit(0)"
+    assert "job-1 map 0: still heard" in printed(tmp_path, caplog, remove)
+    assert not (tmp_path / "out").exists()
 
 
 # --- ends --------------------------------------------------------------------------------------

@@ -96,8 +96,10 @@ def name_of(worker: Command) -> str:
 
 
 def output_of(folder: Path) -> dict[str, bytes]:
-    """All that the folder holds but the manifest, whose times differ, by name."""
-    return {path.name: path.read_bytes() for path in folder.iterdir() if path.name != "_SUCCESS"}
+    """All that the folder holds but logs and the manifest, whose times differ, by name."""
+    beside = ("_SUCCESS", "_logs")
+    return {path.name: path.read_bytes() for path in folder.iterdir() if path.name not in beside}
+
 
 
 @contextmanager

@@ -90,6 +90,12 @@ def set_up_logging(verbose: bool, quiet: bool, usual: int = logging.INFO) -> Non
     logger.handlers[:] = [handler]
     logger.setLevel(level)
     logger.propagate = False
+    prints = logging.getLogger("zmr.prints")  # of user code, whose lines are not ours
+    handler = _StderrHandler()
+    handler.setFormatter(_Lines())
+    prints.handlers[:] = [handler]
+    prints.setLevel(logging.INFO)
+    prints.propagate = False
 
 
 class _Repetitions(logging.Filter):

@@ -6,6 +6,7 @@ It holds:
     OUT/_SUCCESS               the manifest (`zmr.output.manifest`), written last
     OUT/_skipped/              bad records that were left out (`zmr.output.skipped`)
     OUT/_failed/<task>/        of a job that failed: the capsule (`zmr.output.capsules`)
+    OUT/_logs/                 what tasks printed: map-<n>.<attempt>.txt
     OUT/.zmr-<job>/            unfinished files of running attempts; of a pipeline, also what
                                goes from one step to the next; gone when the job is
 """
@@ -24,15 +25,26 @@ from zmr.pipeline_steps import temporary_folder, whole_output
 SUCCESS = "_SUCCESS"
 SKIPPED = "_skipped"
 FAILED = "_failed"
-NOT_OUTPUT = frozenset({SUCCESS, SKIPPED, FAILED})  # what stands beside the output files
+LOGS = "_logs"
+NOT_OUTPUT = frozenset({SUCCESS, SKIPPED, FAILED, LOGS})  # what stands beside the output files
 _CLAIM = os.path.basename(temporary_folder("", ""))
 _held: dict[str, int] = {}  # claims that this process has locked before its job began
-_OURS = re.compile(r"mr-out-\d+|_SUCCESS|_SUCCESS\.part|_skipped|_failed|\.zmr-.*")
+_OURS = re.compile(r"mr-out-\d+|_SUCCESS|_SUCCESS\.part|_skipped|_failed|_logs|\.zmr-.*")
 
 
 def output_name(index: int) -> str:
     """The name of a partition's file, or of a map's in a map-only job."""
     return f"mr-out-{index}"
+
+
+def log_path(folder: str, job_id: str, name: str, attempt: int) -> str:
+    """Where what an attempt at the task `name` ("map-17") prints is kept.
+
+    Of a step of a pipeline, `folder` and `job_id` are the step's.
+    """
+    _, _, step = job_id.partition(".")
+    name = f"step-{step}-{name}" if step else name
+    return os.path.join(whole_output(folder), LOGS, f"{name}.{attempt}.txt")
 
 
 def prepare_output(folder: str, overwrite: bool, inputs: Iterable[str]) -> None:
@@ -49,7 +61,7 @@ def prepare_output(folder: str, overwrite: bool, inputs: Iterable[str]) -> None:
     try:
         os.makedirs(folder, exist_ok=True)
         names = os.listdir(folder)
-        if set(names) - {FAILED, SKIPPED} and not overwrite:
+        if set(names) - {FAILED, SKIPPED, LOGS} and not overwrite:
             raise OutputError(
                 f"output folder {folder} {_occupied(names)}: name another, or give --overwrite"
             )

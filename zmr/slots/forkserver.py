@@ -127,7 +127,7 @@ class ForkServer:
     def _handle_packet(self) -> bool:
         """Handle one packet. False: the pool is gone."""
         data, fds, _, _ = socket.recv_fds(
-            self._connection, PACKET_BYTES, 1, socket.MSG_CMSG_CLOEXEC
+            self._connection, PACKET_BYTES, 2, socket.MSG_CMSG_CLOEXEC
         )
         if not data:
             return False
@@ -140,24 +140,27 @@ class ForkServer:
 
     def _start(self, slot: int, limit_bytes: int, fds: list[int]) -> None:
         try:
-            pid = os.fork() if fds else -1
+            pid = os.fork() if len(fds) == 2 else -1
         except OSError as error:
             print(f"zmr: can't start a slot process: {error.strerror}", file=sys.stderr)
             pid = -1
         if pid == 0:
-            self._become_slot(slot, socket.socket(fileno=fds[0]))
+            self._become_slot(slot, socket.socket(fileno=fds[0]), fds[1])
         for fd in fds:
             os.close(fd)
-        if pid == -1:  # no process, or (without an fd) no room for its socket
+        if pid == -1:  # no process, or (without both fds) no room for them
             self._send(Packet(Op.ENDED, slot, os.EX_OSERR))
             return
         process = _Process(slot, pid, limit_bytes)
         self._processes[pid] = self._by_slot[slot] = process
         self._send(Packet(Op.STARTED, slot, pid))
 
-    def _become_slot(self, slot: int, connection: socket.socket) -> NoReturn:
+    def _become_slot(self, slot: int, connection: socket.socket, prints: int) -> NoReturn:
         status = 1
         try:
+            for fd in (1, 2):
+                os.dup2(prints, fd)
+            os.close(prints)
             os.setsid()
             linux.die_with_parent()
             if os.getppid() != self._pid:  # it was faster

@@ -13,7 +13,9 @@ import socket
 import sys
 import time
 from collections import deque
+from collections.abc import Sequence
 from contextlib import ExitStack
+from typing import Protocol
 
 from zmr.slots.packets import CONTROL_FD, PACKET_BYTES
 
@@ -87,6 +89,13 @@ def keep_standard_streams_open() -> None:
             os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free: this one
 
 
+class Attached(Protocol):
+    """What is open, and is handed over with a packet."""
+
+    def fileno(self) -> int: ...
+    def close(self) -> None: ...
+
+
 class ForkServerHandle:
     """A fork server process, as its agent sees it, and the connection with it."""
 
@@ -96,12 +105,12 @@ class ForkServerHandle:
         self.gone = False  # its end of the connection is closed, and all that it sent is read
         self._connection = connection
         self._connection.setblocking(False)
-        self._outbox: deque[tuple[bytes, socket.socket | None]] = deque()
+        self._outbox: deque[tuple[bytes, Sequence[Attached]]] = deque()
 
     def fileno(self) -> int:
         return self._connection.fileno()
 
-    def send(self, packet: bytes, attached: socket.socket | None = None) -> bool:
+    def send(self, packet: bytes, attached: Sequence[Attached] = ()) -> bool:
         """Send a packet, or keep it for `flush`; `attached` is closed when it has been handed over.
 
         Returns whether all is sent.
@@ -114,15 +123,14 @@ class ForkServerHandle:
         while self._outbox:
             packet, attached = self._outbox[0]
             try:
-                fds = [] if attached is None else [attached.fileno()]
-                socket.send_fds(self._connection, [packet], fds)
+                socket.send_fds(self._connection, [packet], [it.fileno() for it in attached])
             except BlockingIOError:
                 return False
             except (BrokenPipeError, ConnectionResetError):
                 pass  # it is dead: `receive` will find out
             self._outbox.popleft()
-            if attached is not None:
-                attached.close()
+            for it in attached:
+                it.close()
         return True
 
     def receive(self) -> list[bytes]:
@@ -153,8 +161,8 @@ class ForkServerHandle:
         _, status = os.waitpid(self.pid, 0)
         self._connection.close()
         for _, attached in self._outbox:
-            if attached is not None:
-                attached.close()
+            for it in attached:
+                it.close()
         self._outbox.clear()
         return os.waitstatus_to_exitcode(status)
 

@@ -1,6 +1,7 @@
 """The packets that a slot pool and its fork server exchange, on a socket pair.
 
-    pool to fork server    START   a slot, with a memory limit; the slot's own socket is attached
+    pool to fork server    START   a slot, with a memory limit; attached are the slot's own
+                                   socket, and the pipe for what it prints
                            KILL    a slot
     fork server to pool    STARTED a slot's process, with its pid
                            ENDED   a slot's process, reaped: its exit code and memory

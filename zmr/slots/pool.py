@@ -19,8 +19,9 @@ from contextlib import suppress
 from zmr.errors import ZmrError
 from zmr.messages import FromSlot, SlotEnded, SlotSaid, StartJob, ToSlot
 from zmr.slots.channel import Channel, Watcher
-from zmr.slots.launch import ForkServerHandle, launch
+from zmr.slots.launch import Attached, ForkServerHandle, launch
 from zmr.slots.packets import Op, Packet, pack, unpack
+from zmr.slots.prints import PrintReader
 
 _MAX_FAILED_LAUNCHES = 3
 
@@ -32,10 +33,11 @@ class SlotStartError(ZmrError):
 class _SlotHandle:
     """A slot process, from the request to start it until its end has been delivered."""
 
-    __slots__ = ("channel", "killed", "pid")
+    __slots__ = ("channel", "killed", "pid", "prints")
 
-    def __init__(self, channel: Channel) -> None:
+    def __init__(self, channel: Channel, prints: PrintReader) -> None:
         self.channel = channel
+        self.prints = prints
         self.pid: int | None = None  # not started yet
         self.killed = False
 
@@ -76,6 +78,7 @@ class SlotPool:
         if self._server is None:
             self._launch_again()
         try:
+            prints = PrintReader(self._reactor)
             channel = Channel(
                 self._reactor, lambda messages: self._said(slot, messages), lambda: self.kill(slot)
             )
@@ -83,8 +86,10 @@ class SlotPool:
             raise SlotStartError(
                 f"slot {slot} can't start: {error.strerror} (have fewer --slots)"
             ) from error
-        self._slots[slot] = _SlotHandle(channel)
-        self._control(Packet(Op.START, slot, self._memory_bytes), channel)
+        self._slots[slot] = _SlotHandle(channel, prints)
+        self._control(
+            Packet(Op.START, slot, self._memory_bytes), (channel.slot_end, prints.slot_end)
+        )
         channel.send([job])
 
     def send(self, slot: int, messages: Sequence[ToSlot]) -> None:
@@ -110,6 +115,8 @@ class SlotPool:
             self._reactor.unwatch(server.fileno())
             self._reactor.unwatch_writable(server.fileno())
             server.stop(timeout_s)
+        for record in slots.values():
+            record.prints.close()
 
     # --- the fork server ---
 
@@ -122,11 +129,9 @@ class SlotPool:
             raise SlotStartError(f"the slot processes can't start: {self._hint}")
         self._adopt(_launched())
 
-    def _control(self, packet: Packet, channel: Channel | None = None) -> None:
-        if self._server is not None:
-            attached = None if channel is None else channel.slot_end
-            if not self._server.send(pack(packet), attached):
-                self._reactor.watch_writable(self._server.fileno(), self._on_control_writable)
+    def _control(self, packet: Packet, attached: Sequence[Attached] = ()) -> None:
+        if self._server is not None and not self._server.send(pack(packet), attached):
+            self._reactor.watch_writable(self._server.fileno(), self._on_control_writable)
 
     def _on_control_writable(self) -> None:
         if self._server is not None and self._server.flush():
@@ -171,6 +176,8 @@ class SlotPool:
     # --- slots ---
 
     def _said(self, slot: int, messages: tuple[FromSlot, ...]) -> None:
+        if slot in self._slots:
+            self._slots[slot].prints.drain()  # what it printed before it said this
         self._on_event(SlotSaid(slot, messages))
 
     def _ended(self, packet: Packet) -> None:
@@ -182,6 +189,7 @@ class SlotPool:
             return
         del self._slots[slot]
         record.channel.close()
+        record.prints.close()
         exit_status = exit_code if exit_code >= 0 else None
         number = -exit_code if exit_code < 0 else None
         self._on_event(SlotEnded(slot, exit_status, number, packet.peak_bytes, packet.over_memory))

@@ -49,6 +49,7 @@ from zmr.shuffle.names import map_output_name
 from zmr.slots.current_record import CurrentRecord
 from zmr.slots.linux import peak_bytes
 from zmr.slots.malloc import set_up_malloc
+from zmr.slots.prints import Prints
 from zmr.tasks.capsule import keep_capsule
 from zmr.tasks.commit import require_output_folder
 from zmr.tasks.context import DEFAULT_MEMORY_BYTES, TaskContext
@@ -56,6 +57,7 @@ from zmr.tasks.errors import TaskError, user_error, users_traceback, worker_erro
 from zmr.tasks.map_task import run_map
 from zmr.tasks.progress import TaskProgress
 from zmr.tasks.reduce_task import run_reduce
+from zmr.tasks.task_log import log_of
 from zmr.wire.stream import FrameReader, pack
 
 _RECEIVE_BYTES = 256 * 1024
@@ -80,8 +82,6 @@ def serve(connection: socket.socket) -> None:
     gc.set_threshold(*_GC_THRESHOLDS)
     if sys.stderr is not None:
         faulthandler.enable(all_threads=False)  # a segfault shows the line of user code, too
-    if sys.stdout is not None:
-        sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
     if random := sys.modules.get("numpy.random"):
         random.seed()  # or every slot would draw the same numbers
     SlotProcess(connection).run()
@@ -103,13 +103,16 @@ class SlotProcess:
         # Guards the stream and what is running, which the main thread and that of progress share.
         self._lock = threading.Lock()
         self._running: tuple[int, TaskProgress] | None = None
+        self._prints = Prints()
         os.register_at_fork(after_in_child=self._detach)
 
     def run(self) -> None:
+        self._prints.install()
         try:
             while self._start is None:
                 self._receive()
             start = self._start
+            self._prints.begin(lambda: (start.spec.job_id, ""))
             threading.Thread(
                 target=self._report_progress, args=(start,), name="progress", daemon=True
             ).start()
@@ -126,6 +129,7 @@ class SlotProcess:
     # --- tasks ---
 
     def _work(self, job: Job | TaskError, start: StartJob, task: Task) -> None:
+        self._prints.begin(lambda: log_of(start.spec, task))
         progress = TaskProgress()
         with self._lock:
             self._running = task.attempt, progress

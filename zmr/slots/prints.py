@@ -1,0 +1,176 @@
+r"""What user code prints, on its way from a slot to the agent's stderr.
+
+A slot's stdout and stderr are one pipe, which its agent reads: so a stderr that nobody reads holds
+up no task, and each line is named by the job and task that printed it. Python's streams write a
+mark before the first text of a task: `\0zmr:` and the name, on a line of its own. What programs
+print that a task starts has the name of the mark before it.
+
+The slot keeps the beginning of what each attempt prints, too: `OUT/_logs/map-<n>.<attempt>.txt`.
+"""
+
+from __future__ import annotations
+
+import io
+import logging
+import os
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+from zmr.display import printable
+from zmr.slots.channel import Watcher
+
+_MARK = b"\0zmr:"
+_PIPE_BYTES = 1 << 16
+_MOST_LINE_BYTES = 2000  # a longer one is shown as several
+_MOST_SHOWN_BYTES = 1 << 20  # of a task
+_MOST_KEPT_BYTES = 1 << 16  # of an attempt
+
+_log = logging.getLogger("zmr.prints")
+
+
+def show(line: str) -> None:
+    """Log a line that user code printed."""
+    _log.info("%s", line)
+
+
+class PrintReader:
+    """The agent's end: each line goes to `show`, after the name of its task."""
+
+    def __init__(self, reactor: Watcher, show: Callable[[str], None] = show) -> None:
+        self._reactor = reactor
+        self._show = show
+        self._fd, slot_end = os.pipe()
+        os.set_blocking(self._fd, False)
+        self.slot_end = open(slot_end, "wb", buffering=0)  # noqa: SIM115 -- sent to the slot
+        self._is_open = True
+        self._rest = b""  # of a line that has not ended
+        self._name = ""
+        self._left_bytes = _MOST_SHOWN_BYTES
+        reactor.watch(self._fd, self._on_readable)
+
+    def drain(self) -> None:
+        """Show what is there, without waiting for more."""
+        while self._is_open and self._read():
+            pass
+
+    def close(self) -> None:
+        """Show what is there, and let go of the pipe."""
+        for _ in range(2):  # of what a process still prints that has outlived its slot, no more
+            if self._is_open:
+                self._read()
+        if self._rest:
+            self._on_line(self._rest)
+        self._stop()
+        self.slot_end.close()
+        os.close(self._fd)
+
+    def _on_readable(self) -> None:
+        self._read()
+
+    def _read(self) -> bool:
+        """Show a pipeful. False: that was all for now, or for good."""
+        try:
+            data = os.read(self._fd, _PIPE_BYTES)
+        except BlockingIOError:
+            return False
+        if not data:
+            self._stop()
+            return False
+        *lines, self._rest = (self._rest + data).split(b"\n")
+        for line in lines:
+            self._on_line(line)
+        if len(self._rest) > _MOST_LINE_BYTES:
+            self._on_line(self._rest)
+            self._rest = b""
+        return len(data) == _PIPE_BYTES
+
+    def _on_line(self, line: bytes) -> None:
+        line, mark, name = line.rpartition(_MARK) if _MARK in line else (line, b"", b"")
+        if line or not mark:
+            self._left_bytes -= len(line) + 1
+            if self._left_bytes >= 0:
+                for start in range(0, len(line) or 1, _MOST_LINE_BYTES):
+                    self._say(line[start : start + _MOST_LINE_BYTES])
+            elif self._left_bytes + len(line) + 1 >= 0:
+                self._say(b"(it prints more than 1 MiB: the rest is not shown)")
+        if mark:
+            self._name = name.decode(errors="replace")
+            self._left_bytes = _MOST_SHOWN_BYTES
+
+    def _say(self, text: bytes) -> None:
+        line = printable(text.decode(errors="replace").rstrip("\r"))
+        self._show(f"{self._name}: {line}" if self._name else line)
+
+    def _stop(self) -> None:
+        if self._is_open:
+            self._is_open = False
+            self._reactor.unwatch(self._fd)
+
+
+class Prints:
+    """The slot's end: stdout and stderr of a slot process."""
+
+    def __init__(self) -> None:
+        self._of: Callable[[], tuple[str, str]] | None = None  # until something is printed
+        self._path = ""  # of what is kept; empty: nothing more
+        self._kept_bytes = 0
+
+    def install(self) -> None:
+        """Be Python's stdout and stderr."""
+        for fd, name in ((1, "stdout"), (2, "stderr")):
+            raw = io.BufferedWriter(_Stream(fd, self))
+            # Any text can be printed, whatever the locale is.
+            stream = io.TextIOWrapper(raw, "utf-8", "backslashreplace", line_buffering=True)
+            setattr(sys, name, stream)
+
+    def begin(self, of: Callable[[], tuple[str, str]]) -> None:
+        """What is printed from here on has another name, and its beginning is kept at another path
+        (empty: nowhere). `of` gives both, and is called if there is anything.
+        """
+        self._of = of
+
+    def write(self, fd: int, data: bytes) -> None:
+        """Print, and keep."""
+        of, self._of = self._of, None
+        left = memoryview(data)
+        if of is not None:
+            name, self._path = of()
+            self._kept_bytes = 0
+            left = memoryview(_MARK + name.encode(errors="replace") + b"\n" + data)
+        while left:
+            left = left[os.write(fd, left) :]
+        if self._path:
+            self._keep(data)
+
+    def _keep(self, data: bytes) -> None:
+        path, rest_bytes = self._path, _MOST_KEPT_BYTES - self._kept_bytes
+        is_first = not self._kept_bytes
+        self._kept_bytes += len(data)
+        if len(data) > rest_bytes:
+            data = data[:rest_bytes] + b"\n(it printed more: the rest is not kept)\n"
+            self._path = ""
+        with suppress(OSError):  # a task does not fail by what it prints
+            if is_first:
+                with suppress(FileExistsError):
+                    os.mkdir(os.path.dirname(path))
+            with open(path, "ab", buffering=0) as file:
+                file.write(data)
+
+
+class _Stream(io.RawIOBase):
+    def __init__(self, fd: int, prints: Prints) -> None:
+        self._fd = fd
+        self._prints = prints
+
+    def fileno(self) -> int:
+        return self._fd
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any, /) -> int:
+        text = bytes(data)
+        self._prints.write(self._fd, text)
+        return len(text)
