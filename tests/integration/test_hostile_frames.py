@@ -144,6 +144,15 @@ def test_a_bad_frame_is_refused_with_its_reason(
     assert_refused(peer, reason)
 
 
+def test_a_part_whose_others_were_lost_is_repeated_and_not_refused(peer: Peer) -> None:
+    # A worker that is refused as it registers ends; one whose first part the master of before has
+    # got, a moment before it ended, must not.
+    peer.send(pb.Frame(version=codec.VERSION, part=2, parts=2).SerializeToString())
+    peer.say(m.GetSnapshot())
+    [answer] = peer.answer()
+    assert isinstance(answer, m.Snapshot)
+
+
 def assert_refused(peer: Peer, reason: str) -> None:
     [answer] = peer.answer()
     assert isinstance(answer, m.Refused)

@@ -180,6 +180,8 @@ class MasterServer:
         count = self.bad_frames.total()
         if is_power_of_ten(count):
             log.warning("bad frame, number %d: %s", count, error)
+        if isinstance(error, codec.MissingParts):
+            return
         answers = self._outbox.setdefault(peer, [])
         # One is enough: a flood must not fill the outbox.
         if not answers or not isinstance(answers[-1], m.Refused):

@@ -28,6 +28,13 @@ class BadFrame(Exception):
     """The bytes are no frame of this protocol. The text says why, for the sender and the log."""
 
 
+class MissingParts(BadFrame):
+    """Parts before this one were lost, or went to the master of before: no fault of the sender's.
+
+    It gets no answer, and repeats what it said.
+    """
+
+
 # --- on the way out, and paths -----------------------------------------------------------------
 
 

@@ -16,10 +16,11 @@ from google.protobuf.message import DecodeError
 from zmr import messages as m
 from zmr.wire import converters, scan
 from zmr.wire import zmr_pb2 as pb
-from zmr.wire.checks import BadFrame, several
+from zmr.wire.checks import BadFrame, MissingParts, several
 
 __all__ = [
     "BadFrame",
+    "MissingParts",
     "OtherVersion",
     "decode",
     "decode_events",

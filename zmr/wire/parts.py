@@ -15,7 +15,7 @@ from typing import Any
 from zmr import messages as m
 from zmr.wire import codec, scan
 from zmr.wire import zmr_pb2 as pb
-from zmr.wire.checks import MAX_ELEMENTS, BadFrame
+from zmr.wire.checks import MAX_ELEMENTS, BadFrame, MissingParts
 from zmr.wire.roles import Role, require_may_send
 
 # The elements of a kind of message that may be many.
@@ -118,8 +118,10 @@ class FramesToMaster:
         before = self._drop(peer)
         if parsed.part == 1:
             before = []
-        if parsed.part != len(before) + 1 or not 1 < parsed.parts <= _MOST_PARTS:
-            raise BadFrame(f"part {parsed.part} of {parsed.parts}, and others are missing")
+        if not (1 < parsed.parts <= _MOST_PARTS and parsed.part <= parsed.parts):
+            raise BadFrame(f"part {parsed.part} of {parsed.parts}, which can't be")
+        if parsed.part != len(before) + 1:
+            raise MissingParts(f"part {parsed.part} of {parsed.parts}, and others are missing")
         if parsed.part < parsed.parts:
             self._keep(peer, [*before, data])
             return None

@@ -168,8 +168,10 @@ class MasterMachine(Process):
             self._validate()
 
     def _bad_frame(self, peer: bytes, error: codec.BadFrame) -> None:
-        """As the shell does: one answer is enough."""
+        """As the shell does: one answer is enough, and of a loss there is none."""
         self.say(f"hears of {name_of(peer)} a bad frame: {error}")
+        if isinstance(error, codec.MissingParts):
+            return
         answers = self._outbox.setdefault(peer, [])
         if not answers or not isinstance(answers[-1], m.Refused):
             answers.append(m.Refused(str(error)))
