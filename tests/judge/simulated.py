@@ -36,14 +36,14 @@ class RecordingNetwork(DrawnNetwork):
         self._history = history
 
     def send(
-        self, sender: str, receiver: str, deliver: Callable[[bytes], None], data: bytes
+        self, sender: str, receiver: str, deliver: Callable[[bytes], None], *parts: bytes
     ) -> str:
         """Tell of the frame when it is sent, and when it arrives."""
-        messages = _messages(data)
+        messages = [message for data in parts for message in _messages(data)]
         now_ns = _ns(self.clock.now)
         if sender != MASTER:
             self._history.sends(now_ns, sender, messages)
-            return super().send(sender, receiver, deliver, data)
+            return super().send(sender, receiver, deliver, *parts)
         for message in messages:
             if isinstance(message, m.TaskResponse):
                 # A turn of a simulated master takes no time.
@@ -53,7 +53,7 @@ class RecordingNetwork(DrawnNetwork):
             self._history.gets(_ns(self.clock.now), receiver, messages)
             deliver(data)
 
-        return super().send(sender, receiver, arrived, data)
+        return super().send(sender, receiver, arrived, *parts)
 
 
 class BlindWitness(Witness):

@@ -64,10 +64,8 @@ class Client:
             frame = m.Frame(0, (self.question,))
             site.trace.frame(site.clock.now, self.name, "says", frame)
             master = site.receivers[MASTER]
-            for data in frames_of(0, frame.messages, encode_to_master):
-                site.network.send(
-                    self.name, MASTER, lambda data: master.receive(process, data), data
-                )
+            parts = frames_of(0, frame.messages, encode_to_master)
+            site.network.send(self.name, MASTER, lambda data: master.receive(process, data), *parts)
         site.clock.later(_REPEATS_AFTER_S, self._repeat, process)
 
     def receive(self, process: str, data: bytes) -> None:

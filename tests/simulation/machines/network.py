@@ -28,20 +28,28 @@ class Network:
         self._arrives_at: dict[tuple[str, str], float] = {}
 
     def send(
-        self, sender: str, receiver: str, deliver: Callable[[bytes], None], data: bytes
+        self, sender: str, receiver: str, deliver: Callable[[bytes], None], *parts: bytes
     ) -> str:
-        """Let the data arrive, once, never, or twice. Returns what becomes of it, for the trace."""
-        delays_s, fate = self.passage(sender, receiver, data)
+        """Let a frame, or each part of one, arrive once, never, or twice; no part before those
+        before it, as they are on one connection. Returns what becomes of it, for the trace.
+        """
         link = sender, receiver
-        if link in self.cut:
-            return "cut off"
-        for copy, delay_s in enumerate(delays_s):
-            arrives_at = self.clock.now + delay_s
-            if self.in_order and not copy:
-                arrives_at = max(arrives_at, self._arrives_at.get(link, 0.0))
-                self._arrives_at[link] = arrives_at
-            self.clock.at(arrives_at, deliver, data)
-        return fate
+        fates: list[str] = []
+        earliest = 0.0
+        for data in parts:
+            delays_s, fate = self.passage(sender, receiver, data)
+            if link in self.cut:
+                return "cut off"
+            fates.append(fate)
+            for copy, delay_s in enumerate(delays_s):
+                arrives_at = max(self.clock.now + delay_s, earliest)
+                if self.in_order and not copy:
+                    arrives_at = max(arrives_at, self._arrives_at.get(link, 0.0))
+                    self._arrives_at[link] = arrives_at
+                if not copy:
+                    earliest = arrives_at
+                self.clock.at(arrives_at, deliver, data)
+        return next(filter(None, fates), "")
 
     def passage(self, sender: str, receiver: str, data: bytes) -> Passage:
         """When the copies of the data arrive, if the link is not cut."""

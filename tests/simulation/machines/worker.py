@@ -151,12 +151,10 @@ class WorkerMachine(Process):
         site, frame = self.site, m.Frame(self.core.epoch, tuple(outbox))
         site.trace.frame(site.clock.now, self.name, "says", frame)
         peer, master = self.process, site.receivers[MASTER]
-        for data in frames_of(self.core.epoch, outbox, encode_to_master):
-            fate = site.network.send(
-                self.name, MASTER, lambda data: master.receive(peer, data), data
-            )
-            if fate:
-                self.say(f"  ... which is {fate}")
+        parts = frames_of(self.core.epoch, outbox, encode_to_master)
+        fate = site.network.send(self.name, MASTER, lambda data: master.receive(peer, data), *parts)
+        if fate:
+            self.say(f"  ... which is {fate}")
 
     def receive(self, process: str, data: bytes) -> None:
         """A frame for one of its processes."""
