@@ -7,7 +7,6 @@ value, in the argument that has the group's name.
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial, wraps
@@ -17,8 +16,9 @@ import click
 from click.core import ParameterSource
 
 from zmr.cli.streams import write_stderr
-from zmr.engines.options import JobSettings, SlotOptions
-from zmr.slots.cgroup import processors
+from zmr.engines.options import JobSettings, SlotOptions, size_of
+from zmr.errors import UsageError
+from zmr.slots.cgroup import default_slots
 
 if TYPE_CHECKING:
     from zmr.net.keyring import GivenKey, Keyring  # load ZeroMQ, which `zmr --help` does not need
@@ -78,14 +78,10 @@ class Size(click.ParamType):  # type: ignore[type-arg]  # generic only in its ne
         """The number of bytes."""
         if isinstance(value, int):
             return value
-        text = str(value).strip().upper().removesuffix("B").removesuffix("I")
-        factor = 1024 ** ("KMGT".index(text[-1]) + 1) if text[-1:] in tuple("KMGT") else 1
         try:
-            size_bytes = int(float(text.rstrip("KMGT")) * factor)
-        except (ValueError, OverflowError):
-            size_bytes = -1
-        if not 0 <= size_bytes < 1 << 63:
-            self.fail(f"{value!r} is no size: write something like 512M or 2G", param, ctx)
+            size_bytes = size_of(str(value))
+        except UsageError as error:
+            self.fail(str(error), param, ctx)
         if 0 < size_bytes < self._least_bytes:
             self.fail(f"{value!r} is too little: at least {self._least_bytes >> 20}M", param, ctx)
         return size_bytes
@@ -143,15 +139,6 @@ class Ports(click.ParamType):  # type: ignore[type-arg]
 
 _LONGEST_S = 1e8  # three years: fits whatever counts milliseconds
 SECONDS = Seconds()
-
-
-def default_slots() -> int:
-    """The processors that this process may use, or a container's quota of them; on macOS, all of
-    this machine.
-    """
-    if hasattr(os, "sched_getaffinity"):
-        return processors(len(os.sched_getaffinity(0)))
-    return os.cpu_count() or 1
 
 
 quiet_option = option("-q", "--quiet", is_flag=True, help="Print nothing but errors.")

@@ -11,11 +11,11 @@ from collections.abc import Callable
 from contextlib import ExitStack
 
 from zmr.core.actions import Outcome
-from zmr.core.events import JobGiven
+from zmr.core.events import FrameReceived, JobGiven
 from zmr.core.settings import MasterSettings
 from zmr.engines.options import SlotOptions
 from zmr.engines.start_worker import Serving, start_worker
-from zmr.messages import JobStatus, Submit
+from zmr.messages import CancelJob, Frame, JobStatus, Submit
 from zmr.net.agent import Timeouts
 from zmr.net.inproc import Inproc
 from zmr.net.master_server import MasterServer, collect_garbage_rarely
@@ -25,6 +25,63 @@ from zmr.wire.address import Address
 
 # Master and worker live and die together, so neither ever gives the other up for lost.
 _NEVER_S = 1e9
+
+
+class LocalEngine:
+    """A master and its worker, for one job or, unless `settings` say so, for one after the other.
+
+    Raises `ZmrError` if this machine can't run slots.
+    """
+
+    def __init__(self, options: SlotOptions, settings: MasterSettings) -> None:
+        self.reactor = Reactor()
+        self._outcomes: list[Outcome] = []
+        self._closing = ExitStack()
+        self._closing.callback(self.reactor.close)  # until then a signal interrupts no cleaning up
+        inproc = Inproc(self.reactor)
+        self.server = MasterServer(
+            self.reactor,
+            inproc.peers,
+            None,
+            "",
+            settings,
+            self._outcomes.append,
+            syncs_late=True,
+        )
+        agent = start_worker(
+            self.reactor,
+            inproc.uplink,
+            "this process",
+            options,
+            timeouts=Timeouts(_NEVER_S),
+            on_quit=lambda reason, status: None,  # the master ends the loop
+            serving=Serving(_shuffle_in) if options.no_direct_read else None,
+            syncs_late=True,  # if this machine ends, so does the job
+        )
+        self._closing.callback(agent.close)
+        self._show: Callable[[], None] = lambda: None
+        self.reactor.after_turn(lambda: self._show())
+
+    def give(self, submit: Submit, show: Callable[[JobStatus], None]) -> None:
+        """Begin with a job. `show` is called with its status at every turn."""
+        self._outcomes.clear()
+        self.server.handle(JobGiven(submit))
+        self.server.flush()
+        job = self.server.core.jobs[submit.spec.job_id]
+        self._show = lambda: show(job.status())
+
+    def outcome(self) -> Outcome | None:
+        """How the job that was given last has ended; None: not yet."""
+        return self._outcomes[-1] if self._outcomes else None
+
+    def cancel(self, job_id: str, reason: str) -> None:
+        """End the job that runs."""
+        frame = Frame(self.server.core.epoch, (CancelJob(job_id, reason),))
+        self.server.handle(FrameReceived(b"", frame))
+
+    def close(self) -> None:
+        """End the slots, and remove what the worker has kept."""
+        self._closing.close()
 
 
 def run_local(
@@ -37,36 +94,20 @@ def run_local(
     `show` is called with the status of the job at every turn. Raises `ZmrError` if this machine
     can't run slots.
     """
-    outcomes: list[Outcome] = []
     collect_garbage_rarely()
     with ExitStack() as stack:
         stack.callback(clean_temporary, submit.spec.output, submit.spec.job_id)  # however it ends
-        reactor = Reactor()
-        stack.callback(reactor.close)  # last: until then a signal interrupts no cleaning up
-        inproc = Inproc(reactor)
-        server = MasterServer(
-            reactor, inproc.peers, None, "", _settings(submit), outcomes.append, syncs_late=True
-        )
-        agent = start_worker(
-            reactor,
-            inproc.uplink,
-            "this process",
-            options,
-            timeouts=Timeouts(_NEVER_S),
-            on_quit=lambda reason, status: None,  # the master ends the loop
-            serving=Serving(_shuffle_in) if options.no_direct_read else None,
-            syncs_late=True,  # if this machine ends, so does the job
-        )
-        stack.callback(agent.close)
-        reactor.on_signals(
+        engine = LocalEngine(options, _settings(submit))
+        stack.callback(engine.close)
+        engine.reactor.on_signals(
             (signal.SIGINT, signal.SIGTERM),
-            lambda number: server.stop(signal.Signals(number).name, 128 + number),
+            lambda number: engine.server.stop(signal.Signals(number).name, 128 + number),
         )
-        server.handle(JobGiven(submit))
-        job = server.core.jobs[submit.spec.job_id]
-        reactor.after_turn(lambda: show(job.status()))
-        reactor.run()
-    return outcomes[-1], server.exit_status or 0
+        engine.give(submit, show)
+        engine.reactor.run()
+        outcome = engine.outcome()
+        assert outcome is not None
+    return outcome, engine.server.exit_status or 0
 
 
 def _shuffle_in(folder: str) -> list[Address | str]:

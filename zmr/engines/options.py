@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from zmr.errors import UsageError
+from zmr.job_loader import JobSource
+
 
 @dataclass(frozen=True, slots=True)
 class JobSettings:
@@ -29,6 +32,7 @@ class JobOptions:
     output: str
     n_reduce: int
     settings: JobSettings = JobSettings()
+    given: JobSource | None = None  # the job, where it is given as an object
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,3 +46,19 @@ class SlotOptions:
     memory_bytes: int = 0
     local_dir: str | None = None
     no_direct_read: bool = False
+
+
+def size_of(text: int | str) -> int:
+    """The bytes of a size as people write it: 512M, 2G. Raises `UsageError`."""
+    if isinstance(text, int):
+        size_bytes = text
+    else:
+        number = text.strip().upper().removesuffix("B").removesuffix("I")
+        factor = 1024 ** ("KMGT".index(number[-1]) + 1) if number[-1:] in tuple("KMGT") else 1
+        try:
+            size_bytes = int(float(number.rstrip("KMGT")) * factor)
+        except (ValueError, OverflowError):
+            size_bytes = -1
+    if not 0 <= size_bytes < 1 << 63:
+        raise UsageError(f"{text!r} is no size: write something like 512M or 2G")
+    return size_bytes

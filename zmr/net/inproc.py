@@ -48,7 +48,8 @@ class _MasterEnd:
         self._inproc.on_master = on_frame
 
     def send(self, peer: bytes, epoch: int, messages: Sequence[m.Message]) -> None:
-        self._inproc.to_worker.append(m.Frame(epoch, tuple(messages)))
+        if peer == _WORKER:  # and not who has cancelled a job in this process
+            self._inproc.to_worker.append(m.Frame(epoch, tuple(messages)))
 
 
 class _WorkerEnd:

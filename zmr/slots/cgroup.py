@@ -15,6 +15,15 @@ _MEMBERSHIP = "/proc/self/cgroup"
 _MOUNTED = "/sys/fs/cgroup"
 
 
+def default_slots() -> int:
+    """The processors that this process may use, or a container's quota of them; on macOS, all of
+    this machine.
+    """
+    if hasattr(os, "sched_getaffinity"):
+        return processors(len(os.sched_getaffinity(0)))
+    return os.cpu_count() or 1
+
+
 def processors(most: int, membership: str = _MEMBERSHIP, mounted: str = _MOUNTED) -> int:
     """So many of `most` processors as the quotas allow, rounded up: 1 at least."""
     quotas = [ceil(quota) for quota in _quotas(membership, mounted)]
