@@ -12,8 +12,13 @@ if TYPE_CHECKING:  # for type checkers and editors
     from zmr.columns.split_words import split_words as split_words
     from zmr.engines.inline import InlineResult as InlineResult
     from zmr.engines.inline import run_inline as run_inline
+    from zmr.engines.result import Result as Result
+    from zmr.engines.run import LocalCluster as LocalCluster
+    from zmr.engines.run import connect as connect
+    from zmr.engines.run import run as run
     from zmr.errors import InputError as InputError
     from zmr.errors import JobError as JobError
+    from zmr.errors import JobFailed as JobFailed
     from zmr.errors import OutputError as OutputError
     from zmr.errors import ZmrError as ZmrError
     from zmr.formats import BadRecord as BadRecord
@@ -55,7 +60,9 @@ else:
     _NAMES_OF = {
         "zmr.columns.split_words": "split_words",
         "zmr.engines.inline": "InlineResult run_inline",
-        "zmr.errors": "InputError JobError OutputError ZmrError",
+        "zmr.engines.result": "Result",
+        "zmr.engines.run": "LocalCluster connect run",
+        "zmr.errors": "InputError JobError JobFailed OutputError ZmrError",
         "zmr.formats": "BadRecord InputFormat Lines",
         "zmr.formats.csv": "Csv",
         "zmr.formats.fixed_records": "FixedRecords",

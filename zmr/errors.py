@@ -41,9 +41,20 @@ class ZmrError(Exception):
 
 
 class JobFailed(ZmrError):
-    """The job ended without its result."""
+    """The job ended without its result.
+
+    Attributes:
+        task: the task by which it failed, such as "map-17"; empty if it was none.
+        input: the file of the record by which it failed; empty if that is not known.
+        record: the place of the record in it, such as "line 17"; likewise.
+        traceback: of the job's own code; empty if it did not raise.
+    """
 
     exit_status = 1
+    task = ""
+    input = ""
+    record = ""
+    traceback = ""
 
 
 class RecordsSkipped(ZmrError):

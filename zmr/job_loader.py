@@ -14,12 +14,14 @@ from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
 
+from zmr.display import short_repr
 from zmr.errors import JobError
 from zmr.job import Job, check_job, create_job
 from zmr.key_types import keys_from_bytes
 from zmr.messages import JobSpec
 from zmr.module_loader import import_module, run_file
 from zmr.partitioners import Range
+from zmr.pickled_job import PICKLED, is_pickled, own_copy, unpickle_job
 from zmr.pipeline import Pipeline, check_pipeline, create_pipeline, create_step, step_class
 
 # The names that the built-in jobs are found by.
@@ -35,7 +37,7 @@ Found = type[Job] | type[Pipeline]
 
 @dataclass(frozen=True, slots=True)
 class JobSource:
-    """A job that was found: what its `JobSpec` needs, and what help texts say."""
+    """A job that was found, or given: what its `JobSpec` needs, and what help texts say."""
 
     name: str  # for people: "wordcount", "Grep"
     reference: str
@@ -43,12 +45,15 @@ class JobSource:
     search_path: str
     doc: str
     job_class: type[Any]  # a Job or a Pipeline
+    given: Any = None  # the job itself, if it was given as an object
 
     def create(self, params: Iterable[tuple[str, object]]) -> Any:
         """The job or pipeline with these parameters.
 
         Raises `JobError` for one that is wrong or missing.
         """
+        if self.given is not None:
+            return self.given
         if issubclass(self.job_class, Pipeline):
             return create_pipeline(self.job_class, params)
         return create_job(self.job_class, params)
@@ -79,14 +84,38 @@ def find_job(reference: str) -> JobSource:
     return JobSource(name, where, source, search_path, job_class.__doc__ or "", job_class)
 
 
+def given_job(job: type[Any] | Job | Pipeline) -> JobSource:
+    """The source of a job that is given as an object, or as a class, in Python.
+
+    Changes to the object from here on are none of the job's. Raises `JobError`.
+    """
+    job_class = job if isinstance(job, type) else type(job)
+    if not issubclass(job_class, (Job, Pipeline)) or job_class in (Job, Pipeline):
+        raise JobError(f"a job is a class that is derived from zmr.Job, not {short_repr(job)}")
+    if issubclass(job_class, Pipeline):
+        check_pipeline(job_class)
+    else:
+        check_job(job_class)
+    if not isinstance(job, type):
+        given = own_copy(job)
+    elif issubclass(job_class, Pipeline):
+        given = create_pipeline(job_class, ())
+    else:
+        given = create_job(job_class, ())
+    name = job_class.__name__
+    return JobSource(name, PICKLED + name, b"", "", job_class.__doc__ or "", job_class, given)
+
+
 def load_job(spec: JobSpec) -> Job:
     """The job of a spec, or of the step of a pipeline's, ready to run, on any machine.
 
     Raises `JobError`.
     """
+    if is_pickled(spec.reference):
+        return _with_bounds(_unpickled(spec), spec)
     if spec.reference in BUILT_IN:
         _, job_class = _import_class(BUILT_IN[spec.reference], "")
-    elif spec.source:
+    elif is_file(spec):
         path, class_name = split_reference(spec.reference)
         _, job_class = _choose(run_file(path, spec.source, spec.search_path), path, class_name)
     else:
@@ -97,6 +126,21 @@ def load_job(spec: JobSpec) -> Job:
         job = create_step(job_class, spec.step, spec.params)
     else:
         job = create_job(job_class, spec.params)
+    return _with_bounds(job, spec)
+
+
+def is_file(spec: JobSpec) -> bool:
+    """Whether the job was given as a file, whose text is its source."""
+    return bool(spec.source) and not is_pickled(spec.reference)
+
+
+def _unpickled(spec: JobSpec) -> Job:
+    given = unpickle_job(spec.source)
+    job: Job = given.jobs[spec.step - 1] if isinstance(given, Pipeline) else given
+    return job
+
+
+def _with_bounds(job: Job, spec: JobSpec) -> Job:
     if spec.bounds:
         job.partition = Range(keys_from_bytes(spec.bounds))
     return job

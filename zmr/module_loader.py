@@ -17,6 +17,7 @@ from zlib import crc32
 from zmr.errors import JobError
 
 _SOURCE = "__zmr_source__"
+_SEARCH_PATH = "__zmr_search_path__"
 
 
 def run_file(path: str, source: bytes, search_path: str) -> ModuleType:
@@ -38,6 +39,7 @@ def run_file(path: str, source: bytes, search_path: str) -> ModuleType:
     module = ModuleType(name)
     module.__file__ = path
     setattr(module, _SOURCE, source)
+    setattr(module, _SEARCH_PATH, search_path)
     _show_in_tracebacks(path, source)
     _search_first(search_path)
     sys.modules[name] = module
@@ -47,6 +49,15 @@ def run_file(path: str, source: bytes, search_path: str) -> ModuleType:
         del sys.modules[name]
         raise JobError(_told(error, path)) from error
     return module
+
+
+def files_run() -> list[tuple[str, str, bytes, str]]:
+    """The modules of job files in this process: name, path, text, the folder looked in first."""
+    return [
+        (name, str(module.__file__), getattr(module, _SOURCE), getattr(module, _SEARCH_PATH))
+        for name, module in list(sys.modules.items())
+        if hasattr(module, _SEARCH_PATH)
+    ]
 
 
 def let_others_import(path: str, source: bytes, search_path: str, folder: str) -> None:

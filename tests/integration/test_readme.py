@@ -118,7 +118,9 @@ def test_every_block_is_run_or_says_why_not() -> None:
 def test_every_job_of_the_documents_for_users_is_run() -> None:
     # Each of these is run below, and its result checked.
     last_classes = [re.findall(r"^class (\w+)\(", block, re.M)[-1] for block in python_blocks()]
-    assert last_classes == ["Longest", "TopWords", "LongestWords", "Statuses", "Known"]
+    assert sorted(last_classes) == sorted(
+        ["Longest", "TopWords", "Squares", "LongestWords", "Statuses", "Known", "Half"]
+    )
 
 
 def test_the_first_command(zmr: Zmr, checkout: Path) -> None:
@@ -210,6 +212,22 @@ def test_a_table_that_is_made_once_in_each_process(zmr: Zmr, checkout: Path) -> 
     ended = zmr.run("run", "known.py", "text*", "-p", "words_file=list", "-j", "2", cwd=checkout)
     assert ended.status == 0, ended.stderr
     assert sorted(pairs(ended.stdout)) == [("b", "8"), ("c", "4")]
+
+
+def test_jobs_from_python(zmr: Zmr, checkout: Path) -> None:
+    (squares,) = (block for block in blocks("python") if "class Squares(" in block)
+    (half,) = (block for block in blocks("python") if "class Half(" in block)
+    (checkout / "squares.py").write_text(
+        f"{squares}print(table.num_rows, sum(table['value']\n    .to_pylist()))\n"
+    )
+    (checkout / "half.py").write_text(half)
+    python = checkout / ".venv" / "bin" / "python"
+    done = zmr.run("squares.py", program=(str(python),), cwd=checkout)
+    assert done.status == 0, done.stderr
+    n_the = Counter(words(checkout))["the"]
+    assert done.stdout == f"{n_the} {{}}\n10 {sum(n * n for n in range(1000))}\n"
+    done = zmr.run("half.py", program=(str(python),), cwd=checkout)
+    assert done.stdout == f"[(0, {sum(range(1024))})]\n", done.stderr
 
 
 def test_a_cluster(zmr: Zmr, checkout: Path) -> None:

@@ -101,7 +101,6 @@ def output_of(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.iterdir() if path.name not in beside}
 
 
-
 @contextmanager
 def reserved_port() -> Iterator[int]:
     """A port for a master that starts later, perhaps twice; the next one is free as well.

@@ -6,7 +6,7 @@ import re
 
 from support import CHECKOUT
 
-FOR_USERS = (CHECKOUT / "README.md", CHECKOUT / "docs" / "jobs.md")
+FOR_USERS = tuple(CHECKOUT / name for name in ("README.md", "docs/jobs.md", "docs/python.md"))
 _PYTHON = re.compile(r"^```python\n(.*?)^```$", flags=re.DOTALL | re.MULTILINE)
 
 

@@ -36,7 +36,7 @@ from zmr.errors import PickleError, YieldError
 from zmr.formats import BadRecord
 from zmr.formats.output import Text
 from zmr.formats.text import not_a_pair, to_text
-from zmr.job import Job, begin_task
+from zmr.job import Job, begin_task, output_of
 from zmr.key_types import OneType, check_maps, plain_key, sortable, type_of_keys
 from zmr.messages import Counters, InputFile, OutputFile, Stats
 from zmr.output.folder import output_name
@@ -361,6 +361,7 @@ def _reduce(job: Job, key: Any, group: list[Pair]) -> list[Pair]:
 def _write(job: Job, folder: str, index: int, pairs: list[Pair]) -> OutputFile:
     path = os.path.join(folder, output_name(index))
     with open(path + ".part", "wb") as file:
-        file.write(job.output.encode_pairs(pairs))
+        output = output_of(job)
+        file.write(output.encode_pairs(pairs) + output.footer(output_name(index)))
     os.replace(path + ".part", path)
     return describe(folder, output_name(index))

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from zmr.core.plan import plan
 from zmr.display import counted
 from zmr.formats import BadRecord, InputFormat, unchanged
-from zmr.job import Job
+from zmr.job import Job, input_of
 from zmr.messages import InputFile, Split
 from zmr.output.folder import SKIPPED
 from zmr.output.skipped import SkippedFile, skipped_name
@@ -67,14 +67,14 @@ class FileTask:
     def records(self, job: Job) -> Iterator[Any]:
         for split in self._splits:
             for index, record in enumerate(self._read(job, input_of_map(job), split)):
-                self._place = _place(job.input, split, index)
+                self._place = _place(input_of(job), split, index)
                 yield record
 
     def batches(self, job: Job) -> Iterator[Any]:
         for split in self._splits:
             index = 0
-            for batch in self._read_batches(job, job.input, split):
-                self._place = _from_place(job.input, split, index)
+            for batch in self._read_batches(job, input_of(job), split):
+                self._place = _from_place(input_of(job), split, index)
                 yield batch
                 index += len(batch)
 
@@ -84,7 +84,7 @@ class FileTask:
         Records that can't be read come as `BadRecord`.
         """
         has_map = type(job).map is not Job.map
-        records = copy(input_of_map(job) if has_map else job.input)
+        records = copy(input_of_map(job) if has_map else input_of(job))
         records.keeps_bad = True
         for split in self._splits:
             if has_map:

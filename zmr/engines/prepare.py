@@ -14,12 +14,13 @@ from zmr.display import short_repr
 from zmr.engines.inputs import list_inputs
 from zmr.engines.options import JobOptions, JobSettings
 from zmr.errors import InputError, JobError, OutputError, UsageError
-from zmr.job import Job
+from zmr.job import Job, input_of
 from zmr.job_loader import find_job
 from zmr.key_types import KeyTypeError, keys_to_bytes, sortable, type_of_keys
 from zmr.messages import InputFile, JobSpec, Step, Submit
 from zmr.output.folder import claim_output, prepare_output
 from zmr.partitioners import Range
+from zmr.pickled_job import pickle_job
 from zmr.pipeline import Pipeline, parameters_of_steps, refuse_skipping
 
 
@@ -48,7 +49,7 @@ def prepare(options: JobOptions, claims_output: bool = True) -> Prepared:
         raise UsageError("the current folder is gone: go to another one") from None
     if not options.output:
         raise OutputError("the name of the output folder is empty")
-    source = find_job(options.job)
+    source = options.given or find_job(options.job)
     settings = options.settings
     job = source.create(settings.params)
     jobs = job.jobs if isinstance(job, Pipeline) else (job,)
@@ -57,7 +58,7 @@ def prepare(options: JobOptions, claims_output: bool = True) -> Prepared:
     for number, later in enumerate(jobs[1:], 2):
         _refuse_sampling(number, later, options.n_reduce)
     inputs = list_inputs(
-        options.inputs, first.input, settings.hidden_files, settings.skip_bad_files > 0
+        options.inputs, input_of(first), settings.hidden_files, settings.skip_bad_files > 0
     )
     output = os.path.abspath(options.output)
     bounds = b""
@@ -71,7 +72,7 @@ def prepare(options: JobOptions, claims_output: bool = True) -> Prepared:
         job_id=f"{_identifier(source.name)}-{os.urandom(4).hex()}",
         name=source.name,
         reference=source.reference,
-        source=source.source,
+        source=source.source if source.given is None else pickle_job(job),
         search_path=source.search_path,
         params=settings.params,
         n_reduce=n_reduce_of(last, options.n_reduce),

@@ -13,6 +13,7 @@ from zmr.job_loader import load_job
 from zmr.messages import TaskKind
 from zmr.output.folder import output_name
 from zmr.output.local_dir import LocalDir
+from zmr.pickled_job import is_pickled
 from zmr.shuffle.map_output import LocalSource, open_partitions
 from zmr.shuffle.map_output_sink import FileSink
 from zmr.shuffle.map_output_sources import StoredSources
@@ -42,6 +43,8 @@ def with_code(capsule: Capsule, path: str | None) -> tuple[Capsule, str]:
     """
     spec = capsule.spec
     file, _, class_name = spec.reference.rpartition(":")
+    if path is None and is_pickled(spec.reference):
+        return capsule, f"{spec.name}, as it was given"
     if path is None and not spec.source:
         return capsule, f"{spec.reference}, as it is now"
     if path is None and not os.path.exists(file):

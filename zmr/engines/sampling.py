@@ -10,7 +10,7 @@ from typing import Any
 
 from zmr.errors import JobError
 from zmr.formats import BadRecord
-from zmr.job import Job, begin_task
+from zmr.job import Job, begin_task, input_of
 from zmr.key_types import KeyTypeError, OneType, plain_key, sortable
 from zmr.messages import InputFile, Split
 
@@ -79,7 +79,7 @@ def _keys(job: Job, split: Split, skip_bad: bool) -> Iterator[Any]:
         with suppress(*((Exception, SystemExit) if skip_bad else ())):
             yield from _keys_of_batches(job, split)
         return
-    records = copy(job.input)
+    records = copy(input_of(job))
     records.keeps_bad = skip_bad
     pieces = records.read(split, lambda name, n: None)
     for record in islice(chain.from_iterable(some for some, _ in pieces), _RECORDS_A_PLACE):
@@ -93,7 +93,7 @@ def _keys_of_batches(job: Job, split: Split) -> Iterator[Any]:
     from zmr.columns.from_batch import from_map_batch
     from zmr.columns.rows import keys_of
 
-    for batch, _ in islice(job.input.read_batches(split, lambda name, n: None), 1):
+    for batch, _ in islice(input_of(job).read_batches(split, lambda name, n: None), 1):
         result = job.map_batch(batch.slice(0, _RECORDS_A_PLACE))
         if result is not None:
             yield from keys_of(from_map_batch(result))

@@ -95,6 +95,29 @@ class Pairs(InputFormat):
         )
 
 
+class Records(Pairs):
+    """Records that were given as Python objects: the values of pairs, whose keys are their numbers.
+
+    For `map_batch`, a batch is an Arrow array of them.
+    """
+
+    def read(self, split: Split, count: CountUp) -> Iterator[Chunk]:
+        for pairs, size_bytes in super().read(split, count):
+            yield [record for _, record in pairs], size_bytes
+
+    def read_batches(self, split: Split, count: CountUp) -> Iterator[Batch]:
+        for batch, size_bytes in super().read_batches(split, count):
+            yield batch.column(rows.VALUE), size_bytes
+
+    def locate(self, split: Split, index: int) -> str:
+        """The number of the record, from 1, as it was given."""
+        numbers = (
+            pair[0] for chunk, _ in super().read(split, lambda name, n: None) for pair in chunk
+        )
+        number = next(islice(numbers, index, None), None)
+        return "" if number is None else f"record {number + 1}"
+
+
 def refuse_pickled(batch: pa.RecordBatch, path: str = "") -> None:
     """Raise `BadRecord` if a column is pickled, which `map_batch` could do nothing with."""
     names = [field.name for field in batch.schema if is_pickled(field) or is_mixed(field.type)]

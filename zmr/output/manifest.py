@@ -146,6 +146,14 @@ def read_counters(folder: str) -> dict[str, int]:
         return {}
 
 
+def read_stats(folder: str) -> Stats:
+    """What a finished job has read and written, as far as that can be read."""
+    try:
+        return Stats(**{name: _read(folder)["stats"][name] for name in Stats._fields})
+    except (OSError, ValueError, LookupError, TypeError, RecursionError):
+        return Stats()
+
+
 def _read(folder: str | os.PathLike[str]) -> Any:
     with open(os.path.join(folder, SUCCESS), encoding="utf-8") as file:
         return json.load(file)

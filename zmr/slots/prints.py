@@ -31,8 +31,11 @@ _log = logging.getLogger("zmr.prints")
 
 
 def show(line: str) -> None:
-    """Log a line that user code printed."""
-    _log.info("%s", line)
+    """Log a line that user code printed; to stderr, where nobody has set up a log for it."""
+    if _log.isEnabledFor(logging.INFO):
+        _log.info("%s", line)
+    else:
+        print(line, file=sys.stderr)
 
 
 class PrintReader:

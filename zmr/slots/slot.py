@@ -26,7 +26,7 @@ import pyarrow as pa
 
 from zmr.errors import JobError
 from zmr.job import Job
-from zmr.job_loader import load_job, split_reference
+from zmr.job_loader import is_file, load_job, split_reference
 from zmr.messages import (
     Circumstances,
     CommitReply,
@@ -281,7 +281,7 @@ def _load(start: StartJob) -> Job | TaskError:
     spec = start.spec
     try:
         job = load_job(spec)
-        if spec.source:
+        if is_file(spec):
             path, _ = split_reference(spec.reference)
             with suppress(OSError):  # the map that can't write there says so
                 folder = os.path.join(start.folder, _MODULES)

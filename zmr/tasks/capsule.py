@@ -3,7 +3,7 @@
 A capsule is a folder:
 
     capsule.json     the job and the task, and which files are here
-    job.py           the text of the job, if it was given as a file
+    job.py           the text of the job, if it was given as a file; job.pickle, if as an object
     input-<n>...     map: the n-th piece of input (`copy_input`: of which files how much)
     partition        reduce: its partition of all map outputs, merged into one
     failure.txt      why the task failed, with the traceback; the master writes it
@@ -26,6 +26,7 @@ from typing import Any
 from zmr.errors import UsageError
 from zmr.messages import FailureReason, JobSpec, MapOutput, Split, Task, TaskKind
 from zmr.output.capsules import capsule_path
+from zmr.pickled_job import is_pickled
 from zmr.shuffle.map_output import CorruptMapOutput, LocalSource, open_partition
 from zmr.shuffle.map_output_sink import FileSink
 from zmr.shuffle.map_output_sources import MapSources
@@ -123,7 +124,7 @@ class CapsuleMaker:
             "memory_bytes": self._context.memory_bytes,
         }
         if spec.source:
-            with open(os.path.join(part, "job.py"), "wb") as file:
+            with open(os.path.join(part, _code_file(spec.reference)), "wb") as file:
                 file.write(spec.source)
         if task.kind is TaskKind.MAP:
             about["inputs"] = self._copy_inputs(part)
@@ -272,10 +273,14 @@ def read_capsule(folder: str) -> Capsule:
     return Capsule(folder, spec, task, memory_bytes, inputs, failure)
 
 
+def _code_file(reference: str) -> str:
+    return "job.pickle" if is_pickled(reference) else "job.py"
+
+
 def _read_spec(folder: str, about: dict[str, Any]) -> JobSpec:
     job = about["job"]
     source = b""
-    path = os.path.join(folder, "job.py")
+    path = os.path.join(folder, _code_file(job["reference"]))
     if os.path.exists(path):
         with open(path, "rb") as file:
             source = file.read()

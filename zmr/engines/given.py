@@ -1,0 +1,93 @@
+"""Inputs that are given as Python objects: as files, for tasks to read.
+
+Tasks run in processes of their own and may be tried again, so what is given is written down first.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
+
+from zmr.display import short_repr
+from zmr.engines.result import Result
+from zmr.errors import InputError, PickleError
+from zmr.formats.base import InputFormat
+from zmr.formats.pairs import Pairs, PairsOutput, Records
+from zmr.formats.parquet import Parquet
+
+_MOST_RECORDS = 4096  # in a block
+_MOST_ROWS = 1 << 17  # in a row group
+
+
+class Given(NamedTuple):
+    """Files, and as what they are read, if not as the job's input."""
+
+    paths: tuple[str, ...]
+    reads: InputFormat | None = None
+
+
+def given_inputs(inputs: Any, folder: str, input_format: InputFormat) -> Given:
+    """The files of what is given: names, records, Arrow data, or the result of another job.
+
+    Files are made in `folder`. Raises `InputError`.
+    """
+    if isinstance(inputs, (str, os.PathLike)):
+        return Given((os.fspath(inputs),))
+    if isinstance(inputs, Result):
+        if inputs.is_typed:
+            return Given(tuple(inputs.files), Pairs())
+    elif isinstance(inputs, Mapping):
+        raise InputError("a job has one input: give what it reads, and no dict of inputs")
+    elif hasattr(inputs, "__arrow_c_stream__") or hasattr(inputs, "__arrow_c_array__"):
+        path = os.path.join(folder, "table.parquet")
+        _write_table(inputs, path)
+        return Given((path,), input_format if isinstance(input_format, Parquet) else Parquet())
+    elif isinstance(inputs, (list, tuple)) and inputs and all(map(_is_path, inputs)):
+        return Given(tuple(map(os.fspath, inputs)))
+    if isinstance(inputs, bytes) or not isinstance(inputs, Iterable):
+        raise InputError(
+            "inputs are names of files or folders, records, or Arrow data, not "
+            f"{short_repr(inputs)}"
+        )
+    path = os.path.join(folder, "records")
+    _write_records(inputs, path)
+    return Given((path,), Records())
+
+
+def _is_path(given: object) -> bool:
+    return isinstance(given, (str, os.PathLike))
+
+
+def _write_table(given: Any, path: str) -> None:
+    import pyarrow as pa
+    from pyarrow.parquet import write_table
+
+    try:
+        table = given if isinstance(given, pa.Table) else pa.table(given)
+        write_table(table, path, row_group_size=_MOST_ROWS, compression="lz4")
+    except (pa.ArrowException, TypeError) as error:
+        raise InputError(f"a table that can't be written as Parquet: {error}") from None
+    except OSError as error:
+        raise InputError(f"can't keep the input in {path}: {error.strerror or error}") from None
+
+
+def _write_records(records: Iterable[Any], path: str) -> None:
+    output = PairsOutput()
+    n = 0
+    block: list[tuple[int, Any]] = []
+    try:
+        with open(path, "xb") as file:
+            for record in records:
+                block.append((n, record))
+                n += 1
+                if len(block) == _MOST_RECORDS:
+                    file.write(output.encode_pairs(block))
+                    block.clear()
+            file.write(output.encode_pairs(block) + output.footer(path))
+    except PickleError as error:
+        raise InputError(f"a record can't be sent to other processes: {error}") from None
+    except OSError as error:
+        if error.filename not in (None, path):  # of the iterable's own
+            raise
+        raise InputError(f"can't keep the records in {path}: {error.strerror}") from None
