@@ -63,6 +63,8 @@ class Job:
                                     `partition = Range()`
         setup(self)                 is called at the start of each task, on a job object that is
                                     the task's own; `@zmr.once` is for what a process makes once
+        finish_map(self)            yields pairs at the end of each map task, like map
+        finish_reduce(self)         yields pairs at the end of each reduce task, like reduce
         input                       what a record is: `Lines()`, `Csv()`, ...
         output                      how pairs are written: `Text()` or `Raw()`
         reducers                    the number of partitions, an int; None: as the user asks for
@@ -109,6 +111,18 @@ class Job:
 
     It is called with the values that one map task has for a key, or with some of them, or not at
     all; so reduce must make the same of its output as of its input.
+    """
+
+    finish_map: Any = None
+    """Optionally a method `finish_map(self)`, called when a map task has come to its last record.
+
+    It yields pairs, or returns them, as map does: what the task has gathered in `self`.
+    """
+
+    finish_reduce: Any = None
+    """Optionally a method `finish_reduce(self)`, called after the last key of a reduce task.
+
+    It yields (key, value) pairs, which are put out after those of reduce.
     """
 
     partition: Any = Hash()
@@ -191,7 +205,18 @@ _FORMATS: tuple[tuple[str, type, str], ...] = (
 )
 
 # What zmr calls or looks for, and the names that other tools have for it.
-_HOOKS = ("map", "map_batch", "reduce", "combine", "partition", "setup", "input", "output")
+_HOOKS = (
+    "map",
+    "map_batch",
+    "reduce",
+    "combine",
+    "partition",
+    "setup",
+    "input",
+    "output",
+    "finish_map",
+    "finish_reduce",
+)
 _NAMES_ELSEWHERE = {
     "mapper": "map",
     "reducer": "reduce",
@@ -201,13 +226,10 @@ _NAMES_ELSEWHERE = {
     **dict.fromkeys(("configure", "initialize", "set_up", "setUp"), "setup"),
     "map_partitions": "map_batch",
     "mapper_raw": "map",
+    **dict.fromkeys(("mapper_final", "map_final"), "finish_map"),
+    **dict.fromkeys(("reducer_final", "reduce_final"), "finish_reduce"),
 }
-_AT_THE_END = frozenset(
-    {
-        *("mapper_final", "reducer_final", "combiner_final", "map_final", "reduce_final"),
-        *("teardown", "tear_down", "tearDown", "cleanup"),
-    }
-)
+_AT_THE_END = frozenset({"combiner_final", "teardown", "tear_down", "tearDown", "cleanup"})
 
 # What zmr calls a job's methods with.
 _CALLED_WITH = {
@@ -217,6 +239,8 @@ _CALLED_WITH = {
     "reduce": ("key", "values"),
     "partition": ("key", "n"),
     "setup": (),
+    "finish_map": (),
+    "finish_reduce": (),
 }
 
 # Of what types the things are that zmr calls or looks for.
@@ -318,10 +342,8 @@ def check_job(job_class: type[Job]) -> None:
         raise JobError(
             f"{name}.reduce must be a method, or a reducer such as Sum(), not {short_repr(reduce)}"
         )
-    if job_class.combine is not None and (reduce is None or _declared(reduce)):
-        why = "there is no reduce" if reduce is None else "its reducer combines by itself"
-        raise JobError(f"{name}.combine is never used: {why}")
-    for method in ("combine", "map_batch", "partition"):
+    _check_uses(job_class)
+    for method in ("combine", "map_batch", "partition", "finish_map", "finish_reduce"):
         value = getattr(job_class, method)
         if isinstance(value, type) or not (value is None or callable(value)):
             ready_made = ", or Hash() or Range()" if method == "partition" else ""
@@ -339,6 +361,16 @@ def check_job(job_class: type[Job]) -> None:
         raise JobError(f"{name}.reducers must be an int from 1 on, not {short_repr(reducers)}")
     if job_class.partition is None:
         raise JobError(f"{name}.partition must be a method, or Hash() or Range(), not None")
+
+
+def _check_uses(job_class: type[Job]) -> None:
+    """Raise `JobError` for a method that would never be called, with the job's reduce."""
+    name, reduce = job_class.__name__, job_class.reduce
+    if job_class.combine is not None and (reduce is None or _declared(reduce)):
+        why = "there is no reduce" if reduce is None else "its reducer combines by itself"
+        raise JobError(f"{name}.combine is never used: {why}")
+    if job_class.finish_reduce is not None and reduce is None:
+        raise JobError(f"{name}.finish_reduce is never called: there is no reduce")
 
 
 def _takes(method: object, n: int) -> bool:
@@ -370,8 +402,8 @@ def _check_names(job_class: type[Job]) -> None:
             continue
         if name in _AT_THE_END:
             raise JobError(
-                f"{job_class.__name__}.{name} is never called: there is nothing that zmr calls at "
-                "the end of a task; what a job puts out, map and reduce yield"
+                f"{job_class.__name__}.{name} is never called: at the end of a task, zmr calls "
+                "finish_map or finish_reduce, which may yield pairs"
             )
         near = get_close_matches(name.lower(), _HOOKS, n=1, cutoff=0.8)
         meant = _NAMES_ELSEWHERE.get(name) or (near[0] if near else "")

@@ -119,7 +119,7 @@ def test_every_job_of_the_documents_for_users_is_run() -> None:
     # Each of these is run below, and its result checked.
     last_classes = [re.findall(r"^class (\w+)\(", block, re.M)[-1] for block in python_blocks()]
     assert sorted(last_classes) == sorted(
-        ["Longest", "TopWords", "Squares", "LongestWords", "Statuses", "Known", "Half"]
+        ["Longest", "TopWords", "Squares", "LongestWords", "Statuses", "Totals", "Known", "Half"]
     )
 
 
@@ -201,6 +201,18 @@ def test_a_job_on_batches(zmr: Zmr, checkout: Path) -> None:
     ended = zmr.run("run", "statuses.py", "log", cwd=checkout)
     assert ended.status == 0, ended.stderr
     assert sorted(pairs(ended.stdout)) == [("200", "6"), ("404", "4")]
+
+
+def test_what_is_counted_in_a_dict_of_the_task(zmr: Zmr, checkout: Path) -> None:
+    (job,) = (block for block in blocks("python") if "class Totals(" in block)
+    (checkout / "totals.py").write_text(job)
+    for engine in ("local", "inline"):
+        ended = zmr.run("run", "totals.py", "input/", "--engine", engine, cwd=checkout)
+        assert ended.status == 0, ended.stderr
+        counts = dict(pairs(ended.stdout))
+        n_lines = sum(len(path.read_text().splitlines()) for path in (checkout / "input").iterdir())
+        assert int(counts.pop("(lines)")) == n_lines
+        assert {word: int(n) for word, n in counts.items()} == Counter(words(checkout))
 
 
 def test_a_table_that_is_made_once_in_each_process(zmr: Zmr, checkout: Path) -> None:

@@ -167,6 +167,7 @@ MAPS = f"{HEADER}class Mine(Job):\n{WITH_MAP}"
         *(("reducer", "reduce"), ("combiner", "combine"), ("partitioner", "partition")),
         *(("mapper_init", "setup"), ("setUp", "setup"), ("redcue", "reduce")),
         *(("Reduce", "reduce"), ("map_batches", "map_batch"), ("combines", "combine")),
+        *(("mapper_final", "finish_map"), ("finish_maps", "finish_map")),
     ],
 )
 def test_methods_named_as_elsewhere_or_misspelt_are_refused(
@@ -200,10 +201,19 @@ def test_methods_may_be_static_and_take_more_than_they_are_called_with(tmp_path:
     assert find_job(write(tmp_path, text)).name == "A"
 
 
-@pytest.mark.parametrize("method", ["mapper_final", "teardown", "cleanup"])
+@pytest.mark.parametrize("method", ["combiner_final", "teardown", "cleanup"])
 def test_what_is_meant_to_be_called_at_the_end_is_refused(tmp_path: Path, method: str) -> None:
     told = refusal(write(tmp_path, f"{MAPS}    def {method}(self): pass\n"))
-    assert told.startswith(f"Mine.{method} is never called: there is nothing that zmr calls at the")
+    assert told.startswith(
+        f"Mine.{method} is never called: at the end of a task, zmr calls finish_"
+    )
+
+
+def test_the_end_of_reduces_needs_a_reduce(tmp_path: Path) -> None:
+    told = refusal(write(tmp_path, f"{MAPS}    def finish_reduce(self): pass\n"))
+    assert told == "Mine.finish_reduce is never called: there is no reduce"
+    told = refusal(write(tmp_path, f"{MAPS}    def finish_map(self, key): pass\n", "other.py"))
+    assert told == "Mine.finish_map can't be called as zmr does: write def finish_map(self)"
 
 
 @pytest.mark.parametrize(

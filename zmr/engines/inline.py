@@ -215,10 +215,11 @@ def _map(
                 return _pairs_of(job, job.map_batch(record))
             return list(_yielded("map", job.map(record), keep))
 
-        return list(chain.from_iterable(bad_records.good(job, task, mapped, for_reduces)))
+        good = list(chain.from_iterable(bad_records.good(job, task, mapped, for_reduces)))
+        return good + _finished(job, keep, OneType() if for_reduces else None)
     pairs: list[Pair] = []
+    one_type = OneType()
     if has_map:
-        one_type = OneType()
         with _noted(lambda: f"in map, {task.where()}"):
             for record in task.records(job):
                 for key, value in _yielded("map", job.map(record), keep):
@@ -228,10 +229,22 @@ def _map(
                         with _noted(lambda: f"in map, {task.where()}, key {short_repr(key)}"):  # noqa: B023
                             reducer.sequential([value])  # it takes such values
                     pairs.append((key, value))
-        return pairs
-    with _noted(lambda: f"in map_batch, {task.where()}"):
-        for batch in task.batches(job):
-            pairs += _pairs_of(job, job.map_batch(batch))
+    else:
+        with _noted(lambda: f"in map_batch, {task.where()}"):
+            for batch in task.batches(job):
+                pairs += _pairs_of(job, job.map_batch(batch))
+    return pairs + _finished(job, keep, one_type if for_reduces else None)
+
+
+def _finished(job: Job, keep: Keep, one_type: OneType | None) -> list[Pair]:
+    """The pairs of finish_map."""
+    if job.finish_map is None:
+        return []
+    with _noted(lambda: "in map, after the last record"):
+        pairs = list(_yielded("finish_map", job.finish_map(), keep))
+        if one_type is not None:
+            for key, _ in pairs:
+                one_type.check(key)
     return pairs
 
 
@@ -327,6 +340,9 @@ def _reduce_all(job: Job, maps: list[list[Pair]]) -> list[Pair]:
     for key in sorted(groups, key=sortable):
         with _noted(lambda: f"in reduce, key {short_repr(key)}"):  # noqa: B023
             reduced += _reduce(job, key, groups[key])
+    if job.finish_reduce is not None:
+        with _noted(lambda: "in finish_reduce"):
+            reduced += _yielded("finish_reduce", job.finish_reduce(), _as_written(job))
     return reduced
 
 

@@ -27,6 +27,7 @@ from zmr.tasks.errors import LookAgain, users_code
 from zmr.tasks.map_input import MapInput
 from zmr.tasks.skip_records import SkipRecords
 from zmr.tasks.yielded import (
+    Look,
     can_change,
     checked_pairs,
     looked_at,
@@ -57,7 +58,21 @@ def takes_batches(job: Job, skipping: SkipRecords | None) -> bool:
 def mapped(
     job: Job, source: MapInput, skipping: SkipRecords | None, looks: bool, for_reduces: bool = True
 ) -> Iterator[Pair]:
-    """The pairs that map makes of the records. Raises `LookAgain` if it does not look yet."""
+    """The pairs of map and finish_map. Raises `LookAgain` if it does not look yet."""
+    pairs = _of_records(job, source, skipping, looks, for_reduces)
+    return chain(pairs, finished(job, source, for_reduces)) if job.finish_map is not None else pairs
+
+
+def finished(job: Job, source: MapInput, for_reduces: bool) -> Iterator[Pair]:
+    """The pairs of finish_map, which is called when they are asked for."""
+    if job.finish_map is not None:
+        source.is_over = True
+        yield from Look(job, for_reduces).at(job.finish_map(), "finish_map")
+
+
+def _of_records(
+    job: Job, source: MapInput, skipping: SkipRecords | None, looks: bool, for_reduces: bool
+) -> Iterator[Pair]:
     if skipping is not None:
         return chain.from_iterable(skipping.pairs(source))
     if looks:
@@ -83,7 +98,8 @@ def collected(
     If it `looks`, each pair is looked at when it is yielded, as is always so when skipping.
     """
     if takes_batches(job, skipping):
-        return map(_as_values, batches(job, source, skipping))
+        made = map(_as_values, batches(job, source, skipping))
+        return chain(made, _listed(finished(job, source, for_reduces=True), source, looks=True))
     pairs = mapped(job, source, skipping, looks)
     looks = looks or skipping is not None
     if isinstance(job.reduce, Reducer) and job.reduce.has_small_states:

@@ -37,6 +37,7 @@ class MapInput:
         self.records = 0
         self.size_bytes = 0  # of what records were made of
         self.split_bytes = 0  # of the splits that were read to their ends
+        self.is_over = False  # the last record was consumed
         self._format = input_format
         self._splits = tuple(splits)
         self._count = count
@@ -99,6 +100,8 @@ class MapInput:
 
         Of a batch it is the first record: "/data/a.txt, the batch from line 17 on".
         """
+        if self.is_over:
+            return "after the last record"
         if self._split is None:
             return "before the first record"
         if self._batch_records:

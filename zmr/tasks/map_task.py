@@ -27,7 +27,7 @@ from zmr.shuffle.map_output_sink import MapSink
 from zmr.shuffle.names import map_output_name
 from zmr.shuffle.partitioning import Partitioner
 from zmr.shuffle.sort_buffer import SortBuffer
-from zmr.tasks.collect import batches, collected, mapped, takes_batches
+from zmr.tasks.collect import batches, collected, finished, mapped, takes_batches
 from zmr.tasks.commit import write_and_commit
 from zmr.tasks.context import TaskContext
 from zmr.tasks.errors import LookAgain, TaskError, user_error, users_code, worker_error
@@ -204,9 +204,14 @@ def _lines(
 ) -> Iterator[Piece]:
     """What a job without reduce puts out. Raises `LookAgain`, and `TaskError`."""
     output = output_of(job)
+
+    def where() -> str:
+        return f"in map, {source.where()}"
+
     if takes_batches(job, skipping):
         made = batches(job, source, skipping)
-        return chain.from_iterable(lines_of_rows(batch, output) for batch in made)
+        last = users_lines(finished(job, source, for_reduces=False), output, where)
+        return chain(chain.from_iterable(lines_of_rows(batch, output) for batch in made), last)
     pairs = mapped(job, source, skipping, looks, for_reduces=False)
     lines = users_lines if looks or skipping is not None else first_lines
-    return lines(pairs, output, lambda: f"in map, {source.where()}")
+    return lines(pairs, output, where)

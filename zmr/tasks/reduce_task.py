@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
+from itertools import chain
 from time import perf_counter
 
 import pyarrow as pa
@@ -88,14 +89,18 @@ def run_reduce(
 def _pieces(
     job: Job, runs: Sequence[Run], progress: TaskProgress, n_rows: int, memory_bytes: int
 ) -> Iterator[Piece]:
-    if not runs:
-        return iter(())
     progress.expect_records(n_rows)
     reduction = Reduction(job, progress)
-    schema, blocks = unify_runs(runs)
-    if rows.is_opaque(schema):
-        return reduction.of_pairs(merge_opaque(blocks))
-    return reduction.of_groups(merge(blocks, merge_bytes(memory_bytes, runs)))
+    pieces: Iterator[Piece] = iter(())
+    if runs:
+        schema, blocks = unify_runs(runs)
+        if rows.is_opaque(schema):
+            pieces = reduction.of_pairs(merge_opaque(blocks))
+        else:
+            pieces = reduction.of_groups(merge(blocks, merge_bytes(memory_bytes, runs)))
+    if job.finish_reduce is None:
+        return pieces
+    return chain(pieces, reduction.finished(job.finish_reduce))
 
 
 class _Passes:

@@ -72,6 +72,16 @@ class Reduction:
             return self._lines(self._merged(self._reduce, keyed))
         return self._users_lines(self._reduced(keyed))
 
+    def finished(self, finish: Callable[[], Any]) -> Iterator[Piece]:
+        """The lines of what finish_reduce gives, which is called when they are asked for."""
+
+        def pairs() -> Iterator[Pair]:
+            self._result = iterated(finish(), "finish_reduce")
+            yield from self._result
+
+        place = "in finish_reduce"
+        return users_lines(pairs(), self._output, lambda: place, lambda: line_of(self._result))
+
     def _users_lines(self, pairs: Iterator[Pair]) -> Iterator[Piece]:
         return users_lines(pairs, self._output, self._where, lambda: line_of(self._result))
 

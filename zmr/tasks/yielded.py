@@ -225,9 +225,9 @@ class Look:
         self._counts_only = isinstance(job.reduce, Count)
         self.one_type = OneType()
 
-    def at(self, result: Any) -> Iterator[Pair]:
-        """The pairs of what map returned for a record. Raises `YieldError`."""
-        pairs = iterated(result, "map")
+    def at(self, result: Any, method: str = "map") -> Iterator[Pair]:
+        """The pairs of what the method returned for a record. Raises `YieldError`."""
+        pairs = iterated(result, method)
         for pair in pairs:
             if not is_pair(pair):
                 raise not_a_pair(pair, line_of(pairs))

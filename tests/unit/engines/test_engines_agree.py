@@ -168,8 +168,21 @@ class Combined(Lists):
             yield (key if self._value != "either" else "other"), value
 
 
-def drawn_job(key: str, value: str, reduce: Any, combines: bool) -> Job:
-    job = (Combined if combines else Lists)() if reduce == "lists" else Drawn()
+class Finishes:
+    """Yields more at the ends of tasks, of the words so far."""
+
+    def finish_map(self: Any) -> Pairs:
+        for word in self._same.values():
+            value = self._same if self._value == "same" else PARTS[self._value](word, self._n)
+            yield PARTS[self._key](word, self._n % 3), value
+
+    def finish_reduce(self: Any) -> Pairs:
+        return [("words", self._n)]
+
+
+def drawn_job(key: str, value: str, reduce: Any, combines: bool, finishes: bool) -> Job:
+    kind: type[Drawn] = (Combined if combines else Lists) if reduce == "lists" else Drawn
+    job = type("Drawn", (Finishes, kind), {})() if finishes else kind()
     job._key, job._value = key, value
     if reduce != "lists":
         job.reduce = reduce
@@ -199,6 +212,7 @@ def outcome_of(run: Any) -> Any:
     value=st.sampled_from([*PARTS, "same"]),
     reduce=st.sampled_from(REDUCERS),
     combines=st.booleans(),
+    finishes=st.booleans(),
     split_bytes=st.sampled_from([1 << 26, 9]),
     n_reduce=st.integers(1, 3),
 )
@@ -209,6 +223,7 @@ def test_in_answers_and_in_refusals(
     value: str,
     reduce: Any,
     combines: bool,
+    finishes: bool,
     split_bytes: int,
     n_reduce: int,
 ) -> None:
@@ -217,7 +232,7 @@ def test_in_answers_and_in_refusals(
     for number, lines in enumerate(files):
         inputs.append(folder / f"in{number}")
         inputs[-1].write_text("".join(" ".join(line) + "\n" for line in lines))
-    job = drawn_job(key, value, reduce, combines)
+    job = drawn_job(key, value, reduce, combines, finishes)
     n = 0 if reduce is None else n_reduce
 
     def inline() -> Any:
