@@ -421,7 +421,10 @@ from __future__ import annotations
 
 
 # What has a module of its own, with all that it holds.
-_OF_TASKS = ("TaskResponse", "Heartbeat", "CommitRequest", "MapDone", "ReduceDone", "TaskFailed")
+_OF_TASKS = (
+    *("TaskResponse", "Heartbeat", "CommitRequest", "MapDone", "ReduceDone", "TaskFailed"),
+    "CheckOutputs",
+)
 
 
 def modules(of: Sources) -> dict[str, str]:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:  # for type checkers and editors
     from zmr.formats import Lines as Lines
     from zmr.formats.csv import Csv as Csv
     from zmr.formats.fixed_records import FixedRecords as FixedRecords
+    from zmr.formats.input import Input as Input
     from zmr.formats.json_lines import JsonLines as JsonLines
     from zmr.formats.output import OutputFormat as OutputFormat
     from zmr.formats.output import Raw as Raw
@@ -66,6 +67,7 @@ else:
         "zmr.formats": "BadRecord InputFormat Lines",
         "zmr.formats.csv": "Csv",
         "zmr.formats.fixed_records": "FixedRecords",
+        "zmr.formats.input": "Input",
         "zmr.formats.json_lines": "JsonLines",
         "zmr.formats.output": "OutputFormat Raw Text",
         "zmr.formats.parquet": "Parquet",

@@ -35,6 +35,7 @@ Fraction = Annotated[float, Check("fraction")]  # from 0 to 1
 Seconds = Annotated[float, Check("seconds")]
 Credit = Annotated[int, Check("at_most", (1_000_000, "credits"))]
 NReduce = Annotated[int, Check("at_most", (1_000_000, "reduce tasks"))]
+InputNumber = Annotated[int, Check("at_most", (1_000, "inputs"))]
 SlotCount = Annotated[int, Check("slots", (10_000,))]
 PieceSize = Annotated[int, Check("at_most", (MAX_PIECE_BYTES, "bytes in a piece"))]
 

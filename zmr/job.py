@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import wraps
-from types import CodeType, FunctionType
+from inspect import getattr_static
+from types import CodeType, FunctionType, MappingProxyType
 from typing import Any, TypeVar
 
 from zmr.display import short_repr
 from zmr.errors import JobError
 from zmr.formats import InputFormat, Lines
+from zmr.formats.input import Input
 from zmr.formats.output import OutputFormat, Text
 from zmr.messages import Counters
 from zmr.parameters import Parameter, bind, declared
@@ -65,7 +67,8 @@ class Job:
                                     the task's own; `@zmr.once` is for what a process makes once
         finish_map(self)            yields pairs at the end of each map task, like map
         finish_reduce(self)         yields pairs at the end of each reduce task, like reduce
-        input                       what a record is: `Lines()`, `Csv()`, ...
+        input                       what a record is: `Lines()`, `Csv()`, ...; a job with several
+                                    inputs has an attribute `Input(Csv())` for each
         output                      how pairs are written: `Text()` or `Raw()`
         reducers                    the number of partitions, an int; None: as the user asks for
         count(name, n=1)            adds to a counter; the job's sums are shown when it is done
@@ -139,6 +142,7 @@ class Job:
     _once: dict[Any, Any]  # what methods marked so have made, for all tasks of the process
     _given: dict[str, object]  # as it was created with
     _reads: InputFormat | None = None  # as a step of a pipeline, in place of `input` ...
+    _reads_of: Mapping[str, InputFormat] = MappingProxyType({})  # of several inputs, likewise
     _writes: OutputFormat | None = None  # ... and of `output`
 
     def __new__(cls, **params: object) -> Job:
@@ -283,6 +287,16 @@ def parameters_of(job_class: type[Job]) -> dict[str, Parameter]:
     return declared(job_class, Job, RESERVED)
 
 
+def inputs_of(job_class: type[Job]) -> dict[str, Input]:
+    """The inputs of a job that reads several, in the order in which they are declared."""
+    return {
+        name: value
+        for owner in reversed(job_class.__mro__)
+        for name, value in vars(owner).items()
+        if isinstance(value, Input)
+    }
+
+
 def input_of(job: Job) -> InputFormat:
     """What the job reads: its input, or as a step of a pipeline what the step before put out."""
     return job._reads or job.input
@@ -329,7 +343,9 @@ def check_job(job_class: type[Job]) -> None:
     name, reduce = job_class.__name__, job_class.reduce
     parameters_of(job_class)
     _check_names(job_class)
-    if job_class.map is Job.map and job_class.map_batch is None:
+    inputs = inputs_of(job_class)
+    _check_inputs(job_class, inputs)
+    if not inputs and job_class.map is Job.map and job_class.map_batch is None:
         raise JobError(
             f"{name} has no map: write a method map(self, record) that yields (key, value) pairs, "
             "or map_batch"
@@ -361,6 +377,28 @@ def check_job(job_class: type[Job]) -> None:
         raise JobError(f"{name}.reducers must be an int from 1 on, not {short_repr(reducers)}")
     if job_class.partition is None:
         raise JobError(f"{name}.partition must be a method, or Hash() or Range(), not None")
+
+
+def _check_inputs(job_class: type[Job], inputs: dict[str, Input]) -> None:
+    """Raise `JobError` unless there are methods for the records of all inputs, and no others."""
+    name = job_class.__name__
+    for its_name, its_input in inputs.items():
+        of_records, of_batches = its_input.methods(its_name)
+        if not any(hasattr(job_class, method) for method in (of_records, of_batches)):
+            raise JobError(
+                f"{name} has no method for its input {its_name}: write {of_records}(self, record)"
+            )
+        for method, given in ((of_records, "record"), (of_batches, "batch")):
+            raw = getattr_static(job_class, method, None)
+            if not _takes(raw, 1):
+                how = f"write def {method}(self, {given})"
+                raise JobError(f"{name}.{method} can't be called as zmr does: {how}")
+    if inputs and (job_class.map is not Job.map or job_class.map_batch is not None):
+        first = next(iter(inputs))
+        raise JobError(
+            f"{name} has inputs of its own, so its map is never called: records of {first} go to "
+            f"map_{first}"
+        )
 
 
 def _check_uses(job_class: type[Job]) -> None:
@@ -395,6 +433,8 @@ def _check_names(job_class: type[Job]) -> None:
     owners = [c for c in job_class.__mro__ if issubclass(c, Job) and c is not Job]
     own = {name: value for owner in reversed(owners) for name, value in vars(owner).items()}
     used = {used for value in own.values() for used in _names_in(getattr(value, "__code__", None))}
+    for name, its_input in inputs_of(job_class).items():
+        used.update(its_input.methods(name))
     for name, value in own.items():
         if name in RESERVED or name.startswith("_") or name in used:
             continue

@@ -28,6 +28,7 @@ class Split:
     offset: int = 0
     length: int = -1
     file_bytes: int = field(default=-1, compare=False)  # of the whole file, when it was planned
+    input: f.InputNumber = 0  # which of the job's inputs it is of
 
     @property
     def size_bytes(self) -> int:
@@ -326,6 +327,7 @@ class InputFile:
     path: str
     size_bytes: int
     splittable: bool
+    input: f.InputNumber = 0  # which of the job's inputs it is of
 
 
 @dataclass(frozen=True, slots=True)

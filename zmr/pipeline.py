@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from zmr.display import short_repr
 from zmr.errors import JobError, UsageError
-from zmr.job import Job, check_job, create_job, parameters_of
+from zmr.job import Job, check_job, create_job, inputs_of, parameters_of
 from zmr.parameters import unknown
 
 G = TypeVar("G")
@@ -57,6 +57,8 @@ def check_pipeline(pipeline: type[Pipeline]) -> None:
             check_job(found)
         except JobError as error:
             raise JobError(f"{where}: {error}") from None
+        if number > 1 and inputs_of(found):
+            raise JobError(f"{where}, {found.__name__}, has several inputs: only step 1 may")
         if number > 1 and not _is_default(step.input):
             raise JobError(
                 f"{where}, {found.__name__}, has an input of its own, but its records are the "

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 import re
 import shlex
 import shutil
 import signal
+import sys
 from pathlib import Path
 
 import pytest
-from support import Zmr
+from support import CHECKOUT, Zmr
 from support.cluster import Cluster, output_of
 from support.process import ZMR, Finished
 
@@ -271,3 +273,41 @@ def test_files_that_can_not_be_read_are_left_out_and_named(zmr: Zmr) -> None:
     ended = zmr.run(*args[:-4], "-o", "none", "--skip-bad-files", "1")
     assert ended.status == 1
     assert "more than 1 bad file (--skip-bad-files), the last: " in ended.stderr
+
+
+TWO_INPUTS = """
+import zmr
+
+class Two(zmr.Job):
+    lines = zmr.Input()
+    rows = zmr.Input(zmr.JsonLines())
+
+    def map_lines(self, line):
+        yield line, 1
+
+    def map_rows(self, row):
+        yield row["key"], 1
+
+    reduce = zmr.Sum()
+"""
+
+
+@pytest.mark.parametrize("given", ["file", "object"])
+def test_a_map_of_the_second_of_two_inputs_is_replayed_as_such(zmr: Zmr, given: str) -> None:
+    (zmr.folder / "two.py").write_text(TWO_INPUTS)
+    (zmr.folder / "lines").write_text("a\nb\n")
+    (zmr.folder / "rows").write_text('{"key": "a"}\n{"kay": "b"}\n')
+    folders = os.pathsep.join([str(zmr.folder), str(CHECKOUT)])
+    env = {"PYTHONPATH": folders}
+    command = ("run", "two.py", "rows=rows", "lines=lines", "-o", "out")
+    if given == "object":
+        call = "import zmr, two; zmr.run(two.Two, {'rows': 'rows', 'lines': 'lines'}, 'out')"
+        failed = zmr.run("-c", call, program=(sys.executable,), env=env)
+    else:
+        failed = zmr.run(*command)
+    assert failed.status == 1
+    assert "KeyError: 'kay'" not in failed.stderr
+    assert "KeyError: 'key'" in failed.stderr
+    again = zmr.run("replay", "out/_failed/map-1", env=env)
+    assert again.status == 1
+    assert re.search(r"KeyError: 'key' \(in map, .*rows, line 2\)", again.stderr), again.stderr

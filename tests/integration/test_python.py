@@ -152,7 +152,7 @@ def test_a_failure_has_the_task_the_record_and_the_traceback(engine: Any) -> Non
         zmr.run(Divides, iter([3, 2, 0, 1]), engine=engine)
     error = failed.value
     assert error.record == "record 3"
-    assert os.path.basename(error.input) == "records"
+    assert os.path.basename(error.input) == "input"
     assert "yield 0, 12 // n" in error.traceback
     assert error.task == ("map-0" if engine == "local" else "")
 
@@ -171,6 +171,41 @@ def test_a_failure_has_the_task_the_record_and_the_traceback(engine: Any) -> Non
 def test_what_can_not_be_run_is_told(job: Any, inputs: Any, message: str) -> None:
     with pytest.raises(zmr.ZmrError, match=message):
         zmr.run(job, inputs)
+
+
+class Spent(zmr.Job):
+    customers = zmr.Input(zmr.Csv())
+    orders = zmr.Input(zmr.JsonLines(), map="map_order")
+
+    def map_customers(self, row: dict[str, str]) -> Iterator[tuple[int, Any]]:
+        yield int(row["id"]), row["name"]
+
+    def map_order(self, order: dict[str, int]) -> Iterator[tuple[int, Any]]:
+        yield order["customer"], order["total"]
+
+    def reduce(self, customer: int, values: Iterator[Any]) -> Iterator[tuple[str, int]]:
+        name, *totals = values
+        yield name, sum(totals)
+
+
+@ENGINES
+def test_a_job_with_several_inputs_gets_a_dict(tmp_path: Path, engine: Any) -> None:
+    customers = tmp_path / "customers.csv"
+    customers.write_text("id,name\n1,Ada\n2,Bob\n")
+    orders = [{"customer": 1 + n % 2, "total": n} for n in range(10)]
+    given: Any
+    for given in (iter(orders), pa.Table.from_pylist(orders)):
+        found = zmr.run(Spent, {"orders": given, "customers": [customers]}, engine=engine)
+        assert dict(found) == {"Ada": 20, "Bob": 25}
+    with pytest.raises(zmr.InputError, match="Spent has no input 'order'; it has customers, order"):
+        zmr.run(Spent, {"order": "x"})
+    with pytest.raises(zmr.InputError, match="Spent has several inputs: give a dict"):
+        zmr.run(Spent, "x")
+    with pytest.raises(zmr.InputError, match="Spent reads customers, too"):
+        zmr.run(Spent, {"orders": iter(orders)})
+    with pytest.raises(zmr.JobFailed, match="KeyError: 'total'") as failed:
+        zmr.run(Spent, {"customers": str(customers), "orders": iter([{"customer": 1}])})
+    assert failed.value.task == "map-1"
 
 
 def test_a_result_is_gone_with_its_last_reference(text: Path) -> None:

@@ -119,7 +119,17 @@ def test_every_job_of_the_documents_for_users_is_run() -> None:
     # Each of these is run below, and its result checked.
     last_classes = [re.findall(r"^class (\w+)\(", block, re.M)[-1] for block in python_blocks()]
     assert sorted(last_classes) == sorted(
-        ["Longest", "TopWords", "Squares", "LongestWords", "Statuses", "Totals", "Known", "Half"]
+        [
+            "Longest",
+            "TopWords",
+            "Squares",
+            "LongestWords",
+            "Statuses",
+            "Spent",
+            "Totals",
+            "Known",
+            "Half",
+        ]
     )
 
 
@@ -201,6 +211,25 @@ def test_a_job_on_batches(zmr: Zmr, checkout: Path) -> None:
     ended = zmr.run("run", "statuses.py", "log", cwd=checkout)
     assert ended.status == 0, ended.stderr
     assert sorted(pairs(ended.stdout)) == [("200", "6"), ("404", "4")]
+
+
+def test_a_join_of_two_inputs(zmr: Zmr, checkout: Path) -> None:
+    (job,) = (block for block in blocks("python") if "class Spent(" in block)
+    (line,) = (block for block in blocks("text") if block.startswith("zmr run spent.py"))
+    (checkout / "spent.py").write_text(job)
+    (checkout / "customers.csv").write_text("id,name\n1,Ada\n2,Bob\n3,Cid\n")
+    (checkout / "orders").mkdir()
+    for customer, total in ((1, 5), (2, 7), (1, 2)):
+        row = json.dumps({"customer": customer, "total": total})
+        (checkout / "orders" / f"{total}.jsonl").write_text(row + "\n")
+    for engine in ("local", "inline"):
+        line = f".venv/bin/{line.strip()} --overwrite --engine {engine}\n"
+        ended = zmr.run(program=("sh", "-c", line), cwd=checkout)
+        assert ended.status == 0, ended.stderr
+        files = sorted((checkout / "spent").glob("mr-out-*"))
+        found = sorted(pairs("".join(path.read_text() for path in files)))
+        assert found == [("Ada", "7"), ("Bob", "7"), ("Cid", "0")]
+        line = line.removeprefix(".venv/bin/").partition(" --overwrite")[0]
 
 
 def test_what_is_counted_in_a_dict_of_the_task(zmr: Zmr, checkout: Path) -> None:

@@ -54,8 +54,21 @@ def run_as_tasks(
     memory_bytes: int = 0,
 ) -> Counters:
     """Run the job's tasks, leave its output in `folder / "out"`, and return its counters."""
+    files = list_inputs(map(str, inputs), job.input)
+    return run_files_as_tasks(job, files, folder, n_reduce, split_bytes, memory_bytes)
+
+
+def run_files_as_tasks(
+    job: Job,
+    files: Sequence[InputFile],
+    folder: Path,
+    n_reduce: int,
+    split_bytes: int = 1 << 26,
+    memory_bytes: int = 0,
+) -> Counters:
+    """The same, of files that are listed already."""
     folder.mkdir(parents=True, exist_ok=True)
-    results = [*map_all(job, inputs, folder, n_reduce, split_bytes, memory_bytes)]
+    results = [*map_files(job, files, folder, n_reduce, split_bytes, memory_bytes)]
     counters: Counter[str] = Counter()
     for result in [*results, *reduce_all(job, results, folder, n_reduce, memory_bytes)]:
         counters.update(dict(result.counters))

@@ -209,6 +209,30 @@ def test_what_is_meant_to_be_called_at_the_end_is_refused(tmp_path: Path, method
     )
 
 
+INPUTS = (
+    f"from zmr import Csv, Input\n{HEADER}class Mine(Job):\n    a = Input()\n    b = Input(Csv())\n"
+)
+MAP_A = "    def map_a(self, line): yield line, 1\n"
+
+
+@pytest.mark.parametrize(
+    ("methods", "message"),
+    [
+        (MAP_A, "Mine has no method for its input b: write map_b(self, record)"),
+        (
+            f"{MAP_A}    def map_b(self): yield 1, 1\n",
+            "Mine.map_b can't be called as zmr does: write def map_b(self, record)",
+        ),
+        (
+            f"{MAP_A}    def map_batch_b(self, batch): pass\n{WITH_MAP}",
+            "Mine has inputs of its own, so its map is never called: records of a go to map_a",
+        ),
+    ],
+)
+def test_each_input_needs_its_method(tmp_path: Path, methods: str, message: str) -> None:
+    assert refusal(write(tmp_path, f"{INPUTS}{methods}")) == message
+
+
 def test_the_end_of_reduces_needs_a_reduce(tmp_path: Path) -> None:
     told = refusal(write(tmp_path, f"{MAPS}    def finish_reduce(self): pass\n"))
     assert told == "Mine.finish_reduce is never called: there is no reduce"

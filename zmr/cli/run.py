@@ -66,7 +66,8 @@ def run(
     """Run JOB over the files and folders INPUT..., on this machine. - is standard input.
 
     JOB is a built-in job (wordcount, grep, index, sort), path/to/file.py, path/to/file.py:Class
-    or package.module:Class. A Pipeline is a job, too.
+    or package.module:Class. A Pipeline is a job, too. Where a job has several inputs, each INPUT is
+    NAME=PATH.
 
     The first SIGINT or SIGTERM lets running tasks finish, the second stops at once.
     """

@@ -2,8 +2,8 @@
 
 A file is a task. A file larger than the split size becomes several, if its format can be cut;
 where exactly a record begins is the reader's business, so a cut is a plain byte offset. Very many
-small files share tasks. The plan depends on the inputs alone, never on the workers at hand, so
-that the same job is the same tasks on one machine and on a hundred.
+small files share tasks, those of one input. The plan depends on the inputs alone, never on the
+workers at hand, so that the same job is the same tasks on one machine and on a hundred.
 """
 
 from __future__ import annotations
@@ -86,6 +86,7 @@ def plan(inputs: Sequence[InputFile], split_bytes: int = SPLIT_BYTES) -> Plan:
         alone = is_cut or not may_share or file.size_bytes >= SHARED_TASK_BYTES
         if shared and (
             alone
+            or shared[-1].input != file.input
             or len(shared) == files_a_task
             or shared_bytes + file.size_bytes > SHARED_TASK_BYTES
         ):
@@ -102,10 +103,10 @@ def plan(inputs: Sequence[InputFile], split_bytes: int = SPLIT_BYTES) -> Plan:
 
 
 def _whole(file: InputFile) -> Split:
-    return Split(file.path, file_bytes=file.size_bytes)
+    return Split(file.path, file_bytes=file.size_bytes, input=file.input)
 
 
 def _part(file: InputFile, part: int, n_parts: int) -> Split:
     # Even parts: a last one of a few bytes would cost a task and a straggler.
     start, end = (file.size_bytes * i // n_parts for i in (part, part + 1))
-    return Split(file.path, start, end - start, file.size_bytes)
+    return Split(file.path, start, end - start, file.size_bytes, file.input)

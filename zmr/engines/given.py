@@ -15,6 +15,7 @@ from zmr.errors import InputError, PickleError
 from zmr.formats.base import InputFormat
 from zmr.formats.pairs import Pairs, PairsOutput, Records
 from zmr.formats.parquet import Parquet
+from zmr.job import Job, input_of, inputs_of
 
 _MOST_RECORDS = 4096  # in a block
 _MOST_ROWS = 1 << 17  # in a row group
@@ -27,20 +28,46 @@ class Given(NamedTuple):
     reads: InputFormat | None = None
 
 
-def given_inputs(inputs: Any, folder: str, input_format: InputFormat) -> Given:
-    """The files of what is given: names, records, Arrow data, or the result of another job.
+def give_inputs(job: Job, inputs: Any, folder: str) -> tuple[str, ...]:
+    """The inputs as a command would name them. The job reads them as what they are.
 
-    Files are made in `folder`. Raises `InputError`.
+    Files are made in `folder`, for records, Arrow data and results. Raises `InputError`.
     """
+    declared = inputs_of(type(job))
+    if not declared:
+        if isinstance(inputs, Mapping):
+            raise InputError("a job has one input: give what it reads, and no dict of inputs")
+        given = _given(inputs, os.path.join(folder, "input"), input_of(job))
+        job._reads = given.reads
+        return given.paths
+    if not isinstance(inputs, Mapping):
+        raise InputError(
+            f"{type(job).__name__} has several inputs: give a dict of {', '.join(declared)}"
+        )
+    reads_of: dict[str, InputFormat] = {}
+    named: list[str] = []
+    for name, of_name in inputs.items():
+        if name not in declared:
+            raise InputError(
+                f"{type(job).__name__} has no input {name!r}; it has {', '.join(declared)}"
+            )
+        given = _given(of_name, os.path.join(folder, name), declared[name].format)
+        if given.reads is not None:
+            reads_of[name] = given.reads
+        named += (f"{name}={path}" for path in given.paths)
+    job._reads_of = reads_of
+    return tuple(named)
+
+
+def _given(inputs: Any, path: str, input_format: InputFormat) -> Given:
+    """What is given for one input; a file is made at `path`, if need be."""
     if isinstance(inputs, (str, os.PathLike)):
         return Given((os.fspath(inputs),))
     if isinstance(inputs, Result):
         if inputs.is_typed:
             return Given(tuple(inputs.files), Pairs())
-    elif isinstance(inputs, Mapping):
-        raise InputError("a job has one input: give what it reads, and no dict of inputs")
     elif hasattr(inputs, "__arrow_c_stream__") or hasattr(inputs, "__arrow_c_array__"):
-        path = os.path.join(folder, "table.parquet")
+        path += ".parquet"
         _write_table(inputs, path)
         return Given((path,), input_format if isinstance(input_format, Parquet) else Parquet())
     elif isinstance(inputs, (list, tuple)) and inputs and all(map(_is_path, inputs)):
@@ -50,7 +77,6 @@ def given_inputs(inputs: Any, folder: str, input_format: InputFormat) -> Given:
             "inputs are names of files or folders, records, or Arrow data, not "
             f"{short_repr(inputs)}"
         )
-    path = os.path.join(folder, "records")
     _write_records(inputs, path)
     return Given((path,), Records())
 

@@ -37,6 +37,7 @@ from zmr.formats import BadRecord
 from zmr.formats.output import Text
 from zmr.formats.text import not_a_pair, to_text
 from zmr.job import Job, begin_task, output_of
+from zmr.job_inputs import for_input
 from zmr.key_types import OneType, check_maps, plain_key, sortable, type_of_keys
 from zmr.messages import Counters, InputFile, OutputFile, Stats
 from zmr.output.folder import output_name
@@ -137,14 +138,15 @@ def _run(
     n_partitions = 0 if is_map_only else job.reducers or n_reduce
     own_jobs: list[Job] = []  # one a task
 
-    def begin() -> Job:
-        own_jobs.append(begin_task(job))
+    def begin(of: Job = job) -> Job:
+        own_jobs.append(begin_task(of))
         return own_jobs[-1]
 
     def mapped(task: MapTask) -> list[list[Pair]]:
         while True:
             try:
-                return _map_and_combine(begin(), task, n_partitions, bad_records)
+                of_input = for_input(job, task.input) if isinstance(task, FileTask) else job
+                return _map_and_combine(begin(of_input), task, n_partitions, bad_records)
             except (BadRecord, OSError) as error:
                 if not isinstance(task, FileTask):
                     raise

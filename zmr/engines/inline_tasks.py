@@ -53,6 +53,7 @@ class FileTask:
     def __init__(self, splits: Sequence[Split]) -> None:
         self.n_records = 0
         self.size_bytes = 0
+        self.input = splits[0].input if splits else 0
         self._splits = splits
         self._place: Callable[[], str] = lambda: "before the first record"
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
 
@@ -14,7 +14,8 @@ from zmr.display import short_repr
 from zmr.engines.inputs import list_inputs
 from zmr.engines.options import JobOptions, JobSettings
 from zmr.errors import InputError, JobError, OutputError, UsageError
-from zmr.job import Job, input_of
+from zmr.job import Job, input_of, inputs_of
+from zmr.job_inputs import for_input
 from zmr.job_loader import find_job
 from zmr.key_types import KeyTypeError, keys_to_bytes, sortable, type_of_keys
 from zmr.messages import InputFile, JobSpec, Step, Submit
@@ -57,9 +58,7 @@ def prepare(options: JobOptions, claims_output: bool = True) -> Prepared:
     refuse_skipping(job, settings.skip_bad_records, settings.skip_bad_files)
     for number, later in enumerate(jobs[1:], 2):
         _refuse_sampling(number, later, options.n_reduce)
-    inputs = list_inputs(
-        options.inputs, input_of(first), settings.hidden_files, settings.skip_bad_files > 0
-    )
+    paths, inputs = _list_inputs(options.inputs, first, settings)
     output = os.path.abspath(options.output)
     bounds = b""
     partition = first.partition
@@ -67,7 +66,7 @@ def prepare(options: JobOptions, claims_output: bool = True) -> Prepared:
         _check_bounds(first, partition.bounds)
     elif type(partition) is Range and n_reduce_of(first, options.n_reduce) > 1:
         bounds = _sampled(first, inputs, n_reduce_of(first, options.n_reduce), settings)
-    prepare_output(output, settings.overwrite, options.inputs)
+    prepare_output(output, settings.overwrite, paths)
     spec = JobSpec(
         job_id=f"{_identifier(source.name)}-{os.urandom(4).hex()}",
         name=source.name,
@@ -89,6 +88,35 @@ def prepare(options: JobOptions, claims_output: bool = True) -> Prepared:
     if claims_output:
         claim_output(output, spec.job_id)
     return Prepared(spec, job, inputs)
+
+
+def _list_inputs(
+    given: Sequence[str], job: Job, settings: JobSettings
+) -> tuple[list[str], tuple[InputFile, ...]]:
+    """The paths that the user named, and the files behind them. Raises `InputError`.
+
+    Of a job with several inputs, what is given is NAME=PATH; of another, a path may have a "=".
+    """
+    how = settings.hidden_files, settings.skip_bad_files > 0
+    declared = inputs_of(type(job))
+    if not declared:
+        return list(given), list_inputs(given, input_of(job), *how)
+    of_each: dict[str, list[str]] = {name: [] for name in declared}
+    for text in given:
+        name, equals, path = text.partition("=")
+        if not equals or name not in declared:
+            names = " or ".join(declared)
+            raise InputError(
+                f"{text}: {type(job).__name__} has several inputs: write NAME=PATH, NAME is {names}"
+            )
+        of_each[name].append(path)
+    if missing := [name for name, paths in of_each.items() if not paths]:
+        raise InputError(f"{type(job).__name__} reads {missing[0]}, too: give {missing[0]}=PATH")
+    files: list[InputFile] = []
+    for number, paths in enumerate(of_each.values()):
+        found = list_inputs(paths, input_of(for_input(job, number)), *how)
+        files += (replace(file, input=number) for file in found)
+    return [path for paths in of_each.values() for path in paths], tuple(files)
 
 
 def n_reduce_of(job: Job, asked: int) -> int:

@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from zmr.core.settings import MasterSettings
 from zmr.core.states import JobState
-from zmr.engines.given import Given, given_inputs
+from zmr.engines.given import give_inputs
 from zmr.engines.options import JobOptions, JobSettings, SlotOptions, size_of
 from zmr.engines.prepare import Prepared, prepare
 from zmr.engines.result import Result
 from zmr.errors import InputError, JobFailed, OutputError, UsageError
 from zmr.formats.pairs import PairsOutput
-from zmr.job import Job, input_of
+from zmr.job import Job
 from zmr.job_loader import JobSource, find_job, given_job
 from zmr.output.folder import clean_temporary
 from zmr.output.local_dir import LocalDir
@@ -68,7 +68,8 @@ def run(
             notebook.
         inputs: the name of a file or folder, a pattern, or a list of them; records, of any iterable
             that is no list of str; an Arrow table, or a data frame, of which each row is a record;
-            or the result of another job, of which each pair is one.
+            or the result of another job, of which each pair is one. Of a job with several inputs,
+            a dict of these by name.
         out: the folder for the output. None: temporary files, with types, as long as the result.
         master: the address of a master, to run the job on its cluster, which shares `out`.
         engine: "inline" runs the job in this process, to debug it.
@@ -320,20 +321,18 @@ class _Work:
         with ExitStack() as undo:
             local = LocalDir(self._local_dir)
             undo.callback(local.close)
-            given = given_inputs(self._inputs, local.path, input_of(self._jobs[0]))
-            if given.reads is not None:
-                if self._is_shared:
-                    raise InputError("a job on a cluster reads files that all of it share")
-                self._jobs[0]._reads = given.reads
+            inputs = give_inputs(self._jobs[0], self._inputs, local.path)
+            if self._is_shared and os.listdir(local.path):
+                raise InputError("a job on a cluster reads files that all of it share")
             if self._out is None:
                 self._jobs[-1]._writes = PairsOutput()
             out = os.path.join(local.path, "result") if self._out is None else self._out
-            prepared = prepare(self._options(given, os.fspath(out)))
+            prepared = prepare(self._options(inputs, os.fspath(out)))
             outcome = run_prepared(prepared)
             _require_done(outcome)
-            for path in given.paths if given.reads is not None else ():
-                if os.path.dirname(path) == local.path:
-                    os.unlink(path)
+            for entry in list(os.scandir(local.path)):  # of inputs that were written down
+                if entry.is_file():
+                    os.unlink(entry.path)
             folder = prepared.spec.output
             files = output_files(folder)
             stats, counters = read_stats(folder), read_counters(folder)
@@ -343,9 +342,9 @@ class _Work:
             undo.pop_all()
         return Result(name, files, counters, stats, _remover(local))
 
-    def _options(self, given: Given, out: str) -> JobOptions:
+    def _options(self, inputs: tuple[str, ...], out: str) -> JobOptions:
         return JobOptions(
-            self._source.name, given.paths, out, self._n_reduce, self._settings, self._source
+            self._source.name, inputs, out, self._n_reduce, self._settings, self._source
         )
 
 

@@ -11,6 +11,7 @@ from typing import Any
 from zmr.errors import JobError
 from zmr.formats import BadRecord
 from zmr.job import Job, begin_task, input_of
+from zmr.job_inputs import for_input
 from zmr.key_types import KeyTypeError, OneType, plain_key, sortable
 from zmr.messages import InputFile, Split
 
@@ -36,12 +37,14 @@ def sample_bounds(
     can't be read.
     """
     try:
-        job = begin_task(job)
+        jobs: dict[int, Job] = {}  # by the number of the input
         keys: list[Any] = []
         one_type = OneType()
         for split in _places(inputs):
+            if split.input not in jobs:
+                jobs[split.input] = begin_task(for_input(job, split.input))
             with suppress(*((OSError, BadRecord) if skip_files else ())):
-                for key in map(plain_key, _keys(job, split, skip_bad)):
+                for key in map(plain_key, _keys(jobs[split.input], split, skip_bad)):
                     with suppress(*((KeyTypeError,) if skip_bad else ())):
                         one_type.check(key)
                         keys.append(key)
@@ -66,7 +69,11 @@ def _places(inputs: Sequence[InputFile]) -> Iterator[Split]:
         while place < begins + file.size_bytes:
             offset = place - begins
             length = min(_PLACE_BYTES, file.size_bytes - offset)
-            yield Split(file.path, offset, length) if file.splittable else Split(file.path)
+            yield (
+                Split(file.path, offset, length, input=file.input)
+                if file.splittable
+                else Split(file.path, input=file.input)
+            )
             place += step_bytes
             if not file.splittable:
                 place = begins + file.size_bytes

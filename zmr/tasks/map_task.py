@@ -18,6 +18,7 @@ from typing import Any
 
 from zmr.display import short_repr
 from zmr.job import Job, begin_task, counters_of, input_of, output_of
+from zmr.job_inputs import for_input
 from zmr.messages import MapDone, OutputFile, Stats, Task
 from zmr.output.skipped import SkippedFile
 from zmr.partitioners import Hash, Range
@@ -49,6 +50,8 @@ def run_map(job: Job, task: Task, sink: MapSink, context: TaskContext) -> MapDon
     (`n_reduce` 0) it is not used: the output is a file in `task.output`, and None means that its
     commit was refused. Raises `TaskError`.
     """
+    if task.splits:
+        job = for_input(job, task.splits[0].input)
     try:
         return _attempt(job, task, sink, context, looks=LookAgain in job._once)
     except LookAgain:

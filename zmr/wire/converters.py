@@ -14,6 +14,7 @@ from typing import Any
 from zmr import messages as m
 from zmr.wire import checks as c
 from zmr.wire.task_converters import (
+    read_check_outputs,
     read_circumstances,
     read_commit_request,
     read_heartbeat,
@@ -24,6 +25,7 @@ from zmr.wire.task_converters import (
     read_task,
     read_task_failed,
     read_task_response,
+    write_check_outputs,
     write_circumstances,
     write_commit_request,
     write_heartbeat,
@@ -246,16 +248,6 @@ def read_refused(p: Any) -> m.Refused:
     return m.Refused(p.reason)
 
 
-def write_check_outputs(p: Any, v: m.CheckOutputs) -> None:
-    p.job_id = c.text(v.job_id)
-    if v.attempts:
-        p.attempts.extend(v.attempts)
-
-
-def read_check_outputs(p: Any) -> m.CheckOutputs:
-    return m.CheckOutputs(p.job_id, tuple(c.several(p.attempts, "CheckOutputs.attempts")))
-
-
 def write_submit(p: Any, v: m.Submit) -> None:
     p.spec.SetInParent()
     write_job_spec(p.spec, v.spec)
@@ -271,10 +263,17 @@ def write_input_file(p: Any, v: m.InputFile) -> None:
     p.path = c.path_bytes(v.path)
     p.size_bytes = v.size_bytes
     p.splittable = v.splittable
+    if v.input:
+        p.input = v.input
 
 
 def read_input_file(p: Any) -> m.InputFile:
-    return m.InputFile(c.read_path(p.path), p.size_bytes, p.splittable)
+    return m.InputFile(
+        c.read_path(p.path),
+        p.size_bytes,
+        p.splittable,
+        c.at_most(p.input, 1000, "inputs"),
+    )
 
 
 def write_cancel_job(p: Any, v: m.CancelJob) -> None:

@@ -73,6 +73,8 @@ def write_split(p: Any, v: m.Split) -> None:
     p.length = v.length
     if v.file_bytes != -1:
         p.file_bytes = v.file_bytes
+    if v.input:
+        p.input = v.input
 
 
 def read_split(p: Any) -> m.Split:
@@ -81,6 +83,7 @@ def read_split(p: Any) -> m.Split:
         p.offset,
         p.length,
         p.file_bytes if p.HasField("file_bytes") else -1,
+        c.at_most(p.input, 1000, "inputs"),
     )
 
 
@@ -367,3 +370,13 @@ def read_circumstances(p: Any) -> m.Circumstances:
         p.peak_bytes,
         p.record if p.HasField("record") else -1,
     )
+
+
+def write_check_outputs(p: Any, v: m.CheckOutputs) -> None:
+    p.job_id = c.text(v.job_id)
+    if v.attempts:
+        p.attempts.extend(v.attempts)
+
+
+def read_check_outputs(p: Any) -> m.CheckOutputs:
+    return m.CheckOutputs(p.job_id, tuple(c.several(p.attempts, "CheckOutputs.attempts")))

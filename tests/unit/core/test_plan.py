@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import accumulate
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -99,15 +101,22 @@ def test_a_large_file_among_many_small_ones_keeps_its_own_tasks() -> None:
 
 
 ROWS = st.builds(
-    lambda size_bytes, splittable: (size_bytes, splittable), st.integers(0, 400), st.booleans()
+    lambda size_bytes, splittable, starts: (size_bytes, splittable, starts),
+    st.integers(0, 400),
+    st.booleans(),
+    st.sampled_from([0] * 9 + [1]),
 )
 
 
 @given(st.lists(ROWS, max_size=300), st.integers(1, 500))
 def test_every_byte_is_in_one_task_and_in_order(
-    rows: list[tuple[int, bool]], split_bytes: int
+    rows: list[tuple[int, bool, int]], split_bytes: int
 ) -> None:
-    files = [InputFile(f"{n}", *row) for n, row in enumerate(rows)]
+    numbers = accumulate(starts for _, _, starts in rows)  # of the inputs that files are of
+    files = [
+        InputFile(f"{n}", size_bytes, splittable, number)
+        for n, ((size_bytes, splittable, _), number) in enumerate(zip(rows, numbers, strict=True))
+    ]
     tasks = planned(files, split_bytes)
 
     flat = iter(split for task in tasks for split in task)
@@ -115,7 +124,7 @@ def test_every_byte_is_in_one_task_and_in_order(
         end = 0
         while True:
             split = next(flat)
-            assert (split.path, split.offset) == (file.path, end)
+            assert (split.path, split.offset, split.input) == (file.path, end, file.input)
             if split.length == -1:
                 assert not end
                 break
@@ -125,6 +134,7 @@ def test_every_byte_is_in_one_task_and_in_order(
                 break
     assert next(flat, None) is None
     assert all(tasks)
+    assert all(len({split.input for split in task}) == 1 for task in tasks)
     assert len(tasks) <= count_pieces(files, split_bytes)
 
 

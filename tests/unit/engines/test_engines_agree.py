@@ -11,7 +11,7 @@ import lzma
 import re
 import uuid
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -21,7 +21,7 @@ import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support.tasks import output_of, run_as_tasks
+from support.tasks import output_of, run_as_tasks, run_files_as_tasks
 
 from zmr import (
     Collect,
@@ -30,6 +30,7 @@ from zmr import (
     Distinct,
     First,
     Identity,
+    Input,
     Job,
     JsonLines,
     Lines,
@@ -38,6 +39,7 @@ from zmr import (
     Min,
     Parquet,
     Sum,
+    TextBlocks,
     Top,
     run_inline,
 )
@@ -180,9 +182,25 @@ class Finishes:
         return [("words", self._n)]
 
 
-def drawn_job(key: str, value: str, reduce: Any, combines: bool, finishes: bool) -> Job:
+class TwoInputs:
+    """Reads two inputs, of which one is turned round."""
+
+    lines = Input()
+    others = Input(TextBlocks(), map="map_block")
+
+    def map_lines(self: Any, line: str) -> Pairs:
+        return Drawn.map(self, line)
+
+    def map_block(self: Any, block: str) -> Pairs:
+        return Drawn.map(self, " ".join(reversed(block.split())))
+
+
+def drawn_job(
+    key: str, value: str, reduce: Any, combines: bool, finishes: bool, two_inputs: bool
+) -> Job:
     kind: type[Drawn] = (Combined if combines else Lists) if reduce == "lists" else Drawn
-    job = type("Drawn", (Finishes, kind), {})() if finishes else kind()
+    bases: tuple[type, ...] = (*[TwoInputs] * two_inputs, *[Finishes] * finishes, kind)
+    job: Drawn = type("Drawn", bases, {})()
     job._key, job._value = key, value
     if reduce != "lists":
         job.reduce = reduce
@@ -213,6 +231,7 @@ def outcome_of(run: Any) -> Any:
     reduce=st.sampled_from(REDUCERS),
     combines=st.booleans(),
     finishes=st.booleans(),
+    two_inputs=st.booleans(),
     split_bytes=st.sampled_from([1 << 26, 9]),
     n_reduce=st.integers(1, 3),
 )
@@ -224,6 +243,7 @@ def test_in_answers_and_in_refusals(
     reduce: Any,
     combines: bool,
     finishes: bool,
+    two_inputs: bool,
     split_bytes: int,
     n_reduce: int,
 ) -> None:
@@ -232,16 +252,19 @@ def test_in_answers_and_in_refusals(
     for number, lines in enumerate(files):
         inputs.append(folder / f"in{number}")
         inputs[-1].write_text("".join(" ".join(line) + "\n" for line in lines))
-    job = drawn_job(key, value, reduce, combines, finishes)
+    job = drawn_job(key, value, reduce, combines, finishes, two_inputs)
     n = 0 if reduce is None else n_reduce
 
+    found = list_inputs(map(str, inputs), job.input)
+    if two_inputs:
+        found = tuple(replace(file, input=int(n > 0)) for n, file in enumerate(found))
+
     def inline() -> Any:
-        found = list_inputs(map(str, inputs), job.input)
         run_inline(job, found, str(folder / "inline"), n, split_bytes=split_bytes)
         return output_of(folder / "inline")
 
     def tasks() -> Any:
-        run_as_tasks(job, inputs, folder / "tasks", n, split_bytes)
+        run_files_as_tasks(job, found, folder / "tasks", n, split_bytes)
         return output_of(folder / "tasks" / "out")
 
     with pytest.MonkeyPatch.context() as patch:
