@@ -17,7 +17,7 @@ from zmr.formats.output import OutputFormat, Text
 from zmr.messages import Counters
 from zmr.parameters import Parameter, bind, declared
 from zmr.partitioners import Hash, Range
-from zmr.reducers import Identity, Reducer
+from zmr.reducers import Collect, First, Identity, Reducer
 
 R = TypeVar("R")
 
@@ -63,6 +63,8 @@ class Job:
         combine(self, key, values)  yields pairs like reduce, for the values of one map task
         partition(self, key, n)     returns the number of a key's partition, from 0 to n - 1; or
                                     `partition = Range()`
+        sort_values                 True: reduce gets the values of a key in their order; or a
+                                    method sort_values(self, value), by which they are sorted
         setup(self)                 is called at the start of each task, on a job object that is
                                     the task's own; `@zmr.once` is for what a process makes once
         finish_map(self)            yields pairs at the end of each map task, like map
@@ -126,6 +128,14 @@ class Job:
     """Optionally a method `finish_reduce(self)`, called after the last key of a reduce task.
 
     It yields (key, value) pairs, which are put out after those of reduce.
+    """
+
+    sort_values: Any = False
+    """True: reduce gets the values of a key in ascending order, and not in that of the input.
+
+    Or a method `sort_values(self, value)`, which gives for each value what it is sorted by: like a
+    value that is sorted itself, a key, of one type in a job. Of equal ones, the order is that of
+    the input. They are sorted on the disk, however many there are.
     """
 
     partition: Any = Hash()
@@ -215,6 +225,7 @@ _HOOKS = (
     "reduce",
     "combine",
     "partition",
+    "sort_values",
     "setup",
     "input",
     "output",
@@ -245,6 +256,7 @@ _CALLED_WITH = {
     "setup": (),
     "finish_map": (),
     "finish_reduce": (),
+    "sort_values": ("value",),
 }
 
 # Of what types the things are that zmr calls or looks for.
@@ -407,8 +419,26 @@ def _check_uses(job_class: type[Job]) -> None:
     if job_class.combine is not None and (reduce is None or _declared(reduce)):
         why = "there is no reduce" if reduce is None else "its reducer combines by itself"
         raise JobError(f"{name}.combine is never used: {why}")
+    if job_class.sort_values is not False:
+        _check_sorting(job_class)
     if job_class.finish_reduce is not None and reduce is None:
         raise JobError(f"{name}.finish_reduce is never called: there is no reduce")
+
+
+def _check_sorting(job_class: type[Job]) -> None:
+    name, reduce = job_class.__name__, job_class.reduce
+    given: Any = job_class.sort_values
+    if given is not True and (isinstance(given, type) or not callable(given)):
+        raise JobError(f"{name}.sort_values must be True, or a method, not {short_repr(given)}")
+    if reduce is None:
+        raise JobError(f"{name}.sort_values is never used: there is no reduce")
+    if _declared(reduce) and not isinstance(reduce, (First, Collect, Identity)):
+        raise JobError(f"{name}.sort_values has no effect: {reduce!r} is the same in any order")
+    if job_class.combine is not None:
+        raise JobError(f"{name}.combine can't be used with sort_values: it changes the values")
+    batches = [value for value in vars(job_class) if value.startswith("map_batch")]
+    if job_class.map_batch is not None or batches:
+        raise JobError(f"{name}.sort_values is not for map_batch: write map")
 
 
 def _takes(method: object, n: int) -> bool:

@@ -126,6 +126,7 @@ def test_every_job_of_the_documents_for_users_is_run() -> None:
             "LongestWords",
             "Statuses",
             "Spent",
+            "Visits",
             "Totals",
             "Known",
             "Half",
@@ -230,6 +231,15 @@ def test_a_join_of_two_inputs(zmr: Zmr, checkout: Path) -> None:
         found = sorted(pairs("".join(path.read_text() for path in files)))
         assert found == [("Ada", "7"), ("Bob", "7"), ("Cid", "0")]
         line = line.removeprefix(".venv/bin/").partition(" --overwrite")[0]
+
+
+def test_visits_by_the_order_of_time(zmr: Zmr, checkout: Path) -> None:
+    (job,) = (block for block in blocks("python") if "class Visits(" in block)
+    (checkout / "visits.py").write_text(job)
+    (checkout / "log").write_text("a 5000\nb 10\na 100\na 4000\nb 20\na 1500\n")
+    ended = zmr.run("run", "visits.py", "log", cwd=checkout)
+    assert ended.status == 0, ended.stderr
+    assert sorted(pairs(ended.stdout)) == [("a", "2"), ("b", "1")]
 
 
 def test_what_is_counted_in_a_dict_of_the_task(zmr: Zmr, checkout: Path) -> None:

@@ -233,6 +233,38 @@ def test_each_input_needs_its_method(tmp_path: Path, methods: str, message: str)
     assert refusal(write(tmp_path, f"{INPUTS}{methods}")) == message
 
 
+REDUCES = "    def reduce(self, key, values): yield key, 1\n"
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        ("    sort_values = True\n", "Mine.sort_values is never used: there is no reduce"),
+        (f"    sort_values = 1\n{REDUCES}", "Mine.sort_values must be True, or a method, not 1"),
+        (
+            "    sort_values = True\n    reduce = Sum()\n",
+            "Mine.sort_values has no effect: Sum() is the same in any order",
+        ),
+        (
+            f"    sort_values = True\n{REDUCES}    def combine(self, key, values): pass\n",
+            "Mine.combine can't be used with sort_values: it changes the values",
+        ),
+        (
+            f"    sort_values = True\n{REDUCES}    def map_batch(self, batch): pass\n",
+            "Mine.sort_values is not for map_batch: write map",
+        ),
+        (
+            f"    def sort_values(self): pass\n{REDUCES}",
+            "Mine.sort_values can't be called as zmr does: write def sort_values(self, value)",
+        ),
+    ],
+)
+def test_sorted_values_need_a_reduce_that_sees_them(
+    tmp_path: Path, body: str, message: str
+) -> None:
+    assert refusal(write(tmp_path, f"{MAPS}{body}")) == message
+
+
 def test_the_end_of_reduces_needs_a_reduce(tmp_path: Path) -> None:
     told = refusal(write(tmp_path, f"{MAPS}    def finish_reduce(self): pass\n"))
     assert told == "Mine.finish_reduce is never called: there is no reduce"

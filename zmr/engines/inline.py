@@ -48,6 +48,7 @@ from zmr.partitioners import checked_partition
 from zmr.pipeline import Pipeline, refuse_skipping
 from zmr.pipeline_steps import StepDone, Totals, counters_of_all, totals_of_all
 from zmr.reducers import Count, Identity, Reducer
+from zmr.tasks.sorted_values import by_key, sorts_values, with_parts, with_sorted_values
 from zmr.tasks.yielded import iterated, line_of, pickled, plain_copy, unpickled
 
 Keep = Callable[[Any, Any], Pair]
@@ -139,7 +140,7 @@ def _run(
     own_jobs: list[Job] = []  # one a task
 
     def begin(of: Job = job) -> Job:
-        own_jobs.append(begin_task(of))
+        own_jobs.append(begin_task(of if is_map_only else with_sorted_values(of)))
         return own_jobs[-1]
 
     def mapped(task: MapTask) -> list[list[Pair]]:
@@ -191,6 +192,7 @@ def _map_and_combine(
     pairs = _map(job, task, bad_records, for_reduces=n_partitions > 0)
     if not n_partitions:
         return [pairs]
+    pairs = list(with_parts(job, pairs))
     if job.combine is not None:
         pairs = _combine(job, pairs)
     partitions: list[list[Pair]] = [[] for _ in range(n_partitions)]
@@ -207,8 +209,12 @@ def _map(
     """The pairs that one map task makes of its records."""
     has_map = type(job).map is not Job.map
     keep = _as_written(job)
+    is_skipping = bad_records is not None and isinstance(task, FileTask)
     if for_reduces:
-        keep = _for_reduces(_without_value if isinstance(job.reduce, Count) else _as_pickled)
+        # Of bad records, nothing must be remembered: they are checked where they are left out.
+        check = (lambda key: None) if is_skipping else OneType().check
+        keep = _without_value if isinstance(job.reduce, Count) else _as_pickled
+        keep = _for_reduces(keep, check)
     reducer = job.reduce if for_reduces else None
     if bad_records is not None and isinstance(task, FileTask):
 
@@ -218,15 +224,12 @@ def _map(
             return list(_yielded("map", job.map(record), keep))
 
         good = list(chain.from_iterable(bad_records.good(job, task, mapped, for_reduces)))
-        return good + _finished(job, keep, OneType() if for_reduces else None)
+        return good + _finished(job, keep)
     pairs: list[Pair] = []
-    one_type = OneType()
     if has_map:
         with _noted(lambda: f"in map, {task.where()}"):
             for record in task.records(job):
                 for key, value in _yielded("map", job.map(record), keep):
-                    if for_reduces:
-                        one_type.check(key)
                     if isinstance(reducer, Reducer) and reducer.adds_numbers:
                         with _noted(lambda: f"in map, {task.where()}, key {short_repr(key)}"):  # noqa: B023
                             reducer.sequential([value])  # it takes such values
@@ -235,19 +238,15 @@ def _map(
         with _noted(lambda: f"in map_batch, {task.where()}"):
             for batch in task.batches(job):
                 pairs += _pairs_of(job, job.map_batch(batch))
-    return pairs + _finished(job, keep, one_type if for_reduces else None)
+    return pairs + _finished(job, keep)
 
 
-def _finished(job: Job, keep: Keep, one_type: OneType | None) -> list[Pair]:
+def _finished(job: Job, keep: Keep) -> list[Pair]:
     """The pairs of finish_map."""
     if job.finish_map is None:
         return []
     with _noted(lambda: "in map, after the last record"):
-        pairs = list(_yielded("finish_map", job.finish_map(), keep))
-        if one_type is not None:
-            for key, _ in pairs:
-                one_type.check(key)
-    return pairs
+        return list(_yielded("finish_map", job.finish_map(), keep))
 
 
 @contextmanager
@@ -281,8 +280,15 @@ def _without_value(key: Any, value: Any) -> Pair:
     return key, None
 
 
-def _for_reduces(keep: Keep) -> Keep:
-    return lambda key, value: keep(plain_key(key), value)
+def _for_reduces(keep: Keep, check: Callable[[Any], None]) -> Keep:
+    """The same for keys that are checked, before what is wrong with their values is found."""
+
+    def kept(key: Any, value: Any) -> Pair:
+        key = plain_key(key)
+        check(key)
+        return keep(key, value)
+
+    return kept
 
 
 def _as_written(job: Job) -> Keep:
@@ -339,9 +345,12 @@ def _reduce_all(job: Job, maps: list[list[Pair]]) -> list[Pair]:
     """What one reduce task puts out, of what the map tasks have for its partition."""
     groups = _grouped([pair for pairs in maps for pair in pairs])
     reduced: list[Pair] = []
-    for key in sorted(groups, key=sortable):
+    in_order: Iterable[tuple[Any, Iterable[Pair]]] = (
+        (key, groups[key]) for key in sorted(groups, key=sortable)
+    )
+    for key, group in by_key(in_order) if sorts_values(job) else in_order:
         with _noted(lambda: f"in reduce, key {short_repr(key)}"):  # noqa: B023
-            reduced += _reduce(job, key, groups[key])
+            reduced += _reduce(job, key, list(group))
     if job.finish_reduce is not None:
         with _noted(lambda: "in finish_reduce"):
             reduced += _yielded("finish_reduce", job.finish_reduce(), _as_written(job))

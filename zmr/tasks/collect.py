@@ -26,6 +26,7 @@ from zmr.reducers import Count, Reducer
 from zmr.tasks.errors import LookAgain, users_code
 from zmr.tasks.map_input import MapInput
 from zmr.tasks.skip_records import SkipRecords
+from zmr.tasks.sorted_values import sorts_values, with_parts
 from zmr.tasks.yielded import (
     Look,
     can_change,
@@ -60,7 +61,9 @@ def mapped(
 ) -> Iterator[Pair]:
     """The pairs of map and finish_map. Raises `LookAgain` if it does not look yet."""
     pairs = _of_records(job, source, skipping, looks, for_reduces)
-    return chain(pairs, finished(job, source, for_reduces)) if job.finish_map is not None else pairs
+    if job.finish_map is not None:
+        pairs = chain(pairs, finished(job, source, for_reduces))
+    return with_parts(job, pairs) if for_reduces and sorts_values(job) else pairs
 
 
 def finished(job: Job, source: MapInput, for_reduces: bool) -> Iterator[Pair]:

@@ -36,6 +36,7 @@ from zmr.tasks.map_input import MapInput
 from zmr.tasks.reduction import Piece, first_lines, lines_of_rows, users_lines
 from zmr.tasks.skip_files import SkipFiles, UnreadableFile
 from zmr.tasks.skip_records import SkipRecords
+from zmr.tasks.sorted_values import with_sorted_values
 from zmr.tasks.used_columns import input_of_map
 from zmr.tasks.user_combiner import combiner_of
 
@@ -52,6 +53,7 @@ def run_map(job: Job, task: Task, sink: MapSink, context: TaskContext) -> MapDon
     """
     if task.splits:
         job = for_input(job, task.splits[0].input)
+    job = with_sorted_values(job)
     try:
         return _attempt(job, task, sink, context, looks=LookAgain in job._once)
     except LookAgain:

@@ -38,6 +38,7 @@ from zmr.tasks.errors import user_error, users_code, worker_error
 from zmr.tasks.progress import TaskProgress
 from zmr.tasks.reduce_input import ReduceInput, check_key_types
 from zmr.tasks.reduction import Piece, Reduction
+from zmr.tasks.sorted_values import with_sorted_values
 from zmr.tasks.user_combiner import combiner_of
 
 
@@ -52,7 +53,7 @@ def run_reduce(
     """
     began = perf_counter()
     with users_code(lambda: "in setup"):
-        job = begin_task(job)
+        job = begin_task(with_sorted_values(job))
     context.progress.is_starting = False
     memory_bytes = context.memory_bytes
     scratch = os.path.join(context.folder, f"{task.job_id}-reduce-{task.index}-{task.attempt}")

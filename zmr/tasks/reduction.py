@@ -28,6 +28,7 @@ from zmr.reducers import Identity, Reducer
 from zmr.reducers.grouped import partials_of, results_of
 from zmr.tasks.errors import LookAgain, users_code
 from zmr.tasks.progress import TaskProgress
+from zmr.tasks.sorted_values import by_key, sorts_values
 from zmr.tasks.yielded import FIXED, iterated, line_of, parts_can_change, taken
 
 Pair = tuple[Any, Any]
@@ -47,6 +48,7 @@ class Reduction:
 
     def __init__(self, job: Job, progress: TaskProgress) -> None:
         self._reduce = job.reduce
+        self._sorts_values = sorts_values(job)
         self._output = output_of(job)
         self._progress = progress
         self._rows = 0
@@ -98,7 +100,7 @@ class Reduction:
     # --- the job's own reduce ---
 
     def _reduced(self, groups: KeyedValues) -> Iterator[Pair]:
-        for key, values in groups:
+        for key, values in by_key(groups) if self._sorts_values else groups:
             self._key = key
             self._result = iterated(self._reduce(key, values), "reduce")
             yield from self._result

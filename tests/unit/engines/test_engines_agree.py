@@ -195,12 +195,35 @@ class TwoInputs:
         return Drawn.map(self, " ".join(reversed(block.split())))
 
 
+class BySize:
+    def sort_values(self, value: Any) -> Any:
+        return len(str(value)) if str(value) != "none" else None
+
+
+# Those that take values in any order are refused beforehand.
+ORDERED = ("lists", First, Collect, Identity)
+SORTS: dict[str, dict[str, Any]] = {
+    "no": {},
+    "yes": {"sort_values": True},
+    "by size": {"sort_values": BySize.sort_values},
+}
+
+
 def drawn_job(
-    key: str, value: str, reduce: Any, combines: bool, finishes: bool, two_inputs: bool
+    key: str,
+    value: str,
+    reduce: Any,
+    combines: bool,
+    finishes: bool,
+    two_inputs: bool,
+    sorts: str = "no",
 ) -> Job:
+    if reduce not in ORDERED and type(reduce) not in ORDERED:
+        sorts = "no"
+    combines = combines and sorts == "no"
     kind: type[Drawn] = (Combined if combines else Lists) if reduce == "lists" else Drawn
     bases: tuple[type, ...] = (*[TwoInputs] * two_inputs, *[Finishes] * finishes, kind)
-    job: Drawn = type("Drawn", bases, {})()
+    job: Drawn = type("Drawn", bases, SORTS[sorts])()
     job._key, job._value = key, value
     if reduce != "lists":
         job.reduce = reduce
@@ -232,6 +255,7 @@ def outcome_of(run: Any) -> Any:
     combines=st.booleans(),
     finishes=st.booleans(),
     two_inputs=st.booleans(),
+    sorts=st.sampled_from(list(SORTS)),
     split_bytes=st.sampled_from([1 << 26, 9]),
     n_reduce=st.integers(1, 3),
 )
@@ -244,6 +268,7 @@ def test_in_answers_and_in_refusals(
     combines: bool,
     finishes: bool,
     two_inputs: bool,
+    sorts: str,
     split_bytes: int,
     n_reduce: int,
 ) -> None:
@@ -252,7 +277,7 @@ def test_in_answers_and_in_refusals(
     for number, lines in enumerate(files):
         inputs.append(folder / f"in{number}")
         inputs[-1].write_text("".join(" ".join(line) + "\n" for line in lines))
-    job = drawn_job(key, value, reduce, combines, finishes, two_inputs)
+    job = drawn_job(key, value, reduce, combines, finishes, two_inputs, sorts)
     n = 0 if reduce is None else n_reduce
 
     found = list_inputs(map(str, inputs), job.input)

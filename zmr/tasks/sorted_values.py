@@ -1,0 +1,102 @@
+"""Values of a key in an order of their own (`sort_values`): a secondary sort.
+
+Map puts what a value is sorted by behind its key, as the last part of a tuple. So the shuffle sorts
+by it, on the disk where need be; values for which it is equal stay in the order of the input.
+Partitions are chosen, and reduce is called, by what is before it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from copy import copy
+from itertools import chain, groupby
+from typing import Any
+
+import pyarrow as pa
+
+from zmr.columns.arrays import Words
+from zmr.display import short_repr
+from zmr.errors import YieldError
+from zmr.job import Job
+from zmr.key_types import sortable
+from zmr.partitioners import Hash
+from zmr.reducers import Identity, Reducer
+
+Pair = tuple[Any, Any]
+
+
+def sorts_values(job: Job) -> bool:
+    """Whether reduce gets values in an order of their own."""
+    return job.sort_values is not False
+
+
+def with_sorted_values(job: Job) -> Job:
+    """The job as tasks run it: its partitioner and reducer know of the part behind the key."""
+    if not sorts_values(job):
+        return job
+    own = copy(job)
+    own.partition = _HashOfKey() if type(job.partition) is Hash else _OfKey(job.partition)
+    if isinstance(job.reduce, (Reducer, Identity)):
+        own.reduce = _Called(job.reduce)
+    return own
+
+
+def with_parts(job: Job, pairs: Iterable[Pair]) -> Iterator[Pair]:
+    """The pairs of map, each key with what its value is sorted by."""
+    if not sorts_values(job):
+        yield from pairs
+        return
+    sort_by = job.sort_values if callable(job.sort_values) else None
+    for key, value in pairs:
+        part = value if sort_by is None else sort_by(value)
+        if type(key) is not tuple:
+            yield (key, part), value
+        elif len(key) > 1:
+            yield (*key, part), value
+        else:
+            text = f"with sort_values, a key is no tuple of fewer than two, as {short_repr(key)}"
+            raise YieldError(text)
+
+
+def key_of(key: tuple[Any, ...]) -> Any:
+    """The job's key, of one with a part behind it."""
+    return key[0] if len(key) == 2 else key[:-1]
+
+
+def by_key(groups: Iterable[tuple[Any, Iterable[Any]]]) -> Iterator[tuple[Any, Iterator[Any]]]:
+    """The values of each key of the job, to be used up in turn, of those with the same part."""
+    for _, some in groupby(groups, lambda group: sortable(key_of(group[0]))):
+        key, values = next(some)
+        others = (more for _, more in some)  # noqa: B031 -- the rest of it
+        yield key_of(key), chain(values, chain.from_iterable(others))
+
+
+class _HashOfKey(Hash):
+    def __call__(self, key: Any, n: int) -> int:
+        return super().__call__(key_of(key), n)
+
+    def of_columns(self, columns: Sequence[pa.Array], are_tuples: bool, n: int) -> Words:
+        return super().of_columns(columns[:-1], len(columns) > 2, n)
+
+
+class _OfKey:
+    """The job's own partitioner, or Range()."""
+
+    def __init__(self, partition: Any) -> None:
+        self._partition = partition
+
+    def __call__(self, key: Any, n: int) -> Any:
+        return self._partition(key_of(key), n)
+
+
+class _Called:
+    """A reducer for which order means something, as a reduce method."""
+
+    def __init__(self, reducer: Reducer | Identity) -> None:
+        self._reducer = reducer
+
+    def __call__(self, key: Any, values: Iterator[Any]) -> Iterator[Pair]:
+        if isinstance(self._reducer, Reducer):
+            yield key, self._reducer.sequential(values)
+        else:
+            yield from ((key, value) for value in values)
