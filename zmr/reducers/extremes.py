@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import reduce
 from typing import TYPE_CHECKING, Any
 
 from zmr.errors import YieldError
@@ -39,16 +40,11 @@ class Min(_OneOfThem):
     def accumulate(self, state: Any, value: Any) -> Any:
         try:
             return value if state is _NOTHING or is_less(value, state) else state
-        except TypeError as error:
+        except (TypeError, ValueError) as error:  # the latter of numpy's
             raise incomparable(self, (value, state), error) from None
 
     def sequential(self, values: Iterable[Any]) -> Any:
-        values = list(values)
-        numbers = [value for value in values if not is_nan(value)]
-        try:
-            return min(numbers or values)
-        except TypeError as error:
-            raise incomparable(self, values, error) from None
+        return reduce(self.accumulate, values, self.initial())
 
     def fold_column(self, grouped: GroupedColumn) -> pa.Array | None:
         from zmr.reducers.kernels import extremes
@@ -62,15 +58,12 @@ class Max(_OneOfThem):
     def accumulate(self, state: Any, value: Any) -> Any:
         try:
             return value if state is _NOTHING or is_less(state, value) else state
-        except TypeError as error:
+        except (TypeError, ValueError) as error:  # the latter of numpy's
             raise incomparable(self, (value, state), error) from None
 
     def sequential(self, values: Iterable[Any]) -> Any:
-        values = list(values)
-        try:
-            return max([value for value in values if is_nan(value)] or values)
-        except TypeError as error:
-            raise incomparable(self, values, error) from None
+        # Not by `max`, which compares by `>`: of values of different types, that may be undefined.
+        return reduce(self.accumulate, values, self.initial())
 
     def fold_column(self, grouped: GroupedColumn) -> pa.Array | None:
         from zmr.reducers.kernels import extremes
@@ -98,7 +91,7 @@ class First(_OneOfThem):
         return first_values(grouped)
 
 
-def incomparable(reducer: Reducer, values: Iterable[Any], error: TypeError) -> YieldError:
+def incomparable(reducer: Reducer, values: Iterable[Any], error: Exception) -> YieldError:
     """The error for values that do not compare with one another."""
     kinds = sorted({type(value).__name__ for value in values})
     if isinstance(error, YieldError):

@@ -76,7 +76,7 @@ class Top(Reducer):
         others = [value for value in values if not is_nan(value)] if nans else values
         try:
             return (nans + sorted(others, reverse=True))[: self.n]
-        except TypeError as error:
+        except (TypeError, ValueError) as error:  # the latter of numpy's
             raise incomparable(self, others, error) from None
 
     def __repr__(self) -> str:
@@ -186,7 +186,7 @@ def _ascending(reducer: Reducer, values: Iterable[Any]) -> list[Any]:
     others = [value for value in values if not is_nan(value)] if nans else values
     try:
         return sorted(others) + nans
-    except TypeError as error:
+    except (TypeError, ValueError) as error:
         raise incomparable(reducer, others, error) from None
 
 
@@ -194,7 +194,7 @@ def _hashable(value: Any) -> Any:
     """The value, if a set can hold it. Raises `YieldError`."""
     try:
         hash(value)
-    except TypeError:
+    except (TypeError, ValueError):
         kind = type(value).__name__
         raise YieldError(
             f"Distinct takes values that a set can hold, not {kind}: {short_repr(value)}"
