@@ -331,3 +331,25 @@ def test_a_job_runs_on_a_cluster_elsewhere(cluster: Cluster, text: Path, tmp_pat
 class Breaks(zmr.Job):
     def map(self, line: str) -> Iterator[tuple[str, int]]:
         raise ValueError(line)
+
+
+def test_check_says_whether_a_job_is_one(tmp_path: Path) -> None:
+    (tmp_path / "job.py").write_text(
+        "import zmr\n"
+        "class Firsts(zmr.Job):\n"
+        "    def map(self, line):\n"
+        "        yield line[0], line\n"
+        "    def reduce(self, key, values):\n"
+        "        yield key, next(values)\n"
+    )
+    (tmp_path / "in").write_text("".join(f"{n % 7}{n}\n" for n in range(500)))
+    command = [sys.executable, "-m", "zmr", "check", "job.py", "in"]
+    wrong = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert wrong.returncode == 1
+    assert wrong.stdout.startswith("Firsts has two answers: reduce depends on the order")
+    assert "for 2 records:" in wrong.stdout
+    right = subprocess.run(
+        [*command, "--ordered"], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert (right.returncode, right.stdout) == (0, "")
+    assert right.stderr == "zmr: Firsts: one answer in 200 ways, for 500 records\n"

@@ -13,6 +13,7 @@ import signal
 import sys
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
 from support import CHECKOUT, Zmr
@@ -117,7 +118,8 @@ def test_every_block_is_run_or_says_why_not() -> None:
 
 def test_every_job_of_the_documents_for_users_is_run() -> None:
     # Each of these is run below, and its result checked.
-    last_classes = [re.findall(r"^class (\w+)\(", block, re.M)[-1] for block in python_blocks()]
+    classes = [re.findall(r"^class (\w+)\(", block, re.M) for block in python_blocks()]
+    last_classes = [names[-1] for names in classes if names]
     assert sorted(last_classes) == sorted(
         [
             "Longest",
@@ -279,6 +281,13 @@ def test_jobs_from_python(zmr: Zmr, checkout: Path) -> None:
     assert done.stdout == f"{n_the} {{}}\n10 {sum(n * n for n in range(1000))}\n"
     done = zmr.run("half.py", program=(str(python),), cwd=checkout)
     assert done.stdout == f"[(0, {sum(range(1024))})]\n", done.stderr
+
+
+def test_a_test_of_a_job() -> None:
+    (block,) = (block for block in blocks("python") if "def test_words(" in block)
+    scope: dict[str, Any] = {}
+    exec(block, scope)
+    scope["test_words"]()
 
 
 def test_a_cluster(zmr: Zmr, checkout: Path) -> None:

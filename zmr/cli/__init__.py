@@ -47,7 +47,7 @@ def _start(arguments: list[str]) -> int:
     launch.keep_standard_streams_open()
     sys.stdout = sys.stdout or os.fdopen(1, "w", closefd=False)
     sys.stderr = sys.stderr or os.fdopen(2, "w", closefd=False)
-    if arguments[:1] in (["run"], ["replay"]):
+    if arguments[:1] in (["run"], ["replay"], ["check"]):
         os.environ.pop("ZMR_KEY", None)  # they need none, and user code must not have it
     if _needs_slots(arguments):
         with suppress(OSError):  # the code that needs it tries again, and reports the error

@@ -19,6 +19,7 @@ COMMANDS = {
     "cancel": "End a job.",
     "key": "Print, make or change keys.",
     "replay": "Run a failed task again, in this process.",
+    "check": "Find out whether a job's answer depends on how it is run.",
 }
 
 

@@ -58,7 +58,7 @@ def prepare(options: JobOptions, claims_output: bool = True) -> Prepared:
     refuse_skipping(job, settings.skip_bad_records, settings.skip_bad_files)
     for number, later in enumerate(jobs[1:], 2):
         _refuse_sampling(number, later, options.n_reduce)
-    paths, inputs = _list_inputs(options.inputs, first, settings)
+    paths, inputs = list_inputs_of(first, options.inputs, settings)
     output = os.path.abspath(options.output)
     bounds = b""
     partition = first.partition
@@ -90,8 +90,8 @@ def prepare(options: JobOptions, claims_output: bool = True) -> Prepared:
     return Prepared(spec, job, inputs)
 
 
-def _list_inputs(
-    given: Sequence[str], job: Job, settings: JobSettings
+def list_inputs_of(
+    job: Job, given: Sequence[str], settings: JobSettings
 ) -> tuple[list[str], tuple[InputFile, ...]]:
     """The paths that the user named, and the files behind them. Raises `InputError`.
 

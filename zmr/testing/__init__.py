@@ -1,0 +1,47 @@
+"""For tests of jobs: a run in a schedule that a cluster might choose, and a search for two answers.
+
+def test_my_job():
+    zmr.testing.check(MyJob(), ["some", "records"])
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from zmr.job import Job
+from zmr.testing.schedule import Choice, Record, Schedule, is_in_order, pairs_of
+from zmr.testing.search import TRIES, find
+
+__all__ = ["check", "run"]
+
+
+def run(
+    job: Job, records: Iterable[Any], *, seed: int | None = None, ordered: bool = False
+) -> list[tuple[Any, Any]]:
+    """The (key, value) pairs that the job puts out for the records.
+
+    In a schedule drawn from `seed`; None: sequential, as the inline engine does. With `ordered`,
+    the values of a key come in the order of the records, as zmr has them. Whatever the job raises
+    is raised.
+    """
+    drawn = frozenset(Choice) if seed is not None else frozenset()
+    if ordered or is_in_order(job):
+        drawn -= {Choice.ORDER}
+    return pairs_of(job, list(map(Record, records)), Schedule(seed or 0, drawn))
+
+
+def check(
+    job: Job,
+    records: Iterable[Any],
+    *,
+    tries: int = TRIES,
+    seed: int = 0,
+    ordered: bool = False,
+) -> None:
+    """Raise `AssertionError`, with the fewest records and both answers, if two runs differ.
+
+    So many schedules are drawn, from `seed` and those after it. `ordered` is as of `run`.
+    """
+    finding = find(job, list(map(Record, records)), tries, seed, ordered)
+    assert finding is None, f"{type(job).__name__} has two answers: {finding}"
