@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import wraps
 from inspect import getattr_static
 from types import CodeType, FunctionType, MappingProxyType
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 from zmr.display import short_repr
 from zmr.errors import JobError
@@ -155,7 +155,7 @@ class Job:
     _reads_of: Mapping[str, InputFormat] = MappingProxyType({})  # of several inputs, likewise
     _writes: OutputFormat | None = None  # ... and of `output`
 
-    def __new__(cls, **params: object) -> Job:
+    def __new__(cls, **params: object) -> Self:
         job = super().__new__(cls)
         job._counters = {}
         job._once = {}

@@ -63,7 +63,7 @@ def test_pyright_finds_a_mistake_in_a_job_and_none_in_zmr_or_in_the_documents(
         (jobs / f"job{number}.py").write_text(source)
     (jobs / "wrong.py").write_text(WRONG)
 
-    found = files_with_errors(tmp_path, jobs, CHECKOUT / "zmr")
+    found = files_with_errors(tmp_path, jobs, CHECKOUT / "zmr", CHECKOUT / "examples")
 
     assert "nothing" in "".join(found.pop("wrong.py"))
     assert found == {}
