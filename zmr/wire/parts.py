@@ -21,7 +21,7 @@ from zmr.wire.roles import Role, require_may_send
 # The elements of a kind of message that may be many.
 _ELEMENTS = {"submit": "inputs", "register": "held"}
 
-_MOST_PARTS = 64
+_MOST_PARTS = 48  # which peers together can have wait, too: see `FramesToMaster`
 
 # What stands around the elements: the fields of the frame, and the lengths of what they are in;
 # around each of them, its own.
