@@ -113,11 +113,12 @@ class Attacker:
             # With what goes around it, that is more than is taken, and ends the connection.
             longest = self.rng.choice((900, 900, 1020))
             with self.socket(zmq.XSUB, Role.WATCH, self.events) as socket:
-                for _ in range(min(10 * _SESSION_FRAMES, n - self.sent)):
-                    size = self.rng.choice((1, 10, 100, 900, 900))
+                # A long session, as what it subscribes to is kept until it ends.
+                for _ in range(min(self.rng.choice((_SESSION_FRAMES, n)), n - self.sent)):
+                    size = self.rng.choice((1, 100, 900, 900, 900))
                     if self.rng.random() < 0.0005:
                         size = longest
-                    verb = self.rng.choice((b"\x01", b"\x01", b"\x01", b"\x00", b"\x07"))
+                    verb = self.rng.choice((*[b"\x01"] * 8, b"\x00", b"\x07"))
                     self.send(socket, verb + self.rng.randbytes(size))
                     while socket.poll(0):
                         socket.recv_multipart()
