@@ -7,6 +7,7 @@ import click
 from zmr.cli.base import Command
 from zmr.cli.options import NameValue, option
 from zmr.cli.streams import to_stdout, write_stderr
+from zmr.display import counted
 
 
 @click.command(
@@ -77,7 +78,9 @@ def check(
     name = type(created).__name__
     finding = find(created, found, tries, seed, ordered)
     if finding is None:
-        write_stderr(f"zmr: {name}: one answer in {tries:,} ways, for {len(found):,} records")
+        write_stderr(
+            f"zmr: {name}: one answer in {tries:,} ways, for {counted(len(found), 'record')}"
+        )
         return 0
     with to_stdout():
         click.echo(f"{name} has two answers: {finding}")

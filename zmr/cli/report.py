@@ -9,12 +9,11 @@ import os
 import sys
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Self
 
 from zmr.cli.streams import write_if_read, write_stderr
 from zmr.core.actions import Outcome
 from zmr.core.states import JobState
-from zmr.display import on_one_line
+from zmr.engines.progress import PHASES, BarReporter, Reporter, figures_of
 from zmr.errors import JobFailed, NotEnoughWorkers, RecordsSkipped
 from zmr.messages import JobStatus
 from zmr.output.capsules import list_capsules
@@ -22,30 +21,10 @@ from zmr.output.folder import SKIPPED
 from zmr.output.skipped import read_skipped
 from zmr.pipeline_steps import StepDone, with_step
 
-if TYPE_CHECKING:
-    from rich.progress import Progress, TaskID
-
-# A job that is over before this needs no bar, and none of the time that it takes to load one.
-_BAR_AFTER_S = 0.4
-
 # Without a terminal, a line at most every so many seconds.
 _LINE_EVERY_S = 5.0
 
-_PHASES = ("map", "reduce")
 _MOST_SKIPPED_LISTED = 10
-
-
-class Reporter:
-    """Gets the job's status often, and shows nothing. A context manager around the job."""
-
-    def show(self, status: JobStatus) -> None:
-        """Take the status of now."""
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        pass
 
 
 def reporter(quiet: bool) -> Reporter:
@@ -65,87 +44,14 @@ class LineReporter(Reporter):
     def show(self, status: JobStatus) -> None:
         """Print a line, if it is time for one."""
         now = time.monotonic()
-        if status.state not in _PHASES:
+        if status.state not in PHASES:
             return
         phase = (status.step, status.state)
         if phase != self._phase or now - self._printed_at >= _LINE_EVERY_S:
             self._phase, self._printed_at = phase, now
-            done, total = _figures(status, status.state)
+            done, total = figures_of(status, status.state)
             what = with_step(status.step, status.n_steps, status.state)
             write_if_read(f"{what}: {done} of {total} tasks done")
-
-
-class BarReporter(Reporter):
-    """A bar for each phase; of a pipeline, of the step that runs."""
-
-    def __init__(self) -> None:
-        self._began = time.monotonic()
-        self._progress: Progress | None = None
-        self._rows: dict[str, TaskID] = {}
-        self._step = 0
-        self._shown: tuple[int, ...] = ()
-
-    def __exit__(self, *_: object) -> None:
-        if self._progress is not None:
-            self._progress.stop()
-
-    def show(self, status: JobStatus) -> None:
-        """Move the bars."""
-        figures = _all_figures(status)
-        is_early = time.monotonic() - self._began < _BAR_AFTER_S
-        if is_early or figures == self._shown or status.state not in _PHASES:
-            return
-        self._shown = figures
-        progress = self._progress or self._start()
-        if status.step != self._step or not self._rows:
-            self._step = status.step
-            self._begin(progress, status)
-        for phase in self._rows:
-            done, total = _figures(status, phase)
-            progress.update(self._rows[phase], completed=done, total=total)
-
-    def _start(self) -> Progress:
-        from rich.console import Console
-        from rich.progress import (
-            BarColumn,
-            MofNCompleteColumn,
-            Progress,
-            TextColumn,
-            TimeElapsedColumn,
-        )
-
-        progress = Progress(
-            TextColumn("{task.description}", markup=False),  # a step may be called "[b]"
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeElapsedColumn(),
-            console=Console(stderr=True),
-            transient=True,
-        )
-        progress.start()
-        self._progress = progress
-        return progress
-
-    def _begin(self, progress: Progress, status: JobStatus) -> None:
-        """Rows for the phases of a step, in place of those of the one before."""
-        for row in self._rows.values():
-            progress.remove_task(row)
-        self._rows.clear()
-        for phase in _PHASES if status.n_reduce else ("map",):
-            _, total = _figures(status, phase)
-            text = on_one_line(with_step(status.step, status.n_steps, f"{phase:>6}"))
-            self._rows[phase] = progress.add_task(text, total=total)
-
-
-def _all_figures(status: JobStatus) -> tuple[int, ...]:
-    figures = (status.maps_done, status.n_map, status.reduces_done, status.n_reduce)
-    return (status.step, *figures)
-
-
-def _figures(status: JobStatus, phase: str) -> tuple[int, int]:
-    if phase == "map":
-        return status.maps_done, status.n_map
-    return status.reduces_done, status.n_reduce
 
 
 def report_failure(outcome: Outcome, is_kept: bool = True) -> None:

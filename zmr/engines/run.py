@@ -8,7 +8,7 @@ import os
 import re
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -17,6 +17,7 @@ from zmr.core.states import JobState
 from zmr.engines.given import give_inputs
 from zmr.engines.options import JobOptions, JobSettings, SlotOptions, size_of
 from zmr.engines.prepare import Prepared, prepare
+from zmr.engines.progress import progress_reporter
 from zmr.engines.result import Result
 from zmr.errors import InputError, JobFailed, OutputError, UsageError
 from zmr.formats.pairs import PairsOutput
@@ -31,6 +32,7 @@ from zmr.slots.cgroup import default_slots
 if TYPE_CHECKING:
     from zmr.core.actions import Outcome
     from zmr.engines.local import LocalEngine
+    from zmr.messages import JobStatus
     from zmr.net.client import Client
 
 GivenJob = str | type[Job] | type[Pipeline] | Job | Pipeline
@@ -59,6 +61,7 @@ def run(
     skip_bad_files: int = 0,
     hidden_files: bool = False,
     local_dir: str | None = None,
+    progress: bool | None = None,
 ) -> Result:
     """Run a job, and return what it has put out.
 
@@ -75,6 +78,7 @@ def run(
         engine: "inline" runs the job in this process, to debug it.
         slots: how many tasks at a time; None: one for each processor.
         memory: what a task may use, in bytes or as text ("512M"); 0: no limit.
+        progress: whether to show bars; None: on a terminal, and in a notebook.
 
     The others are those of `zmr run`. Raises `JobFailed`, with the traceback of the job's own code,
     or another `ZmrError` if nothing was started. Ctrl-C ends the job.
@@ -94,7 +98,7 @@ def run(
     if engine == "inline":
         work = _Work(job, inputs, out, reducers or slots or default_slots(), settings, local_dir)
         return work.result(_run_inline)
-    with LocalCluster(slots, memory=memory, local_dir=local_dir) as local:
+    with LocalCluster(slots, memory=memory, local_dir=local_dir, progress=progress) as local:
         return local._run(job, inputs, out, reducers, settings)
 
 
@@ -105,6 +109,7 @@ class LocalCluster:
         slots: how many tasks at a time; None: one for each processor.
         memory: what a task may use, in bytes or as text ("512M"); 0: no limit.
         local_dir: where temporary files are kept; None: in the folder for temporary files.
+        progress: whether to show bars; None: on a terminal, and in a notebook.
 
     Threads may share it: their jobs run one after the other.
 
@@ -116,8 +121,14 @@ class LocalCluster:
     """
 
     def __init__(
-        self, slots: int | None = None, *, memory: int | str = 0, local_dir: str | None = None
+        self,
+        slots: int | None = None,
+        *,
+        memory: int | str = 0,
+        local_dir: str | None = None,
+        progress: bool | None = None,
     ) -> None:
+        self._progress = progress
         self._options = SlotOptions(slots or default_slots(), size_of(memory), local_dir)
         self._engine: LocalEngine | None = None
         self._lock = threading.Lock()
@@ -181,7 +192,8 @@ class LocalCluster:
             if self._engine is None:
                 self._engine = LocalEngine(self._options, _SETTINGS)
             try:
-                return _run_to_the_end(self._engine, prepared)
+                with progress_reporter(self._progress) as report:
+                    return _run_to_the_end(self._engine, prepared, report.show)
             except BaseException:
                 self.close()  # in the middle of something
                 raise
@@ -370,7 +382,9 @@ def _remover(local: LocalDir) -> Any:
     return remove
 
 
-def _run_to_the_end(engine: LocalEngine, prepared: Prepared) -> Outcome:
+def _run_to_the_end(
+    engine: LocalEngine, prepared: Prepared, show: Callable[[JobStatus], None]
+) -> Outcome:
     """Run the job. In the main thread SIGINT ends it, and raises KeyboardInterrupt."""
     job_id = prepared.spec.job_id
     interrupted: list[int] = []
@@ -382,7 +396,7 @@ def _run_to_the_end(engine: LocalEngine, prepared: Prepared) -> Outcome:
     if threading.current_thread() is threading.main_thread():
         engine.reactor.on_signals((signal.SIGINT,), interrupt)
     try:
-        engine.give(prepared.submit, lambda status: None)
+        engine.give(prepared.submit, show)
         while (outcome := engine.outcome()) is None:
             engine.reactor.turn(_NEVER_S)
         for _ in range(4):  # in which the worker learns of it, and ends the job's slots
