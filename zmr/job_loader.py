@@ -16,7 +16,8 @@ from typing import Any
 
 from zmr.display import short_repr
 from zmr.errors import JobError
-from zmr.job import Job, check_job, create_job
+from zmr.job import Job, create_job
+from zmr.job_checks import check_job
 from zmr.key_types import keys_from_bytes
 from zmr.messages import JobSpec
 from zmr.module_loader import import_module, run_file

@@ -12,7 +12,8 @@ from typing import Any, TypeVar
 
 from zmr.display import short_repr
 from zmr.errors import JobError, UsageError
-from zmr.job import Job, check_job, create_job, inputs_of, parameters_of
+from zmr.job import Job, create_job, inputs_of, parameters_of
+from zmr.job_checks import check_job
 from zmr.parameters import unknown
 
 G = TypeVar("G")
