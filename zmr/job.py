@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from functools import wraps
 from types import MappingProxyType
-from typing import Any, Self, TypeVar
+from typing import Any, Protocol, Self, TypeVar
 
 from zmr.display import short_repr
 from zmr.errors import JobError
@@ -48,6 +48,20 @@ def once(method: Callable[[Any], R]) -> Callable[[Any], R]:
     return made
 
 
+class Source(Protocol):
+    """Where the record is from that map is called with, or the batch of map_batch."""
+
+    @property
+    def path(self) -> str:
+        """Its file, an absolute path. Empty where there is none: in later steps of a pipeline, and
+        outside of map.
+        """
+
+
+class _Nowhere:
+    path = ""
+
+
 class Job:
     """A MapReduce job: subclass it, write `map`, and write or choose `reduce`.
 
@@ -70,6 +84,7 @@ class Job:
                                     inputs has an attribute `Input(Csv())` for each
         output                      how pairs are written: `Text()` or `Raw()`
         reducers                    the number of partitions, an int; None: as the user asks for
+        source.path                 the file that map's record is from
         count(name, n=1)            adds to a counter; the job's sums are shown when it is done
 
     Parameters are annotated class attributes: str, int, float, bool, `re.Pattern`, which is a
@@ -148,6 +163,7 @@ class Job:
     _counters: dict[str, int]
     _once: dict[Any, Any]  # what methods marked so have made, for all tasks of the process
     _given: dict[str, object]  # as it was created with
+    _source: Source = _Nowhere()
     _reads: InputFormat | None = None  # as a step of a pipeline, in place of `input` ...
     _reads_of: Mapping[str, InputFormat] = MappingProxyType({})  # of several inputs, likewise
     _writes: OutputFormat | None = None  # ... and of `output`
@@ -179,6 +195,11 @@ class Job:
         (key, value) pair.
         """
         raise NotImplementedError
+
+    @property
+    def source(self) -> Source:
+        """Where the record is from that map is called with: `self.source.path` is its file."""
+        return self._source
 
     def count(self, name: str, n: int = 1) -> None:
         """Add n to the counter of this name. The job's sums are shown when it is done.

@@ -119,6 +119,20 @@ def test_sessions(tmp_path: Path, engine: Any) -> None:
 
 
 @ENGINES
+def test_by_folder(tmp_path: Path, engine: Any) -> None:
+    rng = Random(8)
+    sums: Counter[str] = Counter()
+    for number in range(30):
+        folder = tmp_path / "sales" / f"country={['NL', 'BE', 'DE'][number % 3]}"
+        folder.mkdir(parents=True, exist_ok=True)
+        amounts = [rng.randrange(1000) for _ in range(number % 4)]
+        (folder / f"{number}.csv").write_text("".join(f"{n}\n" for n in ["amount", *amounts]))
+        sums[folder.name] += sum(amounts)
+    found = zmr.run(load("by_folder").ByFolder, tmp_path / "sales", engine=engine)
+    assert dict(found) == sums
+
+
+@ENGINES
 def test_numbers_descending_and_a_sample(tmp_path: Path, engine: Any) -> None:
     rng = Random(4)
     lines = [f"{rng.gauss(0, 1000):.3f} line {n}" for n in range(3000)]

@@ -35,8 +35,9 @@ from zmr.engines.inline_tasks import (
 from zmr.errors import PickleError, YieldError
 from zmr.formats import BadRecord
 from zmr.formats.output import Text
+from zmr.formats.pairs import Pairs
 from zmr.formats.text import not_a_pair, to_text
-from zmr.job import Job, begin_task, output_of
+from zmr.job import Job, begin_task, input_of, output_of
 from zmr.job_inputs import for_input
 from zmr.key_types import OneType, check_maps, plain_key, sortable, type_of_keys
 from zmr.messages import Counters, InputFile, OutputFile, Stats
@@ -208,6 +209,8 @@ def _map(
 ) -> list[Pair]:
     """The pairs that one map task makes of its records."""
     has_map = type(job).map is not Job.map
+    if isinstance(task, FileTask) and not isinstance(input_of(job), Pairs):
+        job._source = task
     keep = _as_written(job)
     is_skipping = bad_records is not None and isinstance(task, FileTask)
     if for_reduces:
@@ -245,6 +248,7 @@ def _finished(job: Job, keep: Keep) -> list[Pair]:
     """The pairs of finish_map."""
     if job.finish_map is None:
         return []
+    job._source = Job._source  # of no record
     with _noted(lambda: "in map, after the last record"):
         return list(_yielded("finish_map", job.finish_map(), keep))
 

@@ -55,10 +55,16 @@ class FileTask:
         self.size_bytes = 0
         self.input = splits[0].input if splits else 0
         self._splits = splits
+        self._path = ""
         self._place: Callable[[], str] = lambda: "before the first record"
 
     def where(self) -> str:
         return self._place()
+
+    @property
+    def path(self) -> str:
+        """The file of the record that was read last."""
+        return self._path
 
     def leave_out(self, path: str) -> None:
         """Begin anew, without this file."""
@@ -98,6 +104,7 @@ class FileTask:
 
     def _read(self, job: Job, input_format: InputFormat, split: Split) -> Iterator[Any]:
         with _reading(split):
+            self._path = split.path
             for records, size_bytes in unchanged(split, input_format.read(split, job.count)):
                 yield from records
                 self.n_records += len(records)
@@ -105,6 +112,7 @@ class FileTask:
 
     def _read_batches(self, job: Job, input_format: InputFormat, split: Split) -> Iterator[Any]:
         with _reading(split):
+            self._path = split.path
             read = input_format.read_batches(split, job.count)
             for batch, size_bytes in unchanged(split, read):
                 yield batch

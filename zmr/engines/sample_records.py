@@ -18,8 +18,8 @@ from zmr.pipeline import Pipeline
 
 def sample_records(
     reference: str, inputs: Sequence[str], params: Sequence[tuple[str, str]], most: int
-) -> tuple[Job, list[tuple[Any, int]]]:
-    """The job of this name, and the first records of its files, with the numbers of their inputs.
+) -> tuple[Job, list[tuple[Any, InputFile]]]:
+    """The job of this name, and the first records of its files.
 
     There are at most so many, of each file as many as of another.
 
@@ -33,9 +33,7 @@ def sample_records(
     of_each = -(-most // max(1, len(files)))
     try:
         found = [
-            (record, file.input)
-            for file in files
-            for record in islice(_records(job, file), of_each)
+            (record, file) for file in files for record in islice(_records(job, file), of_each)
         ]
     except OSError as error:
         raise InputError(f"can't read the input: {error}") from None

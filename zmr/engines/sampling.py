@@ -44,6 +44,7 @@ def sample_bounds(
             if split.input not in jobs:
                 jobs[split.input] = begin_task(for_input(job, split.input))
             with suppress(*((OSError, BadRecord) if skip_files else ())):
+                jobs[split.input]._source = split
                 for key in map(plain_key, _keys(jobs[split.input], split, skip_bad)):
                     with suppress(*((KeyTypeError,) if skip_bad else ())):
                         one_type.check(key)

@@ -67,6 +67,11 @@ class MapInput:
                     yield batch
                     self.size_bytes += size_bytes
 
+    @property
+    def path(self) -> str:
+        """The file of the record that was consumed last; empty: none was, or all were."""
+        return "" if self._split is None or self.is_over else self._split.path
+
     def position(self) -> Position:
         """Of the record that was consumed last."""
         return self._split, self._index_at_end - length_hint(self._piece) - 1

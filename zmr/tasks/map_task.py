@@ -17,6 +17,7 @@ from time import perf_counter
 from typing import Any
 
 from zmr.display import short_repr
+from zmr.formats.pairs import Pairs
 from zmr.job import Job, begin_task, counters_of, input_of, output_of
 from zmr.job_inputs import for_input
 from zmr.messages import MapDone, OutputFile, Stats, Task
@@ -119,6 +120,8 @@ def _run(
         records = copy(records)  # which other jobs of this process may share
         records.keeps_bad = True
     source = MapInput(records, task.splits, job.count, context.progress)
+    if not isinstance(records, Pairs):  # which are in no file of the user's
+        job._source = source
     path = ""
     file: OutputFile | None = None
     if task.n_reduce == 0:

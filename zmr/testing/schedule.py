@@ -39,8 +39,9 @@ class Choice(Enum):
 class Record:
     """A record of one of the job's inputs. Each run gets a copy of it."""
 
-    def __init__(self, record: Any, input_number: int = 0) -> None:
+    def __init__(self, record: Any, input_number: int = 0, path: str = "") -> None:
         self.input_number = input_number
+        self.path = path
         self._data = pickle.dumps(record)
         self.text = repr(record)
 
@@ -118,15 +119,16 @@ class _Run:
         numbers = sorted({record.input_number for record in records}) or [0]
         for number in numbers:
             job = begin_task(for_input(self._job, number))
-            own = [record.copy() for record in records if record.input_number == number]
+            own = [record for record in records if record.input_number == number]
             pairs += self._mapped(job, own)
             if job.finish_map is not None:
                 pairs += _kept(job.finish_map(), "finish_map", self._is_for_reduces)
         return pairs
 
-    def _mapped(self, job: Job, records: list[Any]) -> Iterator[Pair]:
+    def _mapped(self, job: Job, records: list[Record]) -> Iterator[Pair]:
         for record in records:
-            yield from _kept(job.map(record), "map", self._is_for_reduces)
+            job._source = record
+            yield from _kept(job.map(record.copy()), "map", self._is_for_reduces)
 
     @property
     def _is_for_reduces(self) -> bool:
