@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # for type checkers and editors
     from zmr.columns.split_words import split_words as split_words
+    from zmr.engines.connect import connect as connect
     from zmr.engines.inline import InlineResult as InlineResult
     from zmr.engines.inline import run_inline as run_inline
     from zmr.engines.result import Result as Result
     from zmr.engines.run import LocalCluster as LocalCluster
-    from zmr.engines.run import connect as connect
     from zmr.engines.run import run as run
     from zmr.errors import InputError as InputError
     from zmr.errors import JobError as JobError
@@ -62,7 +62,8 @@ else:
         "zmr.columns.split_words": "split_words",
         "zmr.engines.inline": "InlineResult run_inline",
         "zmr.engines.result": "Result",
-        "zmr.engines.run": "LocalCluster connect run",
+        "zmr.engines.connect": "connect",
+        "zmr.engines.run": "LocalCluster run",
         "zmr.errors": "InputError JobError JobFailed OutputError ZmrError",
         "zmr.formats": "BadRecord InputFormat Lines",
         "zmr.formats.csv": "Csv",

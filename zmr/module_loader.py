@@ -43,12 +43,23 @@ def run_file(path: str, source: bytes, search_path: str) -> ModuleType:
     _show_in_tracebacks(path, source)
     _search_first(search_path)
     sys.modules[name] = module
+    _loading.append(path)
     try:
         exec(code, vars(module))
     except (Exception, SystemExit) as error:
         del sys.modules[name]
         raise JobError(_told(error, path)) from error
+    finally:
+        _loading.pop()
     return module
+
+
+_loading: list[str] = []  # the job files that are being run, each by the one before
+
+
+def file_being_run() -> str:
+    """The job file that is being run as a module; empty: none is."""
+    return _loading[-1] if _loading else ""
 
 
 def files_run() -> list[tuple[str, str, bytes, str]]:

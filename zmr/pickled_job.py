@@ -11,6 +11,7 @@ from __future__ import annotations
 import base64
 import json
 import linecache
+import os
 import sys
 from collections.abc import Iterator
 from copy import copy
@@ -62,7 +63,7 @@ def pickle_job(job: Job | Pipeline) -> bytes:
         "python": _PYTHON,
         "code": files,
         "lines": {path: linecache.getlines(path) for path in set(files.values())},
-        "path": [folder for folder in sys.path if folder],
+        "path": [os.path.abspath(folder) for folder in sys.path],
         "files": [
             [path, base64.b64encode(source).decode(), search_path]
             for name, path, source, search_path in files_run()

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import gc
 import os
+import re
 import signal
 import subprocess
 import sys
 import threading
+import weakref
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -92,7 +94,7 @@ def test_records_of_any_class_are_given_and_come_back(engine: Any) -> None:
     result = zmr.run(ByRow, iter(points), engine=engine, reducers=3)
     sums = {key: sum(range(key, 10_000, 3)) for key in range(3)}
     assert dict(result) == {key: Point(sums[key], len(range(key, 10_000, 3))) for key in range(3)}
-    with pytest.raises(TypeError, match="the column 'value' holds what is no Arrow data"):
+    with pytest.raises(TypeError, match="keys or values are of a type that Arrow has not"):
         result.to_arrow()
 
 
@@ -152,7 +154,8 @@ def test_a_failure_has_the_task_the_record_and_the_traceback(engine: Any) -> Non
         zmr.run(Divides, iter([3, 2, 0, 1]), engine=engine)
     error = failed.value
     assert error.record == "record 3"
-    assert os.path.basename(error.input) == "input"
+    assert error.input == ""
+    assert "(in map, the records given, record 3)" in str(error)
     assert "yield 0, 12 // n" in error.traceback
     assert error.task == ("map-0" if engine == "local" else "")
 
@@ -206,6 +209,54 @@ def test_a_job_with_several_inputs_gets_a_dict(tmp_path: Path, engine: Any) -> N
     with pytest.raises(zmr.JobFailed, match="KeyError: 'total'") as failed:
         zmr.run(Spent, {"customers": str(customers), "orders": iter([{"customer": 1}])})
     assert failed.value.task == "map-1"
+
+
+def test_a_script_that_is_a_job_file_too_is_told_where_to_run_jobs(tmp_path: Path) -> None:
+    (tmp_path / "job.py").write_text(
+        "import zmr\n"
+        "class Mine(zmr.Job):\n"
+        "    def map(self, n):\n"
+        "        yield n, 1\n"
+        "print(list(zmr.run(Mine, iter([1]))))\n"
+    )
+    (tmp_path / "in").write_text("1\n")
+    command = [sys.executable, "-m", "zmr", "run", "job.py", "in"]
+    done = subprocess.run(
+        command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=WAIT_S
+    )
+    assert done.returncode == 2
+    assert "runs a job while it is loaded as a job file itself" in done.stderr
+    assert 'under if __name__ == "__main__"' in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"slots": "2"}, "slots is a number from 1 on, not '2'"),
+        ({"reducers": 0}, "reducers is a number from 1 on, not 0"),
+        ({"memory": "1M"}, "memory='1M' is too little: at least 40M"),
+        ({"engine": "spark"}, "engine is 'local' or 'inline', not 'spark'"),
+    ],
+)
+def test_options_that_make_no_sense_are_told(
+    text: Path, options: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(zmr.ZmrError, match=re.escape(message)):
+        zmr.run(Words, text, **options)
+
+
+def test_a_cluster_that_was_closed_runs_nothing_and_one_that_was_not_ends(text: Path) -> None:
+    with zmr.LocalCluster(slots=1) as cluster:
+        cluster.run(Words, text)
+    with pytest.raises(zmr.ZmrError, match="this LocalCluster was closed"):
+        cluster.run(Words, text)
+    forgotten = zmr.LocalCluster(slots=1)
+    forgotten.run(Words, text)
+    end = forgotten._end
+    assert isinstance(end, weakref.finalize)
+    del forgotten
+    gc.collect()
+    assert not end.alive
 
 
 def test_a_result_is_gone_with_its_last_reference(text: Path) -> None:
@@ -320,8 +371,9 @@ def test_a_job_runs_on_a_cluster_elsewhere(cluster: Cluster, text: Path, tmp_pat
     assert Counter({key: int(n) for key, n in result}) == {"one": 50, "two": 100, "three": 50}
     assert result.counters == {"words": 200}
     with zmr.connect(cluster.address) as connected:
-        with pytest.raises(zmr.JobFailed, match="ValueError: one two"):
+        with pytest.raises(zmr.JobFailed, match="ValueError: one two") as failed:
             connected.run(Breaks, text, tmp_path / "breaks")
+        assert "zmr replay" in failed.value.__notes__[-1]
         with pytest.raises(zmr.InputError, match="reads files that all of it share"):
             connected.run(Words, iter(["a"]), tmp_path / "records")
     with pytest.raises(zmr.OutputError, match="needs a folder for its output"):

@@ -16,7 +16,7 @@ import click
 from click.core import ParameterSource
 
 from zmr.cli.streams import write_stderr
-from zmr.engines.options import JobSettings, SlotOptions, size_of
+from zmr.engines.options import LEAST_MEMORY_BYTES, JobSettings, SlotOptions, size_of
 from zmr.errors import UsageError
 from zmr.slots.cgroup import default_slots
 
@@ -63,7 +63,6 @@ def _all_of(decorators: Sequence[Callable[[F], F]], function: F) -> F:
 
 
 # Even a trivial task needs that much.
-_LEAST_MEMORY_BYTES = 40 << 20
 
 
 class Size(click.ParamType):  # type: ignore[type-arg]  # generic only in its newest versions
@@ -314,7 +313,7 @@ _SLOT_OPTIONS = (
     ),
     option(
         "--memory",
-        type=Size(_LEAST_MEMORY_BYTES),
+        type=Size(LEAST_MEMORY_BYTES),
         default="0",
         metavar="SIZE",
         show_default="no limit",

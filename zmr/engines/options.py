@@ -48,6 +48,9 @@ class SlotOptions:
     no_direct_read: bool = False
 
 
+LEAST_MEMORY_BYTES = 40 << 20  # even a trivial task needs that much
+
+
 def size_of(text: int | str) -> int:
     """The bytes of a size as people write it: 512M, 2G. Raises `UsageError`."""
     if isinstance(text, int):

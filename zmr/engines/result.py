@@ -87,7 +87,8 @@ class Result:
                 for batch, _ in Pairs().read_batches(Split(path), lambda name, n: None):
                     batches.append(pa.table(batch))
         except BadRecord as error:
-            raise TypeError(f"the result can't be a table: {error.reason}") from None
+            text = "keys or values are of a type that Arrow has not, or of several"
+            raise TypeError(f"the result can't be a table: {text}") from error
         if not batches:
             return pa.table({"key": pa.nulls(0), "value": pa.nulls(0)})
         return pa.concat_tables(batches, promote_options="permissive").combine_chunks()

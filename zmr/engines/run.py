@@ -3,44 +3,30 @@
 from __future__ import annotations
 
 import gc
-import math
 import os
-import re
 import signal
 import threading
+import weakref
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Literal
 
 from zmr.core.settings import MasterSettings
 from zmr.core.states import JobState
-from zmr.engines.given import give_inputs
-from zmr.engines.options import JobOptions, JobSettings, SlotOptions, size_of
-from zmr.engines.prepare import Prepared, prepare
+from zmr.engines.connect import connect
+from zmr.engines.options import LEAST_MEMORY_BYTES, JobSettings, SlotOptions, size_of
+from zmr.engines.prepare import Prepared
 from zmr.engines.progress import progress_reporter
 from zmr.engines.result import Result
-from zmr.errors import InputError, JobFailed, OutputError, UsageError
-from zmr.formats.pairs import PairsOutput
-from zmr.job import Job
-from zmr.job_loader import JobSource, find_job, given_job
+from zmr.engines.work import GivenJob, Work, failure, in_this_process, whole_number
+from zmr.errors import UsageError
 from zmr.output.folder import clean_temporary
-from zmr.output.local_dir import LocalDir
-from zmr.output.manifest import output_files, read_counters, read_stats
-from zmr.pipeline import Pipeline
 from zmr.slots.cgroup import default_slots
 
 if TYPE_CHECKING:
     from zmr.core.actions import Outcome
     from zmr.engines.local import LocalEngine
     from zmr.messages import JobStatus
-    from zmr.net.client import Client
-
-GivenJob = str | type[Job] | type[Pipeline] | Job | Pipeline
-
-# At the end of the reason of a failure: which input, and where in it.
-_PLACE = re.compile(r"\(in map(?:_batch)?, (.+), ([^,]+)\)$")
-
-_CLUSTER_REDUCERS = 8  # as of `zmr submit`
 
 
 def run(
@@ -70,9 +56,8 @@ def run(
             on the command line ("wordcount", "job.py:Class"). A class may be of a script or a
             notebook.
         inputs: the name of a file or folder, a pattern, or a list of them; records, of any iterable
-            that is no list of str; an Arrow table, or a data frame, of which each row is a record;
-            or the result of another job, of which each pair is one. Of a job with several inputs,
-            a dict of these by name.
+            that is no list of str; an Arrow table, or a data frame, whose rows are records; or the
+            result of another job, whose pairs are. Of several inputs, a dict of these by name.
         out: the folder for the output. None: temporary files, with types, as long as the result.
         master: the address of a master, to run the job on its cluster, which shares `out`.
         engine: "inline" runs the job in this process, to debug it.
@@ -94,9 +79,10 @@ def run(
         raise UsageError(f"engine is 'local' or 'inline', not {engine!r}")
     if master is not None:
         with connect(master) as cluster:
-            return cluster._run(job, inputs, out, reducers, settings)
+            return cluster.run_with(job, inputs, out, reducers, settings)
     if engine == "inline":
-        work = _Work(job, inputs, out, reducers or slots or default_slots(), settings, local_dir)
+        n_reduce = whole_number("reducers", reducers) or whole_number("slots", slots)
+        work = Work(job, inputs, out, n_reduce or default_slots(), settings, local_dir)
         return work.result(_run_inline)
     with LocalCluster(slots, memory=memory, local_dir=local_dir, progress=progress) as local:
         return local._run(job, inputs, out, reducers, settings)
@@ -129,8 +115,16 @@ class LocalCluster:
         progress: bool | None = None,
     ) -> None:
         self._progress = progress
-        self._options = SlotOptions(slots or default_slots(), size_of(memory), local_dir)
+        memory_bytes = size_of(memory)
+        if 0 < memory_bytes < LEAST_MEMORY_BYTES:
+            raise UsageError(
+                f"memory={memory!r} is too little: at least {LEAST_MEMORY_BYTES >> 20}M"
+            )
+        n_slots = whole_number("slots", slots) or default_slots()
+        self._options = SlotOptions(n_slots, memory_bytes, local_dir)
         self._engine: LocalEngine | None = None
+        self._is_closed = False
+        self._end: Callable[[], object] = lambda: None
         self._lock = threading.Lock()
 
     def run(
@@ -162,10 +156,13 @@ class LocalCluster:
         return self._run(job, inputs, out, reducers, settings)
 
     def close(self) -> None:
-        """End the slots."""
-        engine, self._engine = self._engine, None
-        if engine is not None:
-            engine.close()
+        """End the slots. There are no more runs."""
+        self._is_closed = True
+        self._end_engine()
+
+    def _end_engine(self) -> None:
+        self._engine = None
+        self._end()
 
     def __enter__(self) -> LocalCluster:
         return self
@@ -181,124 +178,26 @@ class LocalCluster:
         reducers: int | None,
         settings: JobSettings,
     ) -> Result:
-        n_reduce = reducers or self._options.slots
-        work = _Work(job, inputs, out, n_reduce, settings, self._options.local_dir)
+        n_reduce = whole_number("reducers", reducers) or self._options.slots
+        work = Work(job, inputs, out, n_reduce, settings, self._options.local_dir)
         return work.result(self._run_prepared)
 
     def _run_prepared(self, prepared: Prepared) -> Outcome:
         from zmr.engines.local import LocalEngine
 
         with self._lock, _rare_garbage_collection():
+            if self._is_closed:
+                raise UsageError("this LocalCluster was closed")
             if self._engine is None:
                 self._engine = LocalEngine(self._options, _SETTINGS)
+                # When nobody has closed it, it ends with the process or the last reference.
+                self._end = weakref.finalize(self, in_this_process(self._engine.close))
             try:
                 with progress_reporter(self._progress) as report:
                     return _run_to_the_end(self._engine, prepared, report.show)
             except BaseException:
-                self.close()  # in the middle of something
+                self._end_engine()  # in the middle of something
                 raise
-
-
-class Cluster:
-    """A cluster that runs elsewhere, as `connect` has found it: `run` is as `zmr.run`."""
-
-    def __init__(self, client: Client, epoch: int) -> None:
-        self._client = client
-        self._epoch = epoch
-
-    def run(
-        self,
-        job: GivenJob,
-        inputs: Any,
-        out: str | os.PathLike[str],
-        *,
-        reducers: int | None = None,
-        overwrite: bool = False,
-        max_attempts: int = 4,
-        task_timeout: float = 30.0,
-        setup_timeout: float = 600.0,
-        backup_after: float = 2.0,
-        no_backups: bool = False,
-        skip_bad_records: int = 0,
-        skip_bad_files: int = 0,
-        hidden_files: bool = False,
-    ) -> Result:
-        """Run a job, and return what it has put out; see `zmr.run`.
-
-        Inputs and `out` have to be where master and workers find them.
-        """
-        settings = JobSettings(
-            (),
-            overwrite,
-            max_attempts,
-            task_timeout,
-            setup_timeout,
-            math.inf if no_backups else backup_after,
-            skip_bad_records,
-            skip_bad_files,
-            hidden_files,
-        )
-        return self._run(job, inputs, out, reducers, settings)
-
-    def close(self) -> None:
-        """End the connection. What runs goes on."""
-        self._client.__exit__(None, None, None)
-
-    def __enter__(self) -> Cluster:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self.close()
-
-    def _run(
-        self,
-        job: GivenJob,
-        inputs: Any,
-        out: str | os.PathLike[str] | None,
-        reducers: int | None,
-        settings: JobSettings,
-    ) -> Result:
-        if out is None:
-            raise OutputError("a job on a cluster needs a folder for its output, which all share")
-        work = _Work(job, inputs, out, reducers or _CLUSTER_REDUCERS, settings, None, shared=True)
-        return work.result(self._run_prepared)
-
-    def _run_prepared(self, prepared: Prepared) -> Outcome:
-        from zmr.core.actions import Outcome
-        from zmr.messages import CancelJob
-
-        client, spec = self._client, prepared.spec
-        try:
-            client.ask(prepared.submit)
-        except BaseException:
-            clean_temporary(spec.output, spec.job_id)
-            raise
-        try:
-            for status in client.watch_job(spec.job_id, self._epoch):
-                last = status
-        except KeyboardInterrupt:
-            client.ask(CancelJob(spec.job_id, "interrupted"))
-            raise
-        return Outcome(spec, JobState(last.state), last.reason)
-
-
-def connect(address: str, *, timeout: float = 30.0) -> Cluster:
-    """The cluster of the master at tcp://HOST:PORT, with the key that is found for it.
-
-    Raises `MasterLost` if the master does not answer for `timeout` seconds, and `AddressError`.
-    """
-    from zmr.net.client import Client
-    from zmr.net.keyring import Keyring, given_key
-    from zmr.wire.address import parse
-    from zmr.wire.roles import Role
-
-    client = Client(Keyring(parse(address), given_key(None, False)), Role.CLIENT, timeout)
-    client.__enter__()
-    try:
-        return Cluster(client, client.listen())
-    except BaseException:
-        client.__exit__(None, None, None)
-        raise
 
 
 # A worker in this process is never lost; its job's own limits are kept all the same.
@@ -306,80 +205,6 @@ _NEVER_S = 1e9
 _SETTINGS = MasterSettings(
     heartbeat_interval_s=0.25, suspect_after_s=_NEVER_S, lost_after_s=_NEVER_S
 )
-
-
-class _Work:
-    """A job with its inputs, and the folder that its result is in."""
-
-    def __init__(
-        self,
-        job: GivenJob,
-        inputs: Any,
-        out: str | os.PathLike[str] | None,
-        n_reduce: int,
-        settings: JobSettings,
-        local_dir: str | None,
-        shared: bool = False,
-    ) -> None:
-        self._source = _source_of(job)
-        self._jobs = _jobs_of(self._source)
-        self._inputs, self._out = inputs, out
-        self._n_reduce, self._settings = n_reduce, settings
-        self._local_dir = local_dir
-        self._is_shared = shared
-
-    def result(self, run_prepared: Any) -> Result:
-        """Run it: `run_prepared` gets what `prepare` gives, and returns the outcome."""
-        with ExitStack() as undo:
-            local = LocalDir(self._local_dir)
-            undo.callback(local.close)
-            inputs = give_inputs(self._jobs[0], self._inputs, local.path)
-            if self._is_shared and os.listdir(local.path):
-                raise InputError("a job on a cluster reads files that all of it share")
-            if self._out is None:
-                self._jobs[-1]._writes = PairsOutput()
-            out = os.path.join(local.path, "result") if self._out is None else self._out
-            prepared = prepare(self._options(inputs, os.fspath(out)))
-            outcome = run_prepared(prepared)
-            _require_done(outcome)
-            for entry in list(os.scandir(local.path)):  # of inputs that were written down
-                if entry.is_file():
-                    os.unlink(entry.path)
-            folder = prepared.spec.output
-            files = output_files(folder)
-            stats, counters = read_stats(folder), read_counters(folder)
-            name = self._source.name
-            if self._out is not None:
-                return Result(name, files, counters, stats)
-            undo.pop_all()
-        return Result(name, files, counters, stats, _remover(local))
-
-    def _options(self, inputs: tuple[str, ...], out: str) -> JobOptions:
-        return JobOptions(
-            self._source.name, inputs, out, self._n_reduce, self._settings, self._source
-        )
-
-
-def _source_of(job: GivenJob) -> JobSource:
-    if isinstance(job, str):
-        return given_job(find_job(job).create(()))
-    return given_job(job)
-
-
-def _jobs_of(source: JobSource) -> tuple[Job, ...]:
-    given = source.given
-    return given.jobs if isinstance(given, Pipeline) else (given,)
-
-
-def _remover(local: LocalDir) -> Any:
-    """Removes the folder, but not from a process that was forked meanwhile."""
-    pid = os.getpid()
-
-    def remove() -> None:
-        if os.getpid() == pid:
-            local.close()
-
-    return remove
 
 
 def _run_to_the_end(
@@ -432,27 +257,10 @@ def _run_inline(prepared: Prepared) -> Outcome:
             raise
         place = getattr(error, "zmr_place", "")
         text = (reason or in_one_line(error)) + (f" ({place})" if place else "")
-        raise _failure(spec.name, text, users_traceback(error), "") from error
+        raise failure(spec.name, text, users_traceback(error), "") from error
     finally:
         clean_temporary(spec.output, spec.job_id)
     return Outcome(spec, JobState.DONE)
-
-
-def _require_done(outcome: Outcome) -> None:
-    if outcome.state is JobState.FAILED:
-        raise _failure(outcome.spec.name, outcome.reason, outcome.traceback, outcome.failed_task)
-    if outcome.state is not JobState.DONE:
-        raise JobFailed(f"{outcome.spec.name} {outcome.state.value}: {outcome.reason}")
-
-
-def _failure(name: str, reason: str, traceback: str, task: str) -> JobFailed:
-    error = JobFailed(f"{name} failed: {reason}")
-    error.task, error.traceback = task, traceback
-    if place := _PLACE.search(reason):
-        error.input, error.record = place.groups()
-    if traceback:
-        error.add_note(f"In the job's code:\n{traceback.rstrip()}")
-    return error
 
 
 @contextmanager

@@ -1,8 +1,9 @@
 """Values of a key in an order of their own (`sort_values`): a secondary sort.
 
-Map puts what a value is sorted by behind its key, as the last part of a tuple. So the shuffle sorts
-by it, on the disk where need be; values for which it is equal stay in the order of the input.
-Partitions are chosen, and reduce is called, by what is before it.
+Map puts what a value is sorted by behind its key, in one tuple with it: how many elements the key
+has (-1: it is no tuple), these, and what is sorted by. So the shuffle sorts by it, on the disk
+where need be; values for which it is equal stay in the order of the input. Partitions are chosen,
+and reduce is called, by what is before it.
 """
 
 from __future__ import annotations
@@ -15,14 +16,14 @@ from typing import Any
 import pyarrow as pa
 
 from zmr.columns.arrays import Words
-from zmr.display import short_repr
-from zmr.errors import YieldError
 from zmr.job import Job
 from zmr.key_types import sortable
 from zmr.partitioners import Hash
 from zmr.reducers import Identity, Reducer
 
 Pair = tuple[Any, Any]
+
+_NO_TUPLE = -1
 
 
 def sorts_values(job: Job) -> bool:
@@ -49,18 +50,17 @@ def with_parts(job: Job, pairs: Iterable[Pair]) -> Iterator[Pair]:
     sort_by = job.sort_values if callable(job.sort_values) else None
     for key, value in pairs:
         part = value if sort_by is None else sort_by(value)
-        if type(key) is not tuple:
-            yield (key, part), value
-        elif len(key) > 1:
-            yield (*key, part), value
+        parts = part if type(part) is tuple else (part,)
+        if type(key) is tuple:
+            yield (len(key), *key, *parts), value
         else:
-            text = f"with sort_values, a key is no tuple of fewer than two, as {short_repr(key)}"
-            raise YieldError(text)
+            yield (_NO_TUPLE, key, *parts), value
 
 
 def key_of(key: tuple[Any, ...]) -> Any:
-    """The job's key, of one with a part behind it."""
-    return key[0] if len(key) == 2 else key[:-1]
+    """The job's key, of one with parts behind it."""
+    n = key[0]
+    return key[1] if n == _NO_TUPLE else key[1 : 1 + n]
 
 
 def by_key(groups: Iterable[tuple[Any, Iterable[Any]]]) -> Iterator[tuple[Any, Iterator[Any]]]:
@@ -76,7 +76,10 @@ class _HashOfKey(Hash):
         return super().__call__(key_of(key), n)
 
     def of_columns(self, columns: Sequence[pa.Array], are_tuples: bool, n: int) -> Words:
-        return super().of_columns(columns[:-1], len(columns) > 2, n)
+        n_elements = columns[0][0].as_py() if len(columns[0]) else _NO_TUPLE  # in all rows
+        if n_elements == _NO_TUPLE:
+            return super().of_columns(columns[1:2], False, n)
+        return super().of_columns(columns[1 : 1 + n_elements], True, n)
 
 
 class _OfKey:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from zmr.job import Job
+from zmr.job import Job, create_job
 from zmr.testing.schedule import Choice, Record, Schedule, is_in_order, pairs_of
 from zmr.testing.search import TRIES, find
 
@@ -17,7 +17,11 @@ __all__ = ["check", "run"]
 
 
 def run(
-    job: Job, records: Iterable[Any], *, seed: int | None = None, ordered: bool = False
+    job: Job | type[Job],
+    records: Iterable[Any],
+    *,
+    seed: int | None = None,
+    ordered: bool = False,
 ) -> list[tuple[Any, Any]]:
     """The (key, value) pairs that the job puts out for the records.
 
@@ -25,6 +29,7 @@ def run(
     the values of a key come in the order of the records, as zmr has them. Whatever the job raises
     is raised.
     """
+    job = _created(job)
     drawn = frozenset(Choice) if seed is not None else frozenset()
     if ordered or is_in_order(job):
         drawn -= {Choice.ORDER}
@@ -32,7 +37,7 @@ def run(
 
 
 def check(
-    job: Job,
+    job: Job | type[Job],
     records: Iterable[Any],
     *,
     tries: int = TRIES,
@@ -43,5 +48,10 @@ def check(
 
     So many schedules are drawn, from `seed` and those after it. `ordered` is as of `run`.
     """
+    job = _created(job)
     finding = find(job, list(map(Record, records)), tries, seed, ordered)
     assert finding is None, f"{type(job).__name__} has two answers: {finding}"
+
+
+def _created(job: Job | type[Job]) -> Job:
+    return create_job(job, ()) if isinstance(job, type) else job

@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 from itertools import zip_longest
 
 from zmr.display import counted, printable
-from zmr.errors import JobError
+from zmr.errors import JobError, JobFailed
 from zmr.job import Job
 from zmr.pickled_job import pickle_job, unpickle_job
 from zmr.testing.schedule import SEQUENTIAL, Answer, Choice, Record, Schedule, is_in_order, run
@@ -37,7 +37,10 @@ _CAUSES = {
         "Ray and Hadoop do not (--ordered takes it as given; sort_values makes one)"
     ),
 }
-_UNSTEADY = "it is another one each time: it depends on chance, the clock, or something kept"
+_UNSTEADY = (
+    "it is another one each time: it depends on chance, the clock, or what is kept in the class or "
+    "the module"
+)
 _HASHES = "it depends on the order of a set, which is another one in each process"
 
 
@@ -75,6 +78,8 @@ def _different(one: Answer, other: Answer) -> tuple[Answer, Answer]:
 def _texts(answer: Answer) -> list[str]:
     """The lines of an answer, as many as are shown; or the error."""
     lines = [answer] if isinstance(answer, str) else list(map(_text, answer))
+    if not lines:
+        return ["(nothing)"]
     if len(lines) > _MOST_SHOWN:
         lines = [*lines[:_MOST_SHOWN], f"... and {len(lines) - _MOST_SHOWN} more"]
     return [f"{printable(line):.80}" for line in lines]
@@ -89,11 +94,13 @@ def find(job: Job, records: Sequence[Record], tries: int = TRIES, seed: int = 0,
     """Run the job in so many schedules, drawn from this seed and those after it.
 
     None: all answers were the same. With `ordered`, values come in the order of the input.
-    Raises `JobError` for a job that can't be checked so.
+    Raises `JobError` for a job that can't be checked so, and `JobFailed` if it fails as it is.
     """
     if type(job).map_batch is not None and type(job).map is Job.map:
         raise JobError(f"{type(job).__name__} has no map, by which it could be checked")
     expected = run(job, records)
+    if isinstance(expected, str):
+        raise JobFailed(f"{type(job).__name__} fails on these records: {expected}")
     if run(job, records) != expected:
         return _found(job, records, _UNSTEADY, lambda some: (run(job, some), run(job, some)), seed)
     if finding := _by_hashes(job, records, expected, seed):

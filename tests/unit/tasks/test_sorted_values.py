@@ -11,7 +11,6 @@ import pytest
 from support.tasks import output_of, run_as_tasks
 
 from zmr import Collect, First, Identity, Job, Range
-from zmr.tasks.errors import TaskError
 
 
 class Sessions(Job):
@@ -114,6 +113,16 @@ def folders(tmp_path: Path) -> None:
         (tmp_path / name).mkdir()
 
 
-def test_a_key_that_is_a_tuple_has_two_elements_or_more(tmp_path: Path) -> None:
-    with pytest.raises(TaskError, match="with sort_values, a key is no tuple of fewer than two"):
-        outcome(Alone(), lines(8), tmp_path)
+class ByTimeAndPage(Sessions):
+    def sort_values(self, value: tuple[int, str]) -> Any:
+        return value[0] // 100, value[1]
+
+
+def test_values_may_be_sorted_by_tuples_and_keys_be_tuples_of_one(tmp_path: Path) -> None:
+    rows = lines(600)
+    for line in outcome(ByTimeAndPage(), rows, tmp_path / "a"):
+        user, _, pages = line.partition("\t")
+        of_user = sorted((time // 100, page) for its, time, page in rows if its == user)
+        assert pages == "[" + ",".join(f'"{page}"' for _, page in of_user) + "]"
+    found = outcome(Alone(), rows, tmp_path / "b")
+    assert sorted(line.partition("\t")[0] for line in found) == [f'["u{n}"]' for n in range(5)]

@@ -212,7 +212,14 @@ def test_nothing_is_found_of_a_right_job(job: zmr.Job) -> None:
     records: list[Any] = lines(30)
     if isinstance(job, Index):
         records = [("file", "\n".join(lines(5)))]
+    if isinstance(job, Sort):
+        records = [line.encode() for line in records]
     check(job, records)
+
+
+def test_a_job_that_fails_as_it_is_passes_no_check() -> None:
+    with pytest.raises(zmr.JobFailed, match="Grep fails on these records: TypeError"):
+        check(Grep(pattern="a"), [1, 2])
 
 
 def test_the_order_of_values_may_be_meant() -> None:
