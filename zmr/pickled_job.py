@@ -109,7 +109,7 @@ def _functions(job: Job | Pipeline) -> Iterator[tuple[str, FunctionType]]:
                 continue
             for name, method in vars(owner).items():
                 if isinstance(method, FunctionType):
-                    yield f"{owner.__qualname__}.{name}", method
+                    yield f"{owner.__name__}.{name}", method
                     for used in method.__code__.co_names:
                         found = method.__globals__.get(used)
                         if isinstance(found, FunctionType) and found.__module__ == owner.__module__:

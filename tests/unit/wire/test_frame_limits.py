@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from zmr import messages as m
-from zmr.wire import codec, scan
+from zmr.wire import checks, codec, scan
 from zmr.wire.parts import FramesToMaster
 
 LIMIT = codec.FRAME_LIMIT_MESSAGES
@@ -87,3 +87,19 @@ def test_a_master_takes_two_mebibytes_in_a_frame() -> None:
         codec.BadFrame, match="a frame of 2,097,153 bytes; a master takes 2,097,152"
     ):
         frames.take(b"peer", None, [b"\xff" * ((2 << 20) + 1)])
+
+
+def test_a_frame_has_few_fields_that_are_no_messages() -> None:
+    scan.outline(b"\x08\x01" * 16, limit=3)
+    with pytest.raises(codec.BadFrame, match="more than 16 fields that are no messages"):
+        scan.outline(b"\x08\x01" * 17, limit=3)
+
+
+@pytest.mark.parametrize(("port", "is_one"), [(0, False), (1, True), (65535, True), (65536, False)])
+def test_where_map_outputs_are_served_has_a_port(port: int, is_one: bool) -> None:
+    address = f"tcp://10.0.0.1:{port}"
+    if is_one:
+        assert checks.endpoint(address) == address
+    else:
+        with pytest.raises(codec.BadFrame, match="is no address of a worker"):
+            checks.endpoint(address)
