@@ -201,6 +201,15 @@ def test_a_task_that_prints_without_end_is_shown_and_kept_in_part(
     assert kept.endswith("x\n(it printed more: the rest is not kept)\n")
 
 
+def test_a_link_in_place_of_the_folder_for_logs_is_not_followed(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "others").mkdir()
+    link = f"os.symlink({str(tmp_path / 'others')!r}, {str(tmp_path / 'out' / '_logs')!r})"
+    assert "job-1 map 0: shown" in printed(tmp_path, caplog, f"{link}; print('shown')")
+    assert list((tmp_path / "others").iterdir()) == []
+
+
 def test_what_is_printed_where_no_output_folder_is_makes_none(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

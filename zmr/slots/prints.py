@@ -158,8 +158,24 @@ class Prints:
             if is_first:
                 with suppress(FileExistsError):
                     os.mkdir(os.path.dirname(path))
-            with open(path, "ab", buffering=0) as file:
-                file.write(data)
+            _append(path, data)
+
+
+def _append(path: str, data: bytes) -> None:
+    """Write to the end of the file, in its own folder: where others may write, no link is followed.
+
+    Raises OSError.
+    """
+    folder = os.open(os.path.dirname(path), os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    try:
+        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
+        file = os.open(os.path.basename(path), flags, 0o666, dir_fd=folder)
+    finally:
+        os.close(folder)
+    try:
+        os.write(file, data)
+    finally:
+        os.close(file)
 
 
 class _Stream(io.RawIOBase):
