@@ -56,6 +56,7 @@ class Source(Protocol):
         """Its file, an absolute path. Empty where there is none: in later steps of a pipeline, and
         outside of map.
         """
+        ...
 
 
 class _Nowhere:
