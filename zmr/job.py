@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import wraps
 from types import MappingProxyType
 from typing import Any, Protocol, Self, TypeVar
+from weakref import WeakKeyDictionary
 
 from zmr.display import short_repr
 from zmr.errors import JobError
@@ -235,6 +236,8 @@ FORMATS: tuple[tuple[str, type, str], ...] = (
     ("output", OutputFormat, "Text() or Raw()"),
 )
 
+_inputs: WeakKeyDictionary[type[Job], dict[str, Input]] = WeakKeyDictionary()
+
 RESERVED = frozenset(name for name in vars(Job) if not name.startswith("_"))
 
 
@@ -274,12 +277,15 @@ def parameters_of(job_class: type[Job]) -> dict[str, Parameter]:
 
 def inputs_of(job_class: type[Job]) -> dict[str, Input]:
     """The inputs of a job that reads several, in the order in which they are declared."""
-    return {
-        name: value
-        for owner in reversed(job_class.__mro__)
-        for name, value in vars(owner).items()
-        if isinstance(value, Input)
-    }
+    found = _inputs.get(job_class)
+    if found is None:  # each task asks
+        found = _inputs[job_class] = {
+            name: value
+            for owner in reversed(job_class.__mro__)
+            for name, value in vars(owner).items()
+            if isinstance(value, Input)
+        }
+    return found
 
 
 def input_of(job: Job) -> InputFormat:
