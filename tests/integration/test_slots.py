@@ -201,6 +201,35 @@ def test_a_task_that_prints_without_end_is_shown_and_kept_in_part(
     assert kept.endswith("x\n(it printed more: the rest is not kept)\n")
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        "os.close(1); os.close(2)",
+        "sys.stdout.close()",
+        "os.set_blocking(1, False); print('x' * 3_000_000)",
+        "sys.stdout = None",
+    ],
+)
+def test_what_becomes_of_a_stream_fails_no_task(tmp_path: Path, line: str) -> None:
+    with leaving_nothing_behind():
+        agent = SlotAgent(tmp_path)
+        agent.run(0, line)
+        agent.pool.send(0, [agent.map_task("print('next', file=sys.stderr)")])
+        agent.wait_for_message(1)
+        agent.pool.close()
+    done = [message for message in agent.said() if isinstance(message, MapDone)]
+    assert len(done) == 2
+
+
+def test_a_file_in_place_of_stdout_gets_what_is_written_to_it(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = str(tmp_path / "own")
+    point = f"os.dup2(os.open({path!r}, os.O_CREAT | os.O_WRONLY), 1); print('one')"
+    assert printed(tmp_path, caplog, point) == []
+    assert (tmp_path / "own").read_text() == "one\nlast words\n"
+
+
 def test_a_link_in_place_of_the_folder_for_logs_is_not_followed(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

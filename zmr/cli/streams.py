@@ -10,7 +10,6 @@ import errno
 import logging
 import os
 import re
-import select
 import signal
 import sys
 from collections.abc import Iterator
@@ -19,15 +18,14 @@ from typing import TextIO
 
 import click
 
-from zmr.display import counted, is_power_of_ten, printable
+from zmr.display import is_power_of_ten, printable
 from zmr.errors import ZmrError
+from zmr.stderr import SLOW_READER_S, StderrHandler, takes_more
 
 _A_LEVEL = logging.WARNING - logging.INFO
 _READER_GONE = 128 + signal.SIGPIPE
 # A pipe that takes anything takes PIPE_BUF bytes, 4096: with the time, and the line's end.
 _MOST_BYTES = 4000
-
-_SLOW_READER_S = 0.02
 
 # Warnings of a kind that are all shown; how they are compared, and how many kinds are remembered.
 _SHOWN_ALL = 8
@@ -49,7 +47,7 @@ def write_stderr(text: str) -> None:
 def write_if_read(text: str) -> None:
     """Write a text to stderr, line by line, as long as somebody reads: for who can't wait."""
     for line in text.split("\n"):
-        if not _takes_more(sys.stderr, _SLOW_READER_S):
+        if not takes_more(sys.stderr, SLOW_READER_S):
             return
         write_stderr(line)
 
@@ -82,7 +80,7 @@ def _discard(stream: TextIO) -> None:
 def set_up_logging(verbose: bool, quiet: bool, usual: int = logging.INFO) -> None:
     """Log to stderr from the level `usual`: `verbose` is one level more, `quiet` only errors."""
     level = logging.ERROR if quiet else usual - _A_LEVEL if verbose else usual
-    handler = _StderrHandler()
+    handler = _LogHandler()
     if not verbose:
         handler.addFilter(_Repetitions())
     handler.setFormatter(_Lines("%(asctime)s %(levelname)s %(message)s", "%H:%M:%S"))
@@ -91,7 +89,7 @@ def set_up_logging(verbose: bool, quiet: bool, usual: int = logging.INFO) -> Non
     logger.setLevel(level)
     logger.propagate = False
     prints = logging.getLogger("zmr.prints")  # of user code, whose lines are not ours
-    handler = _StderrHandler()
+    handler = _LogHandler()
     handler.setFormatter(_Lines())
     prints.handlers[:] = [handler]
     prints.setLevel(logging.INFO)
@@ -135,41 +133,8 @@ class _Lines(logging.Formatter):
         return data[:_MOST_BYTES].decode(errors="ignore") + " ..."
 
 
-def _takes_more(stream: TextIO, wait_s: float = 0.0) -> bool:
-    """Whether it takes a line within that time, without waiting longer for somebody to read."""
-    try:
-        poll = select.poll()
-        poll.register(stream.fileno(), select.POLLOUT)
-        return bool(poll.poll(1000 * wait_s))
-    except (OSError, ValueError, AttributeError):  # closed, or no file
-        return True
-
-
-class _StderrHandler(logging.StreamHandler[TextIO]):
-    """Writes to what `sys.stderr` is by then: a progress bar replaces it for a while.
-
-    It never waits: where nobody reads (a pipe that is full, a terminal that was stopped by Ctrl-S),
-    a master would answer nobody until somebody does. Such lines are dropped, and counted.
-    """
-
-    def __init__(self) -> None:
-        logging.Handler.__init__(self)
-        self._n_dropped = 0
-
-    def emit(self, record: logging.LogRecord) -> None:
-        # A reader that is only slow is waited for, once.
-        if not _takes_more(self.stream, 0.0 if self._n_dropped else _SLOW_READER_S):
-            self._n_dropped += 1
-            return
-        if n := self._n_dropped:
-            self._n_dropped = 0
-            message = f"{counted(n, 'line')} of the log dropped: nobody read this"
-            super().emit(logging.makeLogRecord({"msg": message, "levelname": "WARNING"}))
-        super().emit(record)
-
-    @property
-    def stream(self) -> TextIO:  # type: ignore[override]
-        return sys.stderr
+class _LogHandler(StderrHandler):
+    """Once stderr has failed, nothing is written to it any more."""
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802
         if isinstance(sys.exc_info()[1], OSError):

@@ -24,6 +24,7 @@ from typing import NoReturn
 
 from zmr.slots import linux
 from zmr.slots.cpu import import_numpy
+from zmr.slots.launch import keep_standard_streams_open
 from zmr.slots.packets import CONTROL_FD, PACKET_BYTES, Op, Packet, pack, unpack
 
 _MEMORY_CHECK_INTERVAL_S = 0.1
@@ -247,6 +248,7 @@ def _load() -> Serve:
 
 def main() -> NoReturn:
     """Be a fork server, for the pool at the other end of `CONTROL_FD`."""
+    keep_standard_streams_open()  # slots have theirs in the places of ours
     gc.disable()  # imports only make things that stay
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)

@@ -77,12 +77,15 @@ class SlotPool:
             raise ValueError(f"slot {slot} of {self._n_slots} can't be started now")
         if self._server is None:
             self._launch_again()
+        prints = None
         try:
             prints = PrintReader(self._reactor)
             channel = Channel(
                 self._reactor, lambda messages: self._said(slot, messages), lambda: self.kill(slot)
             )
         except OSError as error:
+            if prints is not None:
+                prints.close()
             raise SlotStartError(
                 f"slot {slot} can't start: {error.strerror} (have fewer --slots)"
             ) from error

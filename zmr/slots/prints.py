@@ -13,21 +13,26 @@ from __future__ import annotations
 import io
 import logging
 import os
+import select
 import sys
 from collections.abc import Callable
 from contextlib import suppress
+from fcntl import F_DUPFD_CLOEXEC, fcntl
 from typing import Any
 
 from zmr.display import printable
 from zmr.slots.channel import Watcher
+from zmr.stderr import StderrHandler
 
 _MARK = b"\0zmr:"
 _PIPE_BYTES = 1 << 16
 _MOST_LINE_BYTES = 2000  # a longer one is shown as several
+_MOST_NAME_BYTES = 300  # user code could write a mark, too
 _MOST_SHOWN_BYTES = 1 << 20  # of a task
 _MOST_KEPT_BYTES = 1 << 16  # of an attempt
 
 _log = logging.getLogger("zmr.prints")
+_stderr = StderrHandler()
 
 
 def show(line: str) -> None:
@@ -35,7 +40,7 @@ def show(line: str) -> None:
     if _log.isEnabledFor(logging.INFO):
         _log.info("%s", line)
     else:
-        print(line, file=sys.stderr)
+        _stderr.emit(logging.makeLogRecord({"msg": line}))
 
 
 class PrintReader:
@@ -51,43 +56,44 @@ class PrintReader:
         self._rest = b""  # of a line that has not ended
         self._name = ""
         self._left_bytes = _MOST_SHOWN_BYTES
-        reactor.watch(self._fd, self._on_readable)
+        reactor.watch(self._fd, self._read)
 
     def drain(self) -> None:
-        """Show what is there, without waiting for more."""
-        while self._is_open and self._read():
-            pass
+        """Show what is there: a pipeful, as a process that prints without end would never be done
+        with.
+        """
+        if self._is_open:
+            self._read()
 
     def close(self) -> None:
         """Show what is there, and let go of the pipe."""
-        for _ in range(2):  # of what a process still prints that has outlived its slot, no more
-            if self._is_open:
-                self._read()
+        self.drain()
         if self._rest:
             self._on_line(self._rest)
         self._stop()
         self.slot_end.close()
         os.close(self._fd)
 
-    def _on_readable(self) -> None:
-        self._read()
-
-    def _read(self) -> bool:
-        """Show a pipeful. False: that was all for now, or for good."""
+    def _read(self) -> None:
         try:
             data = os.read(self._fd, _PIPE_BYTES)
         except BlockingIOError:
-            return False
+            return
         if not data:
             self._stop()
-            return False
-        *lines, self._rest = (self._rest + data).split(b"\n")
+            return
+        data = self._rest + data
+        if (
+            self._left_bytes < 0 and _MARK not in data
+        ):  # nothing of it is shown: don't look at lines
+            self._rest = data[data.rfind(b"\n") + 1 :][-_MOST_LINE_BYTES:]
+            return
+        *lines, self._rest = data.split(b"\n")
         for line in lines:
             self._on_line(line)
         if len(self._rest) > _MOST_LINE_BYTES:
             self._on_line(self._rest)
             self._rest = b""
-        return len(data) == _PIPE_BYTES
 
     def _on_line(self, line: bytes) -> None:
         line, mark, name = line.rpartition(_MARK) if _MARK in line else (line, b"", b"")
@@ -99,7 +105,7 @@ class PrintReader:
             elif self._left_bytes + len(line) + 1 >= 0:
                 self._say(b"(it prints more than 1 MiB: the rest is not shown)")
         if mark:
-            self._name = name.decode(errors="replace")
+            self._name = printable(name[:_MOST_NAME_BYTES].decode(errors="replace"))
             self._left_bytes = _MOST_SHOWN_BYTES
 
     def _say(self, text: bytes) -> None:
@@ -113,9 +119,14 @@ class PrintReader:
 
 
 class Prints:
-    """The slot's end: stdout and stderr of a slot process."""
+    """The slot's end: stdout and stderr of a slot process.
+
+    Nothing that a task prints fails it, or the next one: what can't be written is dropped.
+    """
 
     def __init__(self) -> None:
+        # User code may close its stdout, or point it elsewhere: marks have a way of their own.
+        self._pipe = fcntl(2, F_DUPFD_CLOEXEC, 3)
         self._of: Callable[[], tuple[str, str]] | None = None  # until something is printed
         self._path = ""  # of what is kept; empty: nothing more
         self._kept_bytes = 0
@@ -137,13 +148,11 @@ class Prints:
     def write(self, fd: int, data: bytes) -> None:
         """Print, and keep."""
         of, self._of = self._of, None
-        left = memoryview(data)
         if of is not None:
             name, self._path = of()
             self._kept_bytes = 0
-            left = memoryview(_MARK + name.encode(errors="replace") + b"\n" + data)
-        while left:
-            left = left[os.write(fd, left) :]
+            _write_all(self._pipe, _MARK + name.encode(errors="replace") + b"\n")
+        _write_all(fd, data)
         if self._path:
             self._keep(data)
 
@@ -159,6 +168,19 @@ class Prints:
                 with suppress(FileExistsError):
                     os.mkdir(os.path.dirname(path))
             _append(path, data)
+
+
+def _write_all(fd: int, data: bytes) -> None:
+    """Write it, also to a file that is non-blocking by now; nothing, to one that is closed."""
+    left = memoryview(data)
+    with suppress(OSError):
+        while left:
+            try:
+                left = left[os.write(fd, left) :]
+            except BlockingIOError:
+                poll = select.poll()
+                poll.register(fd, select.POLLOUT)
+                poll.poll()
 
 
 def _append(path: str, data: bytes) -> None:
