@@ -1,8 +1,8 @@
 """A job run in this process as a cluster might run it: one of the many ways that give one answer.
 
 What an engine may choose is drawn from a seed: where the input is cut into map tasks, which of them
-run twice, where combine is called, in which order the values of a key come, which keys share a
-reduce task. An answer that depends on it is no answer.
+run twice, where combine is called, in which order the values of a key come that are of one input,
+which keys share a reduce task. An answer that depends on it is no answer.
 """
 
 from __future__ import annotations
@@ -11,26 +11,30 @@ import pickle
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from itertools import pairwise
+from itertools import chain, pairwise
 from random import Random
 from typing import Any
 
 from zmr.job import Job, begin_task, output_of
 from zmr.job_inputs import for_input
 from zmr.key_types import plain_key, sortable
+from zmr.partitioners import checked_partition
 from zmr.reducers import Collect, First, Identity, Reducer
 from zmr.tasks.errors import in_one_line
 from zmr.tasks.sorted_values import sorts_values
 from zmr.tasks.yielded import iterated
 
 Pair = tuple[Any, Any]
-Answer = tuple[bytes, ...] | str  # the lines that are put out, sorted; or the error
+# The lines that are put out, and the partitions of keys, sorted; or the error.
+Answer = tuple[bytes, ...] | str
+
+_MANY_PARTITIONS = 64
 
 
 class Choice(Enum):
     """What an engine may choose."""
 
-    AGAIN = "tasks that run twice"
+    AGAIN = "tasks that are killed, or run twice"
     CUTS = "where the input is cut into tasks"
     COMBINES = "where combine is called"
     ORDER = "the order of the values of a key"
@@ -68,10 +72,22 @@ def is_in_order(job: Job) -> bool:
 def run(job: Job, records: Sequence[Record], schedule: Schedule = SEQUENTIAL) -> Answer:
     """What the job puts out for the records, in this schedule."""
     try:
-        pairs = pairs_of(job, records, schedule)
-        return tuple(sorted(output_of(job).encode_pairs([pair]) for pair in pairs))
-    except Exception as error:
+        steps = _Run(job, schedule)
+        output = output_of(job)
+        lines = [output.encode_pairs([_steady(pair)]) for pair in steps.pairs(records)]
+        return tuple(sorted(chain(lines, steps.partitions)))
+    except (Exception, SystemExit) as error:
         return in_one_line(error)
+
+
+def _steady(value: Any) -> Any:
+    """The value with the entries of dicts in one order: dicts that are equal may differ in it."""
+    if type(value) is dict:
+        entries = ((key, _steady(each)) for key, each in value.items())
+        return dict(sorted(entries, key=lambda entry: (type(entry[0]).__name__, repr(entry[0]))))
+    if type(value) in (list, tuple):
+        return type(value)(map(_steady, value))
+    return value
 
 
 def pairs_of(job: Job, records: Sequence[Record], schedule: Schedule) -> list[Pair]:
@@ -84,19 +100,19 @@ class _Run:
         self._job = job
         self._rng = Random(f"{schedule.seed}")
         self._drawn = schedule.drawn
+        self.partitions: set[bytes] = set()
+        """For each key in which partition it is, as a line; if the job has a method for that."""
 
     def pairs(self, records: Sequence[Record]) -> list[Pair]:
         """What the job puts out."""
-        tasks = self._cut(records)
-        maps = [self._map(task) for task in tasks]
-        if Choice.AGAIN in self._drawn:  # of another worker, of which the first was lost
-            for number in self._rng.sample(range(len(tasks)), self._rng.randint(0, len(tasks))):
-                maps[number] = self._map(tasks[number])
+        numbers = sorted({record.input_number for record in records}) or [0]
+        inputs = [
+            self._maps(number, [record for record in records if record.input_number == number])
+            for number in numbers
+        ]
         if self._job.reduce is None:
-            return [pair for pairs in maps for pair in pairs]
-        if self._job.combine is not None and Choice.COMBINES in self._drawn:
-            maps = [self._combined(pairs) for pairs in maps]
-        values = self._shuffled(maps)
+            return [pair for maps in inputs for pairs in maps for pair in pairs]
+        values = self._shuffled(inputs)
         put_out: list[Pair] = []
         for keys in self._cut(sorted(values, key=sortable)):
             put_out += self._reduce([(key, values[key]) for key in keys])
@@ -113,19 +129,32 @@ class _Run:
 
     # --- tasks ---
 
-    def _map(self, records: Sequence[Record]) -> list[Pair]:
-        """A map task for each input that the records are of."""
-        pairs: list[Pair] = []
-        numbers = sorted({record.input_number for record in records}) or [0]
-        for number in numbers:
-            job = begin_task(for_input(self._job, number))
-            own = [record for record in records if record.input_number == number]
-            pairs += self._mapped(job, own)
-            if job.finish_map is not None:
-                pairs += _kept(job.finish_map(), "finish_map", self._is_for_reduces)
+    def _maps(self, input_number: int, records: Sequence[Record]) -> list[list[Pair]]:
+        """The pairs of each map task over one of the job's inputs."""
+        tasks = self._cut(records)
+        maps = [self._map(input_number, task) for task in tasks]
+        if Choice.AGAIN in self._drawn:  # of another worker, of which the first was lost
+            for number in self._rng.sample(range(len(tasks)), self._rng.randint(0, len(tasks))):
+                task = tasks[number]
+                self._map(input_number, task[: self._rng.randint(0, len(task))])  # and was killed
+                maps[number] = self._map(input_number, task)
+        if self._job.combine is not None and Choice.COMBINES in self._drawn:
+            maps = [self._combined(pairs) for pairs in maps]
+        return maps
+
+    def _map(self, input_number: int, records: Sequence[Record]) -> list[Pair]:
+        job = begin_task(for_input(self._job, input_number))
+        pairs = list(self._mapped(job, records))
+        if job.finish_map is not None:
+            pairs += _kept(job.finish_map(), "finish_map", self._is_for_reduces)
+        if self._is_for_reduces and callable(job.partition):
+            n = job.reducers or _MANY_PARTITIONS
+            for key in dict.fromkeys(key for key, _ in pairs):
+                number = checked_partition(job.partition, key, n)
+                self.partitions.add(f"{key!r} is in partition {number} of {n}".encode())
         return pairs
 
-    def _mapped(self, job: Job, records: list[Record]) -> Iterator[Pair]:
+    def _mapped(self, job: Job, records: Sequence[Record]) -> Iterator[Pair]:
         for record in records:
             job._source = record
             yield from _kept(job.map(record.copy()), "map", self._is_for_reduces)
@@ -149,11 +178,13 @@ class _Run:
                     combined += ((key, value) for value in some)
         return combined
 
-    def _shuffled(self, maps: list[list[Pair]]) -> dict[Any, list[Any]]:
-        values = _by_key(pair for pairs in maps for pair in pairs)
-        if Choice.ORDER in self._drawn:
-            for of_key in values.values():
-                self._rng.shuffle(of_key)
+    def _shuffled(self, inputs: list[list[list[Pair]]]) -> dict[Any, list[Any]]:
+        values: dict[Any, list[Any]] = {}
+        for maps in inputs:  # whose order is the job's own: they are its attributes
+            for key, of_key in _by_key(pair for pairs in maps for pair in pairs).items():
+                if Choice.ORDER in self._drawn:
+                    self._rng.shuffle(of_key)
+                values.setdefault(key, []).extend(of_key)
         if sorts_values(self._job):
             by = self._job.sort_values
             for of_key in values.values():

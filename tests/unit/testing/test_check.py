@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import random
 import re
+import sys
 import time
 from collections.abc import Iterator
 from itertools import pairwise
@@ -17,6 +19,8 @@ from zmr.jobs.index import Index
 from zmr.jobs.sort import Sort
 from zmr.jobs.wordcount import WordCount
 from zmr.testing import check, run
+from zmr.testing.schedule import Record
+from zmr.testing.search import find
 
 Pairs = Iterator[tuple[Any, Any]]
 
@@ -178,6 +182,31 @@ def test_each_kind_of_wrong_job_is_found_and_shown_for_few_records(job: type[zmr
     assert int(n[1]) <= 5, told
 
 
+class HashPartitions(Words):
+    reduce = zmr.Count()
+
+    def partition(self, key: str, n: int) -> int:
+        return hash(key) % n
+
+
+class Turns(Words):
+    reduce = zmr.Count()
+
+    def setup(self) -> None:
+        self.n = 0
+
+    def partition(self, key: str, n: int) -> int:
+        self.n += 1
+        return self.n % n
+
+
+@pytest.mark.parametrize("job", [HashPartitions(), Turns()], ids=["hash", "turns"])
+def test_a_key_is_always_in_the_same_partition(job: zmr.Job) -> None:
+    with pytest.raises(AssertionError, match="is in partition") as found:
+        check(job, lines())
+    assert "for 1 record" in str(found.value) or "for 2 records" in str(found.value)
+
+
 def test_a_job_that_fails_in_some_ways_only_has_two_answers() -> None:
     class Raises(zmr.Job):
         def setup(self) -> None:
@@ -191,6 +220,60 @@ def test_a_job_that_fails_in_some_ways_only_has_two_answers() -> None:
     with pytest.raises(AssertionError, match="from record to record") as found:
         check(Raises(), ["header", *lines()])
     assert "TypeError: unsupported operand" in str(found.value)
+
+
+class Joined(zmr.Job):
+    """As in docs/jobs.md: of each key the values of the first input come first."""
+
+    names = zmr.Input(zmr.Lines())
+    words = zmr.Input(zmr.Lines())
+
+    def map_names(self, line: str) -> Pairs:
+        yield line[0], line
+
+    map_words = map_names
+
+    def reduce(self, key: str, values: Any) -> Pairs:
+        name, *words = values
+        yield name, {word: len(word) for word in words}  # equal, in whatever order they come
+
+
+def test_values_of_the_first_input_come_before_those_of_the_next() -> None:
+    names = [Record("abcdefgh"[n], 0) for n in range(8)]
+    assert find(Joined(), [*(Record(line, 1) for line in lines()), *names]) is None
+
+
+class Exits(Words):
+    def reduce(self, key: str, values: Any) -> Pairs:
+        sys.exit(0)
+
+
+def test_a_job_that_ends_the_process_passes_no_check() -> None:
+    with pytest.raises(zmr.JobFailed, match="Exits fails on these records: SystemExit"):
+        check(Exits(), lines(3))
+
+
+class ExitsElsewhere(Words):
+    def reduce(self, key: str, values: Any) -> Pairs:
+        if "PYTHONHASHSEED" in os.environ:
+            os._exit(0)
+        yield key, sum(1 for _ in values)
+
+
+def test_a_job_that_ends_another_process_passes_no_check(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("PYTHONHASHSEED", raising=False)
+    with pytest.raises(zmr.JobFailed, match=r"fails in another process, .* with status 0"):
+        check(ExitsElsewhere(), lines(3))
+
+
+class Writes(Words):
+    def reduce(self, key: str, values: Any) -> Pairs:
+        os.write(1, b"what is printed is no answer\n")
+        yield key, sum(1 for _ in values)
+
+
+def test_what_a_job_writes_to_stdout_is_no_answer() -> None:
+    check(Writes(), lines(3))
 
 
 class Sessions(Words):
