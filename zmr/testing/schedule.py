@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from enum import Enum
 from itertools import chain, pairwise
 from random import Random
-from typing import Any, cast
+from typing import Any
 
 from zmr.job import Job, begin_task, output_of
 from zmr.job_inputs import for_input
@@ -147,11 +147,10 @@ class _Run:
         pairs = list(self._mapped(job, records))
         if job.finish_map is not None:
             pairs += _kept(job.finish_map(), "finish_map", self._is_for_reduces)
-        partition = cast(Any, job.partition)
-        if self._is_for_reduces and callable(partition):
+        if self._is_for_reduces and self._has_partition_method:
             n = job.reducers or _MANY_PARTITIONS
             for key in dict.fromkeys(key for key, _ in pairs):
-                number = checked_partition(partition, key, n)
+                number = checked_partition(job.partition, key, n)
                 self.partitions.add(f"{key!r} is in partition {number} of {n}".encode())
         return pairs
 
@@ -159,6 +158,10 @@ class _Run:
         for record in records:
             job._source = record
             yield from _kept(job.map(record.copy()), "map", self._is_for_reduces)
+
+    @property
+    def _has_partition_method(self) -> bool:
+        return callable(self._job.partition)
 
     @property
     def _is_for_reduces(self) -> bool:
