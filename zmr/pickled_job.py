@@ -52,7 +52,7 @@ def pickle_job(job: Job | Pipeline) -> bytes:
         try:
             data: bytes = cloudpickle.dumps((job, _own_classes()))
         except Exception:  # one of them can't be, which need not be the job's concern
-            data = cloudpickle.dumps((job, []))
+            data = cloudpickle.dumps((job, list(filter(_is_picklable, _own_classes()))))
     except Exception as error:
         raise JobError(
             f"{type(job).__name__} can't be sent to the processes that run it: "
@@ -136,6 +136,16 @@ def _of_file(code: CodeType, path: str) -> CodeType:
         for constant in code.co_consts
     )
     return code.replace(co_filename=path, co_consts=constants)
+
+
+def _is_picklable(found: type) -> bool:
+    import cloudpickle
+
+    try:
+        cloudpickle.dumps(found)
+    except Exception:
+        return False
+    return True
 
 
 def _own_classes() -> list[type]:

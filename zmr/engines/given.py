@@ -6,7 +6,8 @@ Tasks run in processes of their own and may be tried again, so what is given is 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import closing, contextmanager
 from typing import Any, NamedTuple
 
 from zmr.display import short_repr
@@ -100,20 +101,27 @@ def _write_table(given: Any, path: str) -> None:
 
 def _write_records(records: Iterable[Any], path: str) -> None:
     output = PairsOutput()
-    n = 0
     block: list[tuple[int, Any]] = []
-    try:
-        with open(path, "xb") as file:
-            for record in records:
-                block.append((n, record))
-                n += 1
-                if len(block) == _MOST_RECORDS:
+    with _keeping(path):
+        file = open(path, "xb")  # noqa: SIM115 -- it is closed below, and what it raises is named
+    with closing(file):
+        for n, record in enumerate(records):  # what this raises is the caller's own
+            block.append((n, record))
+            if len(block) == _MOST_RECORDS:
+                with _keeping(path):
                     file.write(output.encode_pairs(block))
-                    block.clear()
+                block.clear()
+        with _keeping(path):
             file.write(output.encode_pairs(block) + output.footer(path))
+            file.flush()
+
+
+@contextmanager
+def _keeping(path: str) -> Iterator[None]:
+    """Raise `InputError` where records can't be pickled, or the disk is full."""
+    try:
+        yield
     except PickleError as error:
         raise InputError(f"a record can't be sent to other processes: {error}") from None
     except OSError as error:
-        if error.filename not in (None, path):  # of the iterable's own
-            raise
         raise InputError(f"can't keep the records in {path}: {error.strerror}") from None

@@ -35,8 +35,15 @@ class Reporter:
 def progress_reporter(wanted: bool | None) -> Reporter:
     """Bars, if they are wanted; None: on a terminal, and in a notebook."""
     if wanted is None:
-        wanted = sys.stderr.isatty() or _is_in_notebook()
+        wanted = _is_terminal() or _is_in_notebook()
     return BarReporter() if wanted else Reporter()
+
+
+def _is_terminal() -> bool:
+    try:
+        return sys.stderr.isatty()
+    except (AttributeError, ValueError):  # none, a writer of the caller's own, or closed
+        return False
 
 
 def _is_in_notebook() -> bool:

@@ -125,7 +125,7 @@ class LocalCluster:
         self._engine: LocalEngine | None = None
         self._is_closed = False
         self._end: Callable[[], object] = lambda: None
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
 
     def run(
         self,
@@ -156,9 +156,10 @@ class LocalCluster:
         return self._run(job, inputs, out, reducers, settings)
 
     def close(self) -> None:
-        """End the slots. There are no more runs."""
+        """End the slots, after a run that another thread has begun. There are no more runs."""
         self._is_closed = True
-        self._end_engine()
+        with self._lock:
+            self._end_engine()
 
     def _end_engine(self) -> None:
         self._engine = None
@@ -210,7 +211,9 @@ _SETTINGS = MasterSettings(
 def _run_to_the_end(
     engine: LocalEngine, prepared: Prepared, show: Callable[[JobStatus], None]
 ) -> Outcome:
-    """Run the job. In the main thread SIGINT ends it, and raises KeyboardInterrupt."""
+    """Run the job. In the main thread SIGINT ends it, and raises KeyboardInterrupt; also when it
+    was done by then, as what runs jobs in a loop is to end, too.
+    """
     job_id = prepared.spec.job_id
     interrupted: list[int] = []
 
@@ -229,7 +232,7 @@ def _run_to_the_end(
     finally:
         engine.reactor.close()
         clean_temporary(prepared.spec.output, job_id)
-    if interrupted and outcome.state is JobState.CANCELLED:
+    if interrupted:
         raise KeyboardInterrupt
     return outcome
 

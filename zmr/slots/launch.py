@@ -14,7 +14,7 @@ import sys
 import time
 from collections import deque
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from typing import Protocol
 
 from zmr.slots.packets import CONTROL_FD, PACKET_BYTES
@@ -157,8 +157,12 @@ class ForkServerHandle:
 
     def reap(self) -> int:
         """Its exit code (minus the signal). It must be gone, or is killed now."""
-        os.kill(self.pid, signal.SIGKILL)  # without effect on one that has exited: not reaped yet
-        _, status = os.waitpid(self.pid, 0)
+        with suppress(ProcessLookupError):
+            os.kill(self.pid, signal.SIGKILL)  # no effect on one that has exited: not reaped yet
+        try:
+            _, status = os.waitpid(self.pid, 0)
+        except ChildProcessError:  # a program that ignores SIGCHLD has the kernel reap
+            status = 0
         self._connection.close()
         for _, attached in self._outbox:
             for it in attached:
