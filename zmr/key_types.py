@@ -31,6 +31,7 @@ COLUMN_TYPES = (str, bytes, int, float, bool, date, datetime)
 _OTHER_TYPES = ("decimal.Decimal", "uuid.UUID")
 
 _KEY_TYPES = frozenset({*COLUMN_TYPES, NoneType})
+_ALIKE = frozenset({str, bytes, int, bool, date})  # a float may be NaN, a time ambiguous
 _ALLOWED = "str, bytes, int, float, bool, date, datetime, Decimal, UUID, None, or a tuple of them"
 _NONE = "None"
 _OR_NONE = " or None"
@@ -172,8 +173,14 @@ class OneType:
     def __init__(self) -> None:
         self.examples: dict[str, Any] = {}  # a key of each type; never changed in place
 
+    def has(self, kind: type) -> bool:
+        """Whether keys of this kind were seen, of which any is like the others."""
+        return kind in _ALIKE and kind.__name__ in self.examples
+
     def check(self, key: Any) -> None:
         """Raise `KeyTypeError` if the key is none, or not of the type of the others."""
+        if self.has(type(key)):
+            return
         name = type_of_keys((key,))
         if name in self.examples:
             return

@@ -228,10 +228,19 @@ class Look:
     def at(self, result: Any, method: str = "map") -> Iterator[Pair]:
         """The pairs of what the method returned for a record. Raises `YieldError`."""
         pairs = iterated(result, method)
+        is_for_reduces, has = self._is_for_reduces, self.one_type.has
+        fixed = frozenset() if self._counts_only else FIXED
         for pair in pairs:
             if not is_pair(pair):
                 raise not_a_pair(pair, line_of(pairs))
-            yield self._kept(*pair) if self._is_for_reduces else pair
+            if not is_for_reduces:
+                yield pair
+                continue
+            key, value = pair
+            if type(value) in fixed and has(type(key)):
+                yield key, value
+            else:
+                yield self._kept(key, value)
 
     def _kept(self, key: Any, value: Any) -> Pair:
         key = plain_key(key)
