@@ -32,6 +32,21 @@ def test_a_caller_that_ignores_sigchld_gets_its_result() -> None:
         signal.signal(signal.SIGCHLD, before)
 
 
+class Loaded(zmr.Job):
+    """What takes long to load, and is not needed, by the end of a reduce."""
+
+    def map(self, n: int) -> Iterator[tuple[str, Any]]:
+        yield from ((str(key), n) for key in range(n))
+
+    def reduce(self, key: str, values: Any) -> Iterator[tuple[str, bool]]:
+        list(values)
+        yield key, "numpy.ma" in sys.modules
+
+
+def test_slots_load_nothing_that_only_takes_time() -> None:
+    assert {loaded for _, loaded in zmr.run(Loaded, iter(range(20)), slots=1)} == {False}
+
+
 def test_an_interrupt_as_the_job_ends_is_not_lost(monkeypatch: pytest.MonkeyPatch) -> None:
     class Interrupts:
         def show(self, status: Any) -> None:

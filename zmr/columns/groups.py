@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from zmr.columns import native, rows
-from zmr.columns.arrays import Index
+from zmr.columns.arrays import Index, as_arrow
 from zmr.columns.sort import sort_order
 from zmr.columns.take import Taker
 
@@ -39,7 +39,7 @@ class GroupedColumn:
     def in_order(self) -> pa.Array:
         """The values, group after group."""
         assert self.values is not None
-        return self.values if self.order is None else self.values.take(pa.array(self.order))
+        return self.values if self.order is None else self.values.take(as_arrow(self.order))
 
     def is_plain(self, *types: pa.DataType) -> bool:
         """Whether the values are of one of these types, and none is null."""
@@ -82,7 +82,7 @@ class Groups:
 
     def in_order(self) -> pa.RecordBatch:
         """The batch with its rows in order."""
-        return self.batch if self.order is None else self.batch.take(pa.array(self.order))
+        return self.batch if self.order is None else self.batch.take(as_arrow(self.order))
 
     def pieces(self, start: int = 0, end: int | None = None) -> Iterator[pa.RecordBatch]:
         """The rows from `start` to `end`, in order, in pieces of the size of a block."""
@@ -93,13 +93,13 @@ class Groups:
         n = max(1, _PIECE_BYTES * len(self.batch) // max(1, rows.size_bytes(self.batch)))
         taker = Taker(self.batch)
         for first in range(0, len(order), n):
-            yield taker.take(pa.array(order[first : first + n]))
+            yield taker.take(as_arrow(order[first : first + n]))
 
     def keys(self) -> pa.RecordBatch:
         """The first key of each group, as rows without values."""
         names = rows.key_names(self.batch.schema)
         first = self.starts if self.order is None else self.order[self.starts]
-        return self.batch.select(names).take(pa.array(first))
+        return self.batch.select(names).take(as_arrow(first))
 
     def values(self) -> GroupedColumn:
         """The values of each group."""

@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 
 from zmr.columns import native
-from zmr.columns.arrays import Words
+from zmr.columns.arrays import Words, as_arrow
 from zmr.columns.bytes_view import BYTE_TYPES, BytesView, plain_words
 from zmr.columns.mixed import comparable, has_value, is_mixed, none_rows, odd_keys
 
@@ -40,7 +40,7 @@ def _hash_column(column: pa.Array) -> Words:
         hashes = np.full(len(column), _hash_column(pa.array([_NONE], pa.large_binary()))[0])
         if len(nones) < len(column):
             others = np.delete(np.arange(len(column)), nones)
-            hashes[others] = _hash_column(column.take(pa.array(others)))
+            hashes[others] = _hash_column(column.take(as_arrow(others)))
         return hashes
     if is_mixed(column.type):
         return _hash_mixed(column)
@@ -67,7 +67,7 @@ def _hash_mixed(column: pa.Array) -> Words:
     hashes = np.zeros(len(column), np.uint64)
     if plain is not None:
         rows = has_value(plain)
-        hashes[rows] = _hash_column(plain.take(pa.array(rows)))
+        hashes[rows] = _hash_column(plain.take(as_arrow(rows)))
     if keys:
         others = comparable(keys)
         if others is None:

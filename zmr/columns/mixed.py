@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from zmr.columns.arrays import Index
+from zmr.columns.arrays import Index, as_arrow
 
 _PREFIX = "zmr:"
 PICKLES = f"{_PREFIX}pickles"
@@ -111,7 +111,7 @@ def put_together(n_rows: int, parts: Sequence[Part]) -> pa.Array:
     if not some:
         return pa.nulls(n_rows)
     column = pa.concat_arrays([widened(column, kind) for _, column in some])
-    taken = column.take(pa.array(places, mask=places < 0))
+    taken = column.take(as_arrow(places, places >= 0))
     if not is_mixed(kind) or not taken.null_count:
         return taken
     # A null of the struct is to be one of its children: these are all there is.
@@ -127,7 +127,7 @@ def to_pylist(column: pa.Array) -> list[Any]:
     found: list[Any] = [None] * len(column)
     for name, child in children_of(column).items():
         rows = has_value(child)
-        some = child.take(pa.array(rows)).to_pylist()
+        some = child.take(as_arrow(rows)).to_pylist()
         if name == PICKLES:
             some = list(map(pickle.loads, some))
         if len(some) == len(found):
@@ -146,7 +146,7 @@ def odd_keys(column: pa.Array) -> tuple[pa.Array | None, Index, list[Any]]:
         else:
             plain = child
     rows = has_value(pickles)
-    return plain, rows, list(map(pickle.loads, pickles.take(pa.array(rows)).to_pylist()))
+    return plain, rows, list(map(pickle.loads, pickles.take(as_arrow(rows)).to_pylist()))
 
 
 def comparable(keys: Sequence[Any]) -> pa.Array | None:

@@ -17,7 +17,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from zmr.columns.arrays import Index
+from zmr.columns.arrays import Index, as_arrow
 from zmr.columns.mixed import is_mixed, to_pylist
 from zmr.columns.values import (
     decode,
@@ -200,7 +200,7 @@ def each_value_at(batch: pa.RecordBatch, places: Index) -> Iterator[Any]:
     """The values of the rows at these places, of which only some are Python objects at a time."""
     if not has_values(batch.schema):
         return repeat(None, len(places))
-    return each_value(batch.select([VALUE]).take(pa.array(places)))
+    return each_value(batch.select([VALUE]).take(as_arrow(places)))
 
 
 def _slices(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:

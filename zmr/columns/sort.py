@@ -25,7 +25,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from zmr.columns import native
-from zmr.columns.arrays import Flags, Index, Words
+from zmr.columns.arrays import Flags, Index, Words, as_arrow
 from zmr.columns.bytes_view import BYTE_TYPES, BytesView, plain_words
 from zmr.columns.mixed import comparable, is_mixed, none_rows, odd_keys
 from zmr.columns.stable_order import stable_order, stable_order_within
@@ -81,7 +81,7 @@ def _order_with_nones(
         return order, is_start
     places = np.arange(len(column))
     places[nones] = np.argmax(has_value)
-    return _order_column(column.take(pa.array(places)), order, is_start)
+    return _order_column(column.take(as_arrow(places)), order, is_start)
 
 
 def _order_mixed(
@@ -116,7 +116,7 @@ def _filled(column: pa.Array, rows: Index, values: pa.Array) -> pa.Array:
     """The column with the values in place of what it has in these rows."""
     places = np.arange(len(column))
     places[rows] = np.arange(len(column), len(column) + len(rows))
-    return pa.concat_arrays([column, values]).take(pa.array(places))
+    return pa.concat_arrays([column, values]).take(as_arrow(places))
 
 
 def _differing(view: BytesView) -> tuple[int, Words]:
@@ -160,7 +160,7 @@ def _order_longer(
             _order_by_length(view, order, is_start, ends)
         tied, rows, group = tied[alive], rows[alive], group[alive]
         if tied.size and spent > _RANKING_COST + _RANK_COST * tied.size:
-            _order_within(_ranks(column.take(pa.array(rows))), group, order, is_start, tied)
+            _order_within(_ranks(column.take(as_arrow(rows))), group, order, is_start, tied)
             break
         spent += _ROUND_COST + _WORD_COST * tied.size
         _order_within(view.words(depth, rows), group, order, is_start, tied)

@@ -21,6 +21,7 @@ import numpy as np
 import pyarrow as pa
 
 from zmr.columns import mixed
+from zmr.columns.arrays import as_arrow
 from zmr.columns.types import arrow_type
 from zmr.errors import PickleError
 
@@ -153,7 +154,7 @@ def _fits(value: Any, kind: type) -> bool:
 
 def _array(values: Sequence[Any], kinds: set[type], column_type: pa.DataType) -> pa.Array:
     if kinds == {int}:  # numpy takes half the time
-        return pa.array(np.fromiter(values, np.int64, len(values)))
+        return as_arrow(np.fromiter(values, np.int64, len(values)))
     return pa.array(values, column_type, from_pandas=False)
 
 

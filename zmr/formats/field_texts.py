@@ -17,7 +17,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from zmr.columns.arrays import Bytes, Floats, Index
+from zmr.columns.arrays import Bytes, Floats, Index, as_arrow
 from zmr.columns.bytes_view import BytesView
 from zmr.columns.mixed import (
     PICKLES,
@@ -84,7 +84,7 @@ def replaced(texts: pa.Array, rows: Index, others: pa.Array) -> pa.Array:
         return pa.concat_arrays(parts)
     places = np.arange(len(texts))
     places[rows] = np.arange(len(texts), len(texts) + len(rows))
-    return pa.concat_arrays([texts, others]).take(pa.array(places))
+    return pa.concat_arrays([texts, others]).take(as_arrow(places))
 
 
 def escaped(texts: pa.Array) -> pa.Array:
@@ -92,7 +92,7 @@ def escaped(texts: pa.Array) -> pa.Array:
     rows = _rows_at(texts, _breaking(_bytes_of(texts))[0])
     if not len(rows):
         return texts
-    some = texts.take(pa.array(rows))
+    some = texts.take(as_arrow(rows))
     data = _bytes_of(some)
     places, growths = _breaking(data)
     text = data.tobytes()
@@ -150,12 +150,12 @@ def _mixed_texts(
         places = has_value(child)
         if name == PICKLES or not len(places):
             continue
-        texts = of_column(child.take(pa.array(places)))
+        texts = of_column(child.take(as_arrow(places)))
         if texts is not None:
             parts.append((places, texts))
             left[places] = False
     others = np.flatnonzero(left)
-    values = to_pylist(column.take(pa.array(others)))
+    values = to_pylist(column.take(as_arrow(others)))
     parts.append((others, pa.array(list(map(of_value, values)), BINARY)))
     return put_together(len(column), parts).cast(BINARY)
 
@@ -196,7 +196,7 @@ def _float_texts(column: pa.Array) -> pa.Array:
 
 
 def _as_wholes(floats: Floats) -> pa.Array:
-    return joined(_as_text(pa.array(floats.astype(np.int64))), _scalar(b".0"), _NOTHING)
+    return joined(_as_text(as_arrow(floats.astype(np.int64))), _scalar(b".0"), _NOTHING)
 
 
 def _as_text(column: pa.Array) -> pa.Array:
@@ -224,7 +224,7 @@ def _moment_texts(column: pa.Array) -> pa.Array | None:
     whole = np.flatnonzero(moments % 1_000_000 == 0)
     if not len(whole):
         return texts
-    some = texts.take(pa.array(whole))
+    some = texts.take(as_arrow(whole))
     without = pc.call_function(
         "binary_slice", [some], pc.SliceOptions(0, len("2026-01-31T12:00:00"))
     )
@@ -242,9 +242,9 @@ def _list_texts(column: pa.Array) -> pa.Array | None:
     offsets = column.offsets
     if column.null_count:  # what is behind a null does not count
         sizes = column.value_lengths().fill_null(0).to_numpy()
-        offsets = pa.array(np.concatenate([np.zeros(1, np.int64), np.cumsum(sizes)]))
+        offsets = as_arrow(np.concatenate([np.zeros(1, np.int64), np.cumsum(sizes)]))
     else:
-        offsets = pa.array(offsets.to_numpy() - offsets[0].as_py())
+        offsets = as_arrow(offsets.to_numpy() - offsets[0].as_py())
     lists = pa.LargeListArray.from_arrays(offsets, elements)
     inner = pc.call_function("binary_join", [lists, _scalar(b",")])
     return _with_nulls(column, joined(_scalar(b"["), inner, _scalar(b"]"), _NOTHING))
@@ -289,7 +289,7 @@ def _json_escaped(texts: pa.Array) -> pa.Array:
     rows = _rows_at(texts, np.flatnonzero(special))
     if not len(rows):
         return texts
-    some = texts.take(pa.array(rows)).cast(pa.large_string()).to_pylist()
+    some = texts.take(as_arrow(rows)).cast(pa.large_string()).to_pylist()
     quoted = [json.dumps(text, ensure_ascii=False)[1:-1].encode() for text in some]
     return replaced(texts, rows, pa.array(quoted, BINARY))
 

@@ -18,7 +18,7 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 
-from zmr.columns.arrays import Floats, Index
+from zmr.columns.arrays import Floats, Index, as_arrow
 from zmr.columns.groups import GroupedColumn
 from zmr.reducers.exact import ExactSum
 from zmr.reducers.kernels import int_sums, is_list
@@ -65,7 +65,7 @@ def rounded(lists: pa.Array) -> pa.Array:
     """The sums, each correctly rounded."""
     first, numbers = _first_of_lists(lists)
     if len(first) == len(numbers):
-        return pa.array(numbers)
+        return as_arrow(numbers)
     return pa.array([ExactSum().add_partial(terms).rounded() for terms in lists.to_pylist()])
 
 
@@ -78,7 +78,7 @@ def means(lists: pa.Array) -> pa.Array:
     for place in np.flatnonzero((sizes > 2) | (counts >= _MOST_EXACT)).tolist():
         count, *terms = lists[place].as_py()
         found[place] = ExactSum().add_partial(terms).over(int(count))
-    return pa.array(found)
+    return as_arrow(found)
 
 
 def _floats(grouped: GroupedColumn) -> Floats:
@@ -118,7 +118,7 @@ def _lists_of(terms: list[Floats], counts: Floats | None = None) -> pa.Array:
     kept[:, :always] = True
     offsets = np.zeros(len(table) + 1, np.int64)
     np.cumsum(np.count_nonzero(kept, axis=1), out=offsets[1:])
-    return pa.LargeListArray.from_arrays(pa.array(offsets), pa.array(table[kept]))
+    return pa.LargeListArray.from_arrays(as_arrow(offsets), as_arrow(table[kept]))
 
 
 # --- the terms of sums -------------------------------------------------------------------------

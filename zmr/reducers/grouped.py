@@ -17,7 +17,7 @@ import numpy as np
 import pyarrow as pa
 
 from zmr.columns import rows
-from zmr.columns.arrays import Flags, Index
+from zmr.columns.arrays import Flags, Index, as_arrow
 from zmr.columns.groups import GroupedColumn, Groups
 from zmr.columns.mixed import (
     PICKLES,
@@ -91,14 +91,14 @@ def results_of(reducer: Reducer, partials: pa.RecordBatch) -> pa.Array | list[An
     left = np.ones(len(column), np.bool_)
     for name, child in children_of(column).items():
         places = has_value(child)
-        some = child.take(pa.array(places))
+        some = child.take(as_arrow(places))
         results = None if name == PICKLES else reducer.result_column(some)
         if results is not None:
             parts.append((places, results))
             left[places] = False
     others = np.flatnonzero(left)
     if len(others):
-        found = to_pylist(column.take(pa.array(others)))
+        found = to_pylist(column.take(as_arrow(others)))
         parts.append((others, as_column([_result_of(reducer, partial) for partial in found])))
     return put_together(len(column), parts)
 
@@ -160,7 +160,7 @@ def _of_runs(reducer: Reducer, grouped: GroupedColumn, are_partials: bool) -> pa
         if not len(runs):
             continue
         name, child = children[kind] if kind >= 0 else (PICKLES, None)
-        values = None if child is None else child.take(pa.array(np.flatnonzero(kinds == kind)))
+        values = None if child is None else child.take(as_arrow(np.flatnonzero(kinds == kind)))
         made = _of_kind(reducer, name, values, sizes[runs], are_partials)
         parts.append((runs, made))
     of_runs = put_together(len(starts), parts)
@@ -193,9 +193,9 @@ def _merged_runs(reducer: Reducer, of_runs: pa.Array, group: Index) -> pa.Array:
     starts = np.cumsum(sizes) - sizes
     alone = np.flatnonzero(sizes == 1)
     runs = np.flatnonzero(sizes[group] > 1)
-    partials = iter(to_pylist(of_runs.take(pa.array(runs))))
+    partials = iter(to_pylist(of_runs.take(as_arrow(runs))))
     merged = as_column(_folded(reducer, reducer.merge, partials, sizes[several]))
-    parts = [(alone, of_runs.take(pa.array(starts[alone]))), (several, merged)]
+    parts = [(alone, of_runs.take(as_arrow(starts[alone]))), (several, merged)]
     return put_together(len(sizes), parts)
 
 
@@ -216,11 +216,11 @@ def _whole_as_floats(
     moved = np.flatnonzero(has_floats & (kinds == whole) & (np.abs(numbers) <= _MOST_EXACT))
     if not len(moved):
         return
-    as_floats = pa.array(numbers[moved].astype(np.float64))
+    as_floats = as_arrow(numbers[moved].astype(np.float64))
     if floats != pa.float64():
-        as_floats = pa.LargeListArray.from_arrays(pa.array(np.arange(len(moved) + 1)), as_floats)
+        as_floats = pa.LargeListArray.from_arrays(as_arrow(np.arange(len(moved) + 1)), as_floats)
     name, column = children[real]
     places = np.arange(len(column))
     places[moved] = np.arange(len(column), len(column) + len(moved))
-    children[real] = name, pa.concat_arrays([column, as_floats]).take(pa.array(places))
+    children[real] = name, pa.concat_arrays([column, as_floats]).take(as_arrow(places))
     kinds[moved] = real

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from zmr.columns.arrays import Index, Words
+from zmr.columns.arrays import Index, Words, as_arrow
 from zmr.columns.bytes_view import LARGE_BYTE_TYPES, WORD_TYPES
 from zmr.columns.groups import GroupedColumn
 from zmr.columns.sort import normalized_words, sort_order
@@ -59,7 +59,7 @@ def first_values(grouped: GroupedColumn) -> pa.Array | None:
     if grouped.values is None:
         return None
     at = grouped.starts if grouped.order is None else grouped.order[grouped.starts]
-    return grouped.values.take(pa.array(at))
+    return grouped.values.take(as_arrow(at))
 
 
 def extremes(grouped: GroupedColumn, largest: bool) -> pa.Array | None:
@@ -143,10 +143,10 @@ def _taken(grouped: GroupedColumn, places: Index) -> pa.Array:
     """The values at these places of the order."""
     assert grouped.values is not None
     at = places if grouped.order is None else grouped.order[places]
-    return grouped.values.take(pa.array(at))
+    return grouped.values.take(as_arrow(at))
 
 
 def _lists(elements: pa.Array, sizes: Index) -> pa.Array:
     offsets = np.zeros(len(sizes) + 1, np.int64)
     np.cumsum(sizes, out=offsets[1:])
-    return pa.LargeListArray.from_arrays(pa.array(offsets), elements)
+    return pa.LargeListArray.from_arrays(as_arrow(offsets), elements)

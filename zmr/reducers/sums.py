@@ -41,9 +41,9 @@ class Count(Reducer):
             states[key] = get(key, 0) + 1
 
     def fold_column(self, grouped: GroupedColumn) -> pa.Array | None:
-        import pyarrow as pa
+        from zmr.columns.arrays import as_arrow
 
-        return pa.array(grouped.sizes())
+        return as_arrow(grouped.sizes())
 
     def merge_column(self, grouped: GroupedColumn) -> pa.Array | None:
         return _column_of_ints(grouped)
@@ -211,8 +211,8 @@ class CountedSum(ExactSum):
 
 def _column_of_ints(grouped: GroupedColumn) -> pa.Array | None:
     import numpy as np
-    import pyarrow as pa
 
+    from zmr.columns.arrays import as_arrow
     from zmr.columns.mixed import put_together
     from zmr.columns.values import as_column
     from zmr.reducers.kernels import int_sums
@@ -222,11 +222,11 @@ def _column_of_ints(grouped: GroupedColumn) -> pa.Array | None:
         return None
     sums, beyond = found
     if not beyond:
-        return pa.array(sums)
+        return as_arrow(sums)
     is_plain = np.ones(len(sums), np.bool_)
     is_plain[list(beyond)] = False
     plain, others = np.flatnonzero(is_plain), np.array(list(beyond))
-    parts = [(plain, pa.array(sums[plain])), (others, as_column(list(beyond.values())))]
+    parts = [(plain, as_arrow(sums[plain])), (others, as_column(list(beyond.values())))]
     return put_together(len(sums), parts)
 
 

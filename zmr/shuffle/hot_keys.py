@@ -20,7 +20,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from zmr.columns import rows
-from zmr.columns.arrays import Index
+from zmr.columns.arrays import Index, as_arrow
 from zmr.columns.bytes_view import LARGE_BYTE_TYPES
 from zmr.columns.groups import Groups, group
 
@@ -55,7 +55,7 @@ class HotKeys:
         if len(hot):
             yield hot
         if len(cold):
-            yield group(batch.take(pa.array(cold)))
+            yield group(batch.take(as_arrow(cold)))
         if len(cold) > (1 - _LEAST_SHARE) * len(batch):
             self._keys = None
 
@@ -69,7 +69,7 @@ class HotKeys:
         if len(sizes) > _MOST:
             places = np.sort(np.argpartition(sizes, -_MOST)[-_MOST:])
         if sizes[places].sum() > _LEAST_SHARE * groups.n_rows:
-            self._keys = groups.keys().column(0).take(pa.array(places))
+            self._keys = groups.keys().column(0).take(as_arrow(places))
 
     def _looked_up(self, batch: pa.RecordBatch) -> tuple[Groups, Index]:
         """The rows with hot keys, and where the others are."""

@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from zmr.columns import native, rows
-from zmr.columns.arrays import Index
+from zmr.columns.arrays import Index, as_arrow
 from zmr.reducers.combiner import Total
 
 _INT_BYTES = 8
@@ -49,7 +49,7 @@ class KeyTotals:
         n = native.add_to_sums(self._sums, numbers, batch.column(1).to_numpy())
         if n in (0, len(batch)):
             return batch.slice(n)
-        return batch.take(pa.array(np.arange(n, len(batch))))  # and not all of the batch with it
+        return batch.take(as_arrow(np.arange(n, len(batch))))  # and not all of the batch with it
 
     def take(self) -> pa.RecordBatch | None:
         """Each key and its total, if there are any; none is left."""
@@ -60,7 +60,7 @@ class KeyTotals:
         keys, counts = table.keys_and_counts(schema.field(0).type)
         batch = pa.record_batch([keys], pa.schema([schema.field(0)], schema.metadata))
         totals = counts if self._total is Total.ROWS else sums[: len(keys)]
-        return rows.with_values(batch, pa.array(totals))
+        return rows.with_values(batch, as_arrow(totals))
 
     def _takes(self, batch: pa.RecordBatch) -> bool:
         if self._schema is not None and not batch.schema.equals(self._schema, check_metadata=True):

@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from zmr.columns import rows
-from zmr.columns.arrays import Index
+from zmr.columns.arrays import Index, as_arrow
 from zmr.columns.groups import Groups
 from zmr.columns.schema import concat_unified
 from zmr.columns.values import encode
@@ -52,11 +52,11 @@ class UserCombiner:
         order = np.arange(groups.n_rows) if groups.order is None else groups.order
         is_in_several = np.repeat(sizes > 1, sizes)
         combined, n_combined = self._combined(
-            groups.keys().take(pa.array(several)),
+            groups.keys().take(as_arrow(several)),
             rows.each_value_at(groups.batch, order[is_in_several]),
             sizes[several],
         )
-        single = groups.batch.take(pa.array(order[~is_in_several]))
+        single = groups.batch.take(as_arrow(order[~is_in_several]))
         counts = np.ones(len(groups), np.int64)
         counts[several] = n_combined
         return _joined(single, np.flatnonzero(sizes == 1), combined, several, counts)
@@ -87,7 +87,7 @@ class UserCombiner:
                     pass
                 counts.append(len(found) - before)
         if len(found) != len(keys) or set(counts) != {1}:
-            keys = keys.take(pa.array(np.repeat(np.arange(len(keys)), counts)))
+            keys = keys.take(as_arrow(np.repeat(np.arange(len(keys)), counts)))
         field, array = encode(rows.VALUE, found)
         return rows.with_values(keys, array, field), counts
 
