@@ -11,8 +11,6 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:  # for type checkers and editors
     from zmr.columns.split_words import split_words as split_words
     from zmr.engines.connect import connect as connect
-    from zmr.engines.inline import InlineResult as InlineResult
-    from zmr.engines.inline import run_inline as run_inline
     from zmr.engines.result import Result as Result
     from zmr.engines.run import LocalCluster as LocalCluster
     from zmr.engines.run import run as run
@@ -60,7 +58,6 @@ else:
 
     _NAMES_OF = {
         "zmr.columns.split_words": "split_words",
-        "zmr.engines.inline": "InlineResult run_inline",
         "zmr.engines.result": "Result",
         "zmr.engines.connect": "connect",
         "zmr.engines.run": "LocalCluster run",

@@ -220,7 +220,7 @@ def both_engines(zmr: Zmr, job: Argument, texts: Path) -> tuple[dict[str, str], 
     """
     options = JobOptions(os.fspath(job), (str(texts),), str(zmr.folder / "inline"), 2)
     prepared = prepare(options, claims_output=False)
-    run_inline(prepared.job, prepared.inputs, prepared.spec.output, 2)
+    run_inline(prepared)
     ended = zmr.run("run", job, texts, "-o", "local", "-r", "2")
     assert ended.status == 0, ended.stderr
     wanted, output = (

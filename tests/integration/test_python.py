@@ -138,6 +138,43 @@ def test_a_pipeline_runs_and_so_does_a_range(text: Path, engine: Any) -> None:
     assert keys == ["one", "three", "two"]
 
 
+class Shouts(zmr.Job):
+    """Map-only, over lines."""
+
+    def map(self, line: str) -> Iterator[tuple[str, int]]:
+        for word in line.upper().split():
+            yield word, 1
+
+
+class Negated(zmr.Job):
+    """Map-only, over pairs."""
+
+    def map(self, pair: tuple[str, int]) -> Iterator[tuple[str, int]]:
+        yield pair[0], -pair[1]
+
+
+@ENGINES
+@pytest.mark.parametrize(
+    ("steps", "expected"),
+    [
+        ((Words, Negated), {"one": -50, "two": -100, "three": -50}),
+        ((Shouts, Doubles), {"ONE": 100, "TWO": 200, "THREE": 100}),
+        ((Shouts, Doubles, Negated), {"ONE": -100, "TWO": -200, "THREE": -100}),
+        ((Words, Negated, Doubles), {"one": -100, "two": -200, "three": -100}),
+    ],
+)
+def test_steps_without_reduce_may_be_first_and_last(
+    text: Path, tmp_path: Path, engine: Any, steps: tuple[Any, ...], expected: dict[str, int]
+) -> None:
+    class Tested(zmr.Pipeline):
+        pass
+
+    Tested.steps = steps
+    assert sorted(zmr.run(Tested, text, engine=engine, reducers=3)) == sorted(expected.items())
+    written = zmr.run(Tested, text, tmp_path / "out", engine=engine, reducers=3)
+    assert sorted(written) == sorted((key, str(n)) for key, n in expected.items())
+
+
 def test_an_output_folder_holds_what_the_command_writes(text: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     result = zmr.run(Words, text, out, slots=2)

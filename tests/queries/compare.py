@@ -15,9 +15,10 @@ import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from support.inline import run_inline
 from support.tasks import output_of, run_as_tasks
 
-from zmr import Csv, InputFormat, Job, JsonLines, OutputFormat, Parquet, run_inline
+from zmr import Csv, InputFormat, Job, JsonLines, OutputFormat, Parquet
 from zmr.engines.inputs import list_inputs
 
 from .draw import TYPES, Query, Table, draw_query, draw_table

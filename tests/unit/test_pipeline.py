@@ -11,6 +11,7 @@ from typing import Any
 import pyarrow.compute as pc
 import pytest
 from support.corpus import write_corpus
+from support.inline import run_inline
 from support.tasks import output_of, run_pipeline_as_tasks
 
 from zmr import (
@@ -28,7 +29,7 @@ from zmr import (
     Top,
     WholeFiles,
     find_job,
-    run_inline,
+    run,
 )  # fmt: skip
 from zmr.engines.inputs import list_inputs
 from zmr.engines.options import JobOptions, JobSettings
@@ -286,13 +287,9 @@ def test_a_step_may_have_its_own_number_of_partitions(tmp_path: Path) -> None:
 
 def test_bad_records_of_a_pipeline_are_not_left_out(tmp_path: Path) -> None:
     (tmp_path / "in").write_text("b\n")
-    inputs = list_inputs([str(tmp_path / "in")])
+    pipeline = type("Tested", (Pipeline,), {"steps": [WordCount, Show]})
     with pytest.raises(UsageError, match=r"only the first of its steps .WordCount, Show. reads"):
-        run_inline(
-            type("Tested", (Pipeline,), {"steps": [WordCount, Show]})(),
-            *(inputs, str(tmp_path / "out"), 1),
-            skip_bad_records=1,
-        )
+        run(pipeline, tmp_path / "in", tmp_path / "out", engine="inline", skip_bad_records=1)
     assert not (tmp_path / "out").exists()
 
 

@@ -18,10 +18,10 @@ from zmr.cli.stdin import with_stdin
 from zmr.cli.streams import set_up_logging, to_stdout, write_stderr
 from zmr.core.actions import Outcome
 from zmr.core.states import JobState
+from zmr.engines.failures import inline_failures
 from zmr.engines.options import JobOptions, JobSettings, SlotOptions
 from zmr.engines.prepare import Prepared, prepare
-from zmr.errors import JobFailed, ZmrError
-from zmr.pipeline_steps import Totals
+from zmr.errors import JobFailed
 
 _COMMONEST = "sort -t \"$(printf '\\t')\" -k2,2nr | head"
 
@@ -124,49 +124,16 @@ def _run_local(
 
 
 def _run_inline(options: JobOptions) -> tuple[Prepared, Outcome]:
-    from zmr.engines.inline import run_inline
-    from zmr.tasks.errors import in_one_line, users_traceback
-
     prepared = prepare(options, claims_output=False)
-    spec = prepared.spec
+    from zmr.engines.inline import run_inline
+
     try:
-        with redirect_stdout(sys.stderr):  # as slots do: stdout is for the result
-            result = run_inline(
-                prepared.job,
-                prepared.inputs,
-                spec.output,
-                options.n_reduce,
-                name=spec.name,
-                skip_bad_records=spec.skip_bad_records,
-                skip_bad_files=spec.skip_bad_files,
-            )
-    except (Exception, SystemExit) as error:
-        reason = getattr(error, "zmr_reason", "")  # why the input can't be read
-        if isinstance(error, ZmrError) and not reason:
-            raise
-        if not reason and (traceback := users_traceback(error)):
-            write_stderr(traceback.rstrip("\n"))
-        step = "".join(f"{note}: " for note in getattr(error, "__notes__", ())[-1:] if spec.steps)
-        place = getattr(error, "zmr_place", "")
-        text = (reason or in_one_line(error)) + (f" ({place})" if place else "")
-        raise JobFailed(f"{spec.name} failed: {step}{text}") from None
-    stats = result.stats
-    totals = Totals(
-        stats.records_in,
-        stats.bytes_in,
-        stats.records_out,
-        stats.bytes_out,
-        result.phase_s.get("map", 0.0),
-        result.phase_s.get("reduce", 0.0),
-    )
-    return prepared, Outcome(
-        spec,
-        JobState.DONE,
-        files=result.files,
-        counters=result.counters,
-        totals=totals,
-        steps=result.steps,
-    )
+        with redirect_stdout(sys.stderr), inline_failures(prepared.spec):  # stdout: for the result
+            return prepared, run_inline(prepared)
+    except JobFailed as error:
+        if error.traceback:
+            write_stderr(error.traceback.rstrip("\n"))
+        raise
 
 
 def _print_output(folder: str) -> None:

@@ -16,12 +16,14 @@ import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import replace
 from itertools import chain
 from time import perf_counter
 from typing import Any
 
+from zmr.core.actions import Outcome
 from zmr.core.plan import SPLIT_BYTES, split_bytes_of
+from zmr.core.states import JobState
 from zmr.display import short_repr
 from zmr.engines.inline_tasks import (
     BadFilesOfJob,
@@ -32,6 +34,7 @@ from zmr.engines.inline_tasks import (
     file_tasks,
     pair_tasks,
 )
+from zmr.engines.prepare import Prepared
 from zmr.errors import PickleError, YieldError
 from zmr.formats import BadRecord
 from zmr.formats.output import Text
@@ -40,14 +43,14 @@ from zmr.formats.text import not_a_pair, to_text
 from zmr.job import Job, begin_task, input_of, output_of
 from zmr.job_inputs import for_input
 from zmr.key_types import OneType, check_maps, plain_key, sortable, type_of_keys
-from zmr.messages import Counters, InputFile, OutputFile, Stats
+from zmr.messages import OutputFile
 from zmr.output.folder import output_name
-from zmr.output.manifest import success_manifest, write_success
+from zmr.output.manifest import stats_of, success_manifest, write_success
 from zmr.output.partition_file import describe
 from zmr.output.skipped import SKIPPED_FILES_COUNTER
 from zmr.partitioners import checked_partition
-from zmr.pipeline import Pipeline, refuse_skipping
-from zmr.pipeline_steps import StepDone, Totals, counters_of_all, totals_of_all
+from zmr.pipeline import Pipeline
+from zmr.pipeline_steps import StepDone, Totals, counters_of_all, step_spec, totals_of_all
 from zmr.reducers import Count, Identity, Reducer
 from zmr.tasks.sorted_values import by_key, sorts_values, with_parts, with_sorted_values
 from zmr.tasks.yielded import iterated, line_of, pickled, plain_copy, unpickled
@@ -55,44 +58,23 @@ from zmr.tasks.yielded import iterated, line_of, pickled, plain_copy, unpickled
 Keep = Callable[[Any, Any], Pair]
 
 
-@dataclass(frozen=True, slots=True)
-class InlineResult:
-    """What a job has done. `phase_s` holds the seconds spent in "map" and in "reduce"; `steps` is
-    there for a pipeline, of which the others are the sums.
+def run_inline(prepared: Prepared, split_bytes: int = SPLIT_BYTES) -> Outcome:
+    """Run the job over its inputs in order, and leave its output in its folder.
+
+    Of a step without partitions, the pairs of each map task go into a file as map yields them.
+    Inputs that are larger than `split_bytes`, or than a part of all input (`zmr.core.plan`), are
+    several tasks, if they can be cut. Raises what the job raises, with a note of the step if it is
+    a pipeline. Bad records that may be left out are saved beside the output, and so are the names
+    of files that can't be read.
     """
-
-    files: tuple[OutputFile, ...]
-    stats: Stats
-    counters: Counters
-    phase_s: dict[str, float] = field(default_factory=dict)
-    steps: tuple[StepDone, ...] = ()
-
-
-def run_inline(
-    job: Job | Pipeline,
-    inputs: Iterable[InputFile],
-    output: str,
-    n_reduce: int,
-    name: str = "",
-    skip_bad_records: int = 0,
-    skip_bad_files: int = 0,
-    split_bytes: int = SPLIT_BYTES,
-) -> InlineResult:
-    """Run the job over the inputs in order, and leave its output in the folder `output`.
-
-    There are `n_reduce` partitions; without any, or without reduce, the pairs of each map task go
-    into a file as map yields them. Inputs that are larger than `split_bytes`, or than a part of all
-    input (`zmr.core.plan`), are several tasks, if they can be cut. `name` is what the manifest
-    calls the job. Raises what the job raises, with a note of the step if it is a pipeline. Up to
-    `skip_bad_records` records on which map raises are left out, and saved beside the output; and so
-    are up to `skip_bad_files` files that can't be read.
-    """
-    refuse_skipping(job, skip_bad_records, skip_bad_files)
-    inputs = tuple(inputs)
+    spec, inputs = prepared.spec, prepared.inputs
     split_bytes = split_bytes_of(inputs, split_bytes)
+    job = prepared.job
     jobs = job.jobs if isinstance(job, Pipeline) else (job,)
-    bad_records = BadRecordsOfJob(output, skip_bad_records) if skip_bad_records else None
-    bad_files = BadFilesOfJob(output, skip_bad_files)
+    bad_records = (
+        BadRecordsOfJob(spec.output, spec.skip_bad_records) if spec.skip_bad_records else None
+    )
+    bad_files = BadFilesOfJob(spec.output, spec.skip_bad_files)
     partitions: list[list[Pair]] = []
     steps: list[StepDone] = []
     for number, step in enumerate(jobs, 1):
@@ -101,47 +83,44 @@ def run_inline(
                 tasks: Sequence[MapTask] = file_tasks(inputs, split_bytes)
             else:
                 tasks = pair_tasks(partitions, split_bytes)
+            n_reduce = step_spec(spec, number).n_reduce
             partitions, done = _run(step, tasks, n_reduce, bad_records, bad_files)
         except BaseException as error:
             bad_files.discard()
-            if isinstance(job, Pipeline):
+            if spec.steps:
                 error.add_note(f"in step {number} of {len(jobs)}, {type(step).__name__}")
             raise
         steps.append(done)
-    os.makedirs(output, exist_ok=True)
-    written = tuple(_write(jobs[-1], output, index, rows) for index, rows in enumerate(partitions))
-    totals, counters = totals_of_all(steps), counters_of_all(steps)
-    stats = Stats(
-        records_in=totals.records_in,
-        bytes_in=totals.bytes_in,
-        records_out=totals.records_out,
-        bytes_out=sum(file.size_bytes for file in written),
-        elapsed_s=totals.map_s + totals.reduce_s,
+    os.makedirs(spec.output, exist_ok=True)
+    files = tuple(
+        _write(jobs[-1], spec.output, index, rows) for index, rows in enumerate(partitions)
     )
-    of_steps = tuple(steps) if isinstance(job, Pipeline) else ()
-    manifest = success_manifest(name or type(job).__name__, (), written, counters, stats, of_steps)
+    totals, counters = totals_of_all(steps), counters_of_all(steps)
+    totals = replace(totals, bytes_out=sum(file.size_bytes for file in files))
+    of_steps = tuple(steps) if spec.steps else ()
+    stats = stats_of(StepDone(spec.name, counters, totals))
+    manifest = success_manifest(spec.name, spec.params, files, counters, stats, of_steps)
     if bad_files.paths:
         manifest["skipped_files"] = bad_files.paths
-    write_success(output, manifest)
-    phase_s = {"map": totals.map_s, "reduce": totals.reduce_s}
-    return InlineResult(written, stats, counters, phase_s, of_steps)
+    write_success(spec.output, manifest)
+    return Outcome(spec, JobState.DONE, "", "", files, counters, totals, steps=of_steps)
 
 
 def _run(
     job: Job,
     tasks: Sequence[MapTask],
-    n_reduce: int,
+    n_partitions: int,
     bad_records: BadRecordsOfJob | None,
     bad_files: BadFilesOfJob,
 ) -> tuple[list[list[Pair]], StepDone]:
-    """What the job puts out, partition by partition, and what it has done."""
+    """What the job puts out, partition by partition, and what it has done. Without partitions
+    (`n_partitions` 0), map's pairs are what it puts out.
+    """
     began = perf_counter()
-    is_map_only = job.reduce is None or n_reduce == 0
-    n_partitions = 0 if is_map_only else job.reducers or n_reduce
     own_jobs: list[Job] = []  # one a task
 
     def begin(of: Job = job) -> Job:
-        own_jobs.append(begin_task(of if is_map_only else with_sorted_values(of)))
+        own_jobs.append(begin_task(with_sorted_values(of) if n_partitions else of))
         return own_jobs[-1]
 
     def mapped(task: MapTask) -> list[list[Pair]]:
@@ -160,7 +139,7 @@ def _run(
     maps = list(map(mapped, tasks))
     bad_files.finish()
     mapped_at = perf_counter()
-    if is_map_only:
+    if not n_partitions:
         partitions = [pairs for found in maps for pairs in found]
     else:
         with _noted(lambda: "in map"):

@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING, Any, Literal
 from zmr.core.settings import MasterSettings
 from zmr.core.states import JobState
 from zmr.engines.connect import connect
+from zmr.engines.failures import inline_failures
 from zmr.engines.options import LEAST_MEMORY_BYTES, JobSettings, SlotOptions, size_of
 from zmr.engines.prepare import Prepared
 from zmr.engines.progress import progress_reporter
 from zmr.engines.result import Result
-from zmr.engines.work import GivenJob, Work, failure, in_this_process, whole_number
+from zmr.engines.work import GivenJob, Work, in_this_process, whole_number
 from zmr.errors import UsageError
 from zmr.output.folder import clean_temporary
 from zmr.slots.cgroup import default_slots
@@ -238,32 +239,13 @@ def _run_to_the_end(
 
 
 def _run_inline(prepared: Prepared) -> Outcome:
-    from zmr.core.actions import Outcome
     from zmr.engines.inline import run_inline
-    from zmr.errors import ZmrError
-    from zmr.tasks.errors import in_one_line, users_traceback
 
-    spec = prepared.spec
     try:
-        run_inline(
-            prepared.job,
-            prepared.inputs,
-            spec.output,
-            spec.n_reduce,
-            name=spec.name,
-            skip_bad_records=spec.skip_bad_records,
-            skip_bad_files=spec.skip_bad_files,
-        )
-    except Exception as error:
-        reason = getattr(error, "zmr_reason", "")
-        if isinstance(error, ZmrError) and not reason:
-            raise
-        place = getattr(error, "zmr_place", "")
-        text = (reason or in_one_line(error)) + (f" ({place})" if place else "")
-        raise failure(spec.name, text, users_traceback(error), "") from error
+        with inline_failures(prepared.spec):
+            return run_inline(prepared)
     finally:
-        clean_temporary(spec.output, spec.job_id)
-    return Outcome(spec, JobState.DONE)
+        clean_temporary(prepared.spec.output, prepared.spec.job_id)
 
 
 @contextmanager

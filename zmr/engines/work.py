@@ -9,7 +9,7 @@ from contextlib import ExitStack
 from shlex import quote
 from typing import TYPE_CHECKING, Any
 
-from zmr.core.states import JobState
+from zmr.engines.failures import require_done
 from zmr.engines.given import give_inputs
 from zmr.engines.options import JobOptions, JobSettings
 from zmr.engines.prepare import Prepared, prepare
@@ -32,9 +32,6 @@ GivenJob = str | type[Job] | type[Pipeline] | Job | Pipeline
 # What is given as objects is in a file here, in messages.
 _FOLDER = "\0"
 _IN_FOLDER = re.compile(r"\0/[^\s,:]*")
-
-# At the end of the reason of a failure: which input, and where in it.
-_PLACE = re.compile(r"\(in map(?:_batch)?, (.+), ([^,]+)\)$")
 
 
 class Work:
@@ -136,22 +133,3 @@ def in_this_process(end: Callable[[], None]) -> Callable[[], None]:
             end()
 
     return ended
-
-
-def require_done(outcome: Outcome) -> None:
-    """Raise `JobFailed` unless the job is done."""
-    if outcome.state is JobState.FAILED:
-        raise failure(outcome.spec.name, outcome.reason, outcome.traceback, outcome.failed_task)
-    if outcome.state is not JobState.DONE:
-        raise JobFailed(f"{outcome.spec.name} {outcome.state.value}: {outcome.reason}")
-
-
-def failure(name: str, reason: str, traceback: str, task: str) -> JobFailed:
-    """The error for a job that failed for this reason, of one line."""
-    error = JobFailed(f"{name} failed: {reason}")
-    error.task, error.traceback = task, traceback
-    if place := _PLACE.search(reason):
-        error.input, error.record = place.groups()
-    if traceback:
-        error.add_note(f"In the job's code:\n{traceback.rstrip()}")
-    return error

@@ -22,6 +22,7 @@ import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.inline import run_inline
 from support.tasks import output_of, run_as_tasks, run_files_as_tasks
 
 from zmr import (
@@ -42,7 +43,6 @@ from zmr import (
     Sum,
     TextBlocks,
     Top,
-    run_inline,
 )
 from zmr.engines.inputs import list_inputs
 from zmr.errors import YieldError

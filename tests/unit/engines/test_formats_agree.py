@@ -17,6 +17,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pyarrow import parquet
+from support.inline import run_inline
 from support.tasks import output_of, run_as_tasks, run_pipeline_as_tasks
 
 from zmr import (
@@ -35,7 +36,6 @@ from zmr import (
     Min,
     Parquet,
     Sum,
-    run_inline,
 )
 from zmr.engines.inputs import list_inputs
 from zmr.formats import BadRecord

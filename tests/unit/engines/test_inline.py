@@ -10,9 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support import write_corpus
+from support.inline import run_inline
 from support.tasks import output_of, run_as_tasks, run_pipeline_as_tasks
 
-from zmr import Count, Identity, Job, Pipeline, Sum, find_job, read_output, run_inline
+from zmr import Count, Identity, Job, Pipeline, Sum, find_job, read_output
 from zmr.engines.inputs import list_inputs
 from zmr.errors import YieldError
 from zmr.formats import INVALID_UTF8
@@ -267,17 +268,16 @@ def test_words_are_counted_as_a_plain_counter_counts_them(tmp_path: Path) -> Non
     for path in corpus.iterdir():
         words.update(path.read_text().split())
     assert dict(read_output(tmp_path / "out")) == {w: str(n) for w, n in words.items()}
-    assert (result.stats.records_in, result.stats.records_out) == (1000, len(words))
-    assert result.stats.bytes_in == sum(path.stat().st_size for path in corpus.iterdir())
-    assert set(result.phase_s) == {"map", "reduce"}
+    assert (result.totals.records_in, result.totals.records_out) == (1000, len(words))
+    assert result.totals.bytes_in == sum(path.stat().st_size for path in corpus.iterdir())
 
 
 def test_the_manifest_tells_of_files_and_counters(tmp_path: Path) -> None:
     (tmp_path / "in").write_bytes(b"a \xff\n")
     job = find_job("wordcount").create([])
-    result = run_inline(job, list_inputs([str(tmp_path / "in")]), str(tmp_path / "out"), 2, "mine")
+    result = run_inline(job, list_inputs([str(tmp_path / "in")]), str(tmp_path / "out"), 2)
     manifest = json.loads((tmp_path / "out/_SUCCESS").read_text())
-    assert manifest["job"] == "mine"
+    assert manifest["job"] == "WordCount"
     assert manifest["counters"] == {INVALID_UTF8: 1}
     assert [file["name"] for file in manifest["files"]] == ["mr-out-0", "mr-out-1"]
     assert [file["checksum"] for file in manifest["files"]] == [f.checksum for f in result.files]

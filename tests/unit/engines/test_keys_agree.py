@@ -12,10 +12,11 @@ import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.inline import run_inline
 from support.keys import KEYS, OPAQUE_KEYS
 from support.tasks import output_of, run_as_tasks
 
-from zmr import Collect, Count, Identity, Job, JsonLines, run_inline
+from zmr import Collect, Count, Identity, Job, JsonLines
 from zmr.engines.inputs import list_inputs
 from zmr.key_types import sortable
 from zmr.partitioners import Range

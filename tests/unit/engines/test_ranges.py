@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.inline import run_inline
 from support.tasks import run_as_tasks
 
-from zmr import Count, Job, run_inline
+from zmr import Count, Job
 from zmr.engines.inputs import list_inputs
 from zmr.engines.options import JobOptions, JobSettings
 from zmr.engines.prepare import prepare

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+from support.inline import run_inline
 from support.tasks import output_of, run_as_tasks
 
 from zmr import (
@@ -27,7 +28,6 @@ from zmr import (
     Sum,
     Top,
     find_job,
-    run_inline,
 )
 from zmr.engines.inputs import list_inputs
 from zmr.tasks import collect

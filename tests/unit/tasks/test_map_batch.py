@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
+from support.inline import run_inline
 from support.tasks import map_to_file, output_of, run_as_tasks
 
 from zmr import (
@@ -27,7 +28,6 @@ from zmr import (
     Reducer,
     Sum,
     Top,
-    run_inline,
 )
 from zmr.engines.inputs import list_inputs
 from zmr.engines.sampling import sample_bounds

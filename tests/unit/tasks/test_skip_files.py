@@ -11,9 +11,10 @@ from typing import Any
 import pyarrow as pa
 import pytest
 from pyarrow import parquet
+from support.inline import run_inline
 from support.tasks import map_to_file, output_of, reduce_stored
 
-from zmr import BadRecord, Count, Job, JsonLines, Lines, Parquet, run_inline
+from zmr import BadRecord, Count, Job, JsonLines, Lines, Parquet
 from zmr.engines.inputs import list_inputs
 from zmr.engines.sampling import sample_bounds
 from zmr.errors import InputError

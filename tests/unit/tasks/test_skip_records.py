@@ -10,9 +10,10 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
+from support.inline import run_inline
 from support.tasks import map_to_file, output_of, reduce_stored
 
-from zmr import Count, Job, JsonLines, run_inline
+from zmr import Count, Job, JsonLines
 from zmr.engines.inputs import list_inputs
 from zmr.engines.sampling import sample_bounds
 from zmr.errors import JobError

@@ -9,10 +9,11 @@ from typing import Any
 import pyarrow as pa
 import pytest
 from pyarrow import parquet
+from support.inline import run_inline
 from support.reading import read
 from support.tasks import output_of, run_as_tasks
 
-from zmr import Job, Parquet, Sum, run_inline
+from zmr import Job, Parquet, Sum
 from zmr.engines.inputs import list_inputs
 from zmr.messages import Split
 from zmr.tasks.used_columns import input_of_map, used_columns

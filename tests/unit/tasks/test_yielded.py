@@ -12,9 +12,10 @@ from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
 import pytest
+from support.inline import run_inline
 from support.tasks import output_of, run_as_tasks
 
-from zmr import Collect, Count, First, Job, Max, Min, Pipeline, Sum, Top, run_inline
+from zmr import Collect, Count, First, Job, Max, Min, Pipeline, Sum, Top
 from zmr.engines.inputs import list_inputs
 from zmr.errors import PickleError, YieldError
 from zmr.tasks import yielded
