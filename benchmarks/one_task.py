@@ -12,6 +12,7 @@ from zmr import Job
 from zmr.columns import rows
 from zmr.columns.split_words import split_words
 from zmr.formats.arrow_text import split_lines, valid_utf8
+from zmr.formats.output_writer import OutputWriter
 from zmr.partitioners import Hash
 from zmr.shuffle.map_output import LocalSource, open_partitions
 from zmr.shuffle.map_output_sink import FileSink
@@ -65,7 +66,7 @@ def _lines(job: Job, paths: Sequence[str]) -> Iterator[bytes]:
         if not runs:
             continue
         schema, blocks = unify_runs(runs)
-        reduction = Reduction(job, TaskProgress())
+        reduction = Reduction(job, OutputWriter(job.output), TaskProgress())
         if rows.is_opaque(schema):
             pieces = reduction.of_pairs(merge_opaque(blocks))
         else:

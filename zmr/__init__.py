@@ -12,6 +12,7 @@ if TYPE_CHECKING:  # for type checkers and editors
     from zmr.columns.split_words import split_words as split_words
     from zmr.engines.connect import connect as connect
     from zmr.engines.result import Result as Result
+    from zmr.engines.result import read as read
     from zmr.engines.run import LocalCluster as LocalCluster
     from zmr.engines.run import run as run
     from zmr.errors import InputError as InputError
@@ -36,7 +37,6 @@ if TYPE_CHECKING:  # for type checkers and editors
     from zmr.job import Job as Job
     from zmr.job import once as once
     from zmr.job_loader import find_job as find_job
-    from zmr.output.manifest import read_output as read_output
     from zmr.parameters import Secret as Secret
     from zmr.partitioners import Hash as Hash
     from zmr.partitioners import Range as Range
@@ -58,7 +58,7 @@ else:
 
     _NAMES_OF = {
         "zmr.columns.split_words": "split_words",
-        "zmr.engines.result": "Result",
+        "zmr.engines.result": "Result read",
         "zmr.engines.connect": "connect",
         "zmr.engines.run": "LocalCluster run",
         "zmr.errors": "InputError JobError JobFailed OutputError ZmrError",
@@ -74,7 +74,6 @@ else:
         "zmr.formats.whole_files": "WholeFiles",
         "zmr.job": "Job once",
         "zmr.job_loader": "find_job",
-        "zmr.output.manifest": "read_output",
         "zmr.parameters": "Secret",
         "zmr.partitioners": "Hash Range",
         "zmr.pipeline": "Pipeline",

@@ -25,11 +25,13 @@ class Check(NamedTuple):
 UNLIMITED = Check("")  # of a field with several elements: as many as there are
 
 NAME_LENGTH = 100
+TYPE_NAME_LENGTH = 1000
 MAX_PIECE_BYTES = 1024 * 1024
 
 JobId = Annotated[str, Check("name", ("job id",))]
 FileName = Annotated[str, Check("name", ("file name",))]
 Label = Annotated[str, Check("label")]  # for people, on one line
+TypeName = Annotated[str, Check("type_name")]  # one of few, and in each of many messages
 Endpoint = Annotated[str, Check("endpoint")]  # "tcp://host:port", or empty
 Fraction = Annotated[float, Check("fraction")]  # from 0 to 1
 Seconds = Annotated[float, Check("seconds")]

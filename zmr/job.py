@@ -33,7 +33,7 @@ def once(method: Callable[[Any], R]) -> Callable[[Any], R]:
 
             @zmr.once
             def names(self):
-                return dict(zmr.read_output(self.path))
+                return dict(zmr.read(self.path))
 
             def map(self, line):
                 yield self.names().get(line, "elsewhere"), 1

@@ -128,6 +128,9 @@ class OutputFile:
     name: f.FileName  # within the output folder: "mr-out-3"
     size_bytes: int
     checksum: str  # "crc32:0a1b2c3d"
+    format: f.TypeName = ""  # the class of the job's output: "Text"; "": not known
+    key_type: f.TypeName = ""  # of text: "str" (zmr.formats.written_types); "": there are no pairs
+    value_type: f.TypeName = ""
 
 
 Counters = tuple[tuple[str, int], ...]

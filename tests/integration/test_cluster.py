@@ -13,7 +13,7 @@ import pytest
 from support import CHECKOUT, Command, Zmr
 from support.process import Argument
 
-from zmr.output.manifest import read_output
+from zmr import read
 
 BIN = CHECKOUT / "bin"
 LIBRARY = Path(sysconfig.get_path("stdlib"))
@@ -29,13 +29,13 @@ def sources() -> list[Path]:
 
 
 @pytest.fixture(scope="module")
-def words(sources: list[Path]) -> dict[str, str]:
+def words(sources: list[Path]) -> dict[str, int]:
     """Return how often each word occurs in them, as one plain `Counter` has it."""
     counter: Counter[str] = Counter()
     for path in sources:
         counter.update(path.read_text(encoding="utf-8", errors="replace").split())
     assert len(counter) > 10_000
-    return {word: str(n) for word, n in counter.items()}
+    return dict(counter)
 
 
 def start(zmr: Zmr, program: str, *args: Argument) -> Command:
@@ -44,14 +44,14 @@ def start(zmr: Zmr, program: str, *args: Argument) -> Command:
     return zmr.start(*args, program=[BIN / program], env={"PATH": path})
 
 
-def counted(folder: Path) -> dict[str, str]:
-    pairs = list(read_output(folder))
+def counted(folder: Path) -> dict[str, int]:
+    pairs = list(read(folder))
     assert len(dict(pairs)) == len(pairs)
     return dict(pairs)
 
 
 def test_zmr_run_counts_the_words_of_the_library(
-    zmr: Zmr, sources: list[Path], words: dict[str, str], tmp_path: Path
+    zmr: Zmr, sources: list[Path], words: dict[str, int], tmp_path: Path
 ) -> None:
     ended = zmr.run("run", "wordcount", *sources, "-o", tmp_path / "out", "-r", "4")
     assert ended.status == 0, ended.stderr
@@ -59,7 +59,7 @@ def test_zmr_run_counts_the_words_of_the_library(
 
 
 def test_a_cluster_counts_the_words_of_the_library_and_tail_tells(
-    zmr: Zmr, sources: list[Path], words: dict[str, str], tmp_path: Path
+    zmr: Zmr, sources: list[Path], words: dict[str, int], tmp_path: Path
 ) -> None:
     out = tmp_path / "out"
     master = start(

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from zmr.formats.output import Text
+from zmr.formats.output_writer import OutputWriter
 from zmr.messages import Task, TaskKind
 from zmr.output.durable_file import MANY_FILES
 from zmr.tasks.commit import write_and_commit
@@ -69,6 +70,7 @@ def test_a_slot_leaves_many_files_to_the_end_and_syncs_few(
         synced.clear()
         task = Task("job", TaskKind.REDUCE, 0, 1, n_reduce, str(folder))
         context = TaskContext(str(tmp_path), syncs_late=syncs_late)
-        assert write_and_commit(task, iter([(b"a\t1\n", 1)]), Text(), context) is not None
+        writer = OutputWriter(Text())
+        assert write_and_commit(task, iter([(b"a\t1\n", 1)]), writer, context) is not None
         assert (folder / "mr-out-0").read_bytes() == b"a\t1\n"
         assert len(synced) == expected

@@ -138,9 +138,9 @@ def _run_inline(options: JobOptions) -> tuple[Prepared, Outcome]:
 
 def _print_output(folder: str) -> None:
     """All partitions, in their order, to stdout."""
-    from zmr.output.manifest import output_files
+    from zmr.output.manifest import read_manifest
 
     with to_stdout():
-        for path in output_files(folder):
+        for path in read_manifest(folder).paths():
             with open(path, "rb") as file:
                 shutil.copyfileobj(file, sys.stdout.buffer, 1024 * 1024)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 
 import click
 
@@ -21,11 +22,11 @@ from zmr.cli.streams import to_stdout, write_stderr
 from zmr.core.states import JobState
 from zmr.engines.options import JobOptions, JobSettings
 from zmr.engines.prepare import Prepared, prepare
-from zmr.errors import JobFailed, MasterLost, ZmrError
+from zmr.errors import JobFailed, MasterLost, OutputError, ZmrError
 from zmr.messages import JobSpec, JobStatus
 from zmr.net.client import Client
 from zmr.output.folder import clean_temporary
-from zmr.output.manifest import read_counters
+from zmr.output.manifest import read_manifest
 from zmr.wire.roles import Role
 
 
@@ -122,7 +123,9 @@ def _sum_up(spec: JobSpec, last: JobStatus, took_s: float, quiet: bool) -> int:
         report_capsules(spec.output)
         return JobFailed.exit_status
     if not quiet:
-        counters = read_counters(spec.output).items()
-        lines = [f"  {name}: {value:,}" for name, value in counters]
+        counters: dict[str, int] = {}
+        with suppress(OutputError):  # it is on another machine's disk
+            counters = read_manifest(spec.output).counters
+        lines = [f"  {name}: {value:,}" for name, value in counters.items()]
         write_stderr("\n".join([f"{spec.name}: done in {took_s:.2f} s: {spec.output}", *lines]))
     return report_skipped(spec.output, quiet)

@@ -65,7 +65,7 @@ def _given(inputs: Any, path: str, input_format: InputFormat) -> Given:
     if isinstance(inputs, (str, os.PathLike)):
         return Given((os.fspath(inputs),))
     if isinstance(inputs, Result):
-        if inputs.is_typed:
+        if inputs.is_temporary:
             return Given(tuple(inputs.files), Pairs())
     elif hasattr(inputs, "__arrow_c_stream__") or hasattr(inputs, "__arrow_c_array__"):
         path += ".parquet"

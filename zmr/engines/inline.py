@@ -38,6 +38,7 @@ from zmr.engines.prepare import Prepared
 from zmr.errors import PickleError, YieldError
 from zmr.formats import BadRecord
 from zmr.formats.output import Text
+from zmr.formats.output_writer import OutputWriter
 from zmr.formats.pairs import Pairs
 from zmr.formats.text import not_a_pair, to_text
 from zmr.job import Job, begin_task, input_of, output_of
@@ -370,8 +371,8 @@ def _reduce(job: Job, key: Any, group: list[Pair]) -> list[Pair]:
 
 def _write(job: Job, folder: str, index: int, pairs: list[Pair]) -> OutputFile:
     path = os.path.join(folder, output_name(index))
+    writer = OutputWriter(output_of(job))
     with open(path + ".part", "wb") as file:
-        output = output_of(job)
-        file.write(output.encode_pairs(pairs) + output.footer(output_name(index)))
+        file.write(writer.encode_pairs(pairs) + writer.footer(output_name(index)))
     os.replace(path + ".part", path)
-    return describe(folder, output_name(index))
+    return writer.described(describe(folder, output_name(index)))

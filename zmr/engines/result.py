@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import os
 import weakref
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from zmr.errors import OutputError
-from zmr.messages import Stats
+from zmr.output.manifest import Manifest, read_manifest
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from zmr.messages import OutputFile
+
 _SHOWN_PAIRS = 5
+_PAIRS_AT_ONCE = 4096
 
 
 class Result:
@@ -21,8 +26,8 @@ class Result:
 
     Iterating reads the files, piece by piece, as often as it is done. Without an output folder of
     your own, keys and values have the types that the job gave them, and the files are removed with
-    the last reference to the result, or by `close`. With one, they are what the job's `output` has
-    written, and keys and values are read from that as text.
+    the last reference to the result, or by `close`. With one, they are read from what the job's
+    `output` has written, as `zmr.read` does.
 
     Attributes:
         files: the paths of the output files, in the order of the partitions.
@@ -30,40 +35,66 @@ class Result:
         stats: records and bytes read and written, and the seconds that map and reduce took.
     """
 
-    def __init__(
-        self,
-        name: str,
-        files: list[str],
-        counters: dict[str, int],
-        stats: Stats,
-        remove: Callable[[], None] | None = None,
-    ) -> None:
-        self.files = files
-        self.counters = counters
-        self.stats = stats
-        self._name = name
+    def __init__(self, manifest: Manifest, remove: Callable[[], None] | None = None) -> None:
+        self.files = manifest.paths()
+        self.counters = manifest.counters
+        self.stats = manifest.stats
+        self._manifest = manifest
         self._finalizer = weakref.finalize(self, remove) if remove is not None else None
 
     @property
-    def is_typed(self) -> bool:
-        """Whether keys and values have the types that the job gave them."""
+    def is_temporary(self) -> bool:
+        """Whether the files are the result's own: pairs, as one job reads them from another."""
         return self._finalizer is not None
 
     def __iter__(self) -> Iterator[tuple[Any, Any]]:
-        if not self.is_typed:
-            from zmr.formats.text import decode_lines
+        for file, path in zip(self._manifest.files, self.files, strict=True):
+            pairs = self._stored_pairs(path) if self.is_temporary else self._lines(file, path)
+            while True:
+                self._require()
+                with self._reading(path):
+                    some = list(islice(pairs, _PAIRS_AT_ONCE))
+                if not some:
+                    break
+                yield from some
 
-            for path in self.files:
-                with open(path, "rb") as lines:
-                    yield from decode_lines(lines)
-            return
+    def _stored_pairs(self, path: str) -> Iterator[tuple[Any, Any]]:
         from zmr.formats.pairs import Pairs
         from zmr.messages import Split
 
-        self._require()
-        for path in self.files:
-            for pairs, _ in Pairs().read(Split(path), lambda name, n: None):
-                yield from pairs
+        for pairs, _ in Pairs().read(Split(path), lambda name, n: None):
+            yield from pairs
+
+    def _lines(self, file: OutputFile, path: str) -> Iterator[tuple[Any, Any]]:
+        from zmr.formats.text_values import pairs_of
+
+        manifest = self._manifest
+        if manifest.format not in ("", "Text"):
+            raise OutputError(
+                f"{manifest.folder} holds what {manifest.format:.80} writes, which is not read as "
+                "pairs: the files are in `files`"
+            )
+        with open(path, "rb") as lines:
+            size_bytes = os.fstat(lines.fileno()).st_size
+            if size_bytes != file.size_bytes:
+                raise OutputError(
+                    f"{path} was changed: it has {size_bytes:,} bytes, not {file.size_bytes:,}"
+                )
+            yield from pairs_of(lines, manifest.key_type, manifest.value_type)
+
+    @contextmanager
+    def _reading(self, path: str) -> Iterator[None]:
+        """What goes wrong in the body comes as `OutputError`."""
+        from zmr.formats.base import BadRecord
+
+        try:
+            yield
+        except BadRecord as error:
+            raise OutputError(f"can't read {path}: {error.reason}") from error
+        except OSError as error:
+            raise OutputError(f"can't read {path}: {error.strerror or error}") from None
+        except ValueError as error:
+            raise OutputError(f"can't read {path}: {error}, as _SUCCESS says") from None
 
     def to_arrow(self) -> pa.Table:
         """The pairs as an Arrow table with the columns "key" (for tuples "key.0", "key.1", ...) and
@@ -73,25 +104,35 @@ class Result:
         """
         import pyarrow as pa
 
-        if not self.is_typed:
-            pairs = list(self)
-            return pa.table({"key": [key for key, _ in pairs], "value": [v for _, v in pairs]})
         from zmr.formats.base import BadRecord
-        from zmr.formats.pairs import Pairs
-        from zmr.messages import Split
 
         self._require()
-        batches = []
         try:
-            for path in self.files:
-                for batch, _ in Pairs().read_batches(Split(path), lambda name, n: None):
-                    batches.append(pa.table(batch))
+            found = self._stored_batches() if self.is_temporary else self._batches()
+            batches = list(map(pa.table, found))
         except BadRecord as error:
             text = "keys or values are of a type that Arrow has not, or of several"
             raise TypeError(f"the result can't be a table: {text}") from error
         if not batches:
             return pa.table({"key": pa.nulls(0), "value": pa.nulls(0)})
         return pa.concat_tables(batches, promote_options="permissive").combine_chunks()
+
+    def _stored_batches(self) -> Iterator[pa.RecordBatch]:
+        from zmr.formats.pairs import Pairs
+        from zmr.messages import Split
+
+        for path in self.files:
+            batches = Pairs().read_batches(Split(path), lambda name, n: None)
+            yield from (batch for batch, _ in batches)
+
+    def _batches(self) -> Iterator[pa.RecordBatch]:
+        from zmr.formats.pairs import batch_of, refuse_pickled
+
+        pairs = iter(self)
+        while some := list(islice(pairs, _PAIRS_AT_ONCE)):
+            batch = batch_of(some)
+            refuse_pickled(batch)
+            yield batch
 
     def to_pandas(self) -> Any:
         """The pairs as a pandas data frame."""
@@ -117,7 +158,8 @@ class Result:
     def __repr__(self) -> str:
         """The name, how many records there are, and the first of them."""
         stats = self.stats
-        lines = [f"<Result of {self._name}: {stats.records_out:,} pairs in {stats.elapsed_s:.2f} s"]
+        figures = f"{stats.records_out:,} pairs in {stats.elapsed_s:.2f} s"
+        lines = [f"<Result of {self._manifest.job}: {figures}"]
         with suppress(Exception):
             for n, (key, value) in enumerate(self):
                 if n == _SHOWN_PAIRS:
@@ -129,3 +171,19 @@ class Result:
     def _require(self) -> None:
         if self._finalizer is not None and not self._finalizer.alive:
             raise OutputError("this result was closed, and is gone")
+
+
+def read(out: str | os.PathLike[str]) -> Result:
+    """The pairs of an output folder that a finished job has written, with its counters and stats.
+
+    Of text, keys and values have the types that they had, as far as their text says exactly which
+    value it was: str, bytes, int, float, bool, None, date, datetime without time zone, Decimal,
+    UUID, and tuples of these. All others, and those of which there were several types, are str.
+    Nothing is unpickled.
+
+    Raises `OutputError` if the folder holds no finished output.
+
+    Example:
+        counts = dict(zmr.read("out/"))
+    """
+    return Result(read_manifest(out))

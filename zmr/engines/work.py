@@ -21,7 +21,7 @@ from zmr.job_loader import JobSource, find_job, given_job
 from zmr.module_loader import file_being_run
 from zmr.output.capsules import list_capsules
 from zmr.output.local_dir import LocalDir
-from zmr.output.manifest import output_files, read_counters, read_stats
+from zmr.output.manifest import read_manifest
 from zmr.pipeline import Pipeline
 
 if TYPE_CHECKING:
@@ -78,14 +78,11 @@ class Work:
             for entry in list(os.scandir(local.path)):  # of inputs that were written down
                 if entry.is_file():
                     os.unlink(entry.path)
-            folder = prepared.spec.output
-            files = output_files(folder)
-            stats, counters = read_stats(folder), read_counters(folder)
-            name = self._source.name
+            result = read_manifest(prepared.spec.output)
             if self._out is not None:
-                return Result(name, files, counters, stats)
+                return Result(result)
             undo.pop_all()
-        return Result(name, files, counters, stats, in_this_process(local.close))
+        return Result(result, in_this_process(local.close))
 
     def _told(self, error: JobFailed, folder: str) -> JobFailed:
         """The error, without names of temporary files, and with the way to replay the task."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from zmr.errors import YieldError
@@ -24,11 +23,6 @@ class OutputFormat(ABC):
     def encode_pairs(self, pairs: Sequence[tuple[Any, Any]]) -> bytes:
         """The bytes of the pairs. Raises `YieldError` for what can't be written."""
 
-    def encode_seen(self, pairs: Sequence[tuple[Any, Any]], kinds: set[type]) -> bytes:
-        """The same. Of which types keys and values are is added to `kinds`."""
-        kinds.update(map(type, chain.from_iterable(pairs)))
-        return self.encode_pairs(pairs)
-
     def encode_columns(self, keys: pa.RecordBatch, values: pa.Array) -> Any | None:
         """The bytes of whole columns, as a buffer.
 
@@ -47,7 +41,7 @@ class Text(OutputFormat):
     A str is written as it is, numbers as `repr` does, bool and None as true, false and null, bytes
     as they are, dates as ISO 8601, lists, tuples, dicts and sets as compact JSON, and anything else
     as `str` does. Tabs and line ends within a key or value are written as the pictures of them;
-    `zmr.read_output` takes that back. The pair ("a", [1, 2]) is the line "a<TAB>[1,2]<LF>".
+    `zmr.read` takes that back. The pair ("a", [1, 2]) is the line "a<TAB>[1,2]<LF>".
 
     Raises `YieldError` for what is not a pair.
 
@@ -65,10 +59,6 @@ class Text(OutputFormat):
     def encode_pairs(self, pairs: Sequence[tuple[Any, Any]]) -> bytes:
         """The lines of the pairs."""
         return encode_pairs(pairs)
-
-    def encode_seen(self, pairs: Sequence[tuple[Any, Any]], kinds: set[type]) -> bytes:
-        """The same. Of which types keys and values are is added to `kinds`."""
-        return encode_pairs(pairs, kinds)
 
     def encode_columns(self, keys: pa.RecordBatch, values: pa.Array) -> Any | None:
         """The lines of plain columns."""

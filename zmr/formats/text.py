@@ -26,7 +26,7 @@ from __future__ import annotations
 import json
 import re
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime
 from typing import Any
@@ -42,26 +42,29 @@ _TABLE = str.maketrans(_ESCAPED)
 ESCAPED_BYTES = [(char.encode(), text.encode()) for char, text in _ESCAPED.items()]
 _MEANING = {picture: char for char, picture in _PICTURES.items()}
 _SEQUENCE = re.compile("␛([␉␊␍␛])|([␉␊␍])")
+_MEANING_BYTES = {picture.encode(): char.encode() for picture, char in _MEANING.items()}
+_BYTE_SEQUENCE = re.compile("␛(␉|␊|␍|␛)|(␉|␊|␍)".encode())
 
 
-def encode_pairs(pairs: Sequence[tuple[Any, Any]], kinds: set[type] | None = None) -> bytes:
-    """The lines of the pairs. Of which types keys and values are is added to `kinds`.
+def encode_pairs(
+    pairs: Sequence[tuple[Any, Any]], kinds: tuple[set[type], set[type]] | None = None
+) -> bytes:
+    """The lines of the pairs. Of which types they are is added to `kinds` of keys and of values.
 
     Raises `YieldError` for what is no pair, and whatever an object's own `__str__` raises.
     """
     if not pairs:
         return b""
-    if kinds is None:
-        kinds = set()
+    of_keys, of_values = kinds or (set(), set())
     try:
         keys, values = zip(*pairs, strict=True)
     except (TypeError, ValueError):
         raise not_a_pair(_first_non_pair(pairs)) from None
     try:
-        fields = _texts(keys, kinds), _texts(values, kinds)
+        fields = _texts(keys, of_keys), _texts(values, of_values)
         return ("\n".join(map("\t".join, zip(*fields, strict=True))) + "\n").encode()
     except (_NotPlainError, UnicodeEncodeError):
-        kinds.update(map(type, values))
+        of_values.update(map(type, values))
         return b"".join(b"%b\t%b\n" % (encode_field(k), encode_field(v)) for k, v in pairs)
 
 
@@ -106,11 +109,14 @@ def unescape(field: str) -> str:
     return _SEQUENCE.sub(lambda match: match[1] or _MEANING[match[2]], field)
 
 
-def decode_lines(data: Iterable[bytes]) -> Iterator[tuple[str, str]]:
-    """The (key, value) texts of output lines. Bytes that are no text come as lone surrogates."""
-    for line in data:
-        key, _, value = line.rstrip(b"\n").partition(b"\t")
-        yield unescape(_decode(key)), unescape(_decode(value))
+def decode_field(field: bytes) -> str:
+    """The text of a field. Bytes that are no text come as lone surrogates."""
+    return unescape(_decode(field))
+
+
+def unescape_bytes(field: bytes) -> bytes:
+    """The bytes that were written as this field."""
+    return _BYTE_SEQUENCE.sub(lambda match: match[1] or _MEANING_BYTES[match[2]], field)
 
 
 class _NotPlainError(Exception):
@@ -142,12 +148,12 @@ def _digits(number: int) -> str:
     try:
         return repr(number)
     except ValueError:
-        with _any_number_of_digits():
+        with any_number_of_digits():
             return repr(number)
 
 
 @contextmanager
-def _any_number_of_digits() -> Iterator[None]:
+def any_number_of_digits() -> Iterator[None]:
     """Python refuses to write ints of more than 4300 digits, which is no good to a sum."""
     limit = sys.get_int_max_str_digits()
     sys.set_int_max_str_digits(0)
@@ -161,7 +167,7 @@ def _to_json(value: Any) -> str:
     try:
         return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
     except (TypeError, ValueError):
-        with _any_number_of_digits():
+        with any_number_of_digits():
             return json.dumps(_for_json(value), ensure_ascii=False, separators=(",", ":"))
 
 

@@ -1,8 +1,8 @@
 """The manifest of a finished job, `OUT/_SUCCESS`: written last, and read to find the output.
 
-It is JSON: the job and its parameters, the output files with sizes and checksums, counters and
-totals; of a pipeline also those of each step. It is there whole or not at all; when it is there, so
-are all of the files that it names.
+It is JSON: the job and its parameters, the output files with sizes and checksums, their format and
+the types of keys and values, counters and totals; of a pipeline also those of each step. It is
+there whole or not at all; when it is there, so are all of the files that it names.
 """
 
 from __future__ import annotations
@@ -10,11 +10,13 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from typing import Any
+from functools import reduce
+from typing import Any, NamedTuple
 
 from zmr.errors import OutputError
+from zmr.formats.written_types import TEXT, common
 from zmr.messages import Counters, OutputFile, Stats
 from zmr.output.folder import SUCCESS, sync_folder
 from zmr.pipeline_steps import StepDone
@@ -30,10 +32,12 @@ def success_manifest(
     stats: Stats,
     steps: Sequence[StepDone] = (),
 ) -> dict[str, Any]:
-    """The content of `_SUCCESS`: files with sizes and checksums, counters and totals.
+    """The content of `_SUCCESS`: files with sizes and checksums, of which types the pairs in them
+    are, counters and totals.
 
     Of a pipeline, counters and totals are the sums, and those of each step follow.
     """
+    files = tuple(files)
     manifest: dict[str, Any] = {
         "job": job,
         "params": dict(params),
@@ -44,6 +48,8 @@ def success_manifest(
         "counters": dict(counters),
         "stats": _stats_entry(stats),
     }
+    if output := _output_entry(files):
+        manifest["output"] = output
     if steps:
         manifest["steps"] = [
             {
@@ -54,6 +60,18 @@ def success_manifest(
             for step in steps
         ]
     return manifest
+
+
+def _output_entry(files: Sequence[OutputFile]) -> dict[str, str]:
+    """The format of the files, and of text the types of all keys and of all values; empty if what
+    a file holds is not known.
+    """
+    formats = {file.format for file in files}
+    if len(formats) != 1 or "" in formats:
+        return {}
+    key_type = reduce(common, (file.key_type for file in files))
+    value_type = reduce(common, (file.value_type for file in files))
+    return {"format": formats.pop(), "key": key_type, "value": value_type}
 
 
 def stats_of(done: StepDone) -> Stats:
@@ -117,55 +135,68 @@ def write_success(folder: str, manifest: Mapping[str, Any]) -> None:
     sync_folder(folder)
 
 
-def output_files(folder: str | os.PathLike[str]) -> list[str]:
-    """The paths of a finished job's files, in the order of the partitions.
+class Manifest(NamedTuple):
+    """What `_SUCCESS` says of a finished job, as far as readers of its output need it."""
+
+    folder: str
+    job: str
+    files: tuple[OutputFile, ...]  # in the order of the partitions
+    format: str  # the class of the job's output; "": not known, as of older outputs, which are text
+    key_type: str  # of text (`zmr.formats.written_types`)
+    value_type: str
+    counters: dict[str, int]
+    stats: Stats
+
+    def paths(self) -> list[str]:
+        """The paths of the files."""
+        return [os.path.join(self.folder, file.name) for file in self.files]
+
+
+def read_manifest(folder: str | os.PathLike[str]) -> Manifest:
+    """The manifest of a finished job.
 
     Raises `OutputError` if the folder holds no finished output, or if what says so names files that
-    no job writes.
+    no job writes. What is wrong about counters and totals alone is left out.
     """
+    folder = os.fspath(folder)
+    path = os.path.join(folder, SUCCESS)
     try:
-        names = [entry["name"] for entry in _read(folder)["files"]]
+        with open(path, encoding="utf-8") as success:
+            manifest = json.load(success)
+        files = tuple(
+            OutputFile(entry["name"], int(entry["size_bytes"]), str(entry["checksum"]))
+            for entry in manifest["files"]
+        )
+        output = {name: str(text) for name, text in manifest.get("output", {}).items()}
+        job = str(manifest.get("job", ""))
     except FileNotFoundError:
-        raise OutputError(f"{os.fspath(folder)} holds no finished output (no {SUCCESS})") from None
-    except (OSError, ValueError, LookupError, TypeError, RecursionError) as error:
+        raise OutputError(f"{folder} holds no finished output (no {SUCCESS})") from None
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         reason = getattr(error, "strerror", None) or "it is damaged, or not zmr's"
-        raise OutputError(f"can't read {os.path.join(folder, SUCCESS)}: {reason}") from None
-    for name in names:
-        if not (isinstance(name, str) and _FILE_NAME.fullmatch(name)):
-            raise OutputError(
-                f"{os.path.join(folder, SUCCESS)} names a file that no job writes: {name!r:.80}"
-            )
-    return [os.path.join(folder, name) for name in names]
+        raise OutputError(f"can't read {path}: {reason}") from None
+    for file in files:
+        if not _is_file_name(file.name):
+            raise OutputError(f"{path} names a file that no job writes: {file.name!r:.80}")
+    format_name, *types = (output.get(name, "") for name in ("format", "key", "value"))
+    key_type, value_type = types if format_name else (TEXT, TEXT)
+    counters, stats = _counters_in(manifest), _stats_in(manifest)
+    return Manifest(folder, job, files, format_name, key_type, value_type, counters, stats)
 
 
-def read_counters(folder: str) -> dict[str, int]:
-    """The counters of a finished job, as far as they can be read."""
+def _is_file_name(name: object) -> bool:
+    return isinstance(name, str) and bool(_FILE_NAME.fullmatch(name))
+
+
+def _counters_in(manifest: Any) -> dict[str, int]:
     try:
-        return {str(name): int(value) for name, value in _read(folder)["counters"].items()}
-    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
+        return {str(name): int(value) for name, value in manifest["counters"].items()}
+    except (ValueError, LookupError, TypeError, AttributeError):
         return {}
 
 
-def read_stats(folder: str) -> Stats:
-    """What a finished job has read and written, as far as that can be read."""
+def _stats_in(manifest: Any) -> Stats:
     try:
-        return Stats(**{name: _read(folder)["stats"][name] for name in Stats._fields})
-    except (OSError, ValueError, LookupError, TypeError, RecursionError):
+        stats = Stats(**{name: manifest["stats"][name] for name in Stats._fields})
+    except (LookupError, TypeError):
         return Stats()
-
-
-def _read(folder: str | os.PathLike[str]) -> Any:
-    with open(os.path.join(folder, SUCCESS), encoding="utf-8") as file:
-        return json.load(file)
-
-
-def read_output(folder: str | os.PathLike[str]) -> Iterator[tuple[str, str]]:
-    """The (key, value) pairs of a finished job's output, as text, in the order of the partitions.
-
-    Raises `OutputError` if the folder holds no finished output.
-    """
-    from zmr.formats.text import decode_lines
-
-    for path in output_files(folder):
-        with open(path, "rb") as lines:
-            yield from decode_lines(lines)
+    return stats if all(isinstance(figure, (int, float)) for figure in stats) else Stats()

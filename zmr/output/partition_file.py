@@ -75,6 +75,10 @@ class PartitionFile:
             os.rename(self._temporary, final)
         finally:
             self.discard()
+        return self.written()
+
+    def written(self) -> OutputFile:
+        """What was written."""
         return OutputFile(self.name, self.size_bytes, f"crc32:{self._checksum:08x}")
 
     def discard(self) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from socket import gethostname
 from typing import Any
 
-from zmr.formats.output import OutputFormat
+from zmr.formats.output_writer import OutputWriter
 from zmr.messages import FailureReason, OutputFile, Task
 from zmr.output.durable_file import MANY_FILES
 from zmr.output.folder import is_claimed, output_name
@@ -32,7 +32,7 @@ def require_output_folder(task: Task) -> None:
 def write_and_commit(
     task: Task,
     pieces: Iterator[tuple[Any, int]],
-    output: OutputFormat,
+    writer: OutputWriter,
     context: TaskContext,
 ) -> tuple[OutputFile, int] | None:
     """Write the pieces, ask, and publish: the file and the number of its records.
@@ -56,15 +56,17 @@ def write_and_commit(
                 raise worker_error(error, doing) from error
             del data  # it makes room for the next
         try:
-            file.write(output.footer(file.name))
+            file.write(writer.footer(file.name))
             file.finish(is_synced=not context.syncs_late or task.n_reduce <= MANY_FILES)
         except OSError as error:
             raise worker_error(error, doing) from error
         if not context.commit():
             return None
         try:
-            return file.publish(), n_records
+            published = file.publish()
         except OSError as error:
             raise worker_error(error, doing) from error
+        # Where another attempt's file is there already, its pairs may be others.
+        return writer.described(published, is_own=published == file.written()), n_records
     finally:
         file.discard()

@@ -17,6 +17,7 @@ from time import perf_counter
 from typing import Any
 
 from zmr.display import short_repr
+from zmr.formats.output_writer import OutputWriter
 from zmr.formats.pairs import Pairs
 from zmr.job import Job, begin_task, counters_of, input_of, output_of
 from zmr.job_inputs import for_input
@@ -125,8 +126,9 @@ def _run(
     path = ""
     file: OutputFile | None = None
     if task.n_reduce == 0:
-        pieces = _lines(job, source, skipping, looks)
-        committed = write_and_commit(task, pieces, output_of(job), context)
+        writer = OutputWriter(output_of(job))
+        pieces = _lines(job, source, skipping, looks, writer)
+        committed = write_and_commit(task, pieces, writer, context)
         if committed is None:
             return None
         file, n_rows = committed
@@ -208,18 +210,17 @@ def _partition_of(job: Job) -> Partitioner:
 
 
 def _lines(
-    job: Job, source: MapInput, skipping: SkipRecords | None, looks: bool
+    job: Job, source: MapInput, skipping: SkipRecords | None, looks: bool, writer: OutputWriter
 ) -> Iterator[Piece]:
     """What a job without reduce puts out. Raises `LookAgain`, and `TaskError`."""
-    output = output_of(job)
 
     def where() -> str:
         return f"in map, {source.where()}"
 
     if takes_batches(job, skipping):
         made = batches(job, source, skipping)
-        last = users_lines(finished(job, source, for_reduces=False), output, where)
-        return chain(chain.from_iterable(lines_of_rows(batch, output) for batch in made), last)
+        last = users_lines(finished(job, source, for_reduces=False), writer, where)
+        return chain(chain.from_iterable(lines_of_rows(batch, writer) for batch in made), last)
     pairs = mapped(job, source, skipping, looks, for_reduces=False)
     lines = users_lines if looks or skipping is not None else first_lines
-    return lines(pairs, output, where)
+    return lines(pairs, writer, where)

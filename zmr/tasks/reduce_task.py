@@ -17,6 +17,7 @@ import pyarrow as pa
 
 from zmr.columns import rows
 from zmr.errors import YieldError
+from zmr.formats.output_writer import OutputWriter
 from zmr.job import Job, begin_task, counters_of, output_of
 from zmr.messages import ReduceDone, Stats, Task
 from zmr.shuffle.map_output import CorruptMapOutput, LocalSource, StoredPartition, open_partition
@@ -35,7 +36,6 @@ from zmr.shuffle.multipass_merge import (
 from zmr.tasks.commit import write_and_commit
 from zmr.tasks.context import TaskContext
 from zmr.tasks.errors import user_error, users_code, worker_error
-from zmr.tasks.progress import TaskProgress
 from zmr.tasks.reduce_input import ReduceInput, check_key_types
 from zmr.tasks.reduction import Piece, Reduction
 from zmr.tasks.sorted_values import with_sorted_values
@@ -69,8 +69,11 @@ def run_reduce(
         reduce_input.begin(runs)
         # What passes have merged may be combined, and of fewer rows.
         n_rows = sum(partition.rows for _, partition in stored) if not passes.written else 0
-        pieces = _pieces(job, runs, context.progress, n_rows, memory_bytes)
-        committed = write_and_commit(task, pieces, output_of(job), context)
+        writer = OutputWriter(output_of(job))
+        context.progress.expect_records(n_rows)
+        reduction = Reduction(job, writer, context.progress)
+        pieces = _pieces(job, runs, reduction, memory_bytes)
+        committed = write_and_commit(task, pieces, writer, context)
     if committed is None:
         return None
     file, n_pairs = committed
@@ -88,10 +91,8 @@ def run_reduce(
 
 
 def _pieces(
-    job: Job, runs: Sequence[Run], progress: TaskProgress, n_rows: int, memory_bytes: int
+    job: Job, runs: Sequence[Run], reduction: Reduction, memory_bytes: int
 ) -> Iterator[Piece]:
-    progress.expect_records(n_rows)
-    reduction = Reduction(job, progress)
     pieces: Iterator[Piece] = iter(())
     if runs:
         schema, blocks = unify_runs(runs)

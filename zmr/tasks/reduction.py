@@ -17,13 +17,13 @@ import pyarrow as pa
 
 from zmr.columns import rows
 from zmr.columns.groups import Groups
-from zmr.columns.mixed import is_mixed, to_pylist
+from zmr.columns.mixed import to_pylist
 from zmr.columns.schema import concat_unified
 from zmr.columns.values import is_pickled
 from zmr.display import short_repr
-from zmr.formats.output import OutputFormat
+from zmr.formats.output_writer import OutputWriter
 from zmr.formats.pairs import PairsOutput
-from zmr.job import Job, output_of
+from zmr.job import Job
 from zmr.reducers import Identity, Reducer
 from zmr.reducers.grouped import partials_of, results_of
 from zmr.tasks.errors import LookAgain, users_code
@@ -46,10 +46,10 @@ _WRITING = "in turning keys and values into bytes"
 class Reduction:
     """Reduces the groups of one task."""
 
-    def __init__(self, job: Job, progress: TaskProgress) -> None:
+    def __init__(self, job: Job, writer: OutputWriter, progress: TaskProgress) -> None:
         self._reduce = job.reduce
         self._sorts_values = sorts_values(job)
-        self._output = output_of(job)
+        self._writer = writer
         self._progress = progress
         self._rows = 0
         self._key: Any = _NO_KEY  # the one that is being reduced
@@ -82,19 +82,19 @@ class Reduction:
             yield from self._result
 
         place = "in finish_reduce"
-        return users_lines(pairs(), self._output, lambda: place, lambda: line_of(self._result))
+        return users_lines(pairs(), self._writer, lambda: place, lambda: line_of(self._result))
 
     def _users_lines(self, pairs: Iterator[Pair]) -> Iterator[Piece]:
-        return users_lines(pairs, self._output, self._where, lambda: line_of(self._result))
+        return users_lines(pairs, self._writer, self._where, lambda: line_of(self._result))
 
     def _lines(self, pairs: Iterator[Pair]) -> Iterator[Piece]:
-        return lines_of(pairs, self._output, self._where)
+        return lines_of(pairs, self._writer, self._where)
 
     def _as_they_are(self, merged: Iterator[Groups]) -> Iterator[Piece]:
         for groups in merged:
             self._enter(groups.n_rows, iter(()))
             for piece in groups.pieces():
-                yield from lines_of_rows(piece, self._output)
+                yield from lines_of_rows(piece, self._writer)
             del groups, piece  # they make room for the next
 
     # --- the job's own reduce ---
@@ -150,7 +150,7 @@ class Reduction:
                 del groups, partials  # they make room for what is made of them
                 results = results_of(reducer, complete)
             with users_code(lambda: _WRITING):
-                data = _bytes_of(complete, results, self._output)
+                data = _bytes_of(complete, results, self._writer)
             self._enter(n_rows, iter(()))
             del complete, results  # they make room for the next
             yield data, n
@@ -182,7 +182,7 @@ class Reduction:
 
 def lines_of(
     pairs: Iterator[Pair],
-    output: OutputFormat,
+    writer: OutputWriter,
     where: Callable[[], str],
     take: Take = lambda pairs, n: list(islice(pairs, n)),
 ) -> Iterator[Piece]:
@@ -194,14 +194,14 @@ def lines_of(
         if not chunk:
             return
         with users_code(lambda: _WRITING):
-            data = output.encode_pairs(chunk)
+            data = writer.encode_pairs(chunk)
         yield data, len(chunk)
         n = max(1, min(4 * n, _BYTES_AT_ONCE * n // max(1, len(data)), _PAIRS_AT_ONCE))
 
 
 def users_lines(
     pairs: Iterator[Pair],
-    output: OutputFormat,
+    writer: OutputWriter,
     where: Callable[[], str],
     line: Callable[[], str] = lambda: "",
 ) -> Iterator[Piece]:
@@ -209,12 +209,12 @@ def users_lines(
 
     `line` is that of the job's code where the last one was yielded.
     """
-    pickles = isinstance(output, PairsOutput)
-    return lines_of(pairs, output, where, lambda pairs, n: taken(pairs, n, pickles, line))
+    pickles = isinstance(writer.output, PairsOutput)
+    return lines_of(pairs, writer, where, lambda pairs, n: taken(pairs, n, pickles, line))
 
 
 def first_lines(
-    pairs: Iterator[Pair], output: OutputFormat, where: Callable[[], str]
+    pairs: Iterator[Pair], writer: OutputWriter, where: Callable[[], str]
 ) -> Iterator[Piece]:
     """The same, faster, as it does not look at each pair. Raises `LookAgain`."""
     n = 1
@@ -225,48 +225,40 @@ def first_lines(
             if not chunk:
                 return
         with users_code(lambda: _WRITING, looks=False):
-            data = output.encode_seen(chunk, kinds)
+            data = writer.encode_seen(chunk, kinds)
         can_change = not kinds <= FIXED and parts_can_change(chunk)
         if can_change and n > 1:
             raise LookAgain
         yield data, len(chunk)
         if can_change:
-            yield from users_lines(pairs, output, where)
+            yield from users_lines(pairs, writer, where)
             return
         n = max(1, min(4 * n, _BYTES_AT_ONCE * n // max(1, len(data)), _PAIRS_AT_ONCE))
 
 
-def lines_of_rows(batch: pa.RecordBatch, output: OutputFormat) -> Iterator[Piece]:
+def lines_of_rows(batch: pa.RecordBatch, writer: OutputWriter) -> Iterator[Piece]:
     """The bytes of keys and values in columns."""
     data = None
     if not rows.has_values(batch.schema):
         batch = rows.with_values(batch, pa.nulls(len(batch)))
     if len(batch) and not is_pickled(batch.schema.field(rows.VALUE)):
-        data = _bytes_of_columns(_keys_alone(batch), batch.column(rows.VALUE), output)
+        data = writer.encode_columns(_keys_alone(batch), batch.column(rows.VALUE))
     if data is not None:
         yield data, len(batch)
         return
     pairs = zip(rows.each_key(batch), rows.each_value(batch), strict=True)
-    yield from lines_of(pairs, output, lambda: _WRITING)
+    yield from lines_of(pairs, writer, lambda: _WRITING)
 
 
-def _bytes_of(partials: pa.RecordBatch, results: pa.Array | list[Any], output: OutputFormat) -> Any:
+def _bytes_of(partials: pa.RecordBatch, results: pa.Array | list[Any], writer: OutputWriter) -> Any:
     """The bytes of the keys of these partials, and of the results that belong to them."""
     keys = _keys_alone(partials)
     if not isinstance(results, list):
-        data = _bytes_of_columns(keys, results, output)
+        data = writer.encode_columns(keys, results)
         if data is not None:
             return data
         results = to_pylist(results)
-    return output.encode_pairs(list(zip(rows.keys_of(keys), results, strict=True)))
-
-
-def _bytes_of_columns(keys: pa.RecordBatch, values: pa.Array, output: OutputFormat) -> Any | None:
-    """The bytes of whole columns; None for what has to be written pair by pair."""
-    is_mixture = any(is_mixed(column.type) for column in (*keys.columns, values))
-    if is_mixture and not output.takes_mixed:
-        return None
-    return output.encode_columns(keys, values)
+    return writer.encode_pairs(list(zip(rows.keys_of(keys), results, strict=True)))
 
 
 def _keys_alone(batch: pa.RecordBatch) -> pa.RecordBatch:

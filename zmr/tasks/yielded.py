@@ -22,6 +22,7 @@ from typing import Any
 from zmr.display import short_repr
 from zmr.errors import PickleError, YieldError
 from zmr.formats.text import not_a_pair
+from zmr.formats.written_types import NUMPY_SCALARS
 from zmr.job import Job
 from zmr.key_types import OneType, plain_key
 from zmr.reducers import Count
@@ -37,8 +38,8 @@ FIXED = frozenset(
 _ALSO_FIXED = frozenset(  # by name, for a job that uses them has loaded them
     {
         *("decimal.Decimal", "fractions.Fraction", "uuid.UUID", "datetime.timezone"),
-        *(f"numpy.{name}" for name in ("bool_", "str_", "bytes_", "float32", "float64", "int32")),
-        *(f"numpy.{name}" for name in ("bool", "int64", "uint32", "uint64", "datetime64")),
+        *NUMPY_SCALARS,
+        "numpy.datetime64",
     }
 )
 

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import math
 import re
+import sys
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
 
-from zmr.fields import NAME_LENGTH
+from zmr.fields import NAME_LENGTH, TYPE_NAME_LENGTH
 
 MAX_ELEMENTS = 1_000_000
 
@@ -78,6 +79,13 @@ def name(text: str, what: str) -> str:
 def label(text: str) -> str:
     """A name for people, on one line of a log: made so, whatever it is."""
     return "".join(c if c.isprintable() else "?" for c in text[:NAME_LENGTH])
+
+
+def type_name(name: str) -> str:
+    """The name of a type: one object for all that are equal, as a master keeps one of each task."""
+    if len(name) > TYPE_NAME_LENGTH:
+        raise BadFrame(f"{label(name)}... is no name of a type")
+    return sys.intern(name)
 
 
 def endpoint(text: str) -> str:

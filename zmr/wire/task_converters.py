@@ -285,10 +285,23 @@ def write_output_file(p: Any, v: m.OutputFile) -> None:
     p.name = c.text(v.name)
     p.size_bytes = v.size_bytes
     p.checksum = c.text(v.checksum)
+    if v.format:
+        p.format = c.text(v.format)
+    if v.key_type:
+        p.key_type = c.text(v.key_type)
+    if v.value_type:
+        p.value_type = c.text(v.value_type)
 
 
 def read_output_file(p: Any) -> m.OutputFile:
-    return m.OutputFile(c.name(p.name, "file name"), p.size_bytes, p.checksum)
+    return m.OutputFile(
+        c.name(p.name, "file name"),
+        p.size_bytes,
+        p.checksum,
+        c.type_name(p.format),
+        c.type_name(p.key_type),
+        c.type_name(p.value_type),
+    )
 
 
 def write_reduce_done(p: Any, v: m.ReduceDone) -> None:

@@ -246,14 +246,20 @@ class Counter(_message.Message):
     def __init__(self, name: _Optional[str] = ..., value: _Optional[int] = ...) -> None: ...
 
 class OutputFile(_message.Message):
-    __slots__ = ("name", "size_bytes", "checksum")
+    __slots__ = ("name", "size_bytes", "checksum", "format", "key_type", "value_type")
     NAME_FIELD_NUMBER: _ClassVar[int]
     SIZE_BYTES_FIELD_NUMBER: _ClassVar[int]
     CHECKSUM_FIELD_NUMBER: _ClassVar[int]
+    FORMAT_FIELD_NUMBER: _ClassVar[int]
+    KEY_TYPE_FIELD_NUMBER: _ClassVar[int]
+    VALUE_TYPE_FIELD_NUMBER: _ClassVar[int]
     name: str
     size_bytes: int
     checksum: str
-    def __init__(self, name: _Optional[str] = ..., size_bytes: _Optional[int] = ..., checksum: _Optional[str] = ...) -> None: ...
+    format: str
+    key_type: str
+    value_type: str
+    def __init__(self, name: _Optional[str] = ..., size_bytes: _Optional[int] = ..., checksum: _Optional[str] = ..., format: _Optional[str] = ..., key_type: _Optional[str] = ..., value_type: _Optional[str] = ...) -> None: ...
 
 class Register(_message.Message):
     __slots__ = ("name", "host", "pid", "slots", "running", "held", "shuffle_address")

@@ -13,7 +13,7 @@ from support import write_corpus
 from support.inline import run_inline
 from support.tasks import output_of, run_as_tasks, run_pipeline_as_tasks
 
-from zmr import Count, Identity, Job, Pipeline, Sum, find_job, read_output
+from zmr import Count, Identity, Job, Pipeline, Sum, find_job, read
 from zmr.engines.inputs import list_inputs
 from zmr.errors import YieldError
 from zmr.formats import INVALID_UTF8
@@ -137,7 +137,7 @@ class Echo(Job):
 
 def shown_tasks(folder: Path) -> list[tuple[str, str]]:
     """Return what `Tasks` has shown: a key, and as JSON the lines of each map task that had it."""
-    return sorted(read_output(folder), key=lambda pair: pair[0] != "all")
+    return sorted(read(folder), key=lambda pair: pair[0] != "all")
 
 
 JOBS = [
@@ -267,7 +267,7 @@ def test_words_are_counted_as_a_plain_counter_counts_them(tmp_path: Path) -> Non
     words: Counter[str] = Counter()
     for path in corpus.iterdir():
         words.update(path.read_text().split())
-    assert dict(read_output(tmp_path / "out")) == {w: str(n) for w, n in words.items()}
+    assert dict(read(tmp_path / "out")) == words
     assert (result.totals.records_in, result.totals.records_out) == (1000, len(words))
     assert result.totals.bytes_in == sum(path.stat().st_size for path in corpus.iterdir())
 

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from zmr.formats.text import decode_lines, encode_pairs, unescape
+from zmr.formats.text import encode_pairs, unescape
+from zmr.formats.text_values import pairs_of
 
 ANY_TEXT = st.text(st.characters(codec=None) | st.sampled_from("\t\n\r␉␊␍␛\\\ud800"))
 
@@ -22,13 +23,13 @@ def test_any_text_is_one_line_a_pair_and_comes_back(pairs: list[tuple[str, Any]]
     data = encode_pairs(pairs)
     lines = data.splitlines(keepends=True)
     assert [row.count(b"\t") for row in lines] == [1] * len(pairs)
-    assert list(decode_lines(lines)) == [(key, str(value)) for key, value in pairs]
+    assert list(pairs_of(lines, "str", "str")) == [(key, str(value)) for key, value in pairs]
 
 
 @given(st.binary())
 @example(b"\xed\xa0\x80")  # how a lone surrogate is written
 def test_any_bytes_come_back(data: bytes) -> None:
-    ((_, value),) = decode_lines([encode_pairs([("key", data)])])
+    ((_, value),) = pairs_of([encode_pairs([("key", data)])], "str", "str")
     found = []
     for errors in ("surrogateescape", "surrogatepass"):
         with suppress(UnicodeEncodeError):

@@ -14,6 +14,7 @@ from support.tasks import reduce_stored
 from zmr import Count, Job, Sum
 from zmr.columns import rows
 from zmr.columns.groups import Groups, group
+from zmr.formats.output_writer import OutputWriter
 from zmr.messages import FailureReason, MapOutput, ReduceDone, Task, TaskKind
 from zmr.tasks.context import DEFAULT_MEMORY_BYTES
 from zmr.tasks.errors import TaskError
@@ -283,7 +284,8 @@ def test_nothing_is_left_of_a_piece_when_the_next_is_merged() -> None:
             held.append(pa.total_allocated_bytes() - before)
             yield group(rows.from_lists([f"{i:08}" for i in range(10_000)], [1] * 10_000))
 
-    for data, n in Reduction(Summed(), TaskProgress()).of_groups(merged()):
+    reduction = Reduction(Summed(), OutputWriter(Summed.output), TaskProgress())
+    for data, n in reduction.of_groups(merged()):
         assert (len(data), n) == (110_000, 10_000)
         del data
     assert max(held) < 10_000
