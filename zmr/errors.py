@@ -25,6 +25,18 @@ class PickleError(YieldError):
         super().__init__(text)
         self.index = index
 
+    @classmethod
+    def of(cls, index: int, value: object, error: Exception) -> PickleError:
+        """For what pickle has raised of the value."""
+        text = str(error)
+        is_local = any(words in text for words in _PICKLE_FINDS_NO_NAME)
+        hint = "; define classes and functions outside of functions" if is_local else ""
+        return cls(index, f"a value of type {type(value).__name__} can't be kept: {text}{hint}")
+
+
+# What pickle says of a class or function that no module has by its name, in all our Pythons.
+_PICKLE_FINDS_NO_NAME = ("<locals>", "attribute lookup ", "not found as ")
+
 
 class Ended(BaseException):
     """A signal ends this process. No `Exception`, lest anything on the way survives it."""

@@ -203,6 +203,7 @@ def test_a_failure_has_the_task_the_record_and_the_traceback(engine: Any) -> Non
         (Words(longest=1), {"a": "b"}, "a job has one input"),
         (Words, 17, "inputs are names of files or folders, records, or Arrow data, not 17"),
         (Words, iter([threading.Lock()]), "a record can't be sent to other processes"),
+        (Words, pa.table({"a": [1]}).select([]), "a table without columns has no records to give"),
         (17, "x", "a job is a class that is derived from zmr.Job, not 17"),
         ("nope", "x", "there is no built-in job 'nope'"),
     ],
@@ -302,10 +303,13 @@ def test_a_result_is_gone_with_its_last_reference(text: Path) -> None:
     del result
     gc.collect()
     assert not os.path.exists(os.path.dirname(os.path.dirname(path)))
-    closed = zmr.run(Words, text)
+    closed = zmr.run(Words, text, reducers=2)
+    begun = iter(closed)
+    next(begun)
     closed.close()
-    with pytest.raises(zmr.OutputError, match="this result was closed"):
-        list(closed)
+    for pairs in (closed, begun):
+        with pytest.raises(zmr.OutputError, match="this result was closed"):
+            list(pairs)
 
 
 def test_a_cluster_of_this_machine_runs_job_after_job_and_from_threads(text: Path) -> None:
@@ -379,6 +383,34 @@ def script(tmp_path: Path) -> Path:
     path = tmp_path / "script.py"
     path.write_text(SCRIPT)
     return path
+
+
+def test_a_failure_is_told_once(script: Path) -> None:
+    script.write_text(SCRIPT.replace("iter(range(10))", "iter([1])"))
+    (script.parent / "helper.py").write_text("import os\ndef part(n):\n    os._exit(3)\n")
+    done = subprocess.run(
+        [sys.executable, script], capture_output=True, text=True, timeout=WAIT_S, check=False
+    )
+    told = "the slot process exited with status 3"
+    lines = [line for line in done.stderr.splitlines() if told in line]
+    assert len(lines) == 4, done.stderr  # three attempts that were tried again, and the job
+    assert lines[-1].startswith("zmr.errors.JobFailed: Mine failed: map 0 failed 4 times")
+
+
+@ENGINES
+def test_a_class_of_a_function_is_no_class_of_values(engine: Any) -> None:
+    class Inner:
+        pass
+
+    class Gives(zmr.Job):
+        def map(self, n: int) -> Iterator[tuple[int, Any]]:
+            yield n, Inner()
+
+        def reduce(self, key: int, values: Iterator[Any]) -> Iterator[tuple[int, Any]]:
+            yield key, next(values)
+
+    with pytest.raises(zmr.JobFailed, match="define classes and functions outside of functions"):
+        zmr.run(Gives, iter([1]), engine=engine)
 
 
 def test_a_script_has_its_own_classes_and_modules_and_prints(script: Path) -> None:

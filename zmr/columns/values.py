@@ -194,6 +194,5 @@ def _pickle_all(values: Sequence[Any]) -> list[bytes]:
         pickled.extend(map(pickle.dumps, values, repeat(5)))  # its length names the culprit
     except Exception as error:
         index = len(pickled)
-        kind = type(values[index]).__name__
-        raise PickleError(index, f"a value of type {kind} can't be kept: {error}") from error
+        raise PickleError.of(index, values[index], error) from error
     return pickled

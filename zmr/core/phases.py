@@ -91,9 +91,8 @@ class Phases:
         over = self._cluster.commit(job.closing(ending), now)
         self._notices.cancelled(over, f"the job is {ending.state.value}")
         self._have_forgotten(knowing, job.id)
-        # With one job, the shell has its outcome, and reports it.
-        is_reported = ending.state is JobState.DONE or self._settings.one_job
-        level = Level.INFO if is_reported else Level.ERROR
+        is_reported = self._settings.one_job or self._settings.reports_outcomes
+        level = Level.INFO if is_reported or ending.state is JobState.DONE else Level.ERROR
         id, state, reason = job.public_id, ending.state.value, ending.reason
         self._outbox.log(level, f"job {id} {state}" + (f": {reason}" if reason else ""))
         self._outbox.act(JobEnded(outcome))

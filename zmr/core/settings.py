@@ -18,6 +18,7 @@ class MasterSettings:
     leave_grace_s: float = 3.0  # how long it waits for workers to exit
     worker_timeout_s: float | None = None  # a job fails when it has no worker for so long
     one_job: bool = False  # end when the first job has ended
+    reports_outcomes: bool = False  # the shell has each, and says why a job has failed
     keeps_jobs: bool = False  # StopRequested ends the master, not its jobs
     split_bytes: int = SPLIT_BYTES
 

@@ -92,6 +92,8 @@ def _write_table(given: Any, path: str) -> None:
 
     try:
         table = given if isinstance(given, pa.Table) else pa.table(given)
+        if table.num_rows and not table.num_columns:
+            raise InputError("a table without columns has no records to give")
         write_table(table, path, row_group_size=_MOST_ROWS, compression="lz4")
     except (pa.ArrowException, TypeError) as error:
         raise InputError(f"a table that can't be written as Parquet: {error}") from None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import logging
 import os
 import signal
 import threading
@@ -187,7 +188,7 @@ class LocalCluster:
     def _run_prepared(self, prepared: Prepared) -> Outcome:
         from zmr.engines.local import LocalEngine
 
-        with self._lock, _rare_garbage_collection():
+        with self._lock, _rare_garbage_collection(), _one_log_of_failures():
             if self._is_closed:
                 raise UsageError("this LocalCluster was closed")
             if self._engine is None:
@@ -205,7 +206,10 @@ class LocalCluster:
 # A worker in this process is never lost; its job's own limits are kept all the same.
 _NEVER_S = 1e9
 _SETTINGS = MasterSettings(
-    heartbeat_interval_s=0.25, suspect_after_s=_NEVER_S, lost_after_s=_NEVER_S
+    heartbeat_interval_s=0.25,
+    suspect_after_s=_NEVER_S,
+    lost_after_s=_NEVER_S,
+    reports_outcomes=True,
 )
 
 
@@ -246,6 +250,20 @@ def _run_inline(prepared: Prepared) -> Outcome:
             return run_inline(prepared)
     finally:
         clean_temporary(prepared.spec.output, prepared.spec.job_id)
+
+
+@contextmanager
+def _one_log_of_failures() -> Iterator[None]:
+    """The master, in this process, logs of each attempt what its worker does."""
+    log = logging.getLogger("zmr.worker")
+    if log.level != logging.NOTSET:  # the caller wants it so
+        yield
+        return
+    log.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        log.setLevel(logging.NOTSET)
 
 
 @contextmanager

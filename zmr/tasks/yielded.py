@@ -191,9 +191,7 @@ def pickled(value: Any) -> bytes:
     try:
         return pickle.dumps(value, _PICKLE_PROTOCOL)
     except Exception as error:
-        raise PickleError(
-            0, f"a value of type {type(value).__name__} can't be kept: {error}"
-        ) from error
+        raise PickleError.of(0, value, error) from error
 
 
 def unpickled(value: Any, data: bytes) -> Any:
