@@ -42,6 +42,7 @@ _TABLE = str.maketrans(_ESCAPED)
 ESCAPED_BYTES = [(char.encode(), text.encode()) for char, text in _ESCAPED.items()]
 _MEANING = {picture: char for char, picture in _PICTURES.items()}
 _SEQUENCE = re.compile("␛([␉␊␍␛])|([␉␊␍])")
+_PICTURES_BEGIN = b"\xe2\x90"  # all of them
 _MEANING_BYTES = {picture.encode(): char.encode() for picture, char in _MEANING.items()}
 _BYTE_SEQUENCE = re.compile("␛(␉|␊|␍|␛)|(␉|␊|␍)".encode())
 
@@ -111,7 +112,11 @@ def unescape(field: str) -> str:
 
 def decode_field(field: bytes) -> str:
     """The text of a field. Bytes that are no text come as lone surrogates."""
-    return unescape(_decode(field))
+    try:
+        text = field.decode()
+    except UnicodeDecodeError:
+        text = _decode_odd(field)
+    return unescape(text) if _PICTURES_BEGIN in field else text
 
 
 def unescape_bytes(field: bytes) -> bytes:
@@ -202,11 +207,7 @@ def _sorted_items(items: set[Any] | frozenset[Any]) -> list[Any]:
     return sorted(items, key=lambda item: (type(item).__name__, to_text(item)))
 
 
-def _decode(field: bytes) -> str:
-    try:
-        return field.decode()
-    except UnicodeDecodeError:
-        pass
+def _decode_odd(field: bytes) -> str:
     try:
         return field.decode("utf-8", "surrogatepass")
     except UnicodeDecodeError:
