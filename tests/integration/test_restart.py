@@ -15,6 +15,7 @@ from support.cluster import Cluster, output_of, reserved_port
 from support.orders import JOBS, Orders
 from support.process import ZMR, Argument
 
+from zmr import read
 from zmr.core.settings import MasterSettings
 
 ALL_MAPS = {f"text{number}.txt": 1 for number in range(5)}
@@ -71,6 +72,7 @@ def test_twenty_kills_at_random_moments_of_one_job(
     # Then the output is right, and everything was done once
     lines = b"".join(output_of(out).values()).decode().splitlines()
     assert sorted(lines) == sorted(f"{word}\t{n}" for word, n in counts.items())
+    assert dict(read(out)) == counts  # with types: also of what was written before a kill
     begun = Counter((notes / "begun").read_text().splitlines())
     calls = [*(f"map {n}.txt" for n in range(n_maps)), *(f"reduce {word}" for word in words)]
     assert begun == Counter(calls)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -10,7 +11,18 @@ from typing import Any
 from zmr.core.plan import plan
 from zmr.engines.inputs import list_inputs
 from zmr.job import Job
-from zmr.messages import Counters, InputFile, MapDone, MapOutput, ReduceDone, Task, TaskKind
+from zmr.messages import (
+    Counters,
+    InputFile,
+    MapDone,
+    MapOutput,
+    ReduceDone,
+    Stats,
+    Task,
+    TaskKind,
+)
+from zmr.output.folder import SUCCESS
+from zmr.output.manifest import read_manifest, success_manifest
 from zmr.shuffle.map_output_sink import FileSink
 from zmr.shuffle.map_output_sources import StoredSources
 from zmr.shuffle.names import map_output_name
@@ -68,10 +80,15 @@ def run_files_as_tasks(
 ) -> Counters:
     """The same, of files that are listed already."""
     folder.mkdir(parents=True, exist_ok=True)
-    results = [*map_files(job, files, folder, n_reduce, split_bytes, memory_bytes)]
+    maps = [*map_files(job, files, folder, n_reduce, split_bytes, memory_bytes)]
+    results = [*maps, *reduce_all(job, maps, folder, n_reduce, memory_bytes)]
     counters: Counter[str] = Counter()
-    for result in [*results, *reduce_all(job, results, folder, n_reduce, memory_bytes)]:
+    for result in results:
         counters.update(dict(result.counters))
+    written = [result.file for result in results if result.file is not None]
+    (folder / "out").mkdir(exist_ok=True)
+    manifest = success_manifest("job", (), written, (), Stats())
+    (folder / "out" / SUCCESS).write_text(json.dumps(manifest))
     return tuple(sorted(counters.items()))
 
 
@@ -122,6 +139,12 @@ def reduce_all(
         done = reduce_stored(job, task, folder, memory_bytes=memory_bytes or DEFAULT_MEMORY_BYTES)
         assert done is not None
         yield done
+
+
+def types_of(folder: Path) -> tuple[str, str]:
+    """Return as which types the keys and values of a folder's output are read."""
+    manifest = read_manifest(folder)
+    return manifest.key_type, manifest.value_type
 
 
 def output_of(folder: Path) -> dict[str, bytes]:

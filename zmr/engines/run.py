@@ -13,7 +13,6 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Literal
 
 from zmr.core.settings import MasterSettings
-from zmr.core.states import JobState
 from zmr.engines.connect import connect
 from zmr.engines.failures import inline_failures
 from zmr.engines.options import LEAST_MEMORY_BYTES, JobSettings, SlotOptions, size_of

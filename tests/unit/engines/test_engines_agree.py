@@ -23,7 +23,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.inline import run_inline
-from support.tasks import output_of, run_as_tasks, run_files_as_tasks
+from support.tasks import output_of, run_as_tasks, run_files_as_tasks, types_of
 
 from zmr import (
     Collect,
@@ -292,11 +292,11 @@ def test_in_answers_and_in_refusals(
 
     def inline() -> Any:
         run_inline(job, found, str(folder / "inline"), n, split_bytes=split_bytes)
-        return output_of(folder / "inline")
+        return output_of(folder / "inline") | {"types": types_of(folder / "inline")}
 
     def tasks() -> Any:
         run_files_as_tasks(job, found, folder / "tasks", n, split_bytes)
-        return output_of(folder / "tasks" / "out")
+        return output_of(folder / "tasks/out") | {"types": types_of(folder / "tasks/out")}
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(collect, "_PAIRS_AT_ONCE", 3)
