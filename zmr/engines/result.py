@@ -9,6 +9,7 @@ from contextlib import contextmanager, suppress
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
+from zmr.display import printable
 from zmr.errors import OutputError
 from zmr.output.manifest import Manifest, read_manifest
 
@@ -71,8 +72,8 @@ class Result:
         manifest = self._manifest
         if manifest.format not in ("", "Text"):
             raise OutputError(
-                f"{manifest.folder} holds what {manifest.format:.80} writes, which is not read as "
-                "pairs: the files are in `files`"
+                f"{manifest.folder} holds what {printable(manifest.format)[:80]} writes, which is "
+                "not read as pairs: the files are in `files`"
             )
         with open(path, "rb") as lines:
             size_bytes = os.fstat(lines.fileno()).st_size

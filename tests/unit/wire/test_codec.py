@@ -168,6 +168,20 @@ def test_a_name_that_could_leave_its_folder_makes_a_bad_frame(name: str) -> None
             codec.decode(frame_with(**kind))
 
 
+def test_the_types_of_many_files_are_one_object_and_short() -> None:
+    def typed(name: str) -> str:
+        file = pb.OutputFile(name="mr-out-0", key_type=name)
+        (done,) = codec.decode(
+            frame_with(reduce_done=pb.ReduceDone(job_id="job", file=file))
+        ).messages
+        assert isinstance(done, m.ReduceDone)
+        return done.file.key_type
+
+    assert typed("(str, int)") is typed("(str, int)")
+    with pytest.raises(codec.BadFrame, match="is no name of a type"):
+        typed("(" + ", ".join(["int"] * 300) + ")")
+
+
 def test_a_workers_name_is_one_short_line_whatever_it_says() -> None:
     name = "host\n\x1b[31mFATAL\x1b[0m" + "x" * 1000
     register = pb.Register(name=name, host=name, slots=1)
