@@ -59,9 +59,20 @@ class Source(Protocol):
         """
         ...
 
+    @property
+    def offset(self) -> int | None:
+        """Where in its file it begins, in bytes; of a batch, its first record.
+
+        Of a compressed file as decompressed, of one in another encoding as UTF-8. None where
+        records have no such place, as of `Parquet()`, `Warc()` and `WholeFiles()`, and where there
+        is no file. To find it, the task reads its piece of the file once more.
+        """
+        ...
+
 
 class _Nowhere:
     path = ""
+    offset = None
 
 
 class Job:
@@ -86,7 +97,7 @@ class Job:
                                     inputs has an attribute `Input(Csv())` for each
         output                      how pairs are written: `Text()` or `Raw()`
         reducers                    the number of partitions, an int; None: as the user asks for
-        source.path                 the file that map's record is from
+        source.path, source.offset  the file that map's record is from, and where it begins there
         count(name, n=1)            adds to a counter; the job's sums are shown when it is done
 
     Parameters are annotated class attributes: str, int, float, bool, `re.Pattern`, which is a
@@ -200,7 +211,9 @@ class Job:
 
     @property
     def source(self) -> Source:
-        """Where the record is from that map is called with: `self.source.path` is its file."""
+        """Where the record is from that map is called with: `self.source.path` is its file, and
+        `self.source.offset` its place there.
+        """
         return self._source
 
     def count(self, name: str, n: int = 1) -> None:

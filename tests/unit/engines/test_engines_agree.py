@@ -161,7 +161,7 @@ class Drawn(Job):
 
     def _of(self, word: str) -> Any:
         if self._value == "source":
-            return os.path.basename(self.source.path)
+            return os.path.basename(self.source.path), self.source.offset
         return self._same if self._value == "same" else PARTS[self._value](word, self._n)
 
 
