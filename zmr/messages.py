@@ -29,6 +29,7 @@ class Split:
     length: int = -1
     file_bytes: int = field(default=-1, compare=False)  # of the whole file, when it was planned
     input: f.InputNumber = 0  # which of the job's inputs it is of
+    lines_before: int = -1  # in the file, before the piece; -1: not counted
 
     @property
     def size_bytes(self) -> int:

@@ -118,6 +118,38 @@ def test_a_cluster_says_the_same(zmr: Zmr, cluster: Cluster) -> None:
     assert failures == [{"reason": "slot died", "signal": signal.SIGSEGV, "record": 99}] * 2
 
 
+NUMBERED = """
+from zmr import Job, Lines
+
+class Numbered(Job):
+    input = Lines(numbers=True)
+
+    def map(self, record):
+        if record[1] == "bad":
+            raise ValueError(f"{record[0]} at {self.source.offset}")
+"""
+
+
+def test_a_map_is_replayed_with_the_numbers_of_its_lines(zmr: Zmr) -> None:
+    # Given a file that is cut, and a capsule that knows what is before the piece
+    (zmr.folder / "numbered.py").write_text(NUMBERED)
+    (zmr.folder / "lines.txt").write_text("123456789\n" * 1_800_000 + "bad\n")
+    failed = zmr.run("run", "numbered.py", "lines.txt", "-o", "out")
+    where = "ValueError: 1800001 at 18000000 "
+    assert failed.status == 1
+    assert where in failed.stderr
+    (capsule,) = (zmr.folder / "out" / "_failed").iterdir()
+    (piece,) = json.loads((capsule / "capsule.json").read_text())["inputs"]
+    assert piece["offset"] > 10_000_000
+    assert piece["lines_before"] == piece["offset"] // 10
+    # When what was before it is gone, then they are still those of the file
+    (zmr.folder / "lines.txt").unlink()
+    (copy,) = capsule.glob("input-*")
+    with open(copy, "r+b") as file:
+        file.write(bytes(10_000_000))
+    assert where in zmr.run("replay", capsule).stderr
+
+
 def test_a_map_is_replayed_until_the_job_is_mended(zmr: Zmr) -> None:
     # Given a job of one's own that fails on a line
     job = zmr.folder / "job.py"

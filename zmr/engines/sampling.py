@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from copy import copy
+from dataclasses import replace
 from itertools import chain, islice
 from typing import Any
 
 from zmr.errors import JobError
 from zmr.formats import BadRecord, InputFormat
+from zmr.formats.line_blocks import count_line_ends
 from zmr.formats.offsets import RecordOffsets
 from zmr.job import Job, begin_task, input_of
 from zmr.job_inputs import for_input
@@ -45,6 +47,8 @@ def sample_bounds(
             if split.input not in jobs:
                 jobs[split.input] = begin_task(for_input(job, split.input))
             with suppress(*((OSError, BadRecord) if skip_files else ())):
+                if input_of(jobs[split.input]).needs_lines_before:
+                    split = _with_estimate(split)
                 for key in map(plain_key, _keys(jobs[split.input], split, skip_bad)):
                     with suppress(*((KeyTypeError,) if skip_bad else ())):
                         one_type.check(key)
@@ -79,6 +83,17 @@ def _places(inputs: Sequence[InputFile]) -> Iterator[Split]:
             if not file.splittable:
                 place = begins + file.size_bytes
         begins += file.size_bytes
+
+
+def _with_estimate(split: Split) -> Split:
+    """The split, with about as many lines before it as there would be of lines like its own.
+
+    To count them would be to read all of the input, here; and a sample need not be exact.
+    """
+    if split.length < 0:
+        return split
+    n_lines = count_line_ends(split.path, split.offset, split.offset + split.length)
+    return replace(split, lines_before=split.offset * n_lines // split.length)
 
 
 class _Source:

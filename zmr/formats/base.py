@@ -89,6 +89,7 @@ class InputFormat(ABC):
 
     splittable: bool  # whether a file may be read in several pieces, if it isn't compressed
     ignored_names: frozenset[str] = frozenset()  # files in folders that hold no records
+    needs_lines_before = False  # splits are to say how many lines come before them in the file
     keeps_bad = False  # yield a `BadRecord` in place of a bad record, where that is possible
     chunk_bytes = 1 << 20  # about how much of a file is read for a list of records ...
     batch_bytes = 8 << 20  # ... and for a batch

@@ -75,6 +75,8 @@ def write_split(p: Any, v: m.Split) -> None:
         p.file_bytes = v.file_bytes
     if v.input:
         p.input = v.input
+    if v.lines_before != -1:
+        p.lines_before = v.lines_before
 
 
 def read_split(p: Any) -> m.Split:
@@ -84,6 +86,7 @@ def read_split(p: Any) -> m.Split:
         p.length,
         p.file_bytes if p.HasField("file_bytes") else -1,
         c.at_most(p.input, 1000, "inputs"),
+        p.lines_before if p.HasField("lines_before") else -1,
     )
 
 
