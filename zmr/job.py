@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from functools import wraps
 from types import MappingProxyType
-from typing import Any, Protocol, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
 from weakref import WeakKeyDictionary
 
 from zmr.display import short_repr
@@ -16,6 +16,9 @@ from zmr.formats.output import OutputFormat, Text
 from zmr.messages import Counters
 from zmr.parameters import Parameter, bind, declared
 from zmr.partitioners import Hash
+
+if TYPE_CHECKING:
+    from logging import Logger
 
 R = TypeVar("R")
 
@@ -98,6 +101,7 @@ class Job:
         output                      how pairs are written: `Text()` or `Raw()`
         reducers                    the number of partitions, an int; None: as the user asks for
         source.path, source.offset  the file that map's record is from, and where it begins there
+        log.warning("...")          shows a line, as do log.info and log.error
         count(name, n=1)            adds to a counter; the job's sums are shown when it is done
 
     Parameters are annotated class attributes: str, int, float, bool, `re.Pattern`, which is a
@@ -215,6 +219,17 @@ class Job:
         `self.source.offset` its place there.
         """
         return self._source
+
+    @property
+    def log(self) -> Logger:
+        """A logger of Python's: `self.log.warning("no user in %r", line)`.
+
+        Its lines, from level INFO on, go to stderr as all that a task prints does: named by job and
+        task, and kept in `OUT/_logs`.
+        """
+        from zmr.job_log import LOGGER
+
+        return LOGGER
 
     def count(self, name: str, n: int = 1) -> None:
         """Add n to the counter of this name. The job's sums are shown when it is done.
