@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import wraps
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
@@ -103,6 +103,7 @@ class Job:
         source.path, source.offset  the file that map's record is from, and where it begins there
         log.warning("...")          shows a line, as do log.info and log.error
         count(name, n=1)            adds to a counter; the job's sums are shown when it is done
+        counters_of(step)           the counters of an earlier step of a pipeline, as a dict
 
     Parameters are annotated class attributes: str, int, float, bool, `re.Pattern`, which is a
     regular expression, or `Secret`. `zmr run -p NAME=VALUE` sets them, in Python
@@ -178,6 +179,7 @@ class Job:
     """The number of partitions, where the job needs another one than the user asks for."""
 
     _counters: dict[str, int]
+    _counted: Sequence[tuple[str, Counters]] = ()  # by the steps of a pipeline before this one
     _once: dict[Any, Any]  # what methods marked so have made, for all tasks of the process
     _given: dict[str, object]  # as it was created with
     _source: Source = _Nowhere()
@@ -251,13 +253,29 @@ class Job:
             self._counters[name] = 0
         self._counters[name] += n
 
+    def counters_of(self, step: str | type[Job]) -> dict[str, int]:
+        """The counters of an earlier step of the pipeline: of its class, or the class's name.
+
+        What has not been counted there is not among them: `.get("odd lines", 0)`. Of several steps
+        of this class, it is the last one before. Raises `LookupError` if there is none.
+        """
+        name = step if isinstance(step, str) else step.__name__
+        for of_step, counters in reversed(self._counted):
+            if of_step == name:
+                return dict(counters)
+        steps = ", ".join(of_step for of_step, _ in self._counted)
+        raise LookupError(
+            f"counters_of({short_repr(name)}): no step before this one has this name"
+            + (f" (they are {steps})" if steps else "")
+        )
+
 
 # Of one task: all go to the master with its result.
 _MOST_COUNTERS = 4_000
 _LONGEST_COUNTER = 100
 
 # What engines give a job; the rest is what its parameters and its own `__init__` make of it.
-_OF_ENGINES = frozenset({"_given", "_once", "_reads", "_writes", "partition", "reduce"})
+_OF_ENGINES = frozenset({"_given", "_counted", "_once", "_reads", "_writes", "partition", "reduce"})
 
 FORMATS: tuple[tuple[str, type, str], ...] = (
     ("input", InputFormat, "Lines()"),

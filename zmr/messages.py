@@ -19,6 +19,8 @@ from zmr.fields import TaskKind as TaskKind
 
 # --- what a job and its tasks are --------------------------------------------------------------
 
+Counters = tuple[tuple[str, int], ...]
+
 
 @dataclass(frozen=True, slots=True)
 class Split:
@@ -44,6 +46,7 @@ class Step:
     name: str  # for people: "WordCount"
     params: tuple[tuple[str, str], ...]  # as the user wrote them, those that the step takes
     n_reduce: f.NReduce  # 0: map-only
+    counters: Counters = ()  # for workers, of a step before the one that they run
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,9 +132,6 @@ class OutputFile:
     name: f.FileName  # within the output folder: "mr-out-3"
     size_bytes: int
     checksum: str  # "crc32:0a1b2c3d"
-
-
-Counters = tuple[tuple[str, int], ...]
 
 
 # --- from a worker to the master ---------------------------------------------------------------

@@ -446,6 +446,13 @@ def test_importing_a_part_of_zmr_costs_that_part_only() -> None:
                    check=True)  # fmt: skip
 
 
+def test_the_counters_of_a_step_are_those_of_the_last_one_of_its_name() -> None:
+    job = Limited()
+    job._counted = [("A", (("n", 1),)), ("B", (("n", 2),)), ("A", (("n", 3), ("m", 4)))]
+    assert job.counters_of("A") == {"n": 3, "m": 4}
+    assert job.counters_of(type("B", (Job,), {})) == {"n": 2}
+
+
 def test_a_log_fails_no_job(monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
     class Logs(Job):
         pass

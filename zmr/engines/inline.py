@@ -96,6 +96,7 @@ def run_inline(
     partitions: list[list[Pair]] = []
     steps: list[StepDone] = []
     for number, step in enumerate(jobs, 1):
+        step._counted = [(done.name, done.counters) for done in steps]
         try:
             if number == 1:
                 tasks: Sequence[MapTask] = file_tasks(inputs, split_bytes)
