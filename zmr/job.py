@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import wraps
 from types import MappingProxyType
-from typing import Any, Protocol, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
 from weakref import WeakKeyDictionary
 
 from zmr.display import short_repr
@@ -16,6 +16,9 @@ from zmr.formats.output import OutputFormat, Text
 from zmr.messages import Counters
 from zmr.parameters import Parameter, bind, declared
 from zmr.partitioners import Hash
+
+if TYPE_CHECKING:
+    from logging import Logger
 
 R = TypeVar("R")
 
@@ -59,9 +62,20 @@ class Source(Protocol):
         """
         ...
 
+    @property
+    def offset(self) -> int | None:
+        """Where in its file it begins, in bytes; of a batch, its first record.
+
+        Of a compressed file as decompressed, of one in another encoding as UTF-8. None where
+        records have no such place, as of `Parquet()`, `Warc()` and `WholeFiles()`, and where there
+        is no file. To find it, the task reads its piece of the file once more.
+        """
+        ...
+
 
 class _Nowhere:
     path = ""
+    offset = None
 
 
 class Job:
@@ -86,8 +100,10 @@ class Job:
                                     inputs has an attribute `Input(Csv())` for each
         output                      how pairs are written: `Text()` or `Raw()`
         reducers                    the number of partitions, an int; None: as the user asks for
-        source.path                 the file that map's record is from
+        source.path, source.offset  the file that map's record is from, and where it begins there
+        log.warning("...")          shows a line, as do log.info and log.error
         count(name, n=1)            adds to a counter; the job's sums are shown when it is done
+        counters_of(step)           the counters of an earlier step of a pipeline, as a dict
 
     Parameters are annotated class attributes: str, int, float, bool, `re.Pattern`, which is a
     regular expression, or `Secret`. `zmr run -p NAME=VALUE` sets them, in Python
@@ -163,6 +179,7 @@ class Job:
     """The number of partitions, where the job needs another one than the user asks for."""
 
     _counters: dict[str, int]
+    _counted: Sequence[tuple[str, Counters]] = ()  # by the steps of a pipeline before this one
     _once: dict[Any, Any]  # what methods marked so have made, for all tasks of the process
     _given: dict[str, object]  # as it was created with
     _source: Source = _Nowhere()
@@ -200,8 +217,21 @@ class Job:
 
     @property
     def source(self) -> Source:
-        """Where the record is from that map is called with: `self.source.path` is its file."""
+        """Where the record is from that map is called with: `self.source.path` is its file, and
+        `self.source.offset` its place there.
+        """
         return self._source
+
+    @property
+    def log(self) -> Logger:
+        """A logger of Python's: `self.log.warning("no user in %r", line)`.
+
+        Its lines, from level INFO on, go to stderr as all that a task prints does: named by job and
+        task, and kept in `OUT/_logs`.
+        """
+        from zmr.job_log import LOGGER
+
+        return LOGGER
 
     def count(self, name: str, n: int = 1) -> None:
         """Add n to the counter of this name. The job's sums are shown when it is done.
@@ -223,13 +253,29 @@ class Job:
             self._counters[name] = 0
         self._counters[name] += n
 
+    def counters_of(self, step: str | type[Job]) -> dict[str, int]:
+        """The counters of an earlier step of the pipeline: of its class, or the class's name.
+
+        What has not been counted there is not among them: `.get("odd lines", 0)`. Of several steps
+        of this class, it is the last one before. Raises `LookupError` if there is none.
+        """
+        name = step if isinstance(step, str) else step.__name__
+        for of_step, counters in reversed(self._counted):
+            if of_step == name:
+                return dict(counters)
+        steps = ", ".join(of_step for of_step, _ in self._counted)
+        raise LookupError(
+            f"counters_of({short_repr(name)}): no step before this one has this name"
+            + (f" (they are {steps})" if steps else "")
+        )
+
 
 # Of one task: all go to the master with its result.
 _MOST_COUNTERS = 4_000
 _LONGEST_COUNTER = 100
 
 # What engines give a job; the rest is what its parameters and its own `__init__` make of it.
-_OF_ENGINES = frozenset({"_given", "_once", "_reads", "_writes", "partition", "reduce"})
+_OF_ENGINES = frozenset({"_given", "_counted", "_once", "_reads", "_writes", "partition", "reduce"})
 
 FORMATS: tuple[tuple[str, type, str], ...] = (
     ("input", InputFormat, "Lines()"),

@@ -113,7 +113,7 @@ def load_job(spec: JobSpec) -> Job:
     Raises `JobError`.
     """
     if is_pickled(spec.reference):
-        return _with_bounds(_unpickled(spec), spec)
+        return _as_planned(_unpickled(spec), spec)
     if spec.reference in BUILT_IN:
         _, job_class = _import_class(BUILT_IN[spec.reference], "")
     elif is_file(spec):
@@ -127,7 +127,7 @@ def load_job(spec: JobSpec) -> Job:
         job = create_step(job_class, spec.step, spec.params)
     else:
         job = create_job(job_class, spec.params)
-    return _with_bounds(job, spec)
+    return _as_planned(job, spec)
 
 
 def is_file(spec: JobSpec) -> bool:
@@ -141,9 +141,11 @@ def _unpickled(spec: JobSpec) -> Job:
     return job
 
 
-def _with_bounds(job: Job, spec: JobSpec) -> Job:
+def _as_planned(job: Job, spec: JobSpec) -> Job:
     if spec.bounds:
         job.partition = Range(keys_from_bytes(spec.bounds))
+    if spec.step > 1:
+        job._counted = tuple((step.name, step.counters) for step in spec.steps[: spec.step - 1])
     return job
 
 

@@ -19,6 +19,8 @@ from zmr.fields import TaskKind as TaskKind
 
 # --- what a job and its tasks are --------------------------------------------------------------
 
+Counters = tuple[tuple[str, int], ...]
+
 
 @dataclass(frozen=True, slots=True)
 class Split:
@@ -29,6 +31,7 @@ class Split:
     length: int = -1
     file_bytes: int = field(default=-1, compare=False)  # of the whole file, when it was planned
     input: f.InputNumber = 0  # which of the job's inputs it is of
+    lines_before: int = -1  # in the file, before the piece; -1: not counted
 
     @property
     def size_bytes(self) -> int:
@@ -43,6 +46,7 @@ class Step:
     name: str  # for people: "WordCount"
     params: tuple[tuple[str, str], ...]  # as the user wrote them, those that the step takes
     n_reduce: f.NReduce  # 0: map-only
+    counters: Counters = ()  # for workers, of a step before the one that they run
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,9 +135,6 @@ class OutputFile:
     format: f.TypeName = ""  # the class of the job's output: "Text"; "": not known
     key_type: f.TypeName = ""  # of text: "str" (zmr.formats.written_types); "": there are no pairs
     value_type: f.TypeName = ""
-
-
-Counters = tuple[tuple[str, int], ...]
 
 
 # --- from a worker to the master ---------------------------------------------------------------

@@ -49,10 +49,15 @@ def whole_output(folder: str) -> str:
     return above if mark and rest.count("/") == 1 else folder
 
 
-def step_spec(spec: JobSpec, number: int) -> JobSpec:
-    """The spec that workers get of a step, from 1. A job that is no pipeline is its only step."""
+def step_spec(spec: JobSpec, number: int, done: Sequence[StepDone] = ()) -> JobSpec:
+    """The spec that workers get of a step, from 1; of those before it, it has the counters.
+
+    A job that is no pipeline is its only step.
+    """
     if not spec.steps:
         return spec
+    before = zip(spec.steps, done, strict=False)
+    counted = tuple(replace(step, counters=its.counters) for step, its in before)
     step = spec.steps[number - 1]
     between = f"{temporary_folder(spec.output, spec.job_id)}/step-{number}"
     return replace(
@@ -63,6 +68,7 @@ def step_spec(spec: JobSpec, number: int) -> JobSpec:
         n_reduce=step.n_reduce,
         output=spec.output if number == len(spec.steps) else between,
         bounds=spec.bounds if number == 1 else b"",
+        steps=counted + spec.steps[len(counted) :],
         step=number,
     )
 

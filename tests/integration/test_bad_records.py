@@ -118,6 +118,82 @@ def test_a_cluster_says_the_same(zmr: Zmr, cluster: Cluster) -> None:
     assert failures == [{"reason": "slot died", "signal": signal.SIGSEGV, "record": 99}] * 2
 
 
+OFFSETS = """
+from zmr import Job, Lines, Count
+import pyarrow as pa
+
+class Of(Job):
+    input = Lines(numbers=True)
+
+    def check(self, number, line, n=1):
+        right = number == int(line) + 1 and self.source.offset == 8 * int(line)
+        self.count("right" if right else "wrong", n)
+
+class OfRecords(Of):
+    def map(self, record):
+        self.check(*record)
+        if record[0] % 100 == 7:
+            raise ValueError(record)
+
+class OfBatches(Of):
+    reduce = Count()
+
+    def map_batch(self, batch):
+        lines = batch.column("line").to_pylist()
+        self.check(batch.column("number")[0].as_py(), lines[0], len(lines))
+        if any(int(line) % 100 == 6 for line in lines):
+            raise ValueError(len(lines))
+        return batch.column("line")
+"""
+
+
+@pytest.mark.parametrize("job", ["OfRecords", "OfBatches"])
+@pytest.mark.parametrize("engine", ["local", "inline"])
+def test_good_records_keep_their_places_beside_bad_ones(zmr: Zmr, job: str, engine: str) -> None:
+    (zmr.folder / "offsets.py").write_text(OFFSETS)
+    (zmr.folder / "lines").write_text("".join(f"{n:07}\n" for n in range(1000)))
+    ended = zmr.run(
+        *("run", f"offsets.py:{job}", "lines", "-o", "out", "--engine", engine),
+        *("--skip-bad-records", "10"),
+    )
+    assert ended.status == 5, ended.stderr
+    counters = json.loads((zmr.folder / "out" / "_SUCCESS").read_text())["counters"]
+    # What a bad record has counted is undone, and so is what a batch with one has.
+    assert counters == {"right": 990, "records skipped": 10}
+
+
+NUMBERED = """
+from zmr import Job, Lines
+
+class Numbered(Job):
+    input = Lines(numbers=True)
+
+    def map(self, record):
+        if record[1] == "bad":
+            raise ValueError(f"{record[0]} at {self.source.offset}")
+"""
+
+
+def test_a_map_is_replayed_with_the_numbers_of_its_lines(zmr: Zmr) -> None:
+    # Given a file that is cut, and a capsule that knows what is before the piece
+    (zmr.folder / "numbered.py").write_text(NUMBERED)
+    (zmr.folder / "lines.txt").write_text("123456789\n" * 1_800_000 + "bad\n")
+    failed = zmr.run("run", "numbered.py", "lines.txt", "-o", "out")
+    where = "ValueError: 1800001 at 18000000 "
+    assert failed.status == 1
+    assert where in failed.stderr
+    (capsule,) = (zmr.folder / "out" / "_failed").iterdir()
+    (piece,) = json.loads((capsule / "capsule.json").read_text())["inputs"]
+    assert piece["offset"] > 10_000_000
+    assert piece["lines_before"] == piece["offset"] // 10
+    # When what was before it is gone, then they are still those of the file
+    (zmr.folder / "lines.txt").unlink()
+    (copy,) = capsule.glob("input-*")
+    with open(copy, "r+b") as file:
+        file.write(bytes(10_000_000))
+    assert where in zmr.run("replay", capsule).stderr
+
+
 def test_a_map_is_replayed_until_the_job_is_mended(zmr: Zmr) -> None:
     # Given a job of one's own that fails on a line
     job = zmr.folder / "job.py"

@@ -5,8 +5,11 @@ from __future__ import annotations
 import csv
 import importlib
 import json
+import math
+import os
 import subprocess
 import sys
+import tracemalloc
 from collections import Counter
 from pathlib import Path
 from random import Random
@@ -15,6 +18,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.csv
 import pytest
 from support import CHECKOUT
 
@@ -35,7 +39,8 @@ def load(name: str) -> ModuleType:
 
 def test_the_table_names_each_example() -> None:
     text = (EXAMPLES / "README.md").read_text()
-    assert {f"[{path.name}]" for path in EXAMPLES.glob("*.py")} == {
+    files = [*EXAMPLES.glob("*.py"), *EXAMPLES.glob("*.ipynb")]
+    assert {f"[{path.name}]" for path in files} == {
         f"[{line.split('[')[1].split(']')[0]}]" for line in text.splitlines() if line[:3] == "| ["
     }
 
@@ -118,6 +123,118 @@ def test_sessions(tmp_path: Path, engine: Any) -> None:
     assert sorted(found) == expected
 
 
+def test_sessions_of_one_user_in_bounded_memory(tmp_path: Path) -> None:
+    n_sessions, n_pages = 110_000, 6
+    generator = np.random.default_rng(4)
+    begins = np.arange(n_sessions)[:, None] * 10_000
+    times = (begins + np.sort(generator.integers(0, 1_500, (n_sessions, n_pages)))).ravel()
+    generator.shuffle(times)
+    users = np.where(times % 3 > 0, "busy", "quiet")
+    table = pa.table({"user": users, "time": times, "page": [f"/{n}" for n in range(len(times))]})
+    pyarrow.csv.write_csv(table, tmp_path / "visits.csv")
+    expected = []
+    for user in ("busy", "quiet"):
+        own = np.sort(times[users == user])
+        first = np.flatnonzero(np.diff(own, prepend=-(10**6)) > 1800)
+        last = np.append(first[1:], len(own)) - 1
+        expected += [
+            (user, (int(own[a]), int(own[b] - own[a]), int(b - a + 1)))
+            for a, b in zip(first, last, strict=True)
+        ]
+    assert len(expected) > n_sessions
+    job = load("sessions").Sessions
+    found = zmr.run(job, tmp_path / "visits.csv", memory="64M", slots=1, reducers=1)
+    assert list(found) == expected
+    # And reduce holds no more of them than one session.
+    of_user = [pair for pair in expected if pair[0] == "busy"]
+    own = np.sort(times[users == "busy"])
+    tracemalloc.start()
+    try:
+        for one, other in zip(job().reduce("busy", map(int, own)), of_user, strict=True):
+            assert one == other
+        assert tracemalloc.get_traced_memory()[1] < 100_000
+    finally:
+        tracemalloc.stop()
+
+
+@ENGINES
+def test_balances(tmp_path: Path, engine: Any) -> None:
+    rng = Random(3)
+    times = rng.sample(range(10_000), 800)
+    rows = [(f"a{rng.randrange(12)}", time, rng.randrange(-90, 100)) for time in times]
+    with open(tmp_path / "bookings.csv", "w", newline="") as file:
+        csv.writer(file).writerows([("account", "time", "amount"), *rows])
+    expected: dict[str, tuple[int, int]] = {}
+    for account, _, amount in sorted(rows, key=lambda row: row[1]):
+        lowest, last = expected.get(account, (0, 0))
+        expected[account] = min(lowest, last + amount), last + amount
+    found = zmr.run(load("balances").Lowest, tmp_path / "bookings.csv", engine=engine)
+    assert dict(found) == expected
+    assert any(lowest < min(0, last) for lowest, last in expected.values())
+
+
+@ENGINES
+@pytest.mark.parametrize("outer", [False, True])
+def test_broadcast_join(tmp_path: Path, outer: bool, engine: Any) -> None:
+    cities = {n: f"city {n % 4}" for n in range(0, 30, 2)}
+    with open(tmp_path / "c.csv", "w", newline="") as file:
+        csv.writer(file).writerows([("id", "city"), *cities.items()])
+    orders = [(n % 40, n) for n in range(1, 200, 3)]
+    (tmp_path / "o.jsonl").write_text(
+        "".join(json.dumps({"customer": who, "total": total}) + "\n" for who, total in orders)
+    )
+    expected: Counter[str] = Counter()
+    for who, total in orders:
+        if who in cities or outer:
+            expected[cities.get(who, "(unknown)")] += total
+    job = load("broadcast_join").SpentByCity(customers=str(tmp_path / "c.csv"), outer=outer)
+    assert dict(zmr.run(job, tmp_path / "o.jsonl", engine=engine)) == expected
+
+
+def written_texts(folder: Path) -> dict[str, str]:
+    """Write a few documents. Returns them by their names."""
+    rng = Random(12)
+    texts = {}
+    folder.mkdir()
+    for name in ("a.txt", "b.txt", "c.txt", "d.txt"):
+        words = [f"w{int(rng.paretovariate(0.6)) % 300}" for _ in range(400)]
+        breaks = [rng.choice([" ", " ", ", ", "\n", "\r\n", "\n\n"]) for _ in words]
+        texts[name] = "".join(map("".join, zip(words, breaks, strict=True))) + f"only_{name[0]}"
+        (folder / name).write_bytes(texts[name].encode())
+    return texts
+
+
+@ENGINES
+def test_inverted_index(tmp_path: Path, engine: Any) -> None:
+    expected: dict[str, list[tuple[str, int]]] = {}
+    for name, text in written_texts(tmp_path / "texts").items():
+        for number, line in enumerate(text.split("\n"), 1):
+            for word in sorted(set(line.replace(",", " ").split())):
+                expected.setdefault(word, []).append((name, number))
+    found = zmr.run(load("inverted_index").InvertedIndex, tmp_path / "texts", engine=engine)
+    assert dict(found) == expected
+    assert max(number for places in expected.values() for _, number in places) > 100
+
+
+@ENGINES
+def test_tf_idf(tmp_path: Path, engine: Any) -> None:
+    texts = {
+        name: text.replace(",", " ").split() for name, text in written_texts(tmp_path / "t").items()
+    }
+    expected = {}
+    for name, words in texts.items():
+        scores = {
+            word: words.count(word)
+            / len(words)
+            * math.log(len(texts) / sum(word in each for each in texts.values()))
+            for word in set(words)
+        }
+        expected[name] = sorted(((score, word) for word, score in scores.items()), reverse=True)[:3]
+    found = zmr.run(load("tf_idf").TfIdf, tmp_path / "t", engine=engine)
+    assert dict(found) == expected
+    assert found.counters == {"documents": 4}
+
+
 @ENGINES
 def test_by_folder(tmp_path: Path, engine: Any) -> None:
     rng = Random(8)
@@ -196,3 +313,40 @@ def test_scripts(tmp_path: Path) -> None:
     assert (path, set(found)) == ("text", {"line 7"})
     assert len(output("kmeans.py").splitlines()) == 3
     assert output("pagerank.py").split()[1] == "home"
+
+
+def test_tests_of_a_job(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_sessions.py"]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(EXAMPLES), *sys.path])}
+    done = subprocess.run(
+        [*command, "-c", os.devnull, "--rootdir", str(EXAMPLES)],
+        cwd=EXAMPLES, env=environment, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout
+    assert "4 passed" in done.stdout
+
+
+def test_the_notebook(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    nbclient = pytest.importorskip("nbclient")
+    pytest.importorskip("ipykernel")
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
+    monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
+    notebook = pytest.importorskip("nbformat").read(EXAMPLES / "notebook.ipynb", as_version=4)
+    client = nbclient.NotebookClient(
+        notebook, timeout=60, kernel_name="python3", resources={"metadata": {"path": tmp_path}}
+    )
+    done = client.execute()
+    shown = [
+        eval(output["data"]["text/plain"])
+        for cell in done["cells"]
+        for output in cell.get("outputs", [])
+        if output["output_type"] == "execute_result"
+    ]
+    sums: Counter[int] = Counter()
+    for n in range(100_000):
+        sums[n % 10] += n * n
+    assert dict(zip(shown[0]["key"], shown[0]["value"], strict=True)) == sums
+    rounds, halved = 0, dict(sums)
+    while max(halved.values()) > 1000:
+        rounds, halved = rounds + 1, {key: value // 2 for key, value in halved.items()}
+    assert shown[1:] == [(rounds, sorted(halved.items()))]

@@ -216,3 +216,66 @@ def test_the_master_leads_from_step_to_step_and_is_killed_in_the_second(
         assert tail.running
         tail.send(signal.SIGINT)
         tail.wait()
+
+
+COUNTED = """
+from zmr import Job, Pipeline, Sum
+
+class Words(Job):
+    reduce = Sum()
+
+    def map(self, line):
+        self.count("lines")
+        for word in line.split():
+            yield word, 1
+
+class Shares(Job):
+    def __init__(self, **params):
+        super().__init__(**params)
+        self.digits = 2
+
+    def setup(self):
+        self.n_lines = self.counters_of(Words)["lines"]
+        self.count("set up")
+
+    def map(self, pair):
+        self.count("maps")
+        yield pair[0], pair[1] / self.n_lines
+
+    def reduce(self, word, shares):
+        self.count("reduces", self.counters_of("Words")["lines"])
+        yield word, [round(share, self.digits) for share in shares]
+
+class Last(Job):
+    def map(self, pair):
+        of_words, of_shares = self.counters_of("Words"), self.counters_of(Shares)
+        del of_shares["set up"]
+        yield pair, (of_words, of_shares, self.counters_of("Words").get("never", 0))
+
+class Counted(Pipeline):
+    steps = [Words, Shares, Last]
+
+class Wrong(Pipeline):
+    steps = [Words, Last]
+"""
+
+
+@pytest.mark.parametrize("engine", ["local", "inline"])
+def test_a_step_has_the_counters_of_those_before_it(zmr: Zmr, engine: str) -> None:
+    (zmr.folder / "counted.py").write_text(COUNTED)
+    inputs = zmr.folder / "in"
+    inputs.mkdir()
+    for number in range(10):
+        (inputs / str(number)).write_text("a b\na\n")
+    args = ("in", "--engine", engine, "-r", "2")
+    ended = zmr.run("run", "counted.py:Counted", *args, "-o", "out")
+    assert ended.status == 0, ended.stderr
+    lines = b"".join(output_of(zmr.folder / "out").values()).decode().splitlines()
+    counted = [{"lines": 20}, {"maps": 2, "reduces": 40}, 0]
+    pairs = [[json.loads(field) for field in line.split("\t")] for line in lines]
+    assert sorted(pairs) == [[["a", [1.0]], counted], [["b", [0.5]], counted]]
+    # When there is no such step, then the job says which there are
+    wrong = zmr.run("run", "counted.py:Wrong", *args, "-o", "wrong")
+    assert wrong.status == 1
+    says = "counters_of('Shares'): no step before this one has this name (they are Words)"
+    assert f"LookupError: {says}" in wrong.stderr

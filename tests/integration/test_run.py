@@ -234,3 +234,46 @@ def test_a_process_that_is_killed_takes_its_slots_along(
     # What it could not remove, the next one does
     again = zmr.run("run", "wordcount", texts, "-r", "1")
     assert (again.status, again.stdout) == (0, COUNTS)
+
+
+LOGS = """
+from zmr import Job
+
+class Logs(Job):
+    def setup(self):
+        self.log.debug("not shown")
+
+    def map(self, line):
+        self.log.warning("line %r of %s", line, type(self).__name__)
+        try:
+            int(line)
+        except ValueError:
+            self.log.exception("no number")
+        yield line, 1
+
+    def reduce(self, key, values):
+        self.log.info(key)
+        yield key, sum(values)
+"""
+
+
+@pytest.mark.parametrize("engine", ["local", "inline"])
+def test_what_a_job_logs_is_shown_with_its_level_and_kept(zmr: Zmr, engine: str) -> None:
+    (zmr.folder / "logs.py").write_text(LOGS)
+    (zmr.folder / "in").write_text("x\n")
+    ended = zmr.run("run", "logs.py", "in", "-o", "out", "-r", "1", "--engine", engine)
+    assert ended.status == 0, ended.stderr
+    shown = ended.stderr.splitlines()
+    expected = ["WARNING line 'x' of Logs", "ERROR no number", "INFO x"]
+    found = [each for each in shown if any(each.endswith(line) for line in expected)]
+    if engine == "inline":
+        assert found == expected
+        return
+    tasks = ["map 0", "map 0", "reduce 0"]
+    for each, task, line in zip(found, tasks, expected, strict=True):
+        assert each.endswith(f" {task}: {line}")
+    of_map, of_reduce = sorted((zmr.folder / "out" / "_logs").iterdir())
+    kept = of_map.read_text().splitlines()
+    assert kept[:3] == [*expected[:2], "Traceback (most recent call last):"]
+    assert kept[-1].startswith("ValueError: invalid literal")
+    assert of_reduce.read_text() == "INFO x\n"

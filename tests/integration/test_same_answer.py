@@ -153,6 +153,78 @@ def test_what_a_task_keeps_in_self_is_its_own_whatever_the_slots(zmr: Zmr) -> No
     assert counters[0] == counters[1] == counters[2] == {"set up": 12}
 
 
+# Where each rare word is; every name of a place in the file that a job can have.
+PLACES = """
+from os.path import basename
+from zmr import Input, Job, Lines, TextBlocks
+
+class Places(Job):
+    numbered = Input(Lines(numbers=True))
+    plain = Input(Lines())
+
+    def setup(self):
+        self.n = 0
+
+    def map_numbered(self, record):
+        number, line = record
+        if line.endswith("rare"):
+            self.n += 1
+            yield basename(self.source.path), ("number", number, self.source.offset)
+
+    def map_plain(self, line):
+        if line.endswith("rare"):
+            yield basename(self.source.path), ("offset", self.source.offset)
+
+    def finish_map(self):
+        yield "rare lines of numbered files", (self.n, self.source.path, self.source.offset)
+
+    def sort_values(self, value):
+        return value[-1] or 0
+
+    def reduce(self, key, values):
+        yield key, list(values)
+
+    def finish_reduce(self):
+        yield "end", self.source.offset
+"""
+
+
+def test_offsets_and_numbers_are_those_of_the_whole_file(zmr: Zmr) -> None:
+    # Given a file that is cut into three pieces, also compressed, and one in another encoding
+    generator = np.random.default_rng(3)
+    lengths = generator.integers(0, 200, 180_000)
+    lines = ["-" * length + ("rare" if n % 9_000 == 0 else "") for n, length in enumerate(lengths)]
+    data = b"\xef\xbb\xbf" + "\r\n".join(lines).encode()
+    (zmr.folder / "places.py").write_text(PLACES)
+    (zmr.folder / "a").write_bytes(data)
+    (zmr.folder / "b.gz").write_bytes(gzip.compress(data, 1))
+    (zmr.folder / "c").write_bytes("one rare\n\nrare".encode("utf-16"))
+    number, offset, expected = 1, 3, []
+    for line in data.removeprefix(b"\xef\xbb\xbf").split(b"\r\n"):
+        if line.endswith(b"rare"):
+            expected.append((number, offset))
+        number, offset = number + 1, offset + len(line) + 2
+    assert len(expected) == 20
+    outputs = []
+    for engine, slots in [("inline", "1"), ("local", "1"), ("local", "3")]:
+        folder = engine + slots
+        ended = zmr.run(
+            *("run", "places.py", "numbered=a", "numbered=b.gz", "numbered=c", "plain=a"),
+            *("plain=b.gz", "plain=c", "--engine", engine, "-j", slots, "-o", folder, "-r", "1"),
+        )
+        assert ended.status == 0, ended.stderr
+        outputs.append(output_of(zmr.folder / folder))
+    assert outputs[0] == outputs[1] == outputs[2]
+    rows = dict(line.split("\t") for line in outputs[0]["mr-out-0"].decode().splitlines())
+    of_file = [row for n, at in expected for row in (["number", n, at], ["offset", at])]
+    assert json.loads(rows["a"]) == json.loads(rows["b.gz"]) == of_file
+    assert json.loads(rows["c"]) == [
+        *(["number", 1, 0], ["offset", 0], ["number", 3, 10], ["offset", 10]),
+    ]
+    assert sum(n for n, *_ in json.loads(rows["rare lines of numbered files"])) == 42
+    assert rows["end"] == "null"
+
+
 TABLES = """
 import zmr
 

@@ -371,15 +371,29 @@ def _(step: m.JobSpec, files: Any, right: Any = pipeline_steps.inputs_of_next) -
 
 
 @defect("all steps have as many reduces as the first", jobs, "step_spec")
-def _(spec: m.JobSpec, number: int, right: Any = pipeline_steps.step_spec) -> m.JobSpec:
-    step: m.JobSpec = right(spec, number)
+def _(spec: m.JobSpec, *of: Any, right: Any = pipeline_steps.step_spec) -> m.JobSpec:
+    step: m.JobSpec = right(spec, *of)
     return replace(step, n_reduce=right(spec, 1).n_reduce)
 
 
 @defect("every step publishes in the output folder", jobs, "step_spec")
-def _(spec: m.JobSpec, number: int, right: Any = pipeline_steps.step_spec) -> m.JobSpec:
-    step: m.JobSpec = right(spec, number)
+def _(spec: m.JobSpec, *of: Any, right: Any = pipeline_steps.step_spec) -> m.JobSpec:
+    step: m.JobSpec = right(spec, *of)
     return replace(step, output=spec.output)
+
+
+@defect("a step does not get what those before it counted", jobs, "step_spec")
+def _(spec: m.JobSpec, number: int, *_: Any, right: Any = pipeline_steps.step_spec) -> m.JobSpec:
+    step: m.JobSpec = right(spec, number)
+    return step
+
+
+@defect("a step gets what the last one counted as if the first had", jobs, "step_spec")
+def _(
+    spec: m.JobSpec, number: int, done: Any = (), right: Any = pipeline_steps.step_spec
+) -> m.JobSpec:
+    step: m.JobSpec = right(spec, number, done[-1:])
+    return step
 
 
 @defect("what earlier steps counted is forgotten", jobs, "counters_of_all")

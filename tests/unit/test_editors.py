@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import ast
 import inspect
+import re
 import sys
 from importlib import import_module
 from pathlib import Path
 
 import jedi
 import pytest
+from support import CHECKOUT
 
 import zmr
 from zmr import Job
@@ -117,3 +119,16 @@ def test_help_explains_what_a_job_is_made_of(name: str) -> None:
 )
 def test_help_gives_the_shape_of_each_method(shape: str) -> None:
     assert shape in (inspect.getdoc(Job) or "")
+
+
+EXAMPLES = [
+    path for path in sorted((CHECKOUT / "examples").glob("*.py")) if "self." in path.read_text()
+]
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: str(path.name))
+def test_what_the_examples_call_is_completed(path: Path) -> None:
+    source = path.read_text()
+    of_job = [found for found in re.finditer(r"\bself\.(\w+)", source) if hasattr(Job, found[1])]
+    for found in of_job:
+        assert found[1] in completions(source[: found.start(1)])

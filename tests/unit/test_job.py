@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import io
 import pickle
 import re
 import subprocess
@@ -7,6 +8,7 @@ import sys
 import traceback
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -438,7 +440,36 @@ def test_importing_a_part_of_zmr_costs_that_part_only() -> None:
         assert not {"zmr.job", "zmr.formats", "pyarrow", "zmq", "click"} & set(sys.modules)
         import zmr.job_loader, zmr.engines.inputs, zmr.output.folder
         zmr.job_loader.find_job("wordcount")
-        assert not {"pyarrow", "numpy", "zmq", "click"} & set(sys.modules)
+        assert not {"pyarrow", "numpy", "zmq", "click", "zmr.job_log"} & set(sys.modules)
     """
     subprocess.run([sys.executable, "-c", program], env={"PYTHONPATH": ":".join(sys.path)},
                    check=True)  # fmt: skip
+
+
+def test_the_counters_of_a_step_are_those_of_the_last_one_of_its_name() -> None:
+    job = Limited()
+    job._counted = [("A", (("n", 1),)), ("B", (("n", 2),)), ("A", (("n", 3), ("m", 4)))]
+    assert job.counters_of("A") == {"n": 3, "m": 4}
+    assert job.counters_of(type("B", (Job,), {})) == {"n": 2}
+
+
+def test_a_log_fails_no_job(monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
+    class Logs(Job):
+        pass
+
+    class Closed(io.StringIO):
+        def write(self, text: str) -> int:
+            raise OSError(28, "no space left")
+
+    job = Logs()
+    job.log.info("%d%%", 5)
+    job.log.info("%d", "no number")
+    shown = capsys.readouterr().err
+    assert shown.startswith("INFO 5%\n--- Logging error ---\n")
+    for stream in (Closed(), None):
+        monkeypatch.setattr(sys, "stderr", stream)
+        job.log.info("nowhere")
+    monkeypatch.undo()
+    with pytest.raises(JobError, match="which Job itself uses"):
+        parameters_of(type("Taken", (Job,), {"__annotations__": {"log": str}}))
+    assert capsys.readouterr() == ("", "")

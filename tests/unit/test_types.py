@@ -35,7 +35,7 @@ def files_with_errors(folder: Path, *included: Path) -> dict[str, list[str]]:
                 "typeCheckingMode": "basic",
                 "include": [str(path) for path in included],
                 "exclude": ["**/zmr_pb2.py"],  # generated
-                "extraPaths": [str(CHECKOUT)],
+                "extraPaths": [str(CHECKOUT), str(CHECKOUT / "examples")],
             }
         )
     )

@@ -74,7 +74,7 @@ def check(
     from zmr.testing.search import find
 
     created, sample = sample_records(job, inputs, params, records)
-    found = [Record(record, file.input, file.path) for record, file in sample]
+    found = [Record(record, file.input, file.path, at) for record, file, at in sample]
     name = type(created).__name__
     finding = find(created, found, tries, seed, ordered)
     if finding is None:

@@ -115,7 +115,7 @@ class JobRun:
         self._splits = plan(inputs_of_next(self.step, files), self._split_bytes)
         self.move("step complete")
         self._steps_done += (self._step_done(),)
-        self.step = step_spec(self.spec, self.step.step + 1)
+        self.step = step_spec(self.spec, self.step.step + 1, self._steps_done)
         self.id = self.step.job_id
         self.maps = TaskTable(TaskKind.MAP, len(self._splits))
         self.reduces = TaskTable(TaskKind.REDUCE, self.step.n_reduce)

@@ -79,6 +79,7 @@ def run_inline(prepared: Prepared, split_bytes: int = SPLIT_BYTES) -> Outcome:
     partitions: list[list[Pair]] = []
     steps: list[StepDone] = []
     for number, step in enumerate(jobs, 1):
+        step._counted = [(done.name, done.counters) for done in steps]
         try:
             if number == 1:
                 tasks: Sequence[MapTask] = file_tasks(inputs, split_bytes)

@@ -11,11 +11,13 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from copy import copy
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 from zmr.core.plan import plan
 from zmr.display import counted
 from zmr.formats import BadRecord, InputFormat, unchanged
+from zmr.formats.offsets import RecordOffsets
 from zmr.job import Job, input_of
 from zmr.messages import InputFile, Split
 from zmr.output.folder import SKIPPED
@@ -56,6 +58,7 @@ class FileTask:
         self.input = splits[0].input if splits else 0
         self._splits = splits
         self._path = ""
+        self._offset: Callable[[], int | None] = lambda: None
         self._place: Callable[[], str] = lambda: "before the first record"
 
     def where(self) -> str:
@@ -66,6 +69,11 @@ class FileTask:
         """The file of the record that was read last."""
         return self._path
 
+    @property
+    def offset(self) -> int | None:
+        """Where in the file it begins, or the batch."""
+        return self._offset()
+
     def leave_out(self, path: str) -> None:
         """Begin anew, without this file."""
         self._splits = [split for split in self._splits if split.path != path]
@@ -73,14 +81,17 @@ class FileTask:
 
     def records(self, job: Job) -> Iterator[Any]:
         for split in self._splits:
+            offsets = RecordOffsets(input_of(job), split)
             for index, record in enumerate(self._read(job, input_of_map(job), split)):
+                self._offset = partial(offsets.of, index)
                 self._place = _place(input_of(job), split, index)
                 yield record
 
     def batches(self, job: Job) -> Iterator[Any]:
         for split in self._splits:
-            index = 0
+            index, offsets = 0, RecordOffsets(input_of(job), split)
             for batch in self._read_batches(job, input_of(job), split):
+                self._offset = partial(offsets.of, index)
                 self._place = _from_place(input_of(job), split, index)
                 yield batch
                 index += len(batch)
@@ -99,12 +110,14 @@ class FileTask:
             else:
                 batches = self._read_batches(job, records, split)
                 found = (batch.slice(at, 1) for batch in batches for at in range(len(batch)))
+            offsets = RecordOffsets(records, split)
             for index, record in enumerate(found):
+                self._offset = partial(offsets.of, index)
                 yield record, _place(records, split, index)
 
     def _read(self, job: Job, input_format: InputFormat, split: Split) -> Iterator[Any]:
         with _reading(split):
-            self._path = split.path
+            self._path, self._offset = split.path, lambda: None
             for records, size_bytes in unchanged(split, input_format.read(split, job.count)):
                 yield from records
                 self.n_records += len(records)
@@ -112,7 +125,7 @@ class FileTask:
 
     def _read_batches(self, job: Job, input_format: InputFormat, split: Split) -> Iterator[Any]:
         with _reading(split):
-            self._path = split.path
+            self._path, self._offset = split.path, lambda: None
             read = input_format.read_batches(split, job.count)
             for batch, size_bytes in unchanged(split, read):
                 yield batch

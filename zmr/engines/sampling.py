@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from copy import copy
+from dataclasses import replace
 from itertools import chain, islice
 from typing import Any
 
 from zmr.errors import JobError
-from zmr.formats import BadRecord
+from zmr.formats import BadRecord, InputFormat
+from zmr.formats.line_blocks import count_line_ends
+from zmr.formats.offsets import RecordOffsets
 from zmr.job import Job, begin_task, input_of
 from zmr.job_inputs import for_input
 from zmr.key_types import KeyTypeError, OneType, plain_key, sortable
@@ -44,7 +47,8 @@ def sample_bounds(
             if split.input not in jobs:
                 jobs[split.input] = begin_task(for_input(job, split.input))
             with suppress(*((OSError, BadRecord) if skip_files else ())):
-                jobs[split.input]._source = split
+                if input_of(jobs[split.input]).needs_lines_before:
+                    split = _with_estimate(split)
                 for key in map(plain_key, _keys(jobs[split.input], split, skip_bad)):
                     with suppress(*((KeyTypeError,) if skip_bad else ())):
                         one_type.check(key)
@@ -81,6 +85,30 @@ def _places(inputs: Sequence[InputFile]) -> Iterator[Split]:
         begins += file.size_bytes
 
 
+def _with_estimate(split: Split) -> Split:
+    """The split, with about as many lines before it as there would be of lines like its own.
+
+    To count them would be to read all of the input, here; and a sample need not be exact.
+    """
+    if split.length < 0:
+        return split
+    n_lines = count_line_ends(split.path, split.offset, split.offset + split.length)
+    return replace(split, lines_before=split.offset * n_lines // split.length)
+
+
+class _Source:
+    """Where the record is from that map gets, or the batch."""
+
+    def __init__(self, records: InputFormat, split: Split) -> None:
+        self.path = split.path
+        self.index = 0  # in the split
+        self._offsets = RecordOffsets(records, split)
+
+    @property
+    def offset(self) -> int | None:
+        return self._offsets.of(self.index)
+
+
 def _keys(job: Job, split: Split, skip_bad: bool) -> Iterator[Any]:
     """The keys of the first records of the split."""
     if type(job).map is Job.map:
@@ -89,8 +117,10 @@ def _keys(job: Job, split: Split, skip_bad: bool) -> Iterator[Any]:
         return
     records = copy(input_of(job))
     records.keeps_bad = skip_bad
+    job._source = source = _Source(records, split)
     pieces = records.read(split, lambda name, n: None)
-    for record in islice(chain.from_iterable(some for some, _ in pieces), _RECORDS_A_PLACE):
+    some = islice(chain.from_iterable(some for some, _ in pieces), _RECORDS_A_PLACE)
+    for source.index, record in enumerate(some):
         if isinstance(record, BadRecord):
             continue
         with suppress(*((Exception, SystemExit) if skip_bad else ())):
@@ -101,6 +131,7 @@ def _keys_of_batches(job: Job, split: Split) -> Iterator[Any]:
     from zmr.columns.from_batch import from_map_batch
     from zmr.columns.rows import keys_of
 
+    job._source = _Source(input_of(job), split)
     for batch, _ in islice(input_of(job).read_batches(split, lambda name, n: None), 1):
         result = job.map_batch(batch.slice(0, _RECORDS_A_PLACE))
         if result is not None:

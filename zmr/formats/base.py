@@ -6,11 +6,14 @@ import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from errno import ESTALE
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from zmr.errors import ZmrError
 from zmr.formats.compression import is_compressed
 from zmr.messages import Split
+
+if TYPE_CHECKING:
+    from zmr.columns.arrays import Index
 
 CountUp = Callable[[str, int], None]  # counter's name, by how much
 Chunk = tuple[list[Any], int]  # records, and the size in bytes of what they were read from
@@ -86,6 +89,7 @@ class InputFormat(ABC):
 
     splittable: bool  # whether a file may be read in several pieces, if it isn't compressed
     ignored_names: frozenset[str] = frozenset()  # files in folders that hold no records
+    needs_lines_before = False  # splits are to say how many lines come before them in the file
     keeps_bad = False  # yield a `BadRecord` in place of a bad record, where that is possible
     chunk_bytes = 1 << 20  # about how much of a file is read for a list of records ...
     batch_bytes = 8 << 20  # ... and for a batch
@@ -135,6 +139,14 @@ class InputFormat(ABC):
         """Each split in turn, with what `read_batches` gives of it."""
         for split in splits:
             yield split, self.read_batches(split, count)
+
+    def offsets(self, split: Split) -> Iterator[Index | range]:
+        """Where in the file each record of the split begins, in lists that are not empty.
+
+        In bytes, of a compressed file as decompressed. Nothing if that can't be said. Raises what
+        `read` does, of what keeps it from reading on.
+        """
+        return iter(())
 
     def locate(self, split: Split, index: int) -> str:
         """Where in the file the record number `index` (from 0) of the split is: "line 17".

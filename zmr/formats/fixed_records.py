@@ -55,6 +55,10 @@ class FixedRecords(InputFormat):
             n = len(block) // self.size_bytes
             yield pa.Array.from_buffers(kind, n, [None, pa.py_buffer(block)]), len(block)
 
+    def offsets(self, split: Split) -> Iterator[range]:
+        start, size = _byte_range(split)[0], self.size_bytes
+        yield range(-(-start // size) * size, maxsize, size)
+
     def locate(self, split: Split, index: int) -> str:
         return f"record {-(-_byte_range(split)[0] // self.size_bytes) + index + 1}"
 

@@ -17,11 +17,15 @@ from zmr.formats.compression import expected_size
 from zmr.formats.text_input import BYTE_ORDER_MARK, UTF8, open_text
 from zmr.messages import Split
 
+Block = tuple[int, memoryview]  # its position, and the lines themselves
+
 INVALID_UTF8 = "invalid UTF-8 sequences"
 
 _PIECE_BYTES = 1 << 20
 _WINDOW_BYTES = 1 << 16
 _MORE_BYTES = 1 << 8
+_COUNTED_BYTES = 1 << 18
+_LF = 10
 
 
 def byte_range(split: Split, is_whole: bool) -> tuple[int, int]:
@@ -53,7 +57,7 @@ def line_blocks(
     begin: int | None = None,
     allocate: Callable[[int], Any] = bytearray,
     end_of_last: Callable[[memoryview], int] = end_of_last_line,
-) -> Iterator[tuple[int, memoryview]]:
+) -> Iterator[Block]:
     """The lines that begin within the split, as (position, block) of about `block_bytes` each.
 
     `begin` is the offset of the file's first line; what stands before it is skipped: by default, a
@@ -104,6 +108,27 @@ def line_number(path: str, position: int, encoding: str | None = UTF8) -> int:
             number += piece.count(b"\n")
             position -= len(piece)
     return number
+
+
+def count_line_ends(path: str, start: int, end: int) -> int:
+    """How many LFs there are in these bytes of a plain file. Raises OSError, also if it is shorter.
+
+    A small buffer stays in the processor's cache, which makes it several times as fast.
+    """
+    import numpy as np
+
+    buffer = memoryview(bytearray(_COUNTED_BYTES))
+    data = np.frombuffer(buffer, np.uint8)
+    n_lines = 0
+    with open(path, "rb", buffering=0) as file:
+        file.seek(start)
+        while start < end:
+            n = file.readinto(buffer[: end - start])
+            if not n:
+                raise truncated_file_error(path)
+            n_lines += int(np.count_nonzero(data[:n] == _LF))
+            start += n
+    return n_lines
 
 
 def past_byte_order_mark(path: str, encoding: str | None) -> int:

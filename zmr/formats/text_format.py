@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from zmr.formats.base import InputFormat
 from zmr.formats.line_blocks import line_blocks, line_number
+from zmr.formats.offsets import RecordOffsets
 from zmr.formats.text_input import UTF8, encoding_named, is_plain_text
 from zmr.messages import Split
 
@@ -44,11 +45,13 @@ class TextFormat(InputFormat):
 
         return line_starts(block)
 
-    def locate(self, split: Split, index: int) -> str:
+    def offsets(self, split: Split) -> Iterator[Index]:
+        """Positions in the text as UTF-8, whatever the encoding of the file."""
         for position, block in self.blocks(split):
             starts = self.starts(block)
-            if index < len(starts):
-                at = position + int(starts[index])
-                return f"line {line_number(split.path, at, self.encoding)}"
-            index -= len(starts)
-        return ""
+            if len(starts):
+                yield position + starts
+
+    def locate(self, split: Split, index: int) -> str:
+        at = RecordOffsets(self, split).of(index)
+        return "" if at is None else f"line {line_number(split.path, at, self.encoding)}"

@@ -105,12 +105,17 @@ def claim_output(folder: str, job_id: str) -> None:
         raise OutputError(f"output folder {folder} {_occupied(names)}: name another")
 
 
+def claim_of(folder: str, job_id: str) -> str:
+    """The job's temporary folder, for the output folder and the id of it or of any of its steps."""
+    return temporary_folder(whole_output(folder), job_id.partition(".")[0])
+
+
 def is_claimed(folder: str, job_id: str) -> bool:
     """Whether this is the output folder of the job that runs, as whoever submitted it sees it.
 
     Of a step of a pipeline, `folder` and `job_id` are the step's.
     """
-    claim = temporary_folder(whole_output(folder), job_id.partition(".")[0])
+    claim = claim_of(folder, job_id)
     if os.path.isdir(claim):
         return True
     with suppress(OSError):  # a network's file system may remember that it was not there

@@ -54,6 +54,7 @@ from zmr.tasks.capsule import keep_capsule
 from zmr.tasks.commit import require_output_folder
 from zmr.tasks.context import DEFAULT_MEMORY_BYTES, TaskContext
 from zmr.tasks.errors import TaskError, user_error, users_traceback, worker_error
+from zmr.tasks.line_counts import with_line_counts
 from zmr.tasks.map_task import run_map
 from zmr.tasks.progress import TaskProgress
 from zmr.tasks.reduce_task import run_reduce
@@ -160,6 +161,7 @@ class SlotProcess:
                 syncs_late=start.syncs_late,
             )
             require_output_folder(task)
+            task = with_line_counts(job, task)
             with keep_capsule(start.spec, task, context, lambda: _sources(start, task, context)):
                 done = _run(job, start, task, context)
                 if done is None:

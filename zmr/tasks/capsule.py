@@ -150,6 +150,7 @@ class CapsuleMaker:
                     "offset": split.offset,
                     "length": split.length,
                     "input": split.input,
+                    "lines_before": split.lines_before,
                     "size_bytes": status.st_size,
                     "modified_ns": status.st_mtime_ns,
                     "copy": copy if copied or not status.st_size else "",
@@ -318,7 +319,11 @@ def _read_task(folder: str, about: dict[str, Any], spec: JobSpec) -> tuple[Task,
 
 def _input(folder: str, row: dict[str, Any]) -> tuple[Split, str]:
     """The split, of the file itself if it is as it was, otherwise of the copy."""
-    split = Split(row["path"], int(row["offset"]), int(row["length"]), input=int(row["input"]))
+    split = Split(
+        *(row["path"], int(row["offset"]), int(row["length"])),
+        input=int(row["input"]),
+        lines_before=int(row["lines_before"]),
+    )
     what = f"{split.path}, from byte {split.offset:,}"
     try:
         status = os.stat(split.path)

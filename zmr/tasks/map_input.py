@@ -11,6 +11,7 @@ from typing import Any
 
 from zmr.formats import BadRecord, CountUp, InputFormat, unchanged
 from zmr.formats.compression import is_compressed
+from zmr.formats.offsets import RecordOffsets
 from zmr.messages import FailureReason, Split
 from zmr.tasks.errors import TaskError, worker_error
 from zmr.tasks.progress import TaskProgress
@@ -45,7 +46,9 @@ class MapInput:
         self._split: Split | None = None
         self._index_at_end = 0  # in the split, of the piece being consumed
         self._piece: Iterator[Any] = iter(())
-        self._batch_records = 0  # of the batch being consumed
+        self._batch_records = 0  # of the batch being consumed ...
+        self._batch_at = 0  # ... and which of them is the first that map_batch gets
+        self._offsets: RecordOffsets | None = None  # of the split
         progress.expect_bytes(partial(_size_of, self._splits))
 
     def __iter__(self) -> Iterator[Iterator[Any]]:
@@ -62,7 +65,7 @@ class MapInput:
         for split, read in self._format.read_all_batches(self._splits, self._count):
             with self._reading(split):
                 for batch, size_bytes in unchanged(split, read):
-                    self._batch_records = len(batch)
+                    self._batch_records, self._batch_at = len(batch), 0
                     self._enter(len(batch), iter(()))
                     yield batch
                     self.size_bytes += size_bytes
@@ -72,6 +75,22 @@ class MapInput:
         """The file of the record that was consumed last; empty: none was, or all were."""
         return "" if self._split is None or self.is_over else self._split.path
 
+    @property
+    def offset(self) -> int | None:
+        """Where in its file this record, or the batch, begins. Raises `TaskError`."""
+        _, index = self.position()
+        if self._split is None or self.is_over:
+            return None
+        if self._batch_records:
+            index = self._index_at_end - self._batch_records + self._batch_at
+        if self._offsets is None:
+            self._offsets = RecordOffsets(self._format, self._split)
+        try:
+            return self._offsets.of(index) if index >= 0 else None
+        except (OSError, BadRecord) as error:
+            self._offsets = None  # to fail again
+            raise worker_error(error, f"reading {self._split.path}") from error
+
     def position(self) -> Position:
         """Of the record that was consumed last."""
         return self._split, self._index_at_end - length_hint(self._piece) - 1
@@ -80,8 +99,13 @@ class MapInput:
         """The number, from 0, of the record that was consumed last, in all of the task."""
         return self.records - length_hint(self._piece) - 1
 
+    def enter_part(self, at: int) -> None:
+        """A part of the batch that begins at this place is consumed next."""
+        self._batch_at = at
+
     def enter_in_batch(self, at: int) -> int:
         """Only the record at this place in the batch is consumed next. Returns its number."""
+        self.enter_part(at)
         number = self.records - self._batch_records + at
         self._progress.enter(number + 1, self.size_bytes, iter(()))
         return number
@@ -128,6 +152,7 @@ class MapInput:
     def _reading(self, split: Split) -> Iterator[None]:
         self._split = split
         self._index_at_end = self._batch_records = 0
+        self._offsets = None
         self._piece = iter(())
         try:
             yield

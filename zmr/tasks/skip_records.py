@@ -128,6 +128,8 @@ class SkipRecords:
                 at(number)
                 try:
                     pairs = pairs_of(record, make)
+                except TaskError:  # it is not the record's fault
+                    raise
                 except BAD as error:
                     place = source.where()
                     self._skip(place, record, error_of(place, record, error))
@@ -159,8 +161,11 @@ class SkipRecords:
     ) -> Iterator[pa.RecordBatch]:
         """Halve the part of the source's batch that begins `at` until what is bad is alone."""
         if len(batch) > 1 and not self.one_by_one:
+            source.enter_part(at)
             try:
                 made = self._bad.batch_of(batch, make)
+            except TaskError:
+                raise
             except BAD:
                 pass
             else:
@@ -179,6 +184,8 @@ class SkipRecords:
         self._at(number)
         try:
             made = self._bad.batch_of(batch, make)
+        except TaskError:
+            raise
         except BAD as error:
             place = source.where_in_batch(at)
             self._skip(place, batch, error_of(place, batch, error))

@@ -43,9 +43,12 @@ class Choice(Enum):
 class Record:
     """A record of one of the job's inputs. Each run gets a copy of it."""
 
-    def __init__(self, record: Any, input_number: int = 0, path: str = "") -> None:
+    def __init__(
+        self, record: Any, input_number: int = 0, path: str = "", offset: int | None = None
+    ) -> None:
         self.input_number = input_number
         self.path = path
+        self.offset = offset
         self._data = pickle.dumps(record)
         self.text = repr(record)
 

@@ -75,6 +75,8 @@ def write_split(p: Any, v: m.Split) -> None:
         p.file_bytes = v.file_bytes
     if v.input:
         p.input = v.input
+    if v.lines_before != -1:
+        p.lines_before = v.lines_before
 
 
 def read_split(p: Any) -> m.Split:
@@ -84,6 +86,7 @@ def read_split(p: Any) -> m.Split:
         p.length,
         p.file_bytes if p.HasField("file_bytes") else -1,
         c.at_most(p.input, 1000, "inputs"),
+        p.lines_before if p.HasField("lines_before") else -1,
     )
 
 
@@ -164,6 +167,8 @@ def write_step(p: Any, v: m.Step) -> None:
     if v.params:
         c.fill(p.params.add, write_param, v.params)
     p.n_reduce = v.n_reduce
+    if v.counters:
+        c.fill(p.counters.add, write_counter, v.counters)
 
 
 def read_step(p: Any) -> m.Step:
@@ -171,7 +176,17 @@ def read_step(p: Any) -> m.Step:
         p.name,
         tuple(map(read_param, c.several(p.params, "Step.params"))),
         c.at_most(p.n_reduce, 1000000, "reduce tasks"),
+        tuple(map(read_counter, c.several(p.counters, "Step.counters"))),
     )
+
+
+def write_counter(p: Any, v: Any) -> None:
+    p.name = c.text(v[0])
+    p.value = v[1]
+
+
+def read_counter(p: Any) -> Any:
+    return (p.name, p.value)
 
 
 def write_heartbeat(p: Any, v: m.Heartbeat) -> None:
@@ -270,15 +285,6 @@ def write_stats(p: Any, v: m.Stats) -> None:
 
 def read_stats(p: Any) -> m.Stats:
     return m.Stats(p.records_in, p.bytes_in, p.records_out, p.bytes_out, p.elapsed_s)
-
-
-def write_counter(p: Any, v: Any) -> None:
-    p.name = c.text(v[0])
-    p.value = v[1]
-
-
-def read_counter(p: Any) -> Any:
-    return (p.name, p.value)
 
 
 def write_output_file(p: Any, v: m.OutputFile) -> None:

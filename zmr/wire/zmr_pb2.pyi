@@ -114,18 +114,20 @@ class Message(_message.Message):
     def __init__(self, register: _Optional[_Union[Register, _Mapping]] = ..., get_task: _Optional[_Union[GetTask, _Mapping]] = ..., heartbeat: _Optional[_Union[Heartbeat, _Mapping]] = ..., map_done: _Optional[_Union[MapDone, _Mapping]] = ..., reduce_done: _Optional[_Union[ReduceDone, _Mapping]] = ..., task_failed: _Optional[_Union[TaskFailed, _Mapping]] = ..., commit_request: _Optional[_Union[CommitRequest, _Mapping]] = ..., leave: _Optional[_Union[Leave, _Mapping]] = ..., outputs_checked: _Optional[_Union[OutputsChecked, _Mapping]] = ..., registered: _Optional[_Union[Registered, _Mapping]] = ..., task_response: _Optional[_Union[TaskResponse, _Mapping]] = ..., cancel: _Optional[_Union[Cancel, _Mapping]] = ..., commit_reply: _Optional[_Union[CommitReply, _Mapping]] = ..., ack: _Optional[_Union[Ack, _Mapping]] = ..., heartbeat_reply: _Optional[_Union[HeartbeatReply, _Mapping]] = ..., register_again: _Optional[_Union[RegisterAgain, _Mapping]] = ..., forget_job: _Optional[_Union[ForgetJob, _Mapping]] = ..., exit: _Optional[_Union[Exit, _Mapping]] = ..., refused: _Optional[_Union[Refused, _Mapping]] = ..., check_outputs: _Optional[_Union[CheckOutputs, _Mapping]] = ..., submit: _Optional[_Union[Submit, _Mapping]] = ..., cancel_job: _Optional[_Union[CancelJob, _Mapping]] = ..., get_snapshot: _Optional[_Union[GetSnapshot, _Mapping]] = ..., submitted: _Optional[_Union[Submitted, _Mapping]] = ..., snapshot: _Optional[_Union[Snapshot, _Mapping]] = ..., start_job: _Optional[_Union[StartJob, _Mapping]] = ..., task: _Optional[_Union[Task, _Mapping]] = ..., progress: _Optional[_Union[Progress, _Mapping]] = ...) -> None: ...
 
 class Split(_message.Message):
-    __slots__ = ("path", "offset", "length", "file_bytes", "input")
+    __slots__ = ("path", "offset", "length", "file_bytes", "input", "lines_before")
     PATH_FIELD_NUMBER: _ClassVar[int]
     OFFSET_FIELD_NUMBER: _ClassVar[int]
     LENGTH_FIELD_NUMBER: _ClassVar[int]
     FILE_BYTES_FIELD_NUMBER: _ClassVar[int]
     INPUT_FIELD_NUMBER: _ClassVar[int]
+    LINES_BEFORE_FIELD_NUMBER: _ClassVar[int]
     path: bytes
     offset: int
     length: int
     file_bytes: int
     input: int
-    def __init__(self, path: _Optional[bytes] = ..., offset: _Optional[int] = ..., length: _Optional[int] = ..., file_bytes: _Optional[int] = ..., input: _Optional[int] = ...) -> None: ...
+    lines_before: int
+    def __init__(self, path: _Optional[bytes] = ..., offset: _Optional[int] = ..., length: _Optional[int] = ..., file_bytes: _Optional[int] = ..., input: _Optional[int] = ..., lines_before: _Optional[int] = ...) -> None: ...
 
 class Param(_message.Message):
     __slots__ = ("name", "value")
@@ -136,14 +138,16 @@ class Param(_message.Message):
     def __init__(self, name: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
 
 class Step(_message.Message):
-    __slots__ = ("name", "params", "n_reduce")
+    __slots__ = ("name", "params", "n_reduce", "counters")
     NAME_FIELD_NUMBER: _ClassVar[int]
     PARAMS_FIELD_NUMBER: _ClassVar[int]
     N_REDUCE_FIELD_NUMBER: _ClassVar[int]
+    COUNTERS_FIELD_NUMBER: _ClassVar[int]
     name: str
     params: _containers.RepeatedCompositeFieldContainer[Param]
     n_reduce: int
-    def __init__(self, name: _Optional[str] = ..., params: _Optional[_Iterable[_Union[Param, _Mapping]]] = ..., n_reduce: _Optional[int] = ...) -> None: ...
+    counters: _containers.RepeatedCompositeFieldContainer[Counter]
+    def __init__(self, name: _Optional[str] = ..., params: _Optional[_Iterable[_Union[Param, _Mapping]]] = ..., n_reduce: _Optional[int] = ..., counters: _Optional[_Iterable[_Union[Counter, _Mapping]]] = ...) -> None: ...
 
 class JobSpec(_message.Message):
     __slots__ = ("job_id", "name", "reference", "source", "search_path", "params", "n_reduce", "output", "max_attempts", "task_timeout_s", "backup_after_s", "bounds", "steps", "step", "skip_bad_records", "skip_bad_files", "setup_timeout_s")

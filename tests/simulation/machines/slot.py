@@ -44,11 +44,23 @@ class SimulatedSlot:
         self.site = worker.site
         self._hears, self._says = self.site.pipe(), self.site.pipe()
         self.start = self._hears.carry(start) if self._hears is not None else start
+        self._check_counters()
         self.is_dead = False
         self.was_killed = False
         self.tasks: deque[m.Task] = deque()
         self._asking: tuple[m.Task, Work, str] | None = None
         self._process = worker.process
+
+    def _check_counters(self) -> None:
+        """The slot knows what the steps before have counted, each task once."""
+        spec = self.start.spec
+        answer = self.site.answers.get(spec.job_id)
+        for step in reversed(spec.steps[: max(0, spec.step - 1)]):
+            if answer is None or (answer := answer.before) is None:
+                return
+            told = {name: n for name, n in step.counters if n}
+            counted = {name: n for name, n in answer.counters() if n}
+            assert told == counted, f"{spec.job_id} is told {told} of {step.name}, not {counted}"
 
     @property
     def running(self) -> m.Task | None:

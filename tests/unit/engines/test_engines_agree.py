@@ -145,6 +145,7 @@ REDUCERS: list[Any] = [
 class Drawn(Job):
     _key = _value = "word"
     _combines = False
+    _number = 0
 
     def setup(self) -> None:
         self._n = 0
@@ -161,7 +162,7 @@ class Drawn(Job):
 
     def _of(self, word: str) -> Any:
         if self._value == "source":
-            return os.path.basename(self.source.path)
+            return os.path.basename(self.source.path), self.source.offset, self._number
         return self._same if self._value == "same" else PARTS[self._value](word, self._n)
 
 
@@ -188,14 +189,24 @@ class Finishes:
         return [("words", self._n)]
 
 
+class Numbered:
+    """Reads lines with their numbers."""
+
+    input = Lines(numbers=True)
+
+    def map(self: Any, record: tuple[int, str]) -> Pairs:
+        self._number, line = record
+        return Drawn.map(self, line)
+
+
 class TwoInputs:
     """Reads two inputs, of which one is turned round."""
 
-    lines = Input()
+    lines = Input(Lines(numbers=True))
     others = Input(TextBlocks(), map="map_block")
 
-    def map_lines(self: Any, line: str) -> Pairs:
-        return Drawn.map(self, line)
+    def map_lines(self: Any, record: tuple[int, str]) -> Pairs:
+        return Numbered.map(self, record)
 
     def map_block(self: Any, block: str) -> Pairs:
         return Drawn.map(self, " ".join(reversed(block.split())))
@@ -215,20 +226,27 @@ SORTS: dict[str, dict[str, Any]] = {
 }
 
 
+READS: dict[str, tuple[type, ...]] = {
+    "lines": (),
+    "numbers": (Numbered,),
+    "two inputs": (TwoInputs,),
+}
+
+
 def drawn_job(
     key: str,
     value: str,
     reduce: Any,
     combines: bool,
     finishes: bool,
-    two_inputs: bool,
+    reads: str,
     sorts: str = "no",
 ) -> Job:
     if reduce not in ORDERED and type(reduce) not in ORDERED:
         sorts = "no"
     combines = combines and sorts == "no"
     kind: type[Drawn] = (Combined if combines else Lists) if reduce == "lists" else Drawn
-    bases: tuple[type, ...] = (*[TwoInputs] * two_inputs, *[Finishes] * finishes, kind)
+    bases: tuple[type, ...] = (*READS[reads], *[Finishes] * finishes, kind)
     job: Drawn = type("Drawn", bases, SORTS[sorts])()
     job._key, job._value = key, value
     if reduce != "lists":
@@ -260,7 +278,7 @@ def outcome_of(run: Any) -> Any:
     reduce=st.sampled_from(REDUCERS),
     combines=st.booleans(),
     finishes=st.booleans(),
-    two_inputs=st.booleans(),
+    reads=st.sampled_from(list(READS)),
     sorts=st.sampled_from(list(SORTS)),
     split_bytes=st.sampled_from([1 << 26, 9]),
     n_reduce=st.integers(1, 3),
@@ -273,7 +291,7 @@ def test_in_answers_and_in_refusals(
     reduce: Any,
     combines: bool,
     finishes: bool,
-    two_inputs: bool,
+    reads: str,
     sorts: str,
     split_bytes: int,
     n_reduce: int,
@@ -283,11 +301,11 @@ def test_in_answers_and_in_refusals(
     for number, lines in enumerate(files):
         inputs.append(folder / f"in{number}")
         inputs[-1].write_text("".join(" ".join(line) + "\n" for line in lines))
-    job = drawn_job(key, value, reduce, combines, finishes, two_inputs, sorts)
+    job = drawn_job(key, value, reduce, combines, finishes, reads, sorts)
     n = 0 if reduce is None else n_reduce
 
     found = list_inputs(map(str, inputs), job.input)
-    if two_inputs:
+    if reads == "two inputs":
         found = tuple(replace(file, input=int(n > 0)) for n, file in enumerate(found))
 
     def inline() -> Any:

@@ -179,3 +179,76 @@ def test_a_file_that_vanished_is_told_without_more_trouble(tmp_path: Path) -> No
     again, _ = map_input(Lines(), split)
     with pytest.raises(TaskError, match=r"No such file or directory \(reading .*/a\)"):
         list(again)
+
+
+CONTENT = b"\xef\xbb\xbfone\r\n\n{}\ntw\xc3\xb6\n\n  \nlast"
+LINES_AT = [3, 8, 9, 12, 17, 18, 21]
+
+
+def pieces(folder: Path, suffix: str) -> MapInput:
+    split = file(folder, f"in{suffix}", gzip.compress(CONTENT) if suffix else CONTENT)
+    splits = [split] if suffix else [Split(split.path, n, 5) for n in range(0, len(CONTENT), 5)]
+    return map_input(in_pieces(Lines(), 4), *splits)[0]
+
+
+@pytest.mark.parametrize("suffix", ["", ".gz"])
+@pytest.mark.parametrize("asks", ["", "{}"])
+def test_the_offset_of_each_record_that_is_asked_for(
+    tmp_path: Path, suffix: str, asks: str
+) -> None:
+    source = pieces(tmp_path, suffix)
+    assert source.offset is None
+    lines: list[str] = []
+    offsets: list[int | None] = []
+    for records in source:
+        for line in records:
+            lines.append(line)
+            if not asks or line == asks:
+                offsets.append(source.offset)
+    assert len(lines) == len(LINES_AT)
+    assert offsets == ([LINES_AT[lines.index(asks)]] if asks else LINES_AT)
+    source.is_over = True
+    assert [source.offset] == [None]
+
+
+@pytest.mark.parametrize("suffix", ["", ".gz"])
+def test_the_offset_of_a_batch_and_of_a_part_of_it(tmp_path: Path, suffix: str) -> None:
+    source, offsets = pieces(tmp_path, suffix), []
+    for batch in source.batches():
+        first = source.offset
+        for at in range(len(batch)):
+            source.enter_part(at)
+            offsets.append(source.offset)
+        assert first == offsets[-len(batch)]
+    assert offsets == LINES_AT
+
+
+@pytest.mark.parametrize(
+    ("records", "content", "offsets"),
+    [
+        (JsonLines(), b'{}\n\n \r\n{"a": 1}\n', [0, 7]),
+        (Csv(), b'a,b\n1,"x\ny"\n2,z\n', [4, 12]),
+        (TextBlocks(4), b"one\ntwo\nthree\n", [0, 4, 8]),
+        (FixedRecords(3), b"aaabbbccc", [0, 3, 6]),
+        (Lines(text=False), b"\xef\xbb\xbf\n\xff\n", [0, 4]),
+        (Lines(encoding="latin-1"), "\xe9\n\xe9\n".encode("latin-1"), [0, 3]),
+        (WholeFiles(), b"a", [None]),
+    ],
+)
+def test_the_offsets_of_the_formats(
+    tmp_path: Path, records: InputFormat, content: bytes, offsets: list[int | None]
+) -> None:
+    split = file(tmp_path, "in", content)
+    source, _ = map_input(records, split)
+    assert [source.offset for piece in source for _ in piece] == offsets
+
+
+def test_an_offset_that_can_not_be_read_is_no_fault_of_the_job(tmp_path: Path) -> None:
+    split = file(tmp_path, "in", "a\nb\n")
+    source, _ = map_input(Lines(), split)
+    records = next(iter(source))
+    next(records)
+    Path(split.path).unlink()
+    with pytest.raises(TaskError, match=r"No such file.*reading .*/in") as failed:
+        _ = source.offset
+    assert failed.value.reason is FailureReason.WORKER_ERROR

@@ -316,3 +316,19 @@ def test_a_run_is_the_same_for_the_same_seed() -> None:
     assert runs == [run(Joins(), records, seed=seed) for seed in range(9)]
     assert any(pairs != runs[0] for pairs in runs)
     assert run(Joins(), records, seed=4, ordered=True) == run(Joins(), records)
+
+
+class Shares(zmr.Job):
+    def map(self, record: int) -> Pairs:
+        yield record, record / self.counters_of("First")["records"]
+
+    reduce = zmr.Sum()
+
+
+def test_a_step_of_a_pipeline_is_given_the_counters_of_those_before() -> None:
+    counters = {"First": {"records": 4}}
+    job = Shares()
+    assert run(job, [1, 2], counters=counters) == [(1, 0.25), (2, 0.5)]
+    check(job, [1, 2], counters=counters, tries=3)
+    with pytest.raises(LookupError, match=r"counters_of\('First'\): no step before .* this name$"):
+        run(job, [1, 2])
