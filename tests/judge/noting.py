@@ -140,11 +140,13 @@ def note_master(notes: Notes) -> None:
         flush(self)
         turn_began_ns = 0
 
-    def noted_send(self: Router, peer: bytes, epoch: int, messages: Sequence[m.Message]) -> None:
+    def noted_send(
+        self: Router, peers: Sequence[bytes], epoch: int, messages: Sequence[m.Message]
+    ) -> None:
         given = (each for each in messages if isinstance(each, m.TaskResponse))
         tasks = (task._replace(splits=(), sources=()) for each in given for task in each.tasks)
         notes.frame("hands out", (m.TaskResponse((task,)) for task in tasks), since_ns=begun())
-        send(self, peer, epoch, messages)
+        send(self, peers, epoch, messages)
 
     def noted_publish(self: Publisher, event: m.Event) -> None:
         publish(self, event)

@@ -48,9 +48,7 @@ class Clients:
             case m.CancelJob():
                 self._cancel_job(peer, message, now)
             case m.GetSnapshot(after_seq):
-                jobs = tuple(job.status() for job in self._cluster.jobs.values())
-                workers = tuple(worker.status() for worker in self._cluster.workers.present)
-                self._outbox.act(SendSnapshot(peer, after_seq, jobs, workers))
+                self._outbox.act(SendSnapshot(peer, after_seq))
 
     def given(self, given: JobGiven, now: float) -> None:
         """A job of this process: what can't be taken ends at once, with the reason."""

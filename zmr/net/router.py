@@ -43,8 +43,11 @@ class Peers(Protocol):
     def watch(self, reactor: Reactor, on_frame: OnFrame, on_bad_frame: OnBadFrame) -> None:
         """Call `on_frame` with each frame that arrives, and the routing id of its sender."""
 
-    def send(self, peer: bytes, epoch: int, messages: Sequence[m.Message]) -> None:
-        """Never waits, and drops what can't be sent: what must not be lost is repeated."""
+    def send(self, peers: Sequence[bytes], epoch: int, messages: Sequence[m.Message]) -> None:
+        """The same to each of the peers.
+
+        Never waits, and drops what can't be sent: what must not be lost is repeated.
+        """
 
 
 def control_socket(context: zmq.Context[zmq.Socket[bytes]]) -> zmq.Socket[bytes]:
@@ -95,16 +98,18 @@ class Router:
 
         reactor.watch(self._socket, on_readable)
 
-    def send(self, peer: bytes, epoch: int, messages: Sequence[m.Message]) -> None:
-        """Never waits, and drops what can't be sent."""
-        if self._is_tracing:
-            log.debug("to %s: %s", _short_id(peer), described(messages))
-        for frame in codec.encode_all(epoch, messages):
-            try:
-                self._socket.send_multipart([peer, frame], zmq.NOBLOCK)
-            except zmq.ZMQError as error:  # gone, or too far behind
-                log.debug("not sent to %s: %s", _short_id(peer), error)
-                return
+    def send(self, peers: Sequence[bytes], epoch: int, messages: Sequence[m.Message]) -> None:
+        """Never waits, and drops what can't be sent. It is encoded once for all peers."""
+        frames = tuple(codec.encode_all(epoch, messages))
+        for peer in peers:
+            if self._is_tracing:
+                log.debug("to %s: %s", _short_id(peer), described(messages))
+            for frame in frames:
+                try:
+                    self._socket.send_multipart([peer, frame], zmq.NOBLOCK)
+                except zmq.ZMQError as error:  # gone, or too far behind
+                    log.debug("not sent to %s: %s", _short_id(peer), error)
+                    break
 
 
 def _role_of(part: zmq.Frame) -> Role:

@@ -39,6 +39,21 @@ def test_the_log_returns_what_it_still_keeps_a_part_at_a_time() -> None:
     assert log.after(2**63 - 1) == ()  # whatever a client asks for
 
 
+def test_of_long_texts_fewer_are_kept_and_sent_at_once() -> None:
+    log = EventLog()
+    for _ in range(100):
+        log.append(m.JobEvent("job-1", "failed", "x" * 1_000_000), 0.0)
+    assert 5 < len(log.after(99)) + len(log._kept) < 20
+    assert _seqs(log.after(0)) == [log._kept[0].seq]  # one at least: a follower has to get on
+
+    for _ in range(20_000):
+        log.append(m.JobEvent("job-1", "failed", "x" * 1_000), 0.0)
+    first = log.after(0)
+    assert 100 < len(first) < 300
+    assert log.after(first[-1].seq)[0].seq == first[-1].seq + 1
+    assert 10_000 < len(log._kept) < 15_000
+
+
 def test_a_gap_in_what_is_heard_is_filled_by_a_snapshot() -> None:
     log, follower = _log(2), Follower(1, 0)
     assert _answer(log, follower) == [1, 2]

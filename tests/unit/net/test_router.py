@@ -26,7 +26,7 @@ def test_a_peer_that_does_not_read_is_sent_only_so_much() -> None:
         router = Router(socket)
         message = m.Refused("x" * 1_000_000)
         for _ in range(2000):
-            router.send(b"peer", 1, [message])
+            router.send([b"peer"], 1, [message])
         # When it reads after all, then most of it was dropped: the rest is of the sockets' buffers
         n = 0
         while peer.poll(1000):
@@ -35,7 +35,7 @@ def test_a_peer_that_does_not_read_is_sent_only_so_much() -> None:
         assert 1 < n < 400
         # And it is sent again what comes from now on
         deadline = time.monotonic() + 30
-        router.send(b"peer", 1, [m.Refused("the last")])
+        router.send([b"peer"], 1, [m.Refused("the last")])
         while not peer.poll(1000):
             assert time.monotonic() < deadline
         assert b"the last" in peer.recv()
