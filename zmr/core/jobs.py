@@ -139,7 +139,7 @@ class JobRun:
     def is_complete(self) -> bool:
         """Whether all of the output is there."""
         last = self.reduces if self.step.n_reduce else self.maps
-        return last.completed == len(last.tasks) and self.is_active
+        return last.completed == len(last) and self.is_active
 
     @property
     def ready(self) -> TaskTable:
@@ -211,11 +211,12 @@ class JobRun:
         if self._sources is None:
             assert not self.maps.remaining, "a reduce must not begin without all map outputs"
             places = {
-                owner: workers.place_of(owner) for owner in {t.owner for t in self.maps.tasks}
+                owner: workers.place_of(owner)
+                for owner in {t.owner for t in self.maps.tasks.made()}
             }
             self._sources = tuple(
                 MapOutput(task.index, task.winner, host, task.path, shuffle_address)
-                for task in self.maps.tasks
+                for task in self.maps.tasks.made()
                 if task.path  # others put out nothing
                 for host, shuffle_address in (places[task.owner],)
             )
@@ -263,7 +264,8 @@ class JobRun:
         """What more were or will be left out than may be: "more than 1 bad record", with the option
         that says so; empty: there are not too many.
         """
-        found = sum(len(task.skips) for task in self.maps.tasks if task.skips and not task.winner)
+        maps = self.maps.tasks.made()
+        found = sum(len(task.skips) for task in maps if task.skips and not task.winner)
         records, files = self.spec.skip_bad_records, self.spec.skip_bad_files
         if self._skipped + found > records:
             return f"more than {counted(records, 'bad record')} (--skip-bad-records)"
@@ -364,7 +366,7 @@ class JobRun:
             ending.out_of_workers,
             steps if self.spec.steps else (),
             ending.failed_task,
-            tuple((task.index, task.winner) for task in self.maps.tasks if task.skipped),
+            tuple((task.index, task.winner) for task in self.maps.tasks.made() if task.skipped),
         )
 
     def validate(self) -> None:
@@ -376,7 +378,7 @@ class JobRun:
         listed: dict[int, Attempt] = {}
         for table in (self.maps, self.reduces):
             table.validate()
-            for task in table.tasks:
+            for task in table.tasks.made():
                 assert task.failures < self.spec.max_attempts, f"{task}: failures"
                 listed |= {attempt.id: attempt for attempt in (*task.attempts, *task.lost)}
         assert self.attempts == listed, f"job {self.id}: attempts"
