@@ -47,7 +47,7 @@ class Notes:
 
     def event(self, number: str, since_ns: int, event: m.Event) -> None:
         """The master is about to publish the event, decided since then."""
-        data = codec.encode_events(1, [m.Published(1, 0.0, event)])
+        data = codec.join_events(1, [codec.encode_event(m.Published(1, 0.0, event))])
         self._write("publishes", data, number=number, since_ns=since_ns)
 
     def published(self, numbers: list[str]) -> None:

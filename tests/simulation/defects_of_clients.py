@@ -10,6 +10,7 @@ from zmr import messages as m
 from zmr.core import clients, jobs, master, master_life, membership, outbox, workers
 from zmr.core.phases import Phases
 from zmr.net import event_log, follower
+from zmr.wire import codec
 
 from .planting import defect
 
@@ -204,22 +205,22 @@ def _(
 
 @defect("of many events the last are sent first", event_log.EventLog, "after")
 def _(self: event_log.EventLog, seq: int) -> tuple[m.Published, ...]:
-    later = [published for published in self._kept if published.seq > seq >= 0]
-    return tuple(later[-self._most_at_once :])
+    later = codec.decode_joined_events(self._kept)
+    return tuple(event for event in later if event.seq > seq >= 0)[-self._most_at_once :]
 
 
 @defect("an event that is no longer kept is replaced by the next", event_log.EventLog, "after")
 def _(self: event_log.EventLog, seq: int) -> tuple[m.Published, ...]:
     if seq < 0:
         return ()
-    return tuple(islice(self._kept, seq, seq + self._most_at_once))
+    return codec.decode_joined_events(islice(self._kept, seq, seq + self._most_at_once))
 
 
 @defect("events have the numbers of those that are kept", event_log.EventLog, "append")
 def _(self: event_log.EventLog, event: m.Event, time_s: float) -> m.Published:
     self.seq = len(self._kept) + 1
     published = m.Published(self.seq, time_s, event)
-    self._kept.append(published)
+    self._kept.append(codec.encode_event(published))
     return published
 
 

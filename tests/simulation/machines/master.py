@@ -244,7 +244,7 @@ class MasterMachine(Process):
         site = self.site
         if not events or not site.subscribers or site.clock.now < self._broadcasts_from:
             return
-        data = codec.encode_events(self.epoch, events)
+        data = codec.join_events(self.epoch, map(codec.encode_event, events))
         assert codec.decode_events(data) == (self.epoch, tuple(events)), "other events are sent"
         for name, deliver in site.subscribers.items():
             self._instruction()

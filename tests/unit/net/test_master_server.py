@@ -33,6 +33,13 @@ class Listeners:
         self.sent.append((peers, messages))
 
 
+class Unheard:
+    """A broadcast without subscribers."""
+
+    def welcome(self, data: bytes) -> None: ...
+    def send(self, data: bytes) -> None: ...
+
+
 class Pair:
     """A master, and the one peer that it has, in one process."""
 
@@ -133,8 +140,7 @@ def test_a_snapshot_is_made_once_a_turn_for_all_who_ask(monkeypatch: pytest.Monk
 
 def test_snapshots_beyond_the_first_few_are_sent_in_turns_that_follow_at_once() -> None:
     reactor, peers = Reactor(), Listeners()
-    server = MasterServer(reactor, peers, None, "", MasterSettings(), lambda outcome: None)
-    server.publisher.listeners.append(lambda published: None)
+    server = MasterServer(reactor, peers, Unheard(), "", MasterSettings(), lambda outcome: None)
     for number in range(20):
         register = m.Register(str(number), "host", 1, 1)
         peers.on_frame(b"worker " + str(number).encode(), m.Frame(0, (register,)))
