@@ -21,10 +21,15 @@ def after(self, seq):
     return right(self, seq)
 event_log.EventLog.after = after
 """,
-    # A client's claims are believed: what they make of tasks is kept.
+    # A client's claims are believed: all tasks that they come to are made and kept.
     "B2": """
-from zmr.core import clients
+from zmr.core import clients, tasks
 clients._MOST_TASKS = 1 << 22
+right = tasks.Tasks.__init__
+def make_all(self, kind, n_tasks):
+    right(self, kind, n_tasks)
+    self[:]
+tasks.Tasks.__init__ = make_all
 """,
     # The process for events may have any memory.
     "B3": """

@@ -57,12 +57,14 @@ class JobRun:
         splits: Plan,
         fingerprint: str = "",
         split_bytes: int = SPLIT_BYTES,
+        size_bytes: int = 0,
     ) -> None:
         self.spec = spec  # of the whole
         self.step = step_spec(spec, 1)  # of what runs now
         self.fingerprint = fingerprint  # see `JobGiven`
         self.id = self.step.job_id
         self.public_id = spec.job_id
+        self.size_bytes = size_bytes  # see `JobSubmitted`, `JobClosed`
         self.state = JOB.initial
         self.maps = TaskTable(TaskKind.MAP, len(splits))
         self.reduces = TaskTable(TaskKind.REDUCE, self.step.n_reduce)
@@ -131,6 +133,10 @@ class JobRun:
         """The same with the step's name: "step 2 of 3, ByCount: map 0 failed"."""
         steps = self.spec.steps
         return f"step {self.step.step} of {len(steps)}, {self.step.name}: {text}" if steps else text
+
+    @property
+    def n_tasks(self) -> int:
+        return len(self.maps) + len(self.reduces)
 
     def table(self, kind: TaskKind) -> TaskTable:
         return self.maps if kind is TaskKind.MAP else self.reduces
@@ -307,6 +313,8 @@ class JobRun:
     def end(self, happened: str, record: JobClosed) -> None:
         """It is over: all that is known of it from now on is what the record says."""
         self.move(happened)
+        self.spec, self.step = record.spec, step_spec(record.spec, self.step.step or 1)
+        self.size_bytes = record.size_bytes
         self.reason, self.traceback = record.status.reason, record.traceback
         self.failed_task, self.out_of_workers = record.failed_task, record.out_of_workers
         self.fingerprint, self._last_status = record.fingerprint, record.status

@@ -80,6 +80,16 @@ def label(text: str) -> str:
     return "".join(c if c.isprintable() else "?" for c in text[:NAME_LENGTH])
 
 
+def beginning(text: str, limit: int) -> str:
+    """A text for people, which is cut off where it is longer: a master keeps very many of them."""
+    return text[:limit]
+
+
+def end(text: str, limit: int) -> str:
+    """The same, of which the end says most."""
+    return text[-limit:]
+
+
 def endpoint(text: str) -> str:
     """Where others are to connect to, or nothing. It must not lead elsewhere than to a TCP port."""
     found = _ENDPOINT(text)
