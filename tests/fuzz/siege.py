@@ -81,6 +81,7 @@ class Siege:
         self._environment = environment
         self._report = Report()
         self._is_over = threading.Event()
+        self._attack_is_over = threading.Event()
 
     def run(self, n_frames: int, later_s: float = _LATER_S) -> Report:
         """So many frames, while jobs run. What is wrong is in the report."""
@@ -129,6 +130,12 @@ class Siege:
         self._report.jobs += 1
 
     def _attack(self, zmr: Zmr, cluster: Cluster, n_frames: int) -> None:
+        try:
+            self._attack_in_rounds(zmr, cluster, n_frames)
+        finally:
+            self._attack_is_over.set()
+
+    def _attack_in_rounds(self, zmr: Zmr, cluster: Cluster, n_frames: int) -> None:
         """All kinds at a time, in rounds: most sessions end in the middle of something."""
         events = events_address(cluster.master)
         for number in range(_ROUNDS):
@@ -156,9 +163,12 @@ class Siege:
         """Ask the master how things stand, again and again, as a person would."""
         with zmq.Context() as context:
             self._ask_again_and_again(context, cluster)
-        if not cluster.master.running:  # all others would wait for it
+        # All others would wait for it, and those that are just being started as well.
+        while not cluster.master.running:
             for command in list(zmr.commands):
                 command.stop()
+            if self._attack_is_over.wait(0.5):
+                return
 
     def _ask_again_and_again(
         self, context: zmq.Context[zmq.Socket[bytes]], cluster: Cluster

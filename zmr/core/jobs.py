@@ -145,7 +145,7 @@ class JobRun:
     def is_complete(self) -> bool:
         """Whether all of the output is there."""
         last = self.reduces if self.step.n_reduce else self.maps
-        return last.completed == len(last) and self.is_active
+        return not last.remaining and self.is_active
 
     @property
     def ready(self) -> TaskTable:

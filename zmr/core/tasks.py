@@ -219,7 +219,8 @@ class Tasks(Sequence[TaskRecord]):
             return [self[i] for i in range(*index.indices(len(self)))]
         task = self._tasks[index]
         if task is None:
-            task = self._tasks[index] = TaskRecord(self._kind, range(len(self))[index])
+            number = index if index >= 0 else index + len(self)
+            task = self._tasks[index] = TaskRecord(self._kind, number)
         return task
 
     def made(self) -> Iterator[TaskRecord]:
@@ -233,6 +234,7 @@ class TaskTable:
     def __init__(self, kind: TaskKind, n_tasks: int) -> None:
         self.kind = kind
         self.tasks = Tasks(kind, n_tasks)
+        self._n_tasks = n_tasks  # each turn asks for it
         self.idle = n_tasks
         self.completed = 0
         # All idle tasks are in the queue, or are of those from number `_unqueued` on, which come
@@ -244,11 +246,11 @@ class TaskTable:
         self.completed_at: float | None = None
 
     def __len__(self) -> int:
-        return len(self.tasks)
+        return self._n_tasks
 
     @property
     def remaining(self) -> int:
-        return len(self.tasks) - self.completed
+        return self._n_tasks - self.completed
 
     def next_idle(self, fits: Callable[[TaskRecord], bool]) -> TaskRecord | None:
         """The first idle task that fits, among the next ones; the caller must hand it out."""
@@ -257,7 +259,7 @@ class TaskTable:
         while len(others) < _LOOK_AHEAD:
             if queue:
                 task = queue.popleft()
-            elif self._unqueued < len(self.tasks):
+            elif self._unqueued < self._n_tasks:
                 task = self.tasks[self._unqueued]
                 self._unqueued += 1
             else:
