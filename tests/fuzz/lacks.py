@@ -11,9 +11,9 @@ LACKS = {
     # An exception that a frame meets ends the master; and there is one to be met.
     "B1": """
 from zmr.net import event_log, master_server
-def on_frame(self, peer, frame):
-    self.handle(master_server.FrameReceived(peer, frame))
-master_server.MasterServer._on_frame = on_frame
+def mistake(self, error):
+    raise error
+master_server.MasterServer._mistake = mistake
 right = event_log.EventLog.after
 def after(self, seq):
     if seq > 2**62:

@@ -169,12 +169,16 @@ class MasterServer:
         except AssertionError:
             raise
         except Exception as error:
-            self.failed_frames[type(error).__name__] += 1
-            if is_power_of_ten(count := self.failed_frames.total()):
-                log.exception("frame that could not be handled, number %d", count)
-            self.core.cluster.validate()
+            self._mistake(error)
             self._outbox.setdefault(peer, []).append(m.Refused("an error of this master's own"))
             self.tick(self._reactor.clock())
+
+    def _mistake(self, error: Exception) -> None:
+        """Go on after a mistake of ours that a frame has met, if the tables fit together."""
+        self.failed_frames[type(error).__name__] += 1
+        if is_power_of_ten(count := self.failed_frames.total()):
+            log.error("frame that could not be handled, number %d", count, exc_info=error)
+        self.core.cluster.validate()
 
     def _bad_frame(self, peer: bytes, error: codec.BadFrame) -> None:
         """Count and answer it; the log has the first, tenth, hundredth, ... of them."""
@@ -274,10 +278,20 @@ class MasterServer:
         self.publisher.flush()
 
     def _send_snapshots(self) -> None:
-        log, (jobs, workers) = self.publisher.log, self.core.rows()
-        for peers, events in self._requests.take(log):
-            snapshot = m.Snapshot(log.seq, self._events_address, jobs, workers, events)
-            self._peers.send(peers, self.core.epoch, (snapshot,))
+        """Send some of those that were asked for. A mistake of ours costs the answers."""
+        events, epoch = self.publisher.log, self.core.epoch
+        try:
+            jobs, workers = self.core.rows()
+            for peers, later in self._requests.take(events):
+                snapshot = m.Snapshot(events.seq, self._events_address, jobs, workers, later)
+                self._peers.send(peers, epoch, (snapshot,))
+        except AssertionError:
+            raise
+        except Exception as error:
+            refused = m.Refused("an error of this master's own")
+            self._peers.send(self._requests.peers(), epoch, (refused,))
+            self._requests.clear()
+            self._mistake(error)
 
 
 def warn_of_unreachable(register: m.Register) -> None:

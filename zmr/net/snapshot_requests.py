@@ -28,6 +28,10 @@ class SnapshotRequests:
         """The peer asks for the events after that number; of several requests, the last counts."""
         self._waiting[peer] = after_seq
 
+    def peers(self) -> list[bytes]:
+        """Those that wait."""
+        return list(self._waiting)
+
     def clear(self) -> None:
         self._waiting.clear()
 

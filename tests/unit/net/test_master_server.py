@@ -159,6 +159,30 @@ def test_snapshots_beyond_the_first_few_are_sent_in_turns_that_follow_at_once() 
     assert 3 <= turns < 10
 
 
+def test_a_mistake_in_a_snapshot_costs_the_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    reactor, peers = Reactor(), Listeners()
+    server = MasterServer(reactor, peers, Unheard(), "", MasterSettings(), lambda outcome: None)
+    right = server.publisher.log.after
+
+    def after(seq: int) -> tuple[m.Published, ...]:
+        if seq == 13:
+            raise ValueError("a mistake")
+        return right(seq)
+
+    monkeypatch.setattr(server.publisher.log, "after", after)
+    for peer in (b"a", b"b"):
+        peers.on_frame(peer, m.Frame(0, (m.GetSnapshot(13),)))
+    reactor.turn(0.0)
+
+    [(told, [answer])] = peers.sent
+    assert (told, answer) == ([b"a", b"b"], m.Refused("an error of this master's own"))
+    assert server.failed_frames == {"ValueError": 1}
+    peers.on_frame(b"c", m.Frame(0, (m.GetSnapshot(),)))
+    reactor.turn(0.0)
+    assert peers.sent[-1][0] == [b"c"]
+    assert isinstance(peers.sent[-1][1][0], m.Snapshot)
+
+
 @pytest.mark.parametrize(
     ("host", "endpoint", "is_warned"),
     [
