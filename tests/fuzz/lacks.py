@@ -5,6 +5,7 @@ A lack is a line of Python that runs when the master's interpreter starts.
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 LACKS = {
@@ -48,4 +49,5 @@ def without(lack: str, folder: Path) -> dict[str, str]:
     """The environment of a master that lacks this."""
     folder.mkdir()
     (folder / "sitecustomize.py").write_text(LACKS[lack])
-    return {"PYTHONPATH": str(folder)}
+    others = os.environ.get("PYTHONPATH")
+    return {"PYTHONPATH": os.pathsep.join([str(folder), *([others] if others else [])])}
