@@ -17,8 +17,9 @@ from chaos.machines import children, pause
 from chaos.work import N_REDUCE, Job, jobs
 from support.cluster import Cluster
 from support.peers import peer_of
-from support.process import Command, Zmr
+from support.process import WAIT_S, Command, Zmr
 
+from zmr import messages as m
 from zmr.wire.roles import Role
 
 CHECKOUT = Path(__file__).resolve().parents[2]
@@ -164,11 +165,10 @@ class Siege:
         with zmq.Context() as context:
             self._ask_again_and_again(context, cluster)
         # All others would wait for it, and those that are just being started as well.
-        while not cluster.master.running:
-            for command in list(zmr.commands):
-                command.stop()
-            if self._attack_is_over.wait(0.5):
-                return
+        while self._report.wrong and not self._attack_is_over.wait(0.5):
+            if not cluster.master.running:
+                for command in list(zmr.commands):
+                    command.stop()
 
     def _ask_again_and_again(
         self, context: zmq.Context[zmq.Socket[bytes]], cluster: Cluster
@@ -181,7 +181,10 @@ class Siege:
             began = monotonic()
             try:
                 with peer_of(context, cluster.address, Role.WATCH) as peer:
-                    peer.snapshot()
+                    peer.say(m.GetSnapshot())
+                    while not peer.socket.poll(500):
+                        assert cluster.master.running, str(cluster.master)
+                        assert monotonic() - began < WAIT_S, f"none within {WAIT_S} s"
             except AssertionError as error:
                 report.wrong.append(f"no answer: {error}")
                 return
