@@ -9,6 +9,7 @@ Answers are compared first.
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable
 from math import isclose
@@ -19,8 +20,12 @@ from typing import Any, NamedTuple
 import click
 import pyarrow as pa
 
-from examples.kmeans import k_means
-from examples.pagerank import DAMPING, page_rank
+from benchmarks.places import CHECKOUT
+
+sys.path.insert(0, str(CHECKOUT / "examples"))
+
+from kmeans import k_means
+from pagerank import DAMPING, page_rank
 
 ROWS, CENTRES, MOVES = 200_000, 5, 30
 PAGES, LINKS_A_PAGE, STEPS = 5_000, 10, 19

@@ -43,7 +43,7 @@ class Split:
 class Step:
     """What is a step's own of several jobs that feed each other."""
 
-    name: str  # for people: "WordCount"
+    name: f.Line  # for people: "WordCount"
     params: tuple[tuple[str, str], ...]  # as the user wrote them, those that the step takes
     n_reduce: f.NReduce  # 0: map-only
     counters: Counters = ()  # for workers, of a step before the one that they run
@@ -57,7 +57,7 @@ class JobSpec:
     """
 
     job_id: f.JobId
-    name: str  # for people: "wordcount", "Grep"
+    name: f.Line  # for people: "wordcount", "Grep"
     reference: str  # "wordcount", "/abs/job.py:Class", "package.module:Class"
     source: bytes  # the text of a job given as a file; empty otherwise
     search_path: str  # the folder that stands first on sys.path when the job is imported
@@ -131,7 +131,7 @@ class OutputFile:
 
     name: f.FileName  # within the output folder: "mr-out-3"
     size_bytes: int
-    checksum: str  # "crc32:0a1b2c3d"
+    checksum: f.Line  # "crc32:0a1b2c3d"
     format: f.TypeName = ""  # the class of the job's output: "Text"; "": not known
     key_type: f.TypeName = ""  # of text: "str" (zmr.formats.written_types); "": there are no pairs
     value_type: f.TypeName = ""
@@ -188,7 +188,7 @@ class MapDone:
     counters: Counters = ()
     file: OutputFile | None = None  # map-only: what was committed
     skipped: int = 0  # records that were left out
-    last_skipped: str = ""  # where the last of them, or of the files, is, and why
+    last_skipped: f.Line = ""  # where the last of them, or of the files, is, and why
     skipped_files: int = 0  # that were left out
     input_bytes: int = 0  # of the splits that were read to their ends, by their sizes
 
@@ -220,8 +220,8 @@ class TaskFailed:
     index: int
     attempt: int
     reason: FailureReason
-    message: str  # one line
-    traceback: str = ""
+    message: f.Line
+    traceback: f.Traceback = ""
     lost: tuple[tuple[int, int], ...] = ()  # LOST_INPUT: (map index, attempt) of each
     circumstances: Circumstances = Circumstances()
 
@@ -247,7 +247,7 @@ class OutputsChecked:
 class Leave:
     """The last message of a worker: it will answer nothing more."""
 
-    reason: str
+    reason: f.Line
 
 
 # --- from the master to a worker ---------------------------------------------------------------
@@ -349,7 +349,7 @@ class Submitted:
 @dataclass(frozen=True, slots=True)
 class CancelJob:
     job_id: str
-    reason: str
+    reason: f.Line
 
 
 @dataclass(frozen=True, slots=True)

@@ -98,6 +98,8 @@ def _name_of(path: str) -> str:
 
 def import_module(name: str, search_path: str) -> ModuleType:
     """The module of this name, looked for in `search_path` first. Raises `JobError`."""
+    if not all(part.isidentifier() for part in name.split(".")):
+        raise JobError(f"{name!r} can't be the name of a module")
     _search_first(search_path)
     try:
         return importlib.import_module(name)

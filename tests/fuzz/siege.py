@@ -17,8 +17,9 @@ from chaos.machines import children, pause
 from chaos.work import N_REDUCE, Job, jobs
 from support.cluster import Cluster
 from support.peers import peer_of
-from support.process import Command, Zmr
+from support.process import WAIT_S, Command, Zmr
 
+from zmr import messages as m
 from zmr.wire.roles import Role
 
 CHECKOUT = Path(__file__).resolve().parents[2]
@@ -81,6 +82,7 @@ class Siege:
         self._environment = environment
         self._report = Report()
         self._is_over = threading.Event()
+        self._attack_is_over = threading.Event()
 
     def run(self, n_frames: int, later_s: float = _LATER_S) -> Report:
         """So many frames, while jobs run. What is wrong is in the report."""
@@ -129,6 +131,12 @@ class Siege:
         self._report.jobs += 1
 
     def _attack(self, zmr: Zmr, cluster: Cluster, n_frames: int) -> None:
+        try:
+            self._attack_in_rounds(zmr, cluster, n_frames)
+        finally:
+            self._attack_is_over.set()
+
+    def _attack_in_rounds(self, zmr: Zmr, cluster: Cluster, n_frames: int) -> None:
         """All kinds at a time, in rounds: most sessions end in the middle of something."""
         events = events_address(cluster.master)
         for number in range(_ROUNDS):
@@ -156,9 +164,11 @@ class Siege:
         """Ask the master how things stand, again and again, as a person would."""
         with zmq.Context() as context:
             self._ask_again_and_again(context, cluster)
-        if not cluster.master.running:  # all others would wait for it
-            for command in list(zmr.commands):
-                command.stop()
+        # All others would wait for it, and those that are just being started as well.
+        while self._report.wrong and not self._attack_is_over.wait(0.5):
+            if not cluster.master.running:
+                for command in list(zmr.commands):
+                    command.stop()
 
     def _ask_again_and_again(
         self, context: zmq.Context[zmq.Socket[bytes]], cluster: Cluster
@@ -171,7 +181,10 @@ class Siege:
             began = monotonic()
             try:
                 with peer_of(context, cluster.address, Role.WATCH) as peer:
-                    peer.snapshot()
+                    peer.say(m.GetSnapshot())
+                    while not peer.socket.poll(500):
+                        assert cluster.master.running, str(cluster.master)
+                        assert monotonic() - began < WAIT_S, f"none within {WAIT_S} s"
             except AssertionError as error:
                 report.wrong.append(f"no answer: {error}")
                 return

@@ -47,7 +47,7 @@ class Notes:
 
     def event(self, number: str, since_ns: int, event: m.Event) -> None:
         """The master is about to publish the event, decided since then."""
-        data = codec.encode_events(1, [m.Published(1, 0.0, event)])
+        data = codec.join_events(1, [codec.encode_event(m.Published(1, 0.0, event))])
         self._write("publishes", data, number=number, since_ns=since_ns)
 
     def published(self, numbers: list[str]) -> None:
@@ -140,11 +140,13 @@ def note_master(notes: Notes) -> None:
         flush(self)
         turn_began_ns = 0
 
-    def noted_send(self: Router, peer: bytes, epoch: int, messages: Sequence[m.Message]) -> None:
+    def noted_send(
+        self: Router, peers: Sequence[bytes], epoch: int, messages: Sequence[m.Message]
+    ) -> None:
         given = (each for each in messages if isinstance(each, m.TaskResponse))
         tasks = (task._replace(splits=(), sources=()) for each in given for task in each.tasks)
         notes.frame("hands out", (m.TaskResponse((task,)) for task in tasks), since_ns=begun())
-        send(self, peer, epoch, messages)
+        send(self, peers, epoch, messages)
 
     def noted_publish(self: Publisher, event: m.Event) -> None:
         publish(self, event)

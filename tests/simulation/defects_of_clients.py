@@ -7,10 +7,10 @@ from itertools import islice
 from typing import Any
 
 from zmr import messages as m
-from zmr.core import clients, jobs, master_life, membership, outbox, workers
-from zmr.core.actions import SendSnapshot
+from zmr.core import clients, jobs, master, master_life, membership, outbox, workers
 from zmr.core.phases import Phases
 from zmr.net import event_log, follower
+from zmr.wire import codec
 
 from .planting import defect
 
@@ -152,41 +152,16 @@ def _(self: workers.Worker) -> m.WorkerStatus:
     return m.WorkerStatus(self.name, self.state.value, self.slots, len(self.attempts))
 
 
-def _snapshot(self: clients.Clients, peer: bytes, after_seq: int, jobs: Any, workers: Any) -> None:
-    shown = tuple(job.status() for job in jobs), tuple(worker.status() for worker in workers)
-    self._outbox.act(SendSnapshot(peer, after_seq, *shown))
+@defect("a suspect worker is not shown", master.Master, "rows")
+def _(self: master.Master, right: Any = master.Master.rows) -> master.Rows:
+    jobs, shown = right(self)
+    return jobs, tuple(worker for worker in shown if worker.state != "suspect")
 
 
-@defect("a suspect worker is not shown", clients.Clients, "receive")
-def _(
-    self: clients.Clients,
-    peer: bytes,
-    message: Any,
-    now: float,
-    right: Any = clients.Clients.receive,
-) -> None:
-    if isinstance(message, m.GetSnapshot):
-        cluster = self._cluster
-        alive = [w for w in cluster.workers.present if w.state.value == "alive"]
-        _snapshot(self, peer, message.after_seq, cluster.jobs.values(), alive)
-    else:
-        right(self, peer, message, now)
-
-
-@defect("a job that has ended is not shown", clients.Clients, "receive")
-def _(
-    self: clients.Clients,
-    peer: bytes,
-    message: Any,
-    now: float,
-    right: Any = clients.Clients.receive,
-) -> None:
-    if isinstance(message, m.GetSnapshot):
-        cluster = self._cluster
-        going_on = [job for job in cluster.jobs.values() if not job.has_ended]
-        _snapshot(self, peer, message.after_seq, going_on, cluster.workers.present)
-    else:
-        right(self, peer, message, now)
+@defect("a job that has ended is not shown", master.Master, "rows")
+def _(self: master.Master, right: Any = master.Master.rows) -> master.Rows:
+    shown, workers = right(self)
+    return tuple(job for job in shown if job.state not in _ENDED), workers
 
 
 @defect("events are never sent with a snapshot", clients.Clients, "receive")
@@ -230,22 +205,22 @@ def _(
 
 @defect("of many events the last are sent first", event_log.EventLog, "after")
 def _(self: event_log.EventLog, seq: int) -> tuple[m.Published, ...]:
-    later = [published for published in self._kept if published.seq > seq >= 0]
-    return tuple(later[-self._most_at_once :])
+    later = codec.decode_joined_events(self._kept)
+    return tuple(event for event in later if event.seq > seq >= 0)[-self._most_at_once :]
 
 
 @defect("an event that is no longer kept is replaced by the next", event_log.EventLog, "after")
 def _(self: event_log.EventLog, seq: int) -> tuple[m.Published, ...]:
     if seq < 0:
         return ()
-    return tuple(islice(self._kept, seq, seq + self._most_at_once))
+    return codec.decode_joined_events(islice(self._kept, seq, seq + self._most_at_once))
 
 
 @defect("events have the numbers of those that are kept", event_log.EventLog, "append")
 def _(self: event_log.EventLog, event: m.Event, time_s: float) -> m.Published:
     self.seq = len(self._kept) + 1
     published = m.Published(self.seq, time_s, event)
-    self._kept.append(published)
+    self._kept.append(codec.encode_event(published))
     return published
 
 

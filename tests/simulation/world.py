@@ -404,6 +404,11 @@ class World(Site):
         self.witness.master_did(event, actions, self.master.now, self.master.epoch)
         super().master_did(event, actions)
 
+    def master_shows(
+        self, jobs: tuple[m.JobStatus, ...], workers: tuple[m.WorkerStatus, ...]
+    ) -> None:
+        self.witness.answers.master_shows(jobs, workers)
+
     def answered(self, question: m.Message, epoch: int, answer: m.Message) -> None:
         self.witness.answers.answered(question, epoch, answer)
 

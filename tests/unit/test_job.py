@@ -88,6 +88,8 @@ def test_a_job_in_a_package_is_found_from_the_current_folder(
     assert type(load_job(spec_of(source))) is source.job_class
     assert "no job 'Other'; it has Mine" in refusal("mypackage.jobs:Other")
     assert "there is no module 'mypackage.job'" in refusal("mypackage.job:Mine")
+    for name in ("", "..", ".mine", "mine..job", "my job"):
+        assert f"{name!r} can't be the name of a module" in refusal(f"{name}:Mine")
 
 
 def test_a_file_is_run_once_and_again_when_it_has_changed(tmp_path: Path) -> None:

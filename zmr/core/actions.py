@@ -14,12 +14,10 @@ from zmr.messages import (
     Counters,
     Event,
     JobSpec,
-    JobStatus,
     Message,
     OutputFile,
     StartJob,
     ToSlot,
-    WorkerStatus,
 )
 from zmr.pipeline_steps import NO_TOTALS, StepDone, Totals
 
@@ -67,12 +65,13 @@ class Publish:
 
 @dataclass(frozen=True, slots=True)
 class SendSnapshot:
-    """Send these rows, with the events after `after_seq` (-1: none)."""
+    """Send how things stand (`Master.rows`), with the events after `after_seq` (-1: none).
+
+    It is made once for all that ask in a turn of the reactor, so it is not part of the action.
+    """
 
     peer: bytes
     after_seq: int
-    jobs: tuple[JobStatus, ...]
-    workers: tuple[WorkerStatus, ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import islice
+
 from zmr import messages as m
 from zmr.core.actions import Level, SendSnapshot
 from zmr.core.cluster import Cluster
@@ -16,9 +19,13 @@ from zmr.core.settings import MasterSettings
 from zmr.core.states import JobState
 from zmr.display import counted
 
-# A job that makes it more tasks than these is refused before it fills the memory: a task takes 200
-# bytes, and a client may claim inputs of any size.
+# What goes beyond these limits is refused before it fills the memory: what is kept of all jobs that
+# have not ended, and their tasks, of which each takes some hundred bytes once it is handed out. A
+# client may claim inputs of any size.
 _MOST_TASKS = 1 << 20
+_MOST_JOBS = 5_000
+_MOST_BYTES = 256_000_000
+_NAMED = 20  # in an answer that names jobs
 
 
 class Clients:
@@ -48,9 +55,7 @@ class Clients:
             case m.CancelJob():
                 self._cancel_job(peer, message, now)
             case m.GetSnapshot(after_seq):
-                jobs = tuple(job.status() for job in self._cluster.jobs.values())
-                workers = tuple(worker.status() for worker in self._cluster.workers.present)
-                self._outbox.act(SendSnapshot(peer, after_seq, jobs, workers))
+                self._outbox.act(SendSnapshot(peer, after_seq))
 
     def given(self, given: JobGiven, now: float) -> None:
         """A job of this process: what can't be taken ends at once, with the reason."""
@@ -73,15 +78,14 @@ class Clients:
             return f"{spec.job_id} can't be the id of a job: steps of pipelines have such"
         if not self._life.takes_jobs:
             return "this master takes no more jobs"
-        for other in self._cluster.jobs.values():
-            if other.spec.output == spec.output and not other.has_ended:
+        others = (*self._cluster.active.values(), *self._cluster.queued.values())
+        for other in others:
+            if other.spec.output == spec.output:
                 return f"{spec.output} is the output folder of {other.public_id}, which goes on"
-        others = sum(len(job.maps) + len(job.reduces) for job in self._cluster.jobs.values())
-        n_tasks = count_pieces(submit.inputs, split_bytes) + spec.n_reduce
-        if others + n_tasks > _MOST_TASKS:
-            with_others = f", with those of other jobs {others + n_tasks:,}" if others else ""
-            return f"{n_tasks:,} tasks{with_others}: a master takes at most {_MOST_TASKS:,}"
-        self._cluster.commit(JobSubmitted(submit, split_bytes, fingerprint), now)
+        record = JobSubmitted(submit, split_bytes, fingerprint)
+        if refusal := _too_much(record, others):
+            return refusal
+        self._cluster.commit(record, now)
         job = self._cluster.jobs[spec.job_id]
         maps, reduces = len(job.maps), len(job.reduces)
         text = f"{spec.name}: {counted(maps, 'map task')}, {counted(reduces, 'reduce task')}"
@@ -94,14 +98,33 @@ class Clients:
     def _cancel_job(self, peer: bytes, cancel: m.CancelJob, now: float) -> None:
         job = self._cluster.jobs.get(cancel.job_id)
         if job is None:
-            known = ", ".join(self._cluster.jobs) or "none"
-            refusal = f"there is no job {cancel.job_id!r}; there are: {known}"
+            known = list(islice(reversed(self._cluster.jobs), _NAMED + 1))
+            if len(known) > _NAMED:
+                known[-1] = "..."
+            names = ", ".join(reversed(known)) or "none"
+            refusal = f"there is no job {cancel.job_id!r}; there are: {names}"
             self._outbox.send(peer, m.Refused(refusal))
             return
         refusal = _too_late(job)
         if not refusal and not job.has_ended:
             self._phases.end(job, Ending(JobState.CANCELLED, cancel.reason), now)
         self._outbox.send(peer, m.Refused(refusal) if refusal else m.Submitted(job.public_id))
+
+
+def _too_much(record: JobSubmitted, others: Sequence[JobRun]) -> str:
+    """Why the job is more than a master takes, with the others that have not ended; or empty."""
+    n_others = sum(job.n_tasks for job in others)
+    submit = record.submit
+    n_tasks = count_pieces(submit.inputs, record.split_bytes) + submit.spec.n_reduce
+    if n_others + n_tasks > _MOST_TASKS:
+        with_others = f", with those of other jobs {n_others + n_tasks:,}" if n_others else ""
+        return f"{n_tasks:,} tasks{with_others}: a master takes at most {_MOST_TASKS:,}"
+    if len(others) >= _MOST_JOBS:
+        return f"{len(others):,} jobs have not ended: a master takes at most {_MOST_JOBS:,}"
+    # However many inputs one job has: they have come in frames of bounded size, or are its own.
+    if others and sum(job.size_bytes for job in others) + record.size_bytes > _MOST_BYTES:
+        return "the jobs that have not ended are as much as a master takes: wait until some have"
+    return ""
 
 
 def _too_late(job: JobRun) -> str:

@@ -119,7 +119,7 @@ class Cluster:
     def _submit(self, record: JobSubmitted, now: float) -> None:
         submit, split_bytes = record.submit, record.split_bytes
         splits = plan(submit.inputs, split_bytes)
-        self._queue(JobRun(submit.spec, splits, record.fingerprint, split_bytes))
+        self._queue(JobRun(submit.spec, splits, record.fingerprint, split_bytes, record.size_bytes))
 
     def start(self, job: JobRun) -> None:
         """A queued job's tasks may be handed out from now on."""

@@ -39,7 +39,7 @@ def validate_held(job: JobRun, workers: WorkerTable) -> None:
             assert worker.attempts.get(attempt_id) is attempt, f"{attempt}: not at its worker"
     for peer in job.output_checks.awaited:
         assert workers.get(peer), f"job {job.id}: waits for an answer of a worker that is gone"
-    for task in job.maps.tasks:
+    for task in job.maps.tasks.made():
         if job.needs_output_of(task):
             owner = workers.get(task.owner)
             assert owner is not None, f"{task}: the owner of its output is gone"

@@ -57,12 +57,14 @@ class JobRun:
         splits: Plan,
         fingerprint: str = "",
         split_bytes: int = SPLIT_BYTES,
+        size_bytes: int = 0,
     ) -> None:
         self.spec = spec  # of the whole
         self.step = step_spec(spec, 1)  # of what runs now
         self.fingerprint = fingerprint  # see `JobGiven`
         self.id = self.step.job_id
         self.public_id = spec.job_id
+        self.size_bytes = size_bytes  # see `JobSubmitted`, `JobClosed`
         self.state = JOB.initial
         self.maps = TaskTable(TaskKind.MAP, len(splits))
         self.reduces = TaskTable(TaskKind.REDUCE, self.step.n_reduce)
@@ -132,6 +134,10 @@ class JobRun:
         steps = self.spec.steps
         return f"step {self.step.step} of {len(steps)}, {self.step.name}: {text}" if steps else text
 
+    @property
+    def n_tasks(self) -> int:
+        return len(self.maps) + len(self.reduces)
+
     def table(self, kind: TaskKind) -> TaskTable:
         return self.maps if kind is TaskKind.MAP else self.reduces
 
@@ -139,7 +145,7 @@ class JobRun:
     def is_complete(self) -> bool:
         """Whether all of the output is there."""
         last = self.reduces if self.step.n_reduce else self.maps
-        return last.completed == len(last.tasks) and self.is_active
+        return not last.remaining and self.is_active
 
     @property
     def ready(self) -> TaskTable:
@@ -211,11 +217,12 @@ class JobRun:
         if self._sources is None:
             assert not self.maps.remaining, "a reduce must not begin without all map outputs"
             places = {
-                owner: workers.place_of(owner) for owner in {t.owner for t in self.maps.tasks}
+                owner: workers.place_of(owner)
+                for owner in {t.owner for t in self.maps.tasks.made()}
             }
             self._sources = tuple(
                 MapOutput(task.index, task.winner, host, task.path, shuffle_address)
-                for task in self.maps.tasks
+                for task in self.maps.tasks.made()
                 if task.path  # others put out nothing
                 for host, shuffle_address in (places[task.owner],)
             )
@@ -263,7 +270,8 @@ class JobRun:
         """What more were or will be left out than may be: "more than 1 bad record", with the option
         that says so; empty: there are not too many.
         """
-        found = sum(len(task.skips) for task in self.maps.tasks if task.skips and not task.winner)
+        maps = self.maps.tasks.made()
+        found = sum(len(task.skips) for task in maps if task.skips and not task.winner)
         records, files = self.spec.skip_bad_records, self.spec.skip_bad_files
         if self._skipped + found > records:
             return f"more than {counted(records, 'bad record')} (--skip-bad-records)"
@@ -305,6 +313,8 @@ class JobRun:
     def end(self, happened: str, record: JobClosed) -> None:
         """It is over: all that is known of it from now on is what the record says."""
         self.move(happened)
+        self.spec, self.step = record.spec, step_spec(record.spec, self.step.step or 1)
+        self.size_bytes = record.size_bytes
         self.reason, self.traceback = record.status.reason, record.traceback
         self.failed_task, self.out_of_workers = record.failed_task, record.out_of_workers
         self.fingerprint, self._last_status = record.fingerprint, record.status
@@ -364,7 +374,7 @@ class JobRun:
             ending.out_of_workers,
             steps if self.spec.steps else (),
             ending.failed_task,
-            tuple((task.index, task.winner) for task in self.maps.tasks if task.skipped),
+            tuple((task.index, task.winner) for task in self.maps.tasks.made() if task.skipped),
         )
 
     def validate(self) -> None:
@@ -376,7 +386,7 @@ class JobRun:
         listed: dict[int, Attempt] = {}
         for table in (self.maps, self.reduces):
             table.validate()
-            for task in table.tasks:
+            for task in table.tasks.made():
                 assert task.failures < self.spec.max_attempts, f"{task}: failures"
                 listed |= {attempt.id: attempt for attempt in (*task.attempts, *task.lost)}
         assert self.attempts == listed, f"job {self.id}: attempts"

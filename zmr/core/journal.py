@@ -19,6 +19,11 @@ from typing import NamedTuple
 
 from zmr import messages as m
 
+# What Python's objects take, besides the texts in them.
+_JOB_BYTES = 3_000
+_INPUT_BYTES = 150
+_TEXT_BYTES = 60
+
 
 class EpochBegun(NamedTuple):
     """A master has started. Its epoch is that of no other start."""
@@ -45,6 +50,12 @@ class JobSubmitted(NamedTuple):
     submit: m.Submit
     split_bytes: int
     fingerprint: str  # see `JobGiven`
+
+    @property
+    def size_bytes(self) -> int:
+        """What a master needs for the job until its end, about, without its tasks."""
+        inputs = sum(_INPUT_BYTES + len(file.path) for file in self.submit.inputs)
+        return _JOB_BYTES + _spec_bytes(self.submit.spec) + inputs
 
 
 class StepBegun(NamedTuple):
@@ -104,6 +115,12 @@ class JobClosed(NamedTuple):
     fingerprint: str
     failed_task: str = ""  # by which it failed: "map-17"
 
+    @property
+    def size_bytes(self) -> int:
+        """What a master needs for it, about."""
+        texts = len(self.status.reason) + len(self.traceback) + len(self.fingerprint)
+        return _JOB_BYTES + _spec_bytes(self.spec) + texts
+
 
 class JobForgotten(NamedTuple):
     """So many jobs have ended since that this one is of no interest any more."""
@@ -157,3 +174,12 @@ def about(record: Record) -> str:
             return f"job {job_id}"
         case OutputLost(job_id) | StepBegun(job_id) | JobForgotten(job_id):
             return f"job {job_id}"
+
+
+def _spec_bytes(spec: m.JobSpec) -> int:
+    texts = [spec.name, spec.reference, spec.search_path, spec.output]
+    for params in (spec.params, *(step.params for step in spec.steps)):
+        for name, value in params:
+            texts += (name, value)
+    texts += (step.name for step in spec.steps)
+    return len(spec.source) + len(spec.bounds) + sum(_TEXT_BYTES + len(text) for text in texts)

@@ -42,6 +42,8 @@ from zmr.core.settings import MasterSettings
 from zmr.core.states import JobState, MasterState
 from zmr.core.workers import Worker
 
+Rows = tuple[tuple[m.JobStatus, ...], tuple[m.WorkerStatus, ...]]
+
 
 class Master:
     """One start of the master. `epoch`, from 1 to 2**32 - 1, is that of no other start."""
@@ -89,6 +91,12 @@ class Master:
         return self._outbox.ignored
 
     # --- the interface of the shell ---
+
+    def rows(self) -> Rows:
+        """How things stand: all jobs, and the workers that are present."""
+        jobs = tuple(job.status() for job in self.cluster.jobs.values())
+        workers = tuple(worker.status() for worker in self.cluster.workers.present)
+        return jobs, workers
 
     def restore(self, records: Iterable[Record], now: float) -> list[MasterAction]:
         """Go on where the journal with these records ends, and keep it up from now on.

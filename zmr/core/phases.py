@@ -16,8 +16,9 @@ from zmr.core.states import JobState
 from zmr.core.workers import Worker
 from zmr.display import counted
 
-# Jobs that have ended are kept for `zmr status`, so many at most.
+# Jobs that have ended are kept for `zmr status`: so many at most, and of long texts fewer.
 _ENDED_JOBS_KEPT = 100
+_ENDED_BYTES_KEPT = 16_000_000
 
 
 class Phases:
@@ -97,7 +98,7 @@ class Phases:
         self._outbox.log(level, f"job {id} {state}" + (f": {reason}" if reason else ""))
         self._outbox.act(JobEnded(outcome))
         self._outbox.publish(m.JobEvent(id, state, reason))
-        if len(self._cluster.ended) > _ENDED_JOBS_KEPT:
+        while self._are_too_many():
             self._cluster.commit(JobForgotten(self._cluster.ended[0]), now)
         if self._settings.one_job:
             self._life.exit_workers(f"job {id} {state}", now)
@@ -109,6 +110,12 @@ class Phases:
         for job in (*self._cluster.active.values(), *self._cluster.queued.values()):
             self.end(job, Ending(JobState.CANCELLED, reason), now)
         self._life.exit_workers(f"the master was {reason}", now)
+
+    def _are_too_many(self) -> bool:
+        """Whether more jobs that have ended are kept than can be. The last one always is."""
+        ended, jobs = self._cluster.ended, self._cluster.jobs
+        size_bytes = sum(jobs[job_id].size_bytes for job_id in ended)
+        return len(ended) > _ENDED_JOBS_KEPT or (size_bytes > _ENDED_BYTES_KEPT and len(ended) > 1)
 
     def _have_forgotten(self, workers: list[Worker], job_id: str) -> None:
         """Nothing of the job, or step, is of use to these workers any more."""

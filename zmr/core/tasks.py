@@ -1,13 +1,15 @@
 """The tasks of one phase, and the attempts at them.
 
 `TaskTable` owns its tasks' states. It knows which are idle and how many are complete without
-looking at all of them, so that a million tasks cost no more a step than ten.
+looking at all of them, so that a million tasks cost no more a step than ten. A task that nothing
+has happened to takes no memory: clients may claim inputs of any size.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from typing import overload
 
 from zmr.core.pace import Pace
 from zmr.core.states import ATTEMPT, TASK, AttemptState, TaskState
@@ -198,32 +200,70 @@ class TaskRecord:
         return self.state is TaskState.COMPLETED and self.winner == attempt_id
 
 
+class Tasks(Sequence[TaskRecord]):
+    """The tasks of one kind of one job. Each is made when it is first asked for."""
+
+    def __init__(self, kind: TaskKind, n_tasks: int) -> None:
+        self._kind = kind
+        self._tasks: list[TaskRecord | None] = [None] * n_tasks
+
+    def __len__(self) -> int:
+        return len(self._tasks)
+
+    @overload
+    def __getitem__(self, index: int) -> TaskRecord: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[TaskRecord]: ...
+    def __getitem__(self, index: int | slice) -> TaskRecord | list[TaskRecord]:
+        if isinstance(index, slice):
+            return [self[i] for i in range(*index.indices(len(self)))]
+        task = self._tasks[index]
+        if task is None:
+            number = index if index >= 0 else index + len(self)
+            task = self._tasks[index] = TaskRecord(self._kind, number)
+        return task
+
+    def made(self) -> Iterator[TaskRecord]:
+        """Those that something may have happened to, in their order; all others are idle."""
+        return (task for task in self._tasks if task is not None)
+
+
 class TaskTable:
     """The tasks of one kind of one job."""
 
     def __init__(self, kind: TaskKind, n_tasks: int) -> None:
         self.kind = kind
-        self.tasks = [TaskRecord(kind, index) for index in range(n_tasks)]
-        self.idle = len(self.tasks)
+        self.tasks = Tasks(kind, n_tasks)
+        self._n_tasks = n_tasks  # each turn asks for it
+        self.idle = n_tasks
         self.completed = 0
-        self._queue = deque(self.tasks)  # all idle tasks, and some that are idle no more
+        # All idle tasks are in the queue, or are of those from number `_unqueued` on, which come
+        # after it. In both there are some that are idle no more.
+        self._queue: deque[TaskRecord] = deque()
+        self._unqueued = 0
         self.pace = Pace()
         self.started_at: float | None = None
         self.completed_at: float | None = None
 
     def __len__(self) -> int:
-        return len(self.tasks)
+        return self._n_tasks
 
     @property
     def remaining(self) -> int:
-        return len(self.tasks) - self.completed
+        return self._n_tasks - self.completed
 
     def next_idle(self, fits: Callable[[TaskRecord], bool]) -> TaskRecord | None:
         """The first idle task that fits, among the next ones; the caller must hand it out."""
         queue, found = self._queue, None
         others: dict[TaskRecord, None] = {}
-        while queue and len(others) < _LOOK_AHEAD:
-            task = queue.popleft()
+        while len(others) < _LOOK_AHEAD:
+            if queue:
+                task = queue.popleft()
+            elif self._unqueued < self._n_tasks:
+                task = self.tasks[self._unqueued]
+                self._unqueued += 1
+            else:
+                break
             # Some were taken back by their workers, or came into the queue once more.
             if task.state is not TaskState.IDLE or task in others:
                 continue
@@ -236,7 +276,8 @@ class TaskTable:
 
     def requeue(self) -> None:
         """Queue the idle tasks anew, in their order."""
-        self._queue = deque(task for task in self.tasks if task.state is TaskState.IDLE)
+        self._queue.clear()
+        self._unqueued = 0
 
     def hand_out(self, attempt: Attempt, now: float) -> None:
         self._move(attempt.task, "hand out")
@@ -302,17 +343,22 @@ class TaskTable:
 
     def validate(self) -> None:
         """Fail if the table contradicts its tasks, or a task itself."""
-        queued = set(map(id, self._queue))
-        for task in self.tasks:
+        queued, states, passed = set(map(id, self._queue)), [], 0
+        for task in self.tasks.made():
             task.validate()
-            assert task.state is not TaskState.IDLE or id(task) in queued, f"{task} is not queued"
-        states = [task.state for task in self.tasks]
+            is_passed = task.index < self._unqueued
+            is_queued = not is_passed or id(task) in queued
+            assert task.state is not TaskState.IDLE or is_queued, f"{task} is not queued"
+            passed += is_passed
+            states.append(task.state)
+        assert passed == self._unqueued, f"a {self.kind.label} is not queued"
+        idle = states.count(TaskState.IDLE) + len(self.tasks) - len(states)
         assert self.completed == states.count(TaskState.COMPLETED), f"{self.kind.label}: completed"
-        assert self.idle == states.count(TaskState.IDLE), f"{self.kind.label}: idle"
+        assert self.idle == idle, f"{self.kind.label}: idle"
 
     def files(self) -> Iterator[OutputFile]:
         """What has been published."""
-        return (task.file for task in self.tasks if task.file is not None)
+        return (task.file for task in self.tasks.made() if task.file is not None)
 
     def _unlist(self, attempt: Attempt) -> None:
         task = attempt.task

@@ -47,8 +47,8 @@ class _MasterEnd:
     def watch(self, reactor: Reactor, on_frame: OnFrame, on_bad_frame: OnBadFrame) -> None:
         self._inproc.on_master = on_frame
 
-    def send(self, peer: bytes, epoch: int, messages: Sequence[m.Message]) -> None:
-        if peer == _WORKER:  # and not who has cancelled a job in this process
+    def send(self, peers: Sequence[bytes], epoch: int, messages: Sequence[m.Message]) -> None:
+        if _WORKER in peers:  # and not who has cancelled a job in this process
             self._inproc.to_worker.append(m.Frame(epoch, tuple(messages)))
 
 

@@ -13,6 +13,7 @@ import secrets
 from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
+from math import inf
 from socket import gethostname
 from typing import TYPE_CHECKING
 
@@ -38,6 +39,7 @@ from zmr.errors import AddressError, OutputError
 from zmr.net.publisher import Broadcast, Publisher
 from zmr.net.reactor import Reactor
 from zmr.net.router import Peers
+from zmr.net.snapshot_requests import SnapshotRequests
 from zmr.output.capsules import keep_capsule
 from zmr.output.durable_file import MANY_FILES, sync_files
 from zmr.output.folder import clean_temporary, hold_claim
@@ -119,7 +121,7 @@ class MasterServer:
         self._held: dict[str, int] = {}  # the claims of jobs that run
         self._queued: list[str] = []  # jobs that are new in this turn
         self._outbox: dict[bytes, list[m.Message]] = {}
-        self._snapshots: dict[bytes, m.Snapshot] = {}
+        self._requests = SnapshotRequests()
         peers.watch(reactor, self._on_frame, self._bad_frame)
         reactor.add(self)
         reactor.after_turn(self.flush)
@@ -142,8 +144,8 @@ class MasterServer:
         self._perform(self.core.handle(event, self._reactor.clock()))
 
     def next_deadline(self) -> float | None:
-        """The core's."""
-        return self.core.next_deadline()
+        """The core's; at once, if requests for snapshots are left for the next turn."""
+        return -inf if self._requests else self.core.next_deadline()
 
     def tick(self, now: float) -> None:
         """Let the core handle its deadlines."""
@@ -167,12 +169,16 @@ class MasterServer:
         except AssertionError:
             raise
         except Exception as error:
-            self.failed_frames[type(error).__name__] += 1
-            if is_power_of_ten(count := self.failed_frames.total()):
-                log.exception("frame that could not be handled, number %d", count)
-            self.core.cluster.validate()
+            self._mistake(error)
             self._outbox.setdefault(peer, []).append(m.Refused("an error of this master's own"))
             self.tick(self._reactor.clock())
+
+    def _mistake(self, error: Exception) -> None:
+        """Go on after a mistake of ours that a frame has met, if the tables fit together."""
+        self.failed_frames[type(error).__name__] += 1
+        if is_power_of_ten(count := self.failed_frames.total()):
+            log.error("frame that could not be handled, number %d", count, exc_info=error)
+        self.core.cluster.validate()
 
     def _bad_frame(self, peer: bytes, error: codec.BadFrame) -> None:
         """Count and answer it; the log has the first, tenth, hundredth, ... of them."""
@@ -204,8 +210,8 @@ class MasterServer:
                         self._journal.append(records)
                 case Log(level, text):
                     log.log(level, "%s", text)
-                case SendSnapshot():
-                    self._snapshot(action)
+                case SendSnapshot(peer, after_seq):
+                    self._requests.add(peer, after_seq)
                 case CompleteOutput() | JobEnded():
                     self._effects.append(action)
                 case Quit(_, exit_status):
@@ -223,17 +229,6 @@ class MasterServer:
         held = hold_claim(output, job_id)
         if held is not None:
             self._held[job_id] = held
-
-    def _snapshot(self, action: SendSnapshot) -> None:
-        """Of several questions in one turn, the last is answered."""
-        events = self.publisher.log
-        self._snapshots[action.peer] = m.Snapshot(
-            events.seq,
-            self._events_address,
-            action.jobs,
-            action.workers,
-            events.after(action.after_seq),
-        )
 
     def _complete_output(self, outcome: Outcome) -> None:
         error = ""
@@ -275,13 +270,28 @@ class MasterServer:
     def flush(self) -> None:
         """Carry out and send what this turn decided."""
         self._carry_out()
-        for peer, snapshot in self._snapshots.items():
-            self._outbox.setdefault(peer, []).append(snapshot)
-        self._snapshots.clear()
         for peer, messages in self._outbox.items():
-            self._peers.send(peer, self.core.epoch, messages)
+            self._peers.send((peer,), self.core.epoch, messages)
         self._outbox.clear()
+        if self._requests:
+            self._send_snapshots()
         self.publisher.flush()
+
+    def _send_snapshots(self) -> None:
+        """Send some of those that were asked for. A mistake of ours costs the answers."""
+        events, epoch = self.publisher.log, self.core.epoch
+        try:
+            jobs, workers = self.core.rows()
+            for peers, later in self._requests.take(events):
+                snapshot = m.Snapshot(events.seq, self._events_address, jobs, workers, later)
+                self._peers.send(peers, epoch, (snapshot,))
+        except AssertionError:
+            raise
+        except Exception as error:
+            refused = m.Refused("an error of this master's own")
+            self._peers.send(self._requests.peers(), epoch, (refused,))
+            self._requests.clear()
+            self._mistake(error)
 
 
 def warn_of_unreachable(register: m.Register) -> None:

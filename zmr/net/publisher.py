@@ -27,23 +27,26 @@ class Publisher:
         self._broadcast = broadcast  # None: there are no subscribers, only listeners
         self._epoch = epoch
         self.log = EventLog()
-        self._turn: list[Published] = []
+        self._turn = 0  # events of this turn, which are not sent yet
         if broadcast is not None:
-            broadcast.welcome(codec.encode_events(epoch, ()))
+            broadcast.welcome(codec.join_events(epoch, ()))
         self.listeners: list[Callable[[Published], None]] = []
 
     def publish(self, event: Event) -> None:
         """Number the event; `flush` sends it."""
-        if self._broadcast is None and not self.listeners:
-            self.log.skip()  # it reaches no subscriber, now or later
+        if self._broadcast is not None:
+            published = self.log.append(event, time.time())
+            self._turn += 1
+        elif self.listeners:
+            published = self.log.number(event, time.time())
+        else:
+            self.log.skip()
             return
-        published = self.log.append(event, time.time())
-        self._turn.append(published)
         for listener in self.listeners:
             listener(published)
 
     def flush(self) -> None:
         """Broadcast what this turn published."""
         if self._turn and self._broadcast is not None:
-            self._broadcast.send(codec.encode_events(self._epoch, self._turn))
-        self._turn.clear()
+            self._broadcast.send(codec.join_events(self._epoch, self.log.newest(self._turn)))
+        self._turn = 0

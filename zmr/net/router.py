@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
@@ -20,12 +21,17 @@ from zmr.wire.roles import Role
 
 log = logging.getLogger("zmr.master")
 
-# Frames taken in one go, so that timers get their turn in between.
+# Frames taken in one go, and for how long, so that timers get their turn in between and answers do
+# not wait for other peers' large frames.
 _FRAMES_A_TURN = 500
+_LONGEST_TURN_S = 0.1
 
 # libzmq drops the connection of a peer that sends more than this, and keeps no more of one that has
 # not shown a key yet; less can be answered and counted.
 _LARGEST_MESSAGE_BYTES = 2 * codec.TO_MASTER_LIMIT_BYTES
+
+# Frames of a peer that wait for the master; the others wait in the network, and with the peer.
+_MOST_UNREAD = 100
 
 # Frames that wait for a peer that does not read; more are dropped, and asked for again. One may be
 # of megabytes: how all jobs stand, by names and reasons that others have made up.
@@ -43,8 +49,11 @@ class Peers(Protocol):
     def watch(self, reactor: Reactor, on_frame: OnFrame, on_bad_frame: OnBadFrame) -> None:
         """Call `on_frame` with each frame that arrives, and the routing id of its sender."""
 
-    def send(self, peer: bytes, epoch: int, messages: Sequence[m.Message]) -> None:
-        """Never waits, and drops what can't be sent: what must not be lost is repeated."""
+    def send(self, peers: Sequence[bytes], epoch: int, messages: Sequence[m.Message]) -> None:
+        """The same to each of the peers.
+
+        Never waits, and drops what can't be sent: what must not be lost is repeated.
+        """
 
 
 def control_socket(context: zmq.Context[zmq.Socket[bytes]]) -> zmq.Socket[bytes]:
@@ -55,6 +64,7 @@ def control_socket(context: zmq.Context[zmq.Socket[bytes]]) -> zmq.Socket[bytes]
     socket.setsockopt(zmq.ROUTER_MANDATORY, 1)
     socket.setsockopt(zmq.ROUTER_HANDOVER, 1)
     socket.setsockopt(zmq.MAXMSGSIZE, _LARGEST_MESSAGE_BYTES)
+    socket.setsockopt(zmq.RCVHWM, _MOST_UNREAD)
     socket.setsockopt(zmq.SNDHWM, _MOST_WAITING)
     socket.setsockopt(zmq.LINGER, LINGER_MS)
     return socket
@@ -76,7 +86,10 @@ class Router:
         """Call `on_frame` with each frame that arrives, and the routing id of its sender."""
 
         def on_readable() -> None:
+            until = time.monotonic() + _LONGEST_TURN_S
             for _ in range(_FRAMES_A_TURN):
+                if time.monotonic() > until:
+                    return
                 try:
                     routing_id, *parts = self._socket.recv_multipart(zmq.NOBLOCK, copy=False)
                 except zmq.Again:
@@ -95,16 +108,18 @@ class Router:
 
         reactor.watch(self._socket, on_readable)
 
-    def send(self, peer: bytes, epoch: int, messages: Sequence[m.Message]) -> None:
-        """Never waits, and drops what can't be sent."""
-        if self._is_tracing:
-            log.debug("to %s: %s", _short_id(peer), described(messages))
-        for frame in codec.encode_all(epoch, messages):
-            try:
-                self._socket.send_multipart([peer, frame], zmq.NOBLOCK)
-            except zmq.ZMQError as error:  # gone, or too far behind
-                log.debug("not sent to %s: %s", _short_id(peer), error)
-                return
+    def send(self, peers: Sequence[bytes], epoch: int, messages: Sequence[m.Message]) -> None:
+        """Never waits, and drops what can't be sent. It is encoded once for all peers."""
+        frames = tuple(codec.encode_all(epoch, messages))
+        for peer in peers:
+            if self._is_tracing:
+                log.debug("to %s: %s", _short_id(peer), described(messages))
+            for frame in frames:
+                try:
+                    self._socket.send_multipart([peer, frame], zmq.NOBLOCK)
+                except zmq.ZMQError as error:  # gone, or too far behind
+                    log.debug("not sent to %s: %s", _short_id(peer), error)
+                    break
 
 
 def _role_of(part: zmq.Frame) -> Role:

@@ -144,6 +144,7 @@ def _run(
     counters = counters_of(job)
     for name, n in counters:
         context.count(name, n)
+    vars(job).pop("_source", None)  # which knows the job: a cycle that would be left for the gc
     return MapDone(
         *(task.job_id, task.index, task.attempt),
         path,

@@ -88,6 +88,16 @@ def type_name(name: str) -> str:
     return sys.intern(name)
 
 
+def beginning(text: str, limit: int) -> str:
+    """A text for people, which is cut off where it is longer: a master keeps very many of them."""
+    return text[:limit]
+
+
+def end(text: str, limit: int) -> str:
+    """The same, of which the end says most."""
+    return text[-limit:]
+
+
 def endpoint(text: str) -> str:
     """Where others are to connect to, or nothing. It must not lead elsewhere than to a TCP port."""
     found = _ENDPOINT(text)

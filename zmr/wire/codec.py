@@ -24,9 +24,11 @@ __all__ = [
     "OtherVersion",
     "decode",
     "decode_events",
+    "decode_joined_events",
     "encode",
     "encode_all",
-    "encode_events",
+    "encode_event",
+    "join_events",
     "only",
     "parse",
     "read",
@@ -115,13 +117,27 @@ def only(parts: Sequence[_T]) -> _T:
     return parts[0]
 
 
-def encode_events(epoch: int, events: Iterable[m.Published]) -> bytes:
-    """The bytes of what one turn published."""
-    outer = pb.Events(version=VERSION, epoch=epoch)
-    for event in events:
-        converters.write_published(outer.events.add(), event)
+def encode_event(event: m.Published) -> bytes:
+    """The bytes of one published event, of which `join_events` makes those of many."""
+    outer = pb.Events()
+    converters.write_published(outer.events.add(), event)
     encoded: bytes = outer.SerializeToString()
     return encoded
+
+
+def join_events(epoch: int, events: Iterable[bytes]) -> bytes:
+    """The bytes of what one turn published, from those of its events.
+
+    Messages of protobuf one after the other are one message, with the elements of all of them.
+    """
+    outer: bytes = pb.Events(version=VERSION, epoch=epoch).SerializeToString()
+    return b"".join((outer, *events))
+
+
+def decode_joined_events(events: Iterable[bytes]) -> tuple[m.Published, ...]:
+    """The events that `encode_event` has made the bytes of."""
+    parsed = pb.Events.FromString(b"".join(events))
+    return tuple(map(converters.read_published, parsed.events))
 
 
 def decode_events(data: bytes | memoryview) -> tuple[int, tuple[m.Published, ...]]:

@@ -151,7 +151,7 @@ def write_leave(p: Any, v: m.Leave) -> None:
 
 
 def read_leave(p: Any) -> m.Leave:
-    return m.Leave(p.reason)
+    return m.Leave(c.beginning(p.reason, 1000))
 
 
 def write_outputs_checked(p: Any, v: m.OutputsChecked) -> None:
@@ -282,7 +282,7 @@ def write_cancel_job(p: Any, v: m.CancelJob) -> None:
 
 
 def read_cancel_job(p: Any) -> m.CancelJob:
-    return m.CancelJob(p.job_id, p.reason)
+    return m.CancelJob(p.job_id, c.beginning(p.reason, 1000))
 
 
 def write_get_snapshot(p: Any, v: m.GetSnapshot) -> None:

@@ -133,7 +133,7 @@ def write_job_spec(p: Any, v: m.JobSpec) -> None:
 def read_job_spec(p: Any) -> m.JobSpec:
     value = m.JobSpec(
         c.name(p.job_id, "job id"),
-        p.name,
+        c.beginning(p.name, 1000),
         c.read_path(p.reference),
         p.source,
         c.read_path(p.search_path),
@@ -173,7 +173,7 @@ def write_step(p: Any, v: m.Step) -> None:
 
 def read_step(p: Any) -> m.Step:
     return m.Step(
-        p.name,
+        c.beginning(p.name, 1000),
         tuple(map(read_param, c.several(p.params, "Step.params"))),
         c.at_most(p.n_reduce, 1000000, "reduce tasks"),
         tuple(map(read_counter, c.several(p.counters, "Step.counters"))),
@@ -265,7 +265,7 @@ def read_map_done(p: Any) -> m.MapDone:
         tuple(map(read_counter, c.several(p.counters, "MapDone.counters"))),
         read_output_file(p.file) if p.HasField("file") else None,
         p.skipped,
-        p.last_skipped,
+        c.beginning(p.last_skipped, 1000),
         p.skipped_files,
         p.input_bytes,
     )
@@ -303,7 +303,7 @@ def read_output_file(p: Any) -> m.OutputFile:
     return m.OutputFile(
         c.name(p.name, "file name"),
         p.size_bytes,
-        p.checksum,
+        c.beginning(p.checksum, 1000),
         c.type_name(p.format),
         c.type_name(p.key_type),
         c.type_name(p.value_type),
@@ -355,8 +355,8 @@ def read_task_failed(p: Any) -> m.TaskFailed:
         p.index,
         p.attempt,
         c.member(p.reason, _FAILURE_REASON, "failure reason"),
-        p.message,
-        p.traceback,
+        c.beginning(p.message, 1000),
+        c.end(p.traceback, 30000),
         tuple(map(read_lost_output, c.several(p.lost, "TaskFailed.lost"))),
         read_circumstances(p.circumstances),
     )

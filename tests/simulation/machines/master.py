@@ -21,6 +21,7 @@ from zmr.core.journal import Record
 from zmr.core.master import Master
 from zmr.errors import JournalError
 from zmr.net.event_log import EventLog
+from zmr.net.snapshot_requests import SnapshotRequests
 from zmr.wire import codec
 from zmr.wire.parts import FramesToMaster
 
@@ -50,7 +51,7 @@ class MasterMachine(Process):
         self.epoch = epoch - 1
         self._decided: list[tuple[Any, list[MasterAction]]] = []  # in this turn: event, actions
         self._outbox: dict[bytes, list[m.Message]] = {}
-        self._snapshots: dict[bytes, m.Snapshot] = {}
+        self._requests = SnapshotRequests()
         self._dies_after: int | None = None  # so many instructions
         self._since_validated = 0
         self.roles: KeyRoles = NoKeys()
@@ -100,7 +101,7 @@ class MasterMachine(Process):
         self.inbox.clear()
         self._decided.clear()
         self._outbox.clear()
-        self._snapshots.clear()
+        self._requests.clear()
         self._dies_after = None
         self.site.master_is_down(lost)
 
@@ -212,18 +213,30 @@ class MasterMachine(Process):
                 if not isinstance(action, Send | Publish | Log):
                     self._instruction()
                 self._act(action)
-        for peer, snapshot in self._snapshots.items():
-            self._outbox.setdefault(peer, []).append(snapshot)
-        self._snapshots.clear()
         outbox, self._outbox = self._outbox, {}
         for peer, messages in outbox.items():
-            for data in frames_of(self.core.epoch, messages):
+            self._tell([peer], messages)
+        while (
+            self._requests
+        ):  # those beyond the first few are answered in turns that follow at once
+            self._tell_how_things_stand()
+        self._broadcast()
+
+    def _tell_how_things_stand(self) -> None:
+        jobs, workers = self.core.rows()
+        self.site.master_shows(jobs, workers)
+        for peers, events in self._requests.take(self.events):
+            self._tell(peers, [m.Snapshot(self.events.seq, "", jobs, workers, events)])
+
+    def _tell(self, peers: list[bytes], messages: list[m.Message]) -> None:
+        for data in frames_of(self.core.epoch, messages):
+            for peer in peers:
                 self._instruction()
                 self._send(peer, data)
-            if self.site.trace.is_on:
-                frame = m.Frame(self.core.epoch, tuple(messages))
+        if self.site.trace.is_on:
+            frame = m.Frame(self.core.epoch, tuple(messages))
+            for peer in peers:
                 self.site.trace.frame(self.site.clock.now, MASTER, f"tells {name_of(peer)}:", frame)
-        self._broadcast()
 
     def _broadcast(self) -> None:
         """To all subscribers what this turn has published, as a PUB socket does: or not."""
@@ -231,7 +244,7 @@ class MasterMachine(Process):
         site = self.site
         if not events or not site.subscribers or site.clock.now < self._broadcasts_from:
             return
-        data = codec.encode_events(self.epoch, events)
+        data = codec.join_events(self.epoch, map(codec.encode_event, events))
         assert codec.decode_events(data) == (self.epoch, tuple(events)), "other events are sent"
         for name, deliver in site.subscribers.items():
             self._instruction()
@@ -251,10 +264,8 @@ class MasterMachine(Process):
                     self.site.trace.say(self.site.clock.now, MASTER, f"publishes {shown(event)}")
             case Log(_, text):
                 self.say(text)
-            case SendSnapshot(peer, after_seq, jobs, workers):
-                # Of several questions in one turn, the last is answered.
-                events = self.events.after(after_seq)
-                self._snapshots[peer] = m.Snapshot(self.events.seq, "", jobs, workers, events)
+            case SendSnapshot(peer, after_seq):
+                self._requests.add(peer, after_seq)
             case CompleteOutput(outcome):
                 takes_s, error = self.site.manifest(outcome)
                 completed = OutputCompleted(outcome.spec.job_id, error)

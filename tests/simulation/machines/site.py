@@ -191,6 +191,11 @@ class Site:
             if isinstance(action, Publish) and isinstance(action.event, m.JobEvent):
                 self._job_queued(action.event)
 
+    def master_shows(
+        self, jobs: tuple[m.JobStatus, ...], workers: tuple[m.WorkerStatus, ...]
+    ) -> None:
+        """The rows of a snapshot that the master is about to send."""
+
     def _job_queued(self, event: m.JobEvent) -> None:
         """A job is taken on; its client has removed what another one left in the same folder."""
         job = self.jobs.get(event.job_id)

@@ -168,7 +168,6 @@ class Answers:
         if isinstance(question, m.GetSnapshot):
             assert isinstance(answer, SendSnapshot), f"{answer} for a snapshot"
             assert answer.after_seq == question.after_seq, "a snapshot for another question"
-            self._check_rows(answer)
             return
         job_id = question.spec.job_id if isinstance(question, m.Submit) else question.job_id
         if due == "refused":
@@ -194,21 +193,24 @@ class Answers:
                 f"{job_id} was cancelled after its end"
             )
 
-    def _check_rows(self, shown: SendSnapshot) -> None:
-        jobs = {job.job_id: job for job in shown.jobs}
+    def master_shows(
+        self, shown_jobs: tuple[m.JobStatus, ...], shown_workers: tuple[m.WorkerStatus, ...]
+    ) -> None:
+        """The rows of a snapshot are how things stand."""
+        jobs = {job.job_id: job for job in shown_jobs}
         assert jobs.keys() == self.jobs.keys(), f"shown are {list(jobs)}, not {list(self.jobs)}"
         for job_id, status in jobs.items():
             expected = self._status(job_id)
             assert status == expected, f"shown is {status}, not {expected}"
-        workers = {worker.name: worker for worker in shown.workers}
-        assert len(workers) == len(shown.workers), "a worker is shown twice"
+        workers = {worker.name: worker for worker in shown_workers}
+        assert len(workers) == len(shown_workers), "a worker is shown twice"
         rows = {
             name: m.WorkerStatus(name, row.state, row.slots, len(row.running))
             for name, row in self._workers.items()
         }
         assert workers == rows, f"shown are {workers}, not {rows}"
         at = self._epoch, len(self._events[self._epoch])
-        self._shown.setdefault(at, []).append((shown.jobs, shown.workers))
+        self._shown.setdefault(at, []).append((shown_jobs, shown_workers))
 
     def _status(self, job_id: str) -> m.JobStatus:
         row = self.jobs[job_id]

@@ -38,7 +38,6 @@ from zmr.core.actions import (
     Outcome,
     Publish,
     Quit,
-    SendSnapshot,
     WorkerAction,
 )
 from zmr.core.events import JobGiven, MasterInput
@@ -123,7 +122,6 @@ class Cluster(Site):
         self.warnings: list[str] = []  # of the master
         self.published: list[m.Event] = []
         self.outcomes: dict[str, Outcome] = {}
-        self.snapshots: list[SendSnapshot] = []
         self.records: list[Record] = []  # all that were written to the journal
         self.begun: list[m.Task] = []  # every start of a task in a slot
         self._plans: list[Plan] = []
@@ -293,8 +291,6 @@ class Cluster(Site):
         for action in actions:
             if isinstance(action, Publish):
                 self.published.append(action.event)
-            elif isinstance(action, SendSnapshot):
-                self.snapshots.append(action)
             elif isinstance(action, Log) and action.level >= Level.WARNING:
                 self.warnings.append(action.text)
 

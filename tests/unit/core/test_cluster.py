@@ -337,7 +337,7 @@ _BREAKS: list[tuple[str, Callable[[Cluster], object]]] = [
     ("total slots", lambda c: setattr(c.scheduler, "_total_slots", 1)),
     ("map: completed", lambda c: setattr(active(c).maps, "completed", 1)),
     ("reduce: idle", lambda c: setattr(active(c).reduces, "idle", 1)),
-    ("is not queued", lambda c: active(c).reduces._queue.clear()),
+    ("is not queued", lambda c: setattr(active(c).reduces, "_unqueued", 9)),
     ("attempts", lambda c: active(c).attempts.popitem()),
     ("gone, and wants a backup", lambda c: active(c).backups_wanted.update({1: _any(c)})),
     ("wants a backup beside", _add_an_attempt),

@@ -54,3 +54,32 @@ def test_a_task_that_waits_once_more_is_looked_at_once() -> None:
     assert table.next_idle(fits) is None
     assert looked_at == list(range(tasks._LOOK_AHEAD))
     assert table.next_idle(any_task) is table.tasks[0]
+
+
+def test_a_task_takes_memory_once_something_happens_to_it() -> None:
+    table = TaskTable(TaskKind.MAP, 1_000_000)
+    assert (len(table), table.idle, table.remaining) == (1_000_000,) * 3
+
+    begin(table, 3)
+
+    assert [task.index for task in table.tasks.made()] == [0, 1, 2]
+    assert table.idle == 999_997
+    table.validate()
+    assert table.tasks[-1].index == 999_999
+    assert [task.index for task in table.tasks[5:7]] == [5, 6]
+
+
+def test_after_a_restart_tasks_are_queued_in_their_order() -> None:
+    """The journal's hand-outs come first, in any order."""
+    table = TaskTable(TaskKind.MAP, 6)
+    for index in (4, 1):
+        attempt = Attempt(index + 1, "job", table.tasks[index], b"peer", 0.0)
+        table.hand_out(attempt, 0.0)
+        if index == 1:
+            table.attempt_ended(attempt, "worker lost")
+
+    table.requeue()
+
+    table.validate()
+    assert [attempt.task.index for attempt in begin(table, 5)] == [0, 1, 2, 3, 5]
+    assert table.next_idle(any_task) is None

@@ -42,7 +42,7 @@ class Master:
 
     def _publisher(self, context: zmq.Context[zmq.Socket[bytes]]) -> tuple[zmq.Socket[bytes], str]:
         socket = context.socket(zmq.XPUB)
-        socket.setsockopt(zmq.XPUB_WELCOME_MSG, codec.encode_events(EPOCH, ()))
+        socket.setsockopt(zmq.XPUB_WELCOME_MSG, codec.join_events(EPOCH, ()))
         return socket, f"tcp://127.0.0.1:{socket.bind_to_random_port('tcp://127.0.0.1')}"
 
     def question(self) -> tuple[bytes, m.Message]:
@@ -69,7 +69,7 @@ class Master:
         self.control.send_multipart([peer, codec.encode(m.Frame(epoch, (snapshot,)))])
 
     def publish(self, *events: m.Published, epoch: int = EPOCH) -> None:
-        self.events.send(codec.encode_events(epoch, events))
+        self.events.send(codec.join_events(epoch, map(codec.encode_event, events)))
 
     def start_again(self) -> None:
         """Publish at another port from here on."""

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from zmr import messages as m
 from zmr.net.event_log import EventLog
 from zmr.net.follower import Follower
+from zmr.wire import codec
 
 
 def _event(number: int) -> m.JobEvent:
@@ -37,6 +38,30 @@ def test_the_log_returns_what_it_still_keeps_a_part_at_a_time() -> None:
     assert _seqs(log.after(8)) == [9, 10]
     assert _seqs(log.after(10)) == _seqs(log.after(99)) == _seqs(log.after(-1)) == []
     assert log.after(2**63 - 1) == ()  # whatever a client asks for
+
+
+def test_of_long_texts_fewer_are_kept_and_sent_at_once() -> None:
+    log = EventLog()
+    for _ in range(100):
+        log.append(m.JobEvent("job-1", "failed", "x" * 1_000_000), 0.0)
+    # One at least: a follower has to get on.
+    assert _seqs(log.after(0)) == [86]
+    assert len(log.newest(100)) == 15
+
+    for _ in range(20_000):
+        log.append(m.JobEvent("job-1", "failed", "é" * 500), 0.0)
+    first = _seqs(log.after(100))
+    assert 200 < len(first) < 300
+    assert _seqs(log.after(first[-1]))[0] == first[-1] + 1
+    assert 10_000 < len(log.newest(30_000)) < 16_000
+
+
+def test_the_newest_events_are_what_a_turn_broadcasts() -> None:
+    log = _log(5)
+
+    assert _seqs(codec.decode_events(codec.join_events(1, log.newest(2)))[1]) == [4, 5]
+    assert log.newest(0) == []
+    assert len(log.newest(9)) == 5
 
 
 def test_a_gap_in_what_is_heard_is_filled_by_a_snapshot() -> None:

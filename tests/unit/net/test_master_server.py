@@ -3,17 +3,41 @@
 from __future__ import annotations
 
 import logging
+import math
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import pytest
 
 from zmr import messages as m
 from zmr.core.events import FrameReceived, MasterInput
+from zmr.core.master import Rows
 from zmr.core.settings import MasterSettings
 from zmr.net.inproc import Inproc
 from zmr.net.master_server import MasterServer
 from zmr.net.reactor import Reactor
+from zmr.net.router import OnBadFrame, OnFrame
+
+
+class Listeners:
+    """Peers whose frames a test makes up; what they are sent is kept."""
+
+    def __init__(self) -> None:
+        self.sent: list[tuple[Sequence[bytes], Sequence[m.Message]]] = []
+        self.on_frame: OnFrame = lambda peer, frame: None
+
+    def watch(self, reactor: Reactor, on_frame: OnFrame, on_bad_frame: OnBadFrame) -> None:
+        self.on_frame = on_frame
+
+    def send(self, peers: Sequence[bytes], epoch: int, messages: Sequence[m.Message]) -> None:
+        self.sent.append((peers, messages))
+
+
+class Unheard:
+    """A broadcast without subscribers."""
+
+    def welcome(self, data: bytes) -> None: ...
+    def send(self, data: bytes) -> None: ...
 
 
 class Pair:
@@ -86,6 +110,77 @@ def test_what_must_hold_ends_the_master_where_it_does_not(pair: Pair) -> None:
     pair.error = AssertionError("it does not hold")
     with pytest.raises(AssertionError, match="it does not hold"):
         pair.say(m.GetSnapshot(13))
+
+
+def test_a_snapshot_is_made_once_a_turn_for_all_who_ask(monkeypatch: pytest.MonkeyPatch) -> None:
+    reactor, peers = Reactor(), Listeners()
+    server = MasterServer(reactor, peers, None, "", MasterSettings(), lambda outcome: None)
+    made = 0
+    right = server.core.rows
+
+    def rows() -> Rows:
+        nonlocal made
+        made += 1
+        return right()
+
+    monkeypatch.setattr(server.core, "rows", rows)
+    asked = [f"peer {number}".encode() for number in range(100)]
+    for peer in asked:
+        for _ in range(5):
+            peers.on_frame(peer, m.Frame(0, (m.GetSnapshot(-1), m.GetSnapshot(7))))
+    reactor.turn(0.0)
+
+    [(told, [snapshot])] = peers.sent
+    assert told == asked
+    assert isinstance(snapshot, m.Snapshot)
+    assert made == 1
+    reactor.turn(0.0)
+    assert len(peers.sent) == 1
+
+
+def test_snapshots_beyond_the_first_few_are_sent_in_turns_that_follow_at_once() -> None:
+    reactor, peers = Reactor(), Listeners()
+    server = MasterServer(reactor, peers, Unheard(), "", MasterSettings(), lambda outcome: None)
+    for number in range(20):
+        register = m.Register(str(number), "host", 1, 1)
+        peers.on_frame(b"worker " + str(number).encode(), m.Frame(0, (register,)))
+    reactor.turn(0.0)
+    peers.sent.clear()
+    for number in range(20):
+        peers.on_frame(str(number).encode(), m.Frame(0, (m.GetSnapshot(number),)))
+    reactor.turn(0.0)
+    turns = 1
+    while server.next_deadline() == -math.inf:
+        reactor.turn(60.0)  # which it does not wait for
+        turns += 1
+
+    told = [peer for group, _ in peers.sent for peer in group]
+    assert told == [str(number).encode() for number in range(20)]
+    assert 3 <= turns < 10
+
+
+def test_a_mistake_in_a_snapshot_costs_the_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    reactor, peers = Reactor(), Listeners()
+    server = MasterServer(reactor, peers, Unheard(), "", MasterSettings(), lambda outcome: None)
+    right = server.publisher.log.after
+
+    def after(seq: int) -> tuple[m.Published, ...]:
+        if seq == 13:
+            raise ValueError("a mistake")
+        return right(seq)
+
+    monkeypatch.setattr(server.publisher.log, "after", after)
+    for peer in (b"a", b"b"):
+        peers.on_frame(peer, m.Frame(0, (m.GetSnapshot(13),)))
+    reactor.turn(0.0)
+
+    [(told, [answer])] = peers.sent
+    assert (told, answer) == ([b"a", b"b"], m.Refused("an error of this master's own"))
+    assert server.failed_frames == {"ValueError": 1}
+    peers.on_frame(b"c", m.Frame(0, (m.GetSnapshot(),)))
+    reactor.turn(0.0)
+    assert peers.sent[-1][0] == [b"c"]
+    assert isinstance(peers.sent[-1][1][0], m.Snapshot)
 
 
 @pytest.mark.parametrize(

@@ -42,7 +42,9 @@ def test_a_message_comes_back_as_it_went(kind: type, data: st.DataObject, epoch:
 @settings(max_examples=20)
 @given(epoch=U64, events=st.lists(published(), max_size=5))
 def test_events_come_back_as_they_went(epoch: int, events: list[m.Published]) -> None:
-    assert codec.decode_events(codec.encode_events(epoch, events)) == (epoch, tuple(events))
+    encoded = [codec.encode_event(event) for event in events]
+    assert codec.decode_events(codec.join_events(epoch, encoded)) == (epoch, tuple(events))
+    assert codec.decode_joined_events(encoded) == tuple(events)
 
 
 def test_the_messages_of_a_frame_keep_their_order() -> None:

@@ -103,3 +103,18 @@ def test_where_map_outputs_are_served_has_a_port(port: int, is_one: bool) -> Non
     else:
         with pytest.raises(codec.BadFrame, match="is no address of a worker"):
             checks.endpoint(address)
+
+
+def test_texts_for_people_are_cut_off_before_a_master_keeps_them() -> None:
+    long = "a" + 100_000 * "x" + "z"
+    failed = m.TaskFailed(
+        "job", m.TaskKind.MAP, 0, 1, m.FailureReason.USER_ERROR, message=long, traceback=long
+    )
+    frame = m.Frame(0, (failed, m.CancelJob("job", long), m.Leave(long)))
+
+    [failed, cancel, leave] = codec.decode(codec.encode(frame)).messages  # type: ignore[assignment]
+
+    line = "a" + 999 * "x"
+    assert failed.message == line
+    assert failed.traceback == 29_999 * "x" + "z"
+    assert (cancel, leave) == (m.CancelJob("job", line), m.Leave(line))

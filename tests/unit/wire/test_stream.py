@@ -8,14 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zmr.messages import Frame, Leave, Progress
+from zmr.messages import Exit, Frame, Progress
 from zmr.wire.codec import BadFrame
 from zmr.wire.stream import FrameReader, FrameWriter, pack
 
 frames = st.lists(
     st.one_of(
         st.builds(lambda n: Frame(0, (Progress(n, n, n),)), st.integers(0, 2**40)),
-        st.builds(lambda n: Frame(0, (Leave("x" * n),)), st.integers(0, 300)),
+        st.builds(lambda n: Frame(0, (Exit("x" * n),)), st.integers(0, 300)),
     ),
     max_size=8,
 )
@@ -54,7 +54,7 @@ def test_a_writer_keeps_what_the_socket_does_not_take() -> None:
     with ours, theirs:
         ours.setblocking(False)
         writer, reader = FrameWriter(ours), FrameReader()
-        large, small = Frame(0, (Leave("x" * 4_000_000),)), Frame(0, (Leave("end"),))
+        large, small = Frame(0, (Exit("x" * 4_000_000),)), Frame(0, (Exit("end"),))
 
         assert not writer.write(large)
         assert not writer.write(small)
