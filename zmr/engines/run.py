@@ -25,7 +25,7 @@ from zmr.slots.cgroup import default_slots
 
 if TYPE_CHECKING:
     from zmr.core.actions import Outcome
-    from zmr.engines.local import LocalEngine
+    from zmr.engines.local import Engine, LocalEngine
     from zmr.messages import JobStatus
 
 
@@ -209,7 +209,7 @@ _SETTINGS = MasterSettings(
 
 
 def _run_to_the_end(
-    engine: LocalEngine, prepared: Prepared, show: Callable[[JobStatus], None]
+    engine: Engine, prepared: Prepared, show: Callable[[JobStatus], None]
 ) -> Outcome:
     """Run the job. In the main thread SIGINT ends it, and raises KeyboardInterrupt; also when it
     was done by then, as what runs jobs in a loop is to end, too.
