@@ -4,6 +4,7 @@ with either as the message that a master gets.
 
 from __future__ import annotations
 
+import gc
 import os
 import traceback
 from collections.abc import Callable, Iterator
@@ -37,21 +38,20 @@ _MESSAGE_CHARS = 1000
 _TRACEBACK_CHARS = 30_000
 _MOST_LOST = 100_000  # map outputs that can't be read; of others the next attempt tells
 
+# Cyclic garbage of user code is freed every so many allocated containers, looking at these only.
+# That costs nothing that can be measured; with Python's own settings, building large lists and
+# dicts takes several times as long, as all of them are looked through again and again.
+_GC_THRESHOLDS = (100_000, 1000, 1000)
+
 _MODULES = ".modules"  # in the job's folder
 
 Result = MapDone | ReduceDone | TaskFailed
 
 
-def load(spec: JobSpec, folder: str) -> Job | TaskError:
-    """The job, or what each of its tasks is answered with. `folder` is for its files."""
+def load(spec: JobSpec) -> Job | TaskError:
+    """The job, or what each of its tasks is answered with."""
     try:
-        job = load_job(spec)
-        if is_file(spec):
-            path, _ = split_reference(spec.reference)
-            with suppress(OSError):  # the map that can't write there says so
-                folder = os.path.join(folder, _MODULES)
-                let_others_import(path, spec.source, spec.search_path, folder)
-        return job
+        return load_job(spec)
     except JobError as error:
         cause = error.__cause__
         return TaskError(
@@ -59,6 +59,26 @@ def load(spec: JobSpec, folder: str) -> Job | TaskError:
         )
     except BaseException as error:
         return user_error(error, "loading the job")
+
+
+def show_to_others(spec: JobSpec, folder: str) -> str:
+    """Have processes that the job's code starts find the job's module, if it was given as a file.
+
+    Returns the folder within `folder` that sys.path has for that, if any.
+    """
+    if not is_file(spec):
+        return ""
+    path, _ = split_reference(spec.reference)
+    modules = os.path.join(folder, _MODULES)
+    with suppress(OSError):  # the map that can't write there says so
+        let_others_import(path, spec.source, spec.search_path, modules)
+    return modules
+
+
+def collect_garbage_of_tasks() -> None:
+    """Set Python's garbage collection for a process that runs tasks."""
+    gc.enable()
+    gc.set_threshold(*_GC_THRESHOLDS)
 
 
 def run_attempt(

@@ -40,7 +40,15 @@ from zmr.messages import (
 from zmr.shuffle.map_output_sink import FileSink
 from zmr.shuffle.map_output_sources import LONGEST_PATIENCE_S, StoredSources
 from zmr.shuffle.names import map_output_name
-from zmr.slots.attempt import Result, failed, keeping_record, load, run_attempt
+from zmr.slots.attempt import (
+    Result,
+    collect_garbage_of_tasks,
+    failed,
+    keeping_record,
+    load,
+    run_attempt,
+    show_to_others,
+)
 from zmr.slots.malloc import set_up_malloc
 from zmr.slots.prints import Prints
 from zmr.tasks.context import DEFAULT_MEMORY_BYTES, TaskContext
@@ -53,18 +61,12 @@ from zmr.wire.stream import FrameReader, pack
 
 _RECEIVE_BYTES = 256 * 1024
 
-# Cyclic garbage of user code is freed every so many allocated containers, looking at these only.
-# That costs nothing that can be measured; with Python's own settings, building large lists and
-# dicts takes several times as long, as all of them are looked through again and again.
-_GC_THRESHOLDS = (100_000, 1000, 1000)
-
 
 def serve(connection: socket.socket) -> None:
     """Be a slot until the agent closes the connection."""
     # Else reading CSV would end by signals that are left to the agent.
     pa.enable_signal_handlers(False)
-    gc.enable()
-    gc.set_threshold(*_GC_THRESHOLDS)
+    collect_garbage_of_tasks()
     if sys.stderr is not None:
         faulthandler.enable(all_threads=False)  # a segfault shows the line of user code, too
     if random := sys.modules.get("numpy.random"):
@@ -102,7 +104,9 @@ class SlotProcess:
                 target=self._report_progress, args=(start,), name="progress", daemon=True
             ).start()
             set_up_malloc(start.memory_bytes)
-            job = load(start.spec, start.folder)
+            job = load(start.spec)
+            if isinstance(job, Job):
+                show_to_others(start.spec, start.folder)
             gc.freeze()
             while True:
                 while not self._tasks:
