@@ -2,13 +2,15 @@
 
 Planning, retries, pipelines, counters and the end of a job are the master's, as with the local
 engine; Ray places tasks on its nodes, keeps map outputs as objects, and starts more nodes where it
-is set up for that. Nothing but this module and `ray_tasks` imports ray, in functions.
+is set up for that. Nothing but this module and `ray_tasks` imports ray,
+and they do so in functions.
 """
 
 from __future__ import annotations
 
 import logging
 import os
+import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -33,6 +35,7 @@ MOST_TASKS = 1024
 # this goes to its object store.
 _INLINED_BYTES = 64 << 10
 
+_PATIENCE_S = 10.0  # with a cluster that is to be connected to
 _SWEEP_S = 10.0
 
 
@@ -85,6 +88,7 @@ def connected(address: str | None, n_cpus: int | None) -> Iterator[RayCluster]:
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
         settings |= {"address": "local", "num_cpus": n_cpus, "include_dashboard": False}
     else:
+        _require_listener(address)
         settings |= {"address": address, "runtime_env": _runtime_env()}
     try:
         ray.init(**settings)
@@ -93,9 +97,21 @@ def connected(address: str | None, n_cpus: int | None) -> Iterator[RayCluster]:
         text = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise MasterLost(f"{where}: {text}") from None
     try:
-        yield RayCluster(ray, is_own="address" in settings and settings["address"] == "local")
+        yield RayCluster(ray, is_own=settings["address"] == "local")
     finally:
         ray.shutdown()
+
+
+def _require_listener(address: str) -> None:
+    """Raise `MasterLost` if nothing listens there, which takes Ray many minutes to say."""
+    host, colon, port = address.rpartition("://")[2].rpartition(":")
+    if not colon or not port.isdecimal():
+        return
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), _PATIENCE_S).close()
+    except (OSError, OverflowError, UnicodeError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise MasterLost(f"no Ray cluster at {address}: {reason}") from None
 
 
 def _runtime_env() -> dict[str, Any]:

@@ -1,9 +1,10 @@
 """The slots of a worker whose tasks run on Ray.
 
 A slot is no process here, but a place for one Ray task at a time: Ray has as many of them running
-as there is room for in its cluster, and the others waiting. Ray itself runs a task again whose
-process or node has died, or whose objects are lost; what ends by an error, and what Ray gives up,
-is a failed attempt, of which the master decides.
+as there is room for in its cluster, and the others waiting. What fails is tried again as the master
+decides, and so are maps whose objects are lost. Ray itself does neither: it would have a map run
+again for a reduce that waits for its object, and that keeps its processor meanwhile (seen with Ray
+2.60), so that where all processors are taken nothing goes on.
 """
 
 from __future__ import annotations
@@ -18,13 +19,12 @@ from zmr.core.events import WorkerInput
 from zmr.engines.ray_tasks import (
     AttemptFailed,
     RayJob,
+    died,
     first_line,
-    folder_of_attempts,
     map_task,
     reduce_task,
 )
 from zmr.messages import (
-    Circumstances,
     FailureReason,
     FromSlot,
     MapDone,
@@ -38,11 +38,6 @@ from zmr.messages import (
 )
 from zmr.net.reactor import Reactor
 from zmr.output.local_dir import LocalDir
-from zmr.slots.current_record import NONE, take_current_record
-
-# How often Ray runs a task again before it is a failed attempt, and makes lost objects anew. It
-# can't make any of a task that it may not run again.
-_RETRIES = 1
 
 _KILLED = 9  # SIGKILL
 _END_S = 5.0  # after which what was cancelled should be gone
@@ -102,7 +97,7 @@ class RayPool:
         self._on_event = on_event
         self._folder = folder
         self._make_job = make_job
-        wanted: dict[str, Any] = {"num_cpus": 1, "max_retries": _RETRIES}
+        wanted: dict[str, Any] = {"num_cpus": 1, "max_retries": 0}
         if memory_bytes:
             wanted["memory"] = memory_bytes
         self._map = ray.remote(**wanted, scheduling_strategy="SPREAD")(map_task)
@@ -196,6 +191,9 @@ class RayPool:
             if future is None:
                 self._on_event(SlotEnded(number, None, _KILLED, 0, False))
             elif self._slots.get(number) is slot:
+                if isinstance(future.exception(), self._ray.exceptions.NodeDiedError):
+                    self._run_first(number, slot)  # it is no fault of the task's
+                    continue
                 self._on_event(SlotSaid(number, (self._first_ended(slot, future),)))
                 if self._slots.get(number) is slot and slot.tasks:
                     self._run_first(number, slot)
@@ -213,18 +211,11 @@ class RayPool:
             return _failed(task, FailureReason.WORKER_ERROR, first_line(error.cause))
         except errors.RayError as error:
             self.may_have_left = True
-            record = take_current_record(folder_of_attempts(task), task.attempt)
-            text = f"Ray has given it up: {first_line(error)}"
-            if record != NONE:
-                text += f", at record {record + 1:,} of its input"
-            return _failed(task, FailureReason.SLOT_DIED, text, record)
+            return died(task, f"its process is gone: {first_line(error)}")
         if isinstance(done, MapDone) and done.path:
             self._folder.keep(done.path, objects[:-1])
         return done
 
 
-def _failed(task: Task, reason: FailureReason, message: str, record: int = NONE) -> TaskFailed:
-    return TaskFailed(
-        *(task.job_id, task.kind, task.index, task.attempt, reason, message),
-        circumstances=Circumstances(record=record),
-    )
+def _failed(task: Task, reason: FailureReason, message: str) -> TaskFailed:
+    return TaskFailed(task.job_id, task.kind, task.index, task.attempt, reason, message)

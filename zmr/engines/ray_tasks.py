@@ -5,8 +5,7 @@ there is to say of it. A reduce gets the objects of its partition one after the 
 than a part of its memory goes to a file of its own. So no more of a partition is pinned in the
 object store than that part, and it may be larger than the store.
 
-An execution that ends by an error raises `AttemptFailed`, in place of all that it was to return:
-whoever reads a partition of it gets an error, too, and no rows.
+What ends by an error raises `AttemptFailed`, in place of all that it was to return.
 """
 
 from __future__ import annotations
@@ -48,6 +47,7 @@ from zmr.slots.attempt import (
     run_attempt,
     show_to_others,
 )
+from zmr.slots.current_record import take_current_record
 from zmr.slots.malloc import set_up_malloc
 from zmr.slots.prints import Prints
 from zmr.tasks.capsule import OpenSources, name_of
@@ -78,16 +78,11 @@ class RayJob:
 
 
 class AttemptFailed(Exception):
-    """The end of an execution that could not be completed."""
+    """The end of an attempt that could not be completed."""
 
     def __init__(self, failed: TaskFailed) -> None:
         super().__init__(failed)
         self.failed = failed
-
-
-def folder_of_attempts(task: Task) -> str:
-    """What executions leave there is for the driver, and for the next one at the same attempt."""
-    return temporary_folder(task.output, task.job_id)
 
 
 def map_task(job: RayJob, task: Task) -> Iterator[Any]:
@@ -152,7 +147,6 @@ class _Execution:
         self._stack = ExitStack()
 
     def __enter__(self) -> _Execution:
-        _refuse_if_stuck(self._task)
         _set_up_process(self._job.memory_bytes)
         with ExitStack() as undo:
             local = LocalDir(self._job.local_dir)
@@ -182,8 +176,8 @@ class _Execution:
 
         def run_recorded(loaded: Job) -> Any:
             if context.skip_bad_records:
-                _make(folder_of_attempts(task))
-            with keeping_record(context, folder_of_attempts(task), task) as kept:
+                _make(_shared_folder(task))
+            with keeping_record(context, _shared_folder(task), task) as kept:
                 return run(loaded, kept)
 
         with self._watch, _loaded(job.spec, self.folder) as loaded:
@@ -284,31 +278,35 @@ class _Watch:
         if self._task.kind is TaskKind.MAP and record:
             message += f", at record {record:,} of its input"
         with suppress(OSError):
-            _make(folder_of_attempts(self._task))
+            _make(_shared_folder(self._task))
             with open(_word_of(self._task), "w", encoding="ascii") as file:
                 json.dump({"message": message, "record": record - 1}, file)
         os._exit(1)
 
 
-def _word_of(task: Task) -> str:
-    return os.path.join(folder_of_attempts(task), f"stuck-{name_of(task)}.{task.attempt}")
-
-
-def _refuse_if_stuck(task: Task) -> None:
-    """Raise `AttemptFailed` if an earlier execution of the attempt has made no progress."""
-    try:
-        with open(_word_of(task), encoding="ascii") as file:
-            word = json.load(file)
-    except (OSError, ValueError):
-        return
-    known = Circumstances(record=word["record"])
-    reason = FailureReason.NO_PROGRESS
-    raise AttemptFailed(
-        TaskFailed(
-            *(task.job_id, task.kind, task.index, task.attempt, reason, word["message"]),
-            circumstances=known,
-        )
+def died(task: Task, reason: str) -> TaskFailed:
+    """The failure of a task whose process has ended, with what it has left word of."""
+    word: dict[str, Any] = {}
+    with suppress(OSError, ValueError), open(_word_of(task), encoding="ascii") as file:
+        word = json.load(file)
+    record = word.get("record", take_current_record(_shared_folder(task), task.attempt))
+    kind = FailureReason.NO_PROGRESS if word else FailureReason.SLOT_DIED
+    text = word.get("message", reason)
+    if record >= 0 and not word:
+        text += f", at record {record + 1:,} of its input"
+    return TaskFailed(
+        *(task.job_id, task.kind, task.index, task.attempt, kind, text),
+        circumstances=Circumstances(record=record),
     )
+
+
+def _word_of(task: Task) -> str:
+    return os.path.join(_shared_folder(task), f"stuck-{name_of(task)}.{task.attempt}")
+
+
+def _shared_folder(task: Task) -> str:
+    """What is left there by a process that ends is found by the driver."""
+    return temporary_folder(task.output, task.job_id)
 
 
 _known: dict[str, Job | TaskError] = {}  # the job that ran last in this process, by its id
@@ -365,6 +363,7 @@ def _no_sources() -> Any:
 
 
 def first_line(error: Exception) -> str:
-    """Kind and text of an error of Ray's, whose texts have many lines."""
+    """Kind and first sentence of an error of Ray's, whose texts are long."""
     lines = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
+    sentence = lines[0].partition(". ")[0] if lines else ""
+    return f"{type(error).__name__}: {sentence}" if sentence else type(error).__name__
