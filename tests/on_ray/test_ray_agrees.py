@@ -42,7 +42,7 @@ def outcome_of(run: Callable[[], object], folder: Path) -> Any:
     """What it put out, or why it failed: the error, without the place."""
     try:
         run()
-    except zmr.JobFailed as error:
+    except zmr.ZmrError as error:
         reason = str(error)
         # After what failed and where, which engines say in words of their own.
         reason = re.sub(
@@ -199,3 +199,8 @@ def test_on_kinds_of_jobs(tmp_path: Path, kind: str) -> None:
 def test_a_result_without_a_folder_is_refused_on_a_cluster_that_others_share() -> None:
     with pytest.raises(zmr.OutputError, match="out="):
         zmr.run(Drawn, ["x"], engine="ray")
+
+
+def test_an_address_is_refused_where_this_process_has_a_cluster(tmp_path: Path) -> None:
+    with pytest.raises(zmr.ZmrError, match="already"):
+        zmr.run(Drawn, ["x"], tmp_path / "out", engine="ray", ray_address="auto")

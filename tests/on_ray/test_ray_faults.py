@@ -26,7 +26,7 @@ def words(tmp_path: Path) -> Path:
     folder.mkdir()
     source = random.Random(1)
     for number in range(N_FILES):
-        names = (f"{source.randrange(1 << 40):010x}" for _ in range(20_000))
+        names = (f"{source.randrange(1 << 40):010x}" for _ in range(12_000))
         (folder / f"text{number}.txt").write_text(" ".join(names))
     return folder
 

@@ -77,7 +77,7 @@ def run(
     verbose: bool,
     quiet: bool,
 ) -> int:
-    """Run JOB over the files and folders INPUT..., on this machine. - is standard input.
+    """Run JOB over the files and folders INPUT..., on this machine or on Ray. - is standard input.
 
     JOB is a built-in job (wordcount, grep, index, sort), path/to/file.py, path/to/file.py:Class
     or package.module:Class. A Pipeline is a job, too. Where a job has several inputs, each INPUT is

@@ -79,6 +79,8 @@ def connected(address: str | None, n_cpus: int | None) -> Iterator[RayCluster]:
     except ImportError:
         raise UsageError("the engine on Ray needs Ray, an extra: pip install 'zmr[ray]'") from None
     if ray.is_initialized():
+        if address is not None:
+            raise UsageError("this process is connected to a Ray cluster already: give no address")
         yield RayCluster(ray, is_own=False)
         return
     address = address or os.environ.get("RAY_ADDRESS") or None
