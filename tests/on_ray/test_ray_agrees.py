@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Iterator
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -72,7 +73,7 @@ def outcomes(job: Any, inputs: Any, folder: Path, n_reduce: int) -> list[Any]:
     return found
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(
     files=st.lists(
         st.lists(st.lists(st.sampled_from(WORDS), max_size=4), max_size=5), min_size=1, max_size=3
@@ -103,14 +104,13 @@ def test_on_drawn_jobs(
         inputs[-1].write_text("".join(" ".join(line) + "\n" for line in lines))
     job = drawn_job(key, value, reduce, combines, finishes, False, sorts)
     inline, local, on_ray = outcomes(job, inputs, folder, n_reduce)
-    if isinstance(inline, str) or isinstance(local, str):
-        # Of several reasons to refuse, each engine may find another one first.
-        assert isinstance(inline, str)
-        assert isinstance(on_ray, str)
-        assert isinstance(local, str)
+    if isinstance(local, str):
+        # Of several maps that are refused, another one may be the first.
+        assert on_ray == local if len(files) == 1 else isinstance(on_ray, str)
         return
     assert on_ray == local
-    assert on_ray[:2] == inline[:2]
+    if isinstance(inline, tuple):  # it calls combine where the others need not
+        assert on_ray[:2] == inline[:2]
 
 
 @pytest.mark.parametrize("reduce", REDUCERS, ids=lambda each: str(each))
@@ -154,6 +154,20 @@ class Ranged(zmr.Job):
         return zmr.split_words(batch)
 
 
+class Decimals(zmr.Job):
+    """Keys and values that no column has."""
+
+    def map(self, line: str) -> Any:
+        for word in line.split():
+            yield Decimal(len(word)) / 8, {word: {1}}
+
+    def combine(self, key: Decimal, values: Any) -> Any:
+        yield key, {word: found for value in values for word, found in value.items()}
+
+    def reduce(self, key: Decimal, values: Any) -> Any:
+        yield key, sorted({word for value in values for word in value})
+
+
 class Turned(zmr.Job):
     """A second step, without reduce."""
 
@@ -187,8 +201,8 @@ def test_on_kinds_of_jobs(tmp_path: Path, kind: str) -> None:
         "joined": (Joined, joined),
         "ranged": (Ranged, texts),
         "steps": (Steps, texts),
-        "map-only": (drawn_job("word", "number", None, False, True, False), texts),
-        "opaque": (drawn_job("decimal", "dict", "lists", True, True, False), texts),
+        "map-only": (drawn_job("word", "number", None, False, False, False), texts),
+        "opaque": (Decimals, texts),
     }
     inline, local, on_ray = outcomes(*jobs[kind], tmp_path, 3)
     assert isinstance(inline, tuple), inline
