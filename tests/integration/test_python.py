@@ -272,7 +272,7 @@ def test_a_script_that_is_a_job_file_too_is_told_where_to_run_jobs(tmp_path: Pat
         ({"slots": "2"}, "slots is a number from 1 on, not '2'"),
         ({"reducers": 0}, "reducers is a number from 1 on, not 0"),
         ({"memory": "1M"}, "memory='1M' is too little: at least 40M"),
-        ({"engine": "spark"}, "engine is 'local' or 'inline', not 'spark'"),
+        ({"engine": "spark"}, "engine is 'local', 'inline' or 'ray', not 'spark'"),
     ],
 )
 def test_options_that_make_no_sense_are_told(

@@ -104,6 +104,20 @@ def test_rooms_import_only_what_they_may_and_the_core_is_pure() -> None:
     assert found == []
 
 
+def test_ray_is_imported_by_its_engine_alone_and_not_before_it_runs() -> None:
+    found = set()
+    for module, path in MODULES.items():
+        tree = ast.parse(path.read_text())
+        named = imports(tree, module, is_package=path.name == "__init__.py")
+        if any(name.partition(".")[0] == "ray" for _, name in named):
+            found.add(module)
+        at_once = ast.Module([each for each in tree.body if not isinstance(each, ast.If)], [])
+        at_once.body = [e for e in at_once.body if isinstance(e, ast.Import | ast.ImportFrom)]
+        named = imports(at_once, module, is_package=path.name == "__init__.py")
+        assert all(name.partition(".")[0] != "ray" for _, name in named), module
+    assert found == {"zmr.engines.ray", "zmr.engines.ray_tasks"}
+
+
 def test_the_table_has_every_room_and_no_other() -> None:
     assert ROOMS.allowed.keys() == {room_of(module) for module in MODULES}
     assert ROOMS.ground <= ROOMS.allowed.keys()

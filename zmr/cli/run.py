@@ -8,8 +8,11 @@ import shutil
 import sys
 import time
 from contextlib import ExitStack, redirect_stdout
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import click
+from click.core import ParameterSource
 
 from zmr.cli.base import Command
 from zmr.cli.options import job_settings, n_reduce, option, slot_options, verbosity
@@ -21,7 +24,10 @@ from zmr.core.states import JobState
 from zmr.engines.failures import inline_failures
 from zmr.engines.options import JobOptions, JobSettings, SlotOptions
 from zmr.engines.prepare import Prepared, prepare
-from zmr.errors import JobFailed
+from zmr.errors import InputError, JobFailed, OutputError
+
+if TYPE_CHECKING:
+    from zmr.engines.ray import RayCluster
 
 _COMMONEST = "sort -t \"$(printf '\\t')\" -k2,2nr | head"
 
@@ -45,9 +51,16 @@ _COMMONEST = "sort -t \"$(printf '\\t')\" -k2,2nr | head"
 @n_reduce(default=None, shown="as many as slots")
 @option(
     "--engine",
-    type=click.Choice(["local", "inline"]),
+    type=click.Choice(["local", "inline", "ray"]),
     default="local",
-    help="How to run it; inline is in one process, in memory, in order, to debug a job.",
+    help="How to run it; inline is in one process, in memory, in order, to debug a job; ray is on "
+    "a Ray cluster.",
+)
+@option(
+    "--ray-address",
+    metavar="ADDRESS",
+    show_default="RAY_ADDRESS, or a new one on this machine",
+    help="With --engine ray, the Ray cluster: auto, HOST:PORT or ray://HOST:PORT.",
 )
 @slot_options
 @job_settings
@@ -58,12 +71,13 @@ def run(
     output: str | None,
     reducers: int | None,
     engine: str,
+    ray_address: str | None,
     slot_options: SlotOptions,
     job_settings: JobSettings,
     verbose: bool,
     quiet: bool,
 ) -> int:
-    """Run JOB over the files and folders INPUT..., on this machine. - is standard input.
+    """Run JOB over the files and folders INPUT..., on this machine or on Ray. - is standard input.
 
     JOB is a built-in job (wordcount, grep, index, sort), path/to/file.py, path/to/file.py:Class
     or package.module:Class. A Pipeline is a job, too. Where a job has several inputs, each INPUT is
@@ -75,11 +89,18 @@ def run(
     if not verbose:  # the master, in this process, logs the same
         logging.getLogger("zmr.worker").setLevel(logging.ERROR)
     with ExitStack() as stack:
+        cluster = None
+        n_reduce = reducers or slot_options.slots
+        if engine == "ray":
+            cluster, slot_options = _on_ray(ray_address, slot_options, inputs, output, stack)
+            n_reduce = reducers or cluster.n_cpus
+        elif ray_address is not None:
+            raise click.UsageError("--ray-address is for --engine ray")
         options = JobOptions(
             job,
             with_stdin(inputs, slot_options.local_dir, stack),
             _folder_to_print(slot_options, stack) if output is None else output,
-            reducers or slot_options.slots,
+            n_reduce,
             job_settings,
         )
         began = time.monotonic()
@@ -87,7 +108,7 @@ def run(
             prepared, outcome = _run_inline(options)
             of_signal = 0
         else:
-            prepared, outcome, of_signal = _run_local(options, slot_options, quiet)
+            prepared, outcome, of_signal = _run(options, slot_options, cluster, quiet)
         took_s = time.monotonic() - began
         if outcome.state is not JobState.DONE:
             report_failure(outcome, is_kept=output is not None)
@@ -112,14 +133,41 @@ def _folder_to_print(options: SlotOptions, stack: ExitStack) -> str:
     return os.path.join(folder.path, "result")
 
 
-def _run_local(
-    options: JobOptions, slot_options: SlotOptions, quiet: bool
-) -> tuple[Prepared, Outcome, int]:
-    prepared = prepare(options)
-    from zmr.engines.local import run_local
+def _on_ray(
+    address: str | None,
+    options: SlotOptions,
+    inputs: tuple[str, ...],
+    output: str | None,
+    stack: ExitStack,
+) -> tuple[RayCluster, SlotOptions]:
+    """The Ray cluster, and how many tasks it is to be given at a time, if that is not said."""
+    from zmr.engines.ray import MOST_TASKS, connected
 
+    source = click.get_current_context().get_parameter_source("slots")
+    is_given = source not in (None, ParameterSource.DEFAULT)
+    cluster = stack.enter_context(connected(address, options.slots))
+    if not cluster.is_own:
+        if output is None:
+            raise OutputError("a Ray cluster needs a folder that its nodes share: give -o DIR")
+        if "-" in inputs:
+            raise InputError("a Ray cluster reads files that its nodes share, no standard input")
+    return cluster, options if is_given else replace(options, slots=MOST_TASKS)
+
+
+def _run(
+    options: JobOptions, slot_options: SlotOptions, cluster: RayCluster | None, quiet: bool
+) -> tuple[Prepared, Outcome, int]:
+    """On the Ray cluster, or on this machine."""
+    prepared = prepare(options)
     with reporter(quiet) as report:
-        outcome, status = run_local(prepared.submit, slot_options, report.show)
+        if cluster is not None:
+            from zmr.engines.ray import run_ray
+
+            outcome, status = run_ray(cluster, prepared.submit, slot_options, report.show)
+        else:
+            from zmr.engines.local import run_local
+
+            outcome, status = run_local(prepared.submit, slot_options, report.show)
     return prepared, outcome, status
 
 

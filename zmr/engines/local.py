@@ -1,7 +1,8 @@
 """The local engine: a master and one worker agent in this process, on one reactor.
 
 They send each other what they would send on a cluster, but without a network between them. User
-code runs in the slot processes, so it can neither delay the master nor take it down.
+code runs in other processes, so it can neither delay the master nor take it down. `Engine` is what
+the engine on Ray has in common with it.
 """
 
 from __future__ import annotations
@@ -16,24 +17,29 @@ from zmr.core.settings import MasterSettings
 from zmr.engines.options import SlotOptions
 from zmr.engines.start_worker import Serving, start_worker
 from zmr.messages import CancelJob, Frame, JobStatus, Submit
-from zmr.net.agent import Timeouts
+from zmr.net.agent import Agent, Timeouts
 from zmr.net.inproc import Inproc
 from zmr.net.master_server import MasterServer, collect_garbage_rarely
 from zmr.net.reactor import Reactor
+from zmr.net.uplink import Uplink
 from zmr.output.folder import clean_temporary
 from zmr.wire.address import Address
 
 # Master and worker live and die together, so neither ever gives the other up for lost.
-_NEVER_S = 1e9
+NEVER_S = 1e9
 
 
-class LocalEngine:
-    """A master and its worker, for one job or, unless `settings` say so, for one after the other.
+StartAgent = Callable[[Reactor, Uplink], Agent]
 
-    Raises `ZmrError` if this machine can't run slots.
+
+class Engine:
+    """A master and one worker, for one job or, unless `settings` say so, for one after the other.
+
+    With `syncs_late`, the worker leaves it to the master to have an output with many files on the
+    disk. Raises what `start` does.
     """
 
-    def __init__(self, options: SlotOptions, settings: MasterSettings) -> None:
+    def __init__(self, settings: MasterSettings, start: StartAgent, syncs_late: bool) -> None:
         self.reactor = Reactor()
         self._outcomes: list[Outcome] = []
         self._closing = ExitStack()
@@ -46,18 +52,9 @@ class LocalEngine:
             "",
             settings,
             self._outcomes.append,
-            syncs_late=True,
+            syncs_late=syncs_late,
         )
-        agent = start_worker(
-            self.reactor,
-            inproc.uplink,
-            "this process",
-            options,
-            timeouts=Timeouts(_NEVER_S),
-            on_quit=lambda reason, status: None,  # the master ends the loop
-            serving=Serving(_shuffle_in) if options.no_direct_read else None,
-            syncs_late=True,  # if this machine ends, so does the job
-        )
+        agent = start(self.reactor, inproc.uplink)
         self._closing.callback(agent.close)
         self._show: Callable[[], None] = lambda: None
         self.reactor.after_turn(lambda: self._show())
@@ -84,6 +81,25 @@ class LocalEngine:
         self._closing.close()
 
 
+class LocalEngine(Engine):
+    """With slots of this machine. Raises `ZmrError` if it can't run them."""
+
+    def __init__(self, options: SlotOptions, settings: MasterSettings) -> None:
+        def start(reactor: Reactor, uplink: Uplink) -> Agent:
+            return start_worker(
+                reactor,
+                uplink,
+                "this process",
+                options,
+                timeouts=Timeouts(NEVER_S),
+                on_quit=lambda reason, status: None,  # the master ends the loop
+                serving=Serving(_shuffle_in) if options.no_direct_read else None,
+                syncs_late=True,  # if this machine ends, so does the job
+            )
+
+        super().__init__(settings, start, syncs_late=True)
+
+
 def run_local(
     submit: Submit,
     options: SlotOptions,
@@ -94,10 +110,17 @@ def run_local(
     `show` is called with the status of the job at every turn. Raises `ZmrError` if this machine
     can't run slots.
     """
+    return run_one(submit, lambda settings: LocalEngine(options, settings), show)
+
+
+def run_one(
+    submit: Submit, start: Callable[[MasterSettings], Engine], show: Callable[[JobStatus], None]
+) -> tuple[Outcome, int]:
+    """Run the job on an engine of its own, as `run_local` does. Raises what `start` does."""
     collect_garbage_rarely()
     with ExitStack() as stack:
         stack.callback(clean_temporary, submit.spec.output, submit.spec.job_id)  # however it ends
-        engine = LocalEngine(options, _settings(submit))
+        engine = start(_settings(submit))
         stack.callback(engine.close)
         engine.reactor.on_signals(
             (signal.SIGINT, signal.SIGTERM),
@@ -122,7 +145,7 @@ def _settings(submit: Submit) -> MasterSettings:
     timeout_s = min(submit.spec.task_timeout_s, submit.spec.setup_timeout_s)
     return MasterSettings(
         heartbeat_interval_s=min(1.0, timeout_s / 4),
-        suspect_after_s=_NEVER_S,
-        lost_after_s=_NEVER_S,
+        suspect_after_s=NEVER_S,
+        lost_after_s=NEVER_S,
         one_job=True,
     )

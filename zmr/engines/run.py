@@ -9,7 +9,8 @@ import signal
 import threading
 import weakref
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from zmr.core.settings import MasterSettings
@@ -20,14 +21,14 @@ from zmr.engines.prepare import Prepared
 from zmr.engines.progress import progress_reporter
 from zmr.engines.result import Result
 from zmr.engines.work import GivenJob, Work, in_this_process, whole_number
-from zmr.errors import UsageError
+from zmr.errors import OutputError, UsageError
 from zmr.output.folder import clean_temporary
 from zmr.slots.cgroup import default_slots
 
 if TYPE_CHECKING:
     from zmr.core.actions import Outcome
-    from zmr.engines.local import LocalEngine
-    from zmr.messages import JobStatus
+    from zmr.engines.local import Engine, LocalEngine
+    from zmr.messages import JobStatus, Submit
 
 
 def run(
@@ -36,7 +37,8 @@ def run(
     out: str | os.PathLike[str] | None = None,
     *,
     master: str | None = None,
-    engine: Literal["local", "inline"] = "local",
+    engine: Literal["local", "inline", "ray"] = "local",
+    ray_address: str | None = None,
     slots: int | None = None,
     reducers: int | None = None,
     memory: int | str = 0,
@@ -61,8 +63,9 @@ def run(
             result of another job, whose pairs are. Of several inputs, a dict of these by name.
         out: the folder for the output. None: temporary files, with types, as long as the result.
         master: the address of a master, to run the job on its cluster, which shares `out`.
-        engine: "inline" runs the job in this process, to debug it.
-        slots: how many tasks at a time; None: one for each processor.
+        engine: "inline" runs the job in this process, to debug it; "ray" on a Ray cluster.
+        ray_address: which; None: this process's own, that of RAY_ADDRESS, or a new one here.
+        slots: how many tasks at a time; None: one for each processor, or as many as Ray can run.
         memory: what a task may use, in bytes or as text ("512M"); 0: no limit.
         progress: whether to show bars; None: on a terminal, and in a notebook.
 
@@ -76,15 +79,16 @@ def run(
     limits = (max_attempts, task_timeout, setup_timeout)
     skips = (skip_bad_records, skip_bad_files, hidden_files)
     settings = JobSettings((), overwrite, *limits, JobSettings().backup_after_s, *skips)
-    if engine not in ("local", "inline"):
-        raise UsageError(f"engine is 'local' or 'inline', not {engine!r}")
+    _check_engine(engine, ray_address)
     if master is not None:
         with connect(master) as cluster:
             return cluster.run_with(job, inputs, out, reducers, settings)
     if engine == "inline":
-        n_reduce = whole_number("reducers", reducers) or whole_number("slots", slots)
-        work = Work(job, inputs, out, n_reduce or default_slots(), settings, local_dir)
-        return work.result(_run_inline)
+        n_reduce = _one_of(reducers, slots)
+        return Work(job, inputs, out, n_reduce, settings, local_dir).result(_run_inline)
+    if engine == "ray":
+        options = SlotOptions(whole_number("slots", slots), _memory_bytes(memory), local_dir)
+        return _run_on_ray(ray_address, job, inputs, out, reducers, settings, options, progress)
     with LocalCluster(slots, memory=memory, local_dir=local_dir, progress=progress) as local:
         return local._run(job, inputs, out, reducers, settings)
 
@@ -116,13 +120,8 @@ class LocalCluster:
         progress: bool | None = None,
     ) -> None:
         self._progress = progress
-        memory_bytes = size_of(memory)
-        if 0 < memory_bytes < LEAST_MEMORY_BYTES:
-            raise UsageError(
-                f"memory={memory!r} is too little: at least {LEAST_MEMORY_BYTES >> 20}M"
-            )
         n_slots = whole_number("slots", slots) or default_slots()
-        self._options = SlotOptions(n_slots, memory_bytes, local_dir)
+        self._options = SlotOptions(n_slots, _memory_bytes(memory), local_dir)
         self._engine: LocalEngine | None = None
         self._is_closed = False
         self._end: Callable[[], object] = lambda: None
@@ -196,10 +195,32 @@ class LocalCluster:
                 self._end = weakref.finalize(self, in_this_process(self._engine.close))
             try:
                 with progress_reporter(self._progress) as report:
-                    return _run_to_the_end(self._engine, prepared, report.show)
+                    return _run_to_the_end(self._engine, prepared.submit, report.show)
             except BaseException:
                 self._end_engine()  # in the middle of something
                 raise
+
+
+def _one_of(reducers: int | None, slots: int | None) -> int:
+    """How many partitions there are where slots are only a number."""
+    n_reduce = whole_number("reducers", reducers) or whole_number("slots", slots)
+    return n_reduce or default_slots()
+
+
+def _check_engine(engine: str, ray_address: str | None) -> None:
+    """Raise `UsageError` if there is no such engine, or it has no address."""
+    if engine not in ("local", "inline", "ray"):
+        raise UsageError(f"engine is 'local', 'inline' or 'ray', not {engine!r}")
+    if ray_address is not None and engine != "ray":
+        raise UsageError("ray_address is for engine='ray'")
+
+
+def _memory_bytes(memory: int | str) -> int:
+    """What a task may use. Raises `UsageError`."""
+    memory_bytes = size_of(memory)
+    if 0 < memory_bytes < LEAST_MEMORY_BYTES:
+        raise UsageError(f"memory={memory!r} is too little: at least {LEAST_MEMORY_BYTES >> 20}M")
+    return memory_bytes
 
 
 # A worker in this process is never lost; its job's own limits are kept all the same.
@@ -212,13 +233,11 @@ _SETTINGS = MasterSettings(
 )
 
 
-def _run_to_the_end(
-    engine: LocalEngine, prepared: Prepared, show: Callable[[JobStatus], None]
-) -> Outcome:
+def _run_to_the_end(engine: Engine, submit: Submit, show: Callable[[JobStatus], None]) -> Outcome:
     """Run the job. In the main thread SIGINT ends it, and raises KeyboardInterrupt; also when it
     was done by then, as what runs jobs in a loop is to end, too.
     """
-    job_id = prepared.spec.job_id
+    job_id = submit.spec.job_id
     interrupted: list[int] = []
 
     def interrupt(number: int) -> None:
@@ -228,17 +247,47 @@ def _run_to_the_end(
     if threading.current_thread() is threading.main_thread():
         engine.reactor.on_signals((signal.SIGINT,), interrupt)
     try:
-        engine.give(prepared.submit, show)
+        engine.give(submit, show)
         while (outcome := engine.outcome()) is None:
             engine.reactor.turn(_NEVER_S)
         for _ in range(4):  # in which the worker learns of it, and ends the job's slots
             engine.reactor.turn(0.0)
     finally:
         engine.reactor.close()
-        clean_temporary(prepared.spec.output, job_id)
+        clean_temporary(submit.spec.output, job_id)
     if interrupted:
         raise KeyboardInterrupt
     return outcome
+
+
+def _run_on_ray(
+    address: str | None,
+    job: GivenJob,
+    inputs: Any,
+    out: str | os.PathLike[str] | None,
+    reducers: int | None,
+    settings: JobSettings,
+    options: SlotOptions,
+    progress: bool | None,
+) -> Result:
+    from zmr.engines.ray import MOST_TASKS, RayEngine, connected, timeless
+
+    with connected(address, options.slots or default_slots()) as cluster:
+        if out is None and not cluster.is_own:
+            raise OutputError("a job on a Ray cluster needs a folder that its nodes share: out=")
+        n_reduce = whole_number("reducers", reducers) or cluster.n_cpus
+        options = replace(options, slots=options.slots or MOST_TASKS)
+        is_shared = not cluster.is_own
+        work = Work(job, inputs, out, n_reduce, settings, options.local_dir, is_shared)
+
+        def run_prepared(prepared: Prepared) -> Outcome:
+            with _rare_garbage_collection(), progress_reporter(progress) as report:
+                spec, submit = prepared.spec, timeless(prepared.submit)
+                engine = RayEngine(cluster, options, spec, _SETTINGS)
+                with closing(engine):
+                    return _run_to_the_end(engine, submit, report.show)
+
+        return work.result(run_prepared)
 
 
 def _run_inline(prepared: Prepared) -> Outcome:

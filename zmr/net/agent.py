@@ -8,10 +8,10 @@ from __future__ import annotations
 import logging
 import os
 import socket as std_socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from zmr import messages as m
 from zmr.core.actions import (
@@ -37,12 +37,30 @@ from zmr.net.uplink import Uplink
 from zmr.output.local_dir import LocalDir
 from zmr.shuffle.verifier import OutputVerifier
 from zmr.slots.current_record import take_current_record
-from zmr.slots.pool import SlotPool
 
 if TYPE_CHECKING:
     from zmr.shuffle.server import ShuffleServer
 
 log = logging.getLogger("zmr.worker")
+
+
+class Pool(Protocol):
+    """The processes that run tasks, as `zmr.slots.pool` has them: by the numbers of their slots.
+
+    What they send comes as `SlotSaid`, and the end of each as `SlotEnded`.
+    """
+
+    def start(self, slot: int, job: m.StartJob) -> None:
+        """Begin to serve the job in this slot, which is empty. It can be sent tasks at once."""
+
+    def send(self, slot: int, messages: Sequence[m.ToSlot]) -> None:
+        """Send these. Those to a slot that has ended are lost."""
+
+    def kill(self, slot: int) -> None:
+        """Stop what runs in the slot. Its `SlotEnded` follows, not within this call."""
+
+    def close(self) -> None:
+        """Stop all of them."""
 
 
 class Timeouts(NamedTuple):
@@ -77,7 +95,7 @@ class Agent:
         reactor: Reactor,
         uplink: Uplink,
         settings: AgentSettings,
-        pool: Callable[[SlotEvents], SlotPool],
+        pool: Callable[[SlotEvents], Pool],
         folder: LocalDir,
         shuffle: ShuffleServer | None,
         on_quit: Callable[[str, int], None],

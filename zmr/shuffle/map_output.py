@@ -106,7 +106,13 @@ class BlockWriter:
             len(self._partitions), len(schema), crc32(footer, self._seed), _MAGIC
         )
         self._file.write(footer + trailer)
+        self._offset += len(footer) + len(trailer)
         return tuple(size_bytes for _, size_bytes, _, _ in self._partitions)
+
+    @property
+    def size_bytes(self) -> int:
+        """How much has been written."""
+        return self._offset
 
     def _message(self, block: pa.RecordBatch) -> tuple[bool, pa.Buffer]:
         """Whether the message is compressed, and the message."""
@@ -243,6 +249,31 @@ class BufferSource:
 
     def close(self) -> None:
         """It goes with its last reader."""
+
+
+class PieceSource:
+    """A map output that is a piece of an open file, as it was written under this name."""
+
+    def __init__(self, name: str, descriptor: int, offset: int, size_bytes: int) -> None:
+        self.name = self.file_name = name
+        self.size_bytes = size_bytes
+        self._descriptor = descriptor
+        self._offset = offset
+
+    def read(self, offset: int, size_bytes: int) -> bytes:
+        """So many bytes from there, or fewer where the piece ends."""
+        size_bytes = min(size_bytes, self.size_bytes - offset)
+        return os.pread(self._descriptor, size_bytes, self._offset + offset)
+
+    def expect(self, offset: int, size_bytes: int) -> None:
+        """The system reads ahead by itself."""
+
+    def again(self) -> bool:
+        """What is damaged on the disk stays so."""
+        return False
+
+    def close(self) -> None:
+        """The file belongs to the caller."""
 
 
 class StoredMessage(NamedTuple):

@@ -1,8 +1,7 @@
-"""Where the output of a map task goes: a file on this disk, or buffers in memory.
+"""Where the output of a map task goes: a file of all partitions, or each partition by itself.
 
 Both hold the same blocks (`zmr.shuffle.map_output`). A file has all partitions, since one machine
-keeps it for many readers; in memory each partition is a buffer of its own, which can be handed to
-its reducer without the others.
+keeps it for many readers; one that is by itself can be handed to its reducer without the others.
 """
 
 from __future__ import annotations
@@ -11,7 +10,7 @@ from typing import Protocol
 
 import pyarrow as pa
 
-from zmr.shuffle.map_output import BlockWriter, MapOutputWriter
+from zmr.shuffle.map_output import BlockWriter, MapOutputWriter, Writable
 from zmr.shuffle.names import partition_name
 
 
@@ -53,55 +52,63 @@ class FileSink:
         return MapOutputWriter(self.path, schema, n_partitions)
 
 
-class BufferSink:
-    """Buffers in memory, one for each partition that has rows; together all of the task's output.
+class PartitionSink:
+    """Each partition as a map output of its own, one after the other in `file`; also those without
+    rows, by which readers know the type of the keys.
 
     `name` is that of the map output (`map_output_name`), from which its readers know that they have
-    the right one. `partitions` is empty until the output is complete; None stands for no rows.
+    the right one. `places` are the partitions' offsets in the file and sizes in bytes; there are
+    none until the output is complete.
     """
 
     path = ""
 
-    def __init__(self, name: str) -> None:
-        self.name = name
-        self.partitions: tuple[pa.Buffer | None, ...] = ()
+    def __init__(self, name: str, file: Writable) -> None:
+        self.places: tuple[tuple[int, int], ...] = ()
+        self._name = name
+        self._file = file
 
     def writer(self, schema: pa.Schema, n_partitions: int) -> PartitionWriter:
-        """A writer of the buffers."""
-        return _BufferWriter(self, schema, n_partitions)
+        """A writer of the partitions."""
+        return _PartitionsWriter(self, self._name, self._file, schema, n_partitions)
 
 
-class _BufferWriter:
-    """Writes each partition as a map output that has no other."""
-
-    def __init__(self, sink: BufferSink, schema: pa.Schema, n_partitions: int) -> None:
+class _PartitionsWriter:
+    def __init__(
+        self, sink: PartitionSink, name: str, file: Writable, schema: pa.Schema, n_partitions: int
+    ) -> None:
         self._sink = sink
+        self._name = name
+        self._file = file
         self._schema = schema
-        self._partitions: list[pa.Buffer | None] = [None] * n_partitions
-        self._sizes_bytes = [0] * n_partitions
-        self._current = -1  # the partition that is written
-        self._stream = pa.BufferOutputStream()
-        self._writer: BlockWriter | None = None
+        self._n_partitions = n_partitions
+        self._places: list[tuple[int, int]] = []  # of the partitions that are complete
+        self._sizes_bytes: list[int] = []  # of their rows
+        self._writer = self._begun()
 
     def write(self, partition: int, batch: pa.RecordBatch) -> None:
-        if self._writer is None or partition != self._current:
+        while len(self._places) < partition:
             self._end_partition()
-            self._current = partition
-            self._stream = pa.BufferOutputStream()
-            name = partition_name(self._sink.name, partition)
-            self._writer = BlockWriter(self._stream, name, self._schema, 1)
+            self._writer = self._begun()
         self._writer.write(0, batch)
 
     def finish(self) -> tuple[int, ...]:
         self._end_partition()
-        self._sink.partitions = tuple(self._partitions)
+        while len(self._places) < self._n_partitions:
+            self._writer = self._begun()
+            self._end_partition()
+        self._sink.places = tuple(self._places)
         return tuple(self._sizes_bytes)
 
     def discard(self) -> None:
-        self._sink.partitions = ()
+        self._sink.places = ()
+
+    def _begun(self) -> BlockWriter:
+        name = partition_name(self._name, len(self._places))
+        return BlockWriter(self._file, name, self._schema, 1)
 
     def _end_partition(self) -> None:
-        if self._writer is not None:
-            (self._sizes_bytes[self._current],) = self._writer.finish()
-            self._partitions[self._current] = self._stream.getvalue()
-            self._writer = None
+        (size_bytes,) = self._writer.finish()
+        offset = sum(self._places[-1]) if self._places else 0
+        self._places.append((offset, self._writer.size_bytes))
+        self._sizes_bytes.append(size_bytes)

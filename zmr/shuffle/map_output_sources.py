@@ -1,4 +1,4 @@
-"""Where a reduce task's input comes from: files of this host, other workers, or memory.
+"""Where a reduce task's input comes from: files of this host, other workers, or anywhere else.
 
 A file on the same host is read directly. What is elsewhere, or can't be seen here although its
 worker is on a host of the same name, is fetched from that worker; so is everything, if direct
@@ -12,11 +12,10 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from socket import gethostname
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from zmr.messages import MapOutput
 from zmr.shuffle.map_output import (
-    BufferSource,
     CorruptMapOutput,
     LocalSource,
     Source,
@@ -152,29 +151,31 @@ class StoredSources:
         )
 
 
-class BufferSources:
-    """Partitions that are in memory: those of a `BufferSink`, from this process or another one.
+class PartitionSources:
+    """Partitions that are each by themselves, as a `PartitionSink` has written them.
 
-    `buffers` are the partition numbered `partition` of each map output, in the order of the maps;
-    an iterator is asked for the next one when the one before is open.
+    `sources` are those of one partition of each map output, in the order of the maps, or why there
+    is none; an iterator is asked for the next one when the one before is open.
     """
 
-    def __init__(
-        self, job_id: str, partition: int, buffers: Iterable[tuple[MapOutput, Any]]
-    ) -> None:
-        self._job_id = job_id
-        self._partition = partition
-        self._buffers = buffers
+    def __init__(self, sources: Iterable[tuple[MapOutput, Source | OSError]]) -> None:
+        self._sources = sources
 
     def open(self) -> Iterator[Opened]:
         """The partitions, indices verified."""
-        for output, data in self._buffers:
-            name = map_output_name(self._job_id, output.index, output.attempt)
-            source = BufferSource(partition_name(name, self._partition), data)
+        for output, source in self._sources:
+            if isinstance(source, OSError):
+                yield output, source
+                continue
             try:
                 yield output, open_partition(source, 0)
-            except CorruptMapOutput as error:
+            except (OSError, CorruptMapOutput) as error:
                 yield output, error
 
     def share_among(self, n_partitions: int) -> None:
         """They are all here."""
+
+
+def name_of_partition(job_id: str, output: MapOutput, partition: int) -> str:
+    """The name under which a `PartitionSink` has written the partition of this map output."""
+    return partition_name(map_output_name(job_id, output.index, output.attempt), partition)

@@ -119,14 +119,14 @@ class PrintReader:
 
 
 class Prints:
-    """The slot's end: stdout and stderr of a slot process.
+    """The slot's end: stdout and stderr of a slot process; with marks, if an agent reads them.
 
     Nothing that a task prints fails it, or the next one: what can't be written is dropped.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, has_marks: bool = True) -> None:
         # User code may close its stdout, or point it elsewhere: marks have a way of their own.
-        self._pipe = fcntl(2, F_DUPFD_CLOEXEC, 3)
+        self._pipe = fcntl(2, F_DUPFD_CLOEXEC, 3) if has_marks else -1
         self._of: Callable[[], tuple[str, str]] | None = None  # until something is printed
         self._path = ""  # of what is kept; empty: nothing more
         self._kept_bytes = 0
@@ -151,7 +151,8 @@ class Prints:
         if of is not None:
             name, self._path = of()
             self._kept_bytes = 0
-            _write_all(self._pipe, _MARK + name.encode(errors="replace") + b"\n")
+            if self._pipe >= 0:
+                _write_all(self._pipe, _MARK + name.encode(errors="replace") + b"\n")
         _write_all(fd, data)
         if self._path:
             self._keep(data)

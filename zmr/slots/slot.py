@@ -17,18 +17,14 @@ import select
 import socket
 import sys
 import threading
-import traceback
 from collections import deque
-from contextlib import closing, suppress
-from dataclasses import replace
+from contextlib import suppress
 
 import pyarrow as pa
 
-from zmr.errors import JobError
+from zmr.errors import Ended
 from zmr.job import Job
-from zmr.job_loader import is_file, load_job, split_reference
 from zmr.messages import (
-    Circumstances,
     CommitReply,
     CommitRequest,
     FailureReason,
@@ -39,22 +35,24 @@ from zmr.messages import (
     ReduceDone,
     StartJob,
     Task,
-    TaskFailed,
     TaskKind,
 )
-from zmr.module_loader import let_others_import
 from zmr.shuffle.map_output_sink import FileSink
 from zmr.shuffle.map_output_sources import LONGEST_PATIENCE_S, StoredSources
 from zmr.shuffle.names import map_output_name
-from zmr.slots.current_record import CurrentRecord
-from zmr.slots.linux import peak_bytes
+from zmr.slots.attempt import (
+    Result,
+    collect_garbage_of_tasks,
+    failed,
+    keeping_record,
+    load,
+    run_attempt,
+    show_to_others,
+)
 from zmr.slots.malloc import set_up_malloc
 from zmr.slots.prints import Prints
-from zmr.tasks.capsule import keep_capsule
-from zmr.tasks.commit import require_output_folder
 from zmr.tasks.context import DEFAULT_MEMORY_BYTES, TaskContext
-from zmr.tasks.errors import TaskError, user_error, users_traceback, worker_error
-from zmr.tasks.line_counts import with_line_counts
+from zmr.tasks.errors import TaskError
 from zmr.tasks.map_task import run_map
 from zmr.tasks.progress import TaskProgress
 from zmr.tasks.reduce_task import run_reduce
@@ -63,24 +61,12 @@ from zmr.wire.stream import FrameReader, pack
 
 _RECEIVE_BYTES = 256 * 1024
 
-# What an error may bring along: enough for any person, too little to burst a frame.
-_MESSAGE_CHARS = 1000
-_MODULES = ".modules"  # in the job's folder
-_MOST_LOST = 100_000  # map outputs that can't be read; of others the next attempt tells
-_TRACEBACK_CHARS = 30_000
-
-# Cyclic garbage of user code is freed every so many allocated containers, looking at these only.
-# That costs nothing that can be measured; with Python's own settings, building large lists and
-# dicts takes several times as long, as all of them are looked through again and again.
-_GC_THRESHOLDS = (100_000, 1000, 1000)
-
 
 def serve(connection: socket.socket) -> None:
     """Be a slot until the agent closes the connection."""
     # Else reading CSV would end by signals that are left to the agent.
     pa.enable_signal_handlers(False)
-    gc.enable()
-    gc.set_threshold(*_GC_THRESHOLDS)
+    collect_garbage_of_tasks()
     if sys.stderr is not None:
         faulthandler.enable(all_threads=False)  # a segfault shows the line of user code, too
     if random := sys.modules.get("numpy.random"):
@@ -88,8 +74,8 @@ def serve(connection: socket.socket) -> None:
     SlotProcess(connection).run()
 
 
-class _AgentGone(BaseException):
-    """The agent closed the stream. No `Exception`, lest user code around a commit swallow it."""
+class _AgentGone(Ended):
+    """The agent closed the stream."""
 
 
 class SlotProcess:
@@ -118,7 +104,9 @@ class SlotProcess:
                 target=self._report_progress, args=(start,), name="progress", daemon=True
             ).start()
             set_up_malloc(start.memory_bytes)
-            job = _load(start)
+            job = load(start.spec)
+            if isinstance(job, Job):
+                show_to_others(start.spec, start.folder)
             gc.freeze()
             while True:
                 while not self._tasks:
@@ -140,43 +128,28 @@ class SlotProcess:
             data = pack(Frame(0, (result,)))
         except (ValueError, TypeError) as error:  # a counter beyond 64 bits, say
             refused = TaskError(FailureReason.WORKER_ERROR, f"the result can't be sent: {error}")
-            data = pack(Frame(0, (_failed(task, refused, progress),)))
+            data = pack(Frame(0, (failed(task, refused, progress),)))
         with self._lock:
             self._running = None
             self._send(data)
 
     def _attempt(
         self, job: Job | TaskError, start: StartJob, task: Task, progress: TaskProgress
-    ) -> MapDone | ReduceDone | TaskFailed:
-        try:
-            if isinstance(job, TaskError):
-                raise job
-            context = TaskContext(
-                start.folder,
-                commit=lambda: self._commit(task),
-                progress=progress,
-                memory_bytes=start.memory_bytes or DEFAULT_MEMORY_BYTES,
-                skip_bad_records=start.spec.skip_bad_records,
-                skip_bad_files=start.spec.skip_bad_files,
-                syncs_late=start.syncs_late,
-            )
-            require_output_folder(task)
-            task = with_line_counts(job, task)
-            with keep_capsule(start.spec, task, context, lambda: _sources(start, task, context)):
-                done = _run(job, start, task, context)
-                if done is None:
-                    reason = FailureReason.WORKER_ERROR
-                    raise TaskError(reason, "commit refused: another attempt had it")
-                return done
-        except TaskError as error:
-            return _failed(task, error, progress)
-        except _AgentGone:
-            raise
-        except Exception as error:
-            return _failed(task, _bug(error), progress)
-        except BaseException as error:  # sys.exit() in user code, for one
-            error = user_error(error, f"in {task.kind.label} {task.index}")
-            return _failed(task, error, progress)
+    ) -> Result:
+        context = TaskContext(
+            start.folder,
+            commit=lambda: self._commit(task),
+            progress=progress,
+            memory_bytes=start.memory_bytes or DEFAULT_MEMORY_BYTES,
+            skip_bad_records=start.spec.skip_bad_records,
+            skip_bad_files=start.spec.skip_bad_files,
+            syncs_late=start.syncs_late,
+        )
+        return run_attempt(
+            *(job, start.spec, task, context),
+            lambda loaded, counted: _run(loaded, start, counted, context),
+            lambda: _sources(start, task, context),
+        )
 
     def _commit(self, task: Task) -> bool:
         """Ask whether this attempt may commit, and wait for the answer."""
@@ -254,14 +227,8 @@ def _run(
             return run_reduce(job, task, sources, context)
     name = map_output_name(task.job_id, task.index, task.attempt)
     sink = FileSink(os.path.join(start.folder, name))
-    if not context.skip_bad_records:
+    with keeping_record(context, start.folder, task) as context:
         return run_map(job, task, sink, context)
-    try:
-        current_record = CurrentRecord(start.folder, task.attempt)
-    except OSError as error:
-        raise worker_error(error, f"writing to {start.folder}") from error
-    with closing(current_record):
-        return run_map(job, task, sink, replace(context, at_record=current_record.enter))
 
 
 def _sources(start: StartJob, task: Task, context: TaskContext) -> StoredSources:
@@ -275,47 +242,6 @@ def _sources(start: StartJob, task: Task, context: TaskContext) -> StoredSources
         context.progress.advance_bytes,
         direct=not start.no_direct_read,
         patience_s=min(LONGEST_PATIENCE_S, start.spec.task_timeout_s / 2),
-    )
-
-
-def _load(start: StartJob) -> Job | TaskError:
-    """The job, or what each of its tasks is answered with."""
-    spec = start.spec
-    try:
-        job = load_job(spec)
-        if is_file(spec):
-            path, _ = split_reference(spec.reference)
-            with suppress(OSError):  # the map that can't write there says so
-                folder = os.path.join(start.folder, _MODULES)
-                let_others_import(path, spec.source, spec.search_path, folder)
-        return job
-    except JobError as error:
-        cause = error.__cause__
-        return TaskError(
-            FailureReason.BAD_JOB, str(error), users_traceback(cause) if cause is not None else ""
-        )
-    except BaseException as error:
-        return user_error(error, "loading the job")
-
-
-def _bug(error: Exception) -> TaskError:
-    lines = traceback.format_exception(error)
-    return TaskError(FailureReason.WORKER_ERROR, lines[-1].strip(), "".join(lines))
-
-
-def _failed(task: Task, error: TaskError, progress: TaskProgress) -> TaskFailed:
-    is_of_record = task.kind is TaskKind.MAP and error.reason is FailureReason.USER_ERROR
-    record = progress.read()[0] - 1 if is_of_record else -1
-    return TaskFailed(
-        task.job_id,
-        task.kind,
-        task.index,
-        task.attempt,
-        error.reason,
-        error.message[:_MESSAGE_CHARS],
-        error.traceback[-_TRACEBACK_CHARS:],
-        error.lost[:_MOST_LOST],
-        Circumstances(peak_bytes=peak_bytes(), record=record),
     )
 
 

@@ -20,16 +20,22 @@ from support import write_corpus
 
 from zmr import FixedRecords, Job, Range, find_job
 from zmr.messages import FailureReason, MapDone, MapOutput, Split, Task, TaskKind
-from zmr.shuffle.map_output_sink import BufferSink
-from zmr.shuffle.map_output_sources import BufferSources
-from zmr.shuffle.names import map_output_name
+from zmr.shuffle.map_output import (
+    BufferSource,
+    CorruptMapOutput,
+    PieceSource,
+    open_partition,
+)
+from zmr.shuffle.map_output_sink import PartitionSink
+from zmr.shuffle.map_output_sources import PartitionSources, name_of_partition
+from zmr.shuffle.names import map_output_name, partition_name
 from zmr.tasks.context import DEFAULT_MEMORY_BYTES, TaskContext
 from zmr.tasks.errors import TaskError
 from zmr.tasks.map_task import run_map
 from zmr.tasks.reduce_task import run_reduce
 
 JOB_ID = "j1"
-Partitions = tuple[pa.Buffer | None, ...]
+Partitions = tuple[pa.Buffer, ...]
 
 
 class Words(Job):
@@ -62,20 +68,26 @@ class InMemory:
     def map(self, index: int, *splits: Split) -> Partitions:
         output = str(self.output)
         task = Task(JOB_ID, TaskKind.MAP, index, 1, self._n_reduce, output, splits=splits)
-        sink = BufferSink(map_output_name(JOB_ID, index, 1))
+        stream = pa.BufferOutputStream()
+        sink = PartitionSink(map_output_name(JOB_ID, index, 1), stream)
         done = run_map(self._job, task, sink, self._context())
         assert isinstance(done, MapDone)
         assert done.path == ""
-        return sink.partitions
+        data = stream.getvalue()
+        assert sum(sizes[1] for sizes in sink.places) == data.size
+        return tuple(data.slice(*place) for place in sink.places)
 
     def reduce(self, index: int, maps: Sequence[Partitions]) -> None:
         task = Task(JOB_ID, TaskKind.REDUCE, index, 1, self._n_reduce, str(self.output))
-        buffers = [
-            (MapOutput(number, 1, host="", path=""), data)
+        outputs = [
+            (MapOutput(number, 1, host="", path=""), partitions[index])
             for number, partitions in enumerate(maps)
-            if partitions and (data := partitions[index]) is not None
+            if partitions
         ]
-        sources = BufferSources(JOB_ID, index, buffers)
+        sources = PartitionSources(
+            (output, BufferSource(name_of_partition(JOB_ID, output, index), data))
+            for output, data in outputs
+        )
         assert run_reduce(self._job, task, sources, self._context()) is not None
 
     def run(self, files: Sequence[Path]) -> bytes:
@@ -131,17 +143,50 @@ def test_a_partition_that_is_damaged_or_another_one_is_named(tmp_path: Path) -> 
     (tmp_path / "in").write_text("a b c d e f g h\n")
     in_memory = InMemory(Words(), tmp_path, n_reduce=2, memory_bytes=DEFAULT_MEMORY_BYTES)
     good, other = (in_memory.map(number, Split(str(tmp_path / "in"))) for number in range(2))
-    assert good[0] is not None
-    assert other[0] is not None
     damaged = bytearray(other[0])
     damaged[40] ^= 1
     for wrong in (pa.py_buffer(damaged), good[0], other[1], pa.py_buffer(b"")):
         with pytest.raises(TaskError) as error:
-            in_memory.reduce(0, [good, (wrong, None)])
+            in_memory.reduce(0, [good, (wrong,)])
         assert error.value.reason is FailureReason.LOST_INPUT
         assert error.value.lost == ((1, 1),)
     in_memory.reduce(0, [good, other])
     assert (in_memory.output / "mr-out-0").read_text().splitlines()[0].endswith("\t2")
+
+
+def test_keys_of_two_types_are_refused_by_every_reduce(tmp_path: Path) -> None:
+    class Two(Job):
+        def map(self, line: str) -> Iterator[tuple[Any, int]]:
+            yield (int(line) if line.isdecimal() else line), 1
+
+        def partition(self, key: Any, n: int) -> int:
+            return int(isinstance(key, str))
+
+        def reduce(self, key: Any, values: Iterator[int]) -> Iterator[tuple[Any, int]]:
+            yield key, sum(values)
+
+    for name, text in [("0", "1\n2\n"), ("1", "a\n")]:
+        (tmp_path / name).write_text(text)
+    in_memory = InMemory(Two(), tmp_path, n_reduce=3, memory_bytes=DEFAULT_MEMORY_BYTES)
+    maps = [in_memory.map(number, Split(str(tmp_path / str(number)))) for number in range(2)]
+    for partition in range(3):  # of the first, only one map has rows; of the last, none
+        with pytest.raises(TaskError, match="keys"):
+            in_memory.reduce(partition, maps)
+
+
+def test_a_piece_of_a_file_is_read_as_it_was_written(tmp_path: Path) -> None:
+    (tmp_path / "in").write_text("a b c d e f g h\n")
+    in_memory = InMemory(Words(), tmp_path, n_reduce=2, memory_bytes=DEFAULT_MEMORY_BYTES)
+    data = in_memory.map(0, Split(str(tmp_path / "in")))[1]
+    (tmp_path / "file").write_bytes(b"before" + data.to_pybytes() + b"after")
+    with open(tmp_path / "file", "rb") as file:
+        source = PieceSource(partition_name(f"{JOB_ID}-map-0-1", 1), file.fileno(), 6, data.size)
+        batches = list(open_partition(source, 0).batches())
+        assert sum(map(len, batches)) > 0
+        assert source.read(data.size - 2, 9) == data.to_pybytes()[-2:]
+        source.size_bytes -= 1
+        with pytest.raises(CorruptMapOutput):
+            open_partition(source, 0)
 
 
 def test_an_attempt_that_fails_counts_nothing_and_leaves_nothing(tmp_path: Path) -> None:
