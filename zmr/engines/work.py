@@ -15,7 +15,7 @@ from zmr.engines.options import JobOptions, JobSettings
 from zmr.engines.prepare import Prepared, prepare
 from zmr.engines.result import Result
 from zmr.errors import InputError, JobFailed, UsageError
-from zmr.formats.pairs import PairsOutput
+from zmr.formats.pairs import TemporaryPairs
 from zmr.job import Job
 from zmr.job_loader import JobSource, find_job, given_job
 from zmr.module_loader import file_being_run
@@ -68,7 +68,7 @@ class Work:
             if self._is_shared and os.listdir(local.path):
                 raise InputError("a job on a cluster reads files that all of it share")
             if self._out is None:
-                self._jobs[-1]._writes = PairsOutput()
+                self._jobs[-1]._writes = TemporaryPairs()
             out = os.path.join(local.path, "result") if self._out is None else self._out
             prepared = prepare(self._options(inputs, os.fspath(out)))
             try:

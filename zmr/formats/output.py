@@ -19,6 +19,9 @@ class OutputFormat(ABC):
     takes_mixed = False
     """Whether `encode_columns` takes columns of values of several types (`zmr.columns.mixed`)."""
 
+    is_durable = True
+    """Whether a file has to be on the disk before it counts."""
+
     @abstractmethod
     def encode_pairs(self, pairs: Sequence[tuple[Any, Any]]) -> bytes:
         """The bytes of the pairs. Raises `YieldError` for what can't be written."""

@@ -59,6 +59,12 @@ class PairsOutput(OutputFormat):
         return _footer(name)
 
 
+class TemporaryPairs(PairsOutput):
+    """The output of a job whose result ends with the process that asked for it."""
+
+    is_durable = False
+
+
 class Pairs(InputFormat):
     """The input of a step: a record is a (key, value) pair, as the step before yielded it.
 

@@ -57,7 +57,8 @@ def write_and_commit(
             del data  # it makes room for the next
         try:
             file.write(writer.footer(file.name))
-            file.finish(is_synced=not context.syncs_late or task.n_reduce <= MANY_FILES)
+            is_synced = not context.syncs_late or task.n_reduce <= MANY_FILES
+            file.finish(is_synced and writer.output.is_durable)
         except OSError as error:
             raise worker_error(error, doing) from error
         if not context.commit():

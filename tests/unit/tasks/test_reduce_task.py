@@ -15,6 +15,7 @@ from zmr import Count, Job, Sum
 from zmr.columns import rows
 from zmr.columns.groups import Groups, group
 from zmr.formats.output_writer import OutputWriter
+from zmr.formats.pairs import PairsOutput, TemporaryPairs
 from zmr.messages import FailureReason, MapOutput, ReduceDone, Task, TaskKind
 from zmr.tasks.context import DEFAULT_MEMORY_BYTES
 from zmr.tasks.errors import TaskError
@@ -289,3 +290,15 @@ def test_nothing_is_left_of_a_piece_when_the_next_is_merged() -> None:
         assert (len(data), n) == (110_000, 10_000)
         del data
     assert max(held) < 10_000
+
+
+@pytest.mark.parametrize(("writes", "n_syncs"), [(PairsOutput(), 1), (TemporaryPairs(), 0)])
+def test_only_what_is_to_last_waits_for_the_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, writes: PairsOutput, n_syncs: int
+) -> None:
+    synced: list[int] = []
+    monkeypatch.setattr("zmr.output.durable_file.os.fsync", synced.append)
+    job = Summed()
+    job._writes = writes
+    assert reduce(job, task(tmp_path, {"a": [1, 2]})).stats.records_out == 1
+    assert len(synced) == n_syncs
