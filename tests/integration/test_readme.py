@@ -55,6 +55,10 @@ NOT_RUN = {
         "thousands of seeds take minutes; tests/simulation tries some, and the command",
     ),
     **dict.fromkeys(
+        BLOCK_OF_SH.findall((CHECKOUT / "docs" / "ray.md").read_text()),
+        "it needs Ray, which is an extra; tests/on_ray runs such commands",
+    ),
+    **dict.fromkeys(
         BLOCK_OF_SH.findall((CHECKOUT / "docs" / "reliability.md").read_text()),
         "minutes of chaos; test_chaos has some seconds of it",
     ),
