@@ -53,6 +53,8 @@ def sort_opaque(
 def _ranges(groups: Groups, partition: Range, n: int) -> Index:
     """The partition of each group. As groups are sorted, so are partitions."""
     keys = _FirstKeys(groups)  # to gather all of them would take as long as to sort them
+    if len(groups):
+        partition(keys[0], n)  # raises, if it is of another type than the bounds
     try:
         starts = [bisect_left(keys, sortable(bound)) for bound in partition.bounds]
     except TypeError:

@@ -17,8 +17,8 @@ import pyarrow as pa
 
 from zmr.columns.arrays import Words
 from zmr.job import Job
-from zmr.key_types import sortable
-from zmr.partitioners import Hash
+from zmr.key_types import KeyTypeError
+from zmr.partitioners import Hash, Range
 from zmr.reducers import Identity, Reducer
 
 Pair = tuple[Any, Any]
@@ -36,7 +36,7 @@ def with_sorted_values(job: Job) -> Job:
     if not sorts_values(job):
         return job
     own = copy(job)
-    own.partition = _HashOfKey() if type(job.partition) is Hash else _OfKey(job.partition)
+    own.partition = _of_key(job.partition)
     if isinstance(job.reduce, (Reducer, Identity)):
         own.reduce = _Called(job.reduce)
     return own
@@ -63,12 +63,25 @@ def key_of(key: tuple[Any, ...]) -> Any:
     return key[1] if n == _NO_TUPLE else key[1 : 1 + n]
 
 
+def _key_of_group(group: tuple[tuple[Any, ...], Any]) -> Any:
+    key = group[0]
+    n = key[0]
+    return key[1] if n == _NO_TUPLE else key[1 : 1 + n]  # key_of, without a call for each
+
+
 def by_key(groups: Iterable[tuple[Any, Iterable[Any]]]) -> Iterator[tuple[Any, Iterator[Any]]]:
     """The values of each key of the job, to be used up in turn, of those with the same part."""
-    for _, some in groupby(groups, lambda group: sortable(key_of(group[0]))):
-        key, values = next(some)
+    for own, some in groupby(groups, _key_of_group):
+        _, values = next(some)
         others = (more for _, more in some)  # noqa: B031 -- the rest of it
-        yield key_of(key), chain(values, chain.from_iterable(others))
+        yield own, chain(values, chain.from_iterable(others))
+
+
+def _of_key(partition: Any) -> Any:
+    """The partitioner by what is before the parts."""
+    if type(partition) is Hash:
+        return _HashOfKey()
+    return _RangeOfKey(partition) if type(partition) is Range else _OfKey(partition)
 
 
 class _HashOfKey(Hash):
@@ -82,8 +95,23 @@ class _HashOfKey(Hash):
         return super().of_columns(columns[1 : 1 + n_elements], True, n)
 
 
+class _RangeOfKey(Range):
+    """Bounds as keys with no parts behind them, which are less than all that have some."""
+
+    def __init__(self, partition: Range) -> None:
+        self._partition = partition
+        bounds = partition.bounds
+        super().__init__([(len(b), *b) if type(b) is tuple else (_NO_TUPLE, b) for b in bounds])
+
+    def __call__(self, key: Any, n: int) -> int:
+        return self._partition(key_of(key), n)
+
+    def refusal(self, key: Any) -> KeyTypeError:
+        return self._partition.refusal(key_of(key))
+
+
 class _OfKey:
-    """The job's own partitioner, or Range()."""
+    """The job's own partitioner."""
 
     def __init__(self, partition: Any) -> None:
         self._partition = partition

@@ -11,6 +11,7 @@ import pytest
 from support.tasks import output_of, run_as_tasks
 
 from zmr import Collect, First, Identity, Job, Range
+from zmr.tasks.errors import TaskError
 
 
 class Sessions(Job):
@@ -126,3 +127,12 @@ def test_values_may_be_sorted_by_tuples_and_keys_be_tuples_of_one(tmp_path: Path
         assert pages == "[" + ",".join(f'"{page}"' for _, page in of_user) + "]"
     found = outcome(Alone(), rows, tmp_path / "b")
     assert sorted(line.partition("\t")[0] for line in found) == [f'["u{n}"]' for n in range(5)]
+
+
+@pytest.mark.parametrize("bound", [3, ("u", 3)])
+def test_bounds_of_another_type_than_the_keys_are_refused(tmp_path: Path, bound: Any) -> None:
+    class Wrong(Ranges):
+        partition = Range([bound])
+
+    with pytest.raises(TaskError, match=r"a bound of Range\(\), and str"):
+        outcome(Wrong(), lines(20), tmp_path / "a")
